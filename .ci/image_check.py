@@ -1,0 +1,173 @@
+"""Run the Dockerfile's own steps, in order, without Docker: a stage is a folder with a clean virtual environment.
+
+WORKDIR, COPY and RUN happen inside the stage's folder, ENV is kept, the base image is this Python. What needs a real
+image (apt-get, useradd, USER) is named and left out. At the end the image's own CMD is started, its HEALTHCHECK must
+pass, and SIGTERM must end it with status 0. Exit status 0 only if all of that held.
+"""
+
+import fnmatch
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from pathlib import Path
+
+CONTEXT = Path(__file__).resolve().parent.parent
+NEEDS_IMAGE = ("apt-get", "useradd")
+# A node without secrets or network: development mode, and a model address on loopback that nobody calls.
+NODE_ENV = {"FASTBRIDGE_DEV": "1", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+HEALTHY_SECONDS = 30
+
+
+def instructions(text: str) -> list[tuple[str, str]]:
+    """(verb, rest) of each instruction; comments gone, continued lines joined, ARG defaults put in."""
+    text = re.sub(r"^#.*\n", "", text, flags=re.M).replace("\\\n", " ")
+    pairs = [(line.split()[0], line.split(None, 1)[1].strip()) for line in text.splitlines() if line.strip()]
+    args = dict(rest.split("=", 1) for verb, rest in pairs if verb == "ARG")
+
+    def filled(rest: str) -> str:
+        return re.sub(r"\$\{(\w+)\}", lambda name: args[name[1]], rest)
+
+    return [(verb, filled(rest) if verb == "FROM" else rest) for verb, rest in pairs]
+
+
+class Stage:
+    """One FROM: a folder that stands for the root, a virtual environment that stands for the image's Python."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.workdir = root
+        self.healthcheck: list[str] = []
+        self.command: list[str] = []
+        venv.create(root / "python", with_pip=True)
+        # Of this machine only the way to the package index; everything else is the Dockerfile's.
+        self.env = {key: value for key, value in os.environ.items() if key.lower().startswith(("pip_", "ssl_", "http"))}
+        self.env |= {"PATH": f"{root}/python/bin:/usr/bin:/bin", "HOME": str(root)}
+
+    def inside(self, path: str) -> Path:
+        return self.root / path[1:] if path.startswith("/") else self.workdir / path
+
+    def run(self, command: str) -> None:
+        if any(word in command for word in NEEDS_IMAGE):
+            print(f"  left out (needs an image): {command}")
+            return
+        subprocess.run(["/bin/sh", "-ec", command], cwd=self.workdir, env=self.env, check=True)
+
+    def copy(self, rest: str, stages: dict[str, "Stage"]) -> None:
+        origin = CONTEXT
+        words = rest.split()
+        if words[0].startswith("--from="):
+            origin = stages[words.pop(0).removeprefix("--from=")].root
+        *sources, target = words
+        for source in sources:
+            if origin is CONTEXT and not allowed(source):
+                raise SystemExit(f"COPY {source}: .dockerignore keeps it out of the context")
+            copy_tree(origin / source.lstrip("/"), self.inside(target), into=target.endswith("/"))
+
+
+def ignore_rules() -> list[str]:
+    lines = (CONTEXT / ".dockerignore").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def allowed(source: str) -> bool:
+    """This repository's .dockerignore is an allow-list of top-level names."""
+    return f"!{source}" in ignore_rules()
+
+
+def copy_tree(source: Path, target: Path, *, into: bool) -> None:
+    if source.is_dir():
+        anywhere = [rule[3:] for rule in ignore_rules() if rule.startswith("**/")]
+
+        def skip(_: str, names: list[str]) -> set[str]:
+            return {name for name in names if any(fnmatch.fnmatch(name, rule) for rule in anywhere)}
+
+        shutil.copytree(source, target, ignore=skip, dirs_exist_ok=True)
+    else:
+        place = target / source.name if into else target
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, place)
+
+
+def follow(steps: list[tuple[str, str]], scratch: Path) -> Stage:
+    """Every step of every stage; the last stage."""
+    stages: dict[str, Stage] = {}
+    stage: Stage | None = None
+    for verb, rest in steps:
+        if verb == "ARG":
+            continue
+        print(f"{verb} {rest}", flush=True)
+        if verb == "FROM":
+            name = rest.partition(" AS ")[2] or str(len(stages))
+            stage = stages[name] = Stage(scratch / name)
+            continue
+        assert stage is not None, "an instruction before FROM"
+        match verb:
+            case "WORKDIR":
+                stage.workdir = stage.inside(rest)
+                stage.workdir.mkdir(parents=True, exist_ok=True)
+            case "COPY":
+                stage.copy(rest, stages)
+            case "RUN":
+                stage.run(rest)
+            case "ENV":
+                stage.env |= dict(pair.split("=", 1) for pair in rest.split())
+            case "HEALTHCHECK":
+                stage.healthcheck = json.loads(rest.partition(" CMD ")[2])
+            case "CMD":
+                stage.command = json.loads(rest)
+            case "USER" | "EXPOSE":
+                print("  left out (needs an image)")
+            case _:
+                raise SystemExit(f"no rule for {verb}")
+    assert stage is not None, "no FROM"
+    return stage
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_and_stop(stage: Stage) -> None:
+    """CMD must answer HEALTHCHECK and end on SIGTERM with status 0."""
+    env = stage.env | NODE_ENV | {"PORT": str(free_port())}
+    python = f"{stage.root}/python/bin"
+    node = subprocess.Popen([f"{python}/{stage.command[0]}", *stage.command[1:]], cwd=stage.workdir, env=env)
+    try:
+        deadline = time.monotonic() + HEALTHY_SECONDS
+        check = [f"{python}/{stage.healthcheck[0]}", *stage.healthcheck[1:]]
+        while subprocess.run(check, env=env, stderr=subprocess.DEVNULL).returncode:
+            if node.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit("image-check: the node did not become healthy")
+            time.sleep(0.2)
+        print("HEALTHCHECK passed", flush=True)
+        node.send_signal(signal.SIGTERM)
+        status = node.wait(timeout=30)
+        if status:
+            raise SystemExit(f"image-check: SIGTERM ended the node with status {status}")
+    finally:
+        node.kill()
+        node.wait()
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="fastbridge-image-") as scratch:
+        last = follow(instructions((CONTEXT / "Dockerfile").read_text()), Path(scratch))
+        left = sorted(path.name for path in last.workdir.iterdir())
+        if left:
+            raise SystemExit(f"image-check: the last stage holds more than the installed wheel: {left}")
+        start_and_stop(last)
+    print(f"image-check: every step held, on Python {sys.version.split()[0]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Only what pyproject.toml cannot say: the Cython extensions, their directives, and the checked build.
+
+FASTBRIDGE_DEBUG=1 builds with bounds checks, asserts and, where FASTBRIDGE_SANITIZE names sanitizers
+(address,undefined), with those. Each kind of build has its own folder under build/, so that none takes another's
+objects, a second build compiles only what changed, and no generated file lands in src/.
+"""
+
+import os
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+DEBUG = os.environ.get("FASTBRIDGE_DEBUG") == "1"
+SANITIZE = os.environ.get("FASTBRIDGE_SANITIZE", "")
+MODULES = ("_bargein", "_framing", "_lanes", "_mulaw", "_pacing", "_websocket")
+
+BUILD_BASE = "build/sanitized" if SANITIZE else "build/debug" if DEBUG else "build/release"
+
+compile_args = ["-O1", "-g"] if DEBUG else ["-O3"]
+link_args: list[str] = []
+if SANITIZE:
+    compile_args += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined"]
+    link_args += [f"-fsanitize={SANITIZE}"]
+
+# boundscheck is off because every entry point checks its lengths once; the checked build puts it back. Overflow is the
+# sanitizer's to find: Cython's own overflowcheck cannot compile an enum whose value is an expression.
+directives = {
+    "language_level": 3,
+    "binding": False,
+    "boundscheck": DEBUG,
+    "initializedcheck": DEBUG,
+    "cdivision": True,
+    "embedsignature": True,
+    "embedsignature.format": "clinic",  # the one that stubtest can read
+}
+
+setup(
+    ext_modules=cythonize(
+        [
+            Extension(
+                f"fastbridge.{name}",
+                [f"src/fastbridge/{name}.pyx"],
+                extra_compile_args=compile_args,
+                extra_link_args=link_args,
+                depends=["setup.py"],
+            )
+            for name in MODULES
+        ],
+        build_dir=f"{BUILD_BASE}/cython",
+        compiler_directives=directives,
+    ),
+    options={"build": {"build_base": BUILD_BASE}, "build_ext": {"parallel": os.cpu_count() or 1}},
+)

@@ -1,0 +1,20 @@
+"""fastbridge: put a speech AI on your phone line.
+
+Bridges Twilio Media Streams to the OpenAI Realtime API, hundreds of calls on one core. What a user writes is an
+`Agent`; everything else is `fastbridge serve`. Importing this package is cheap: names are loaded when used.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastbridge.agent import Agent, CallContext
+
+__all__ = ["Agent", "CallContext"]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        from fastbridge import agent
+
+        return getattr(agent, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,35 @@
+"""Is the caller talking over the assistant? RMS over a threshold for `frames` consecutive 20 ms frames."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.math cimport sqrt
+from libc.stdint cimport uint8_t
+
+from fastbridge._mulaw cimport mean_power
+
+
+cdef class Detector:
+    """threshold_dbfs is relative to 32768 (full scale). One low frame resets the count, and so does not playing."""
+
+    def __init__(self, *, double threshold_dbfs=-30.0, int frames=5):
+        if frames < 1:
+            raise ValueError("frames must be at least 1")
+        self.threshold = <float>((32768.0 * 10.0 ** (threshold_dbfs / 20.0)) ** 2)
+        self.frames = frames
+
+    cdef bint judge(self, const uint8_t *ulaw, Py_ssize_t count, bint playing) noexcept nogil:
+        self.power = mean_power(ulaw, count)
+        if not playing or self.power <= self.threshold:
+            self.loud_frames = 0
+            return False
+        self.loud_frames += 1
+        return self.loud_frames == self.frames
+
+    def feed(self, bytes frame not None, bint playing) -> bool:
+        return self.judge(<const uint8_t *>PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame), playing)
+
+    def reset(self) -> None:
+        self.loud_frames = 0
+
+    @property
+    def level(self) -> float:
+        return sqrt(<double>self.power)

@@ -1,0 +1,107 @@
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from fastbridge._bargein cimport Detector
+from fastbridge._framing cimport RealtimeMessage, Slice, TwilioMessage
+from fastbridge._mulaw cimport Ring
+from fastbridge._pacing cimport Paced, Pacer, Schedule
+from fastbridge._websocket cimport TextSink
+
+cdef enum Outcome:
+    OUTCOME_FORWARDED
+    OUTCOME_GREETING_LOCK
+    OUTCOME_ECHO_GATE
+    OUTCOME_ECHO_DECAY
+    OUTCOME_AUDIO_GUARD
+    OUTCOME_MUSIC_MODE
+    OUTCOME_QUEUE_FULL
+    OUTCOME_NOISE_GATE
+    OUTCOME_SESSION_NOT_READY
+    OUTCOME_OTHER
+    OUTCOME_COUNT
+
+
+cdef class CallerLane(TextSink):
+    # wiring
+    cdef object clock, on_message, on_edge, write
+    cdef AssistantLane playing
+    cdef Detector detector
+    cdef bytes stream_sid
+    # state
+    cdef bint is_open, is_paused, is_locked, is_closed
+    cdef object queue                       # deque of base64 payloads, oldest first
+    cdef Py_ssize_t preroll_frames, backlog_frames
+    cdef int64_t last_chunk
+    # counters
+    cdef readonly uint64_t frames_in, concealed_frames, silence_frames
+    cdef readonly int64_t last_media_ns
+    cdef readonly Py_ssize_t waiting, peak_waiting
+    cdef uint64_t[OUTCOME_COUNT] settled
+
+    cdef int media(self, Slice stream_sid, int64_t chunk, Slice payload) except -1
+    cdef int64_t missing_before(self, int64_t chunk) noexcept
+    cdef int deliver(self, const char *payload, Py_ssize_t size) except -1
+    cdef int enqueue(self, bytes payload) except -1
+    cdef int drain(self) except -1
+    cdef int append_audio(self, const char *payload, Py_ssize_t size) except -1
+
+
+cdef class Segment:
+    """The audio of one item in the ring: positions [start, end)."""
+    cdef bytes item_id, response_id
+    cdef int64_t start, end
+    cdef int64_t heard                      # bytes, frozen by a clear; -1 while it can still grow
+
+
+cdef class Reply:
+    """One response in the ring: positions [start, end), end -1 while it is open."""
+    cdef str response_id
+    cdef int64_t start, end
+    cdef bint begun                         # its first frame has left
+
+
+cdef class PendingMark:
+    cdef bytes name
+    cdef int64_t position
+    cdef int64_t expected_ns                # when its audio has been played, if the carrier plays at once
+    cdef str ends                           # the response it ends, or None
+
+
+cdef class AssistantLane(Paced):
+    # wiring
+    cdef object clock, write, on_event, on_first_frame, on_played, on_full, on_bad_frame
+    cdef Pacer pacer
+    cdef readonly Schedule schedule
+    cdef readonly TextSink sink             # for the FrameReader of the model's socket
+    cdef bytes stream_sid, template
+    cdef Py_ssize_t payload_at              # of the base64 text in the template
+    # state
+    cdef Ring ring
+    cdef int64_t sent                       # position after the last frame that left
+    cdef int64_t heard                      # the furthest position known to be heard
+    cdef int64_t marked_at                  # position at the last mark sent
+    cdef int64_t delay_ns                   # how much later than our estimate the carrier plays, by the marks
+    cdef int64_t[4] delays
+    cdef int delay_count
+    cdef bytes response_id                  # the response begun last
+    cdef bint taking, in_spurt, is_paused, is_closed, is_full
+    cdef list segments, replies, pending
+    cdef readonly uint32_t epoch
+    # counters
+    cdef readonly uint64_t frames_sent, deltas, refused_deltas, malformed_deltas, ignored_events
+    cdef readonly uint64_t marks_sent, marks_played, stale_marks
+    cdef uint64_t flushed_barge_in, flushed_close
+
+    cdef int model_message(self, const char *text, Py_ssize_t size) except -1
+    cdef int take_delta(self, Slice response_id, Slice item_id, Slice delta) except -1
+    cdef Segment segment_for(self, Slice item_id)
+    cdef int wake(self) except -1
+    cdef int send_frame(self, int64_t now) except -1
+    cdef int after_frame(self, int64_t now) except -1
+    cdef int send_mark(self, str ends) except -1
+    cdef int check_wire(self, bytes frame) except -1
+    cdef int reclaim(self, int64_t now) except -1
+    cdef int note_delay(self, int64_t delay) except -1
+    cdef int64_t heard_at(self, int64_t now) noexcept
+    cdef bint is_playing(self, int64_t now) noexcept
+    cdef int echo(self, bytes name) except -1
+    cdef Py_ssize_t unsent(self) noexcept

@@ -1,0 +1,654 @@
+"""The two lanes of a call. Bytes in, bytes out; a Python call only where judgement is needed.
+
+The lanes share nothing but one question: the caller lane asks the assistant lane whether audio is playing. They never
+await, log or close anything. Every caller frame ends in exactly one place of `settled`; every position in the
+assistant's ring is received, then sent, then heard.
+"""
+
+from collections import deque
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy
+
+from fastbridge._bargein cimport Detector
+from fastbridge._framing cimport (
+    KIND_DELTA,
+    KIND_IGNORED,
+    KIND_MARK,
+    KIND_MEDIA,
+    Kind,
+    RealtimeMessage,
+    Slice,
+    TwilioMessage,
+    same,
+    scan_realtime_message,
+    scan_twilio_message,
+)
+from fastbridge._mulaw cimport Ring, b64_decode_into, b64_decoded_size, b64_encode_into
+from fastbridge._pacing cimport Paced, Pacer, Schedule, read_clock
+from fastbridge._websocket cimport TextSink, header_size, text_frame_of, write_header
+
+from fastbridge._framing import append_message, clear_message, mark_message, media_message
+
+OUTCOMES = (
+    "forwarded",
+    "greeting_lock",
+    "echo_gate",
+    "echo_decay",
+    "audio_guard",
+    "music_mode",
+    "queue_full",
+    "noise_gate",
+    "session_not_ready",
+    "other",
+)
+FORWARDED = <int>OUTCOME_FORWARDED
+GREETING_LOCK = <int>OUTCOME_GREETING_LOCK
+QUEUE_FULL = <int>OUTCOME_QUEUE_FULL
+SESSION_NOT_READY = <int>OUTCOME_SESSION_NOT_READY
+OTHER_REASON = <int>OUTCOME_OTHER
+
+cdef enum:
+    FRAME_BYTES = 160
+    PAYLOAD_CHARS = 216                     # base64 of a frame
+    FRAMES_PER_MARK = 8                     # 160 ms
+    MAX_PENDING_MARKS = 64                  # overflow: the oldest is given up (its echo then counts as stale)
+    MAX_MEDIA_BYTES = 8000                  # 1 s in one message: far above what a carrier sends
+    MAX_MEDIA_CHARS = 10_668
+    MAX_GAP_FRAMES = 500                    # 10 s
+    CHECKED_FRAMES = 5
+    NS_PER_BYTE = 125_000                   # 8000 bytes a second
+    BYTES_PER_MS = 8
+
+cdef bytes SILENT_PAYLOAD = b"/" * 213 + b"w=="
+cdef bytes APPEND_HEAD = append_message(b"")[:-2]
+cdef Py_ssize_t APPEND_HEAD_SIZE = len(APPEND_HEAD)
+cdef uint8_t[MAX_MEDIA_BYTES + 8] media_scratch
+cdef char[MAX_MEDIA_CHARS + 64] append_scratch
+
+
+cdef Slice slice_of(bytes text) noexcept:
+    cdef Slice out
+    out.text = PyBytes_AS_STRING(text)
+    out.size = PyBytes_GET_SIZE(text)
+    return out
+
+
+cdef bytes bytes_of(Slice s):
+    return PyBytes_FromStringAndSize(s.text, s.size)
+
+
+cdef class CallerLane(TextSink):
+    """Twilio to the model: count, scan, gate, detect, append."""
+
+    def __init__(
+        self,
+        *,
+        clock,
+        AssistantLane playing not None,
+        Detector detector,
+        on_message,
+        on_edge,
+        Py_ssize_t preroll_frames=1000,
+        Py_ssize_t backlog_frames=100,
+    ):
+        self.clock = clock
+        self.playing = playing
+        self.detector = detector
+        self.on_message = on_message
+        self.on_edge = on_edge
+        self.preroll_frames = preroll_frames
+        self.backlog_frames = backlog_frames
+        self.stream_sid = b""
+        self.queue = deque()
+
+    @property
+    def sink(self):
+        """For the FrameReader of the carrier's socket."""
+        return self
+
+    def start(self, bytes stream_sid not None) -> None:
+        self.stream_sid = stream_sid
+
+    def open(self, write) -> None:
+        self.write = write
+        self.is_open = True
+        self.is_paused = False
+        self.drain()
+
+    def shut(self) -> None:
+        self.is_open = False
+        self.write = None
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
+        if self.is_open:
+            self.drain()
+
+    def lock(self) -> None:
+        self.is_locked = True
+
+    def unlock(self) -> None:
+        self.is_locked = False
+
+    cdef int on_text(self, const char *text, Py_ssize_t size) except -1:
+        cdef TwilioMessage message
+        cdef Kind kind = scan_twilio_message(text, size, &message)
+        if kind == KIND_MEDIA:
+            self.media(message.stream_sid, message.chunk, message.payload)
+        elif kind == KIND_MARK and same(message.stream_sid, self.stream_sid):
+            self.playing.echo(bytes_of(message.name))
+        else:
+            self.on_message(PyBytes_FromStringAndSize(text, size))
+        return 0
+
+    def feed_message(self, bytes message not None) -> None:
+        self.on_text(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
+
+    def feed_media(self, bytes stream_sid not None, int64_t chunk, int64_t timestamp_ms, bytes payload not None) -> None:
+        self.media(slice_of(stream_sid), chunk, slice_of(payload))
+
+    def reject_media(self) -> None:
+        self.frames_in += 1
+        self.settled[<int>OUTCOME_OTHER] += 1
+
+    cdef int media(self, Slice stream_sid, int64_t chunk, Slice payload) except -1:
+        cdef Py_ssize_t size = -1
+        cdef int64_t now, missing
+        cdef bint edge
+        self.frames_in += 1
+        if payload.size <= MAX_MEDIA_CHARS:
+            size = b64_decode_into(media_scratch, payload.text, payload.size)
+        if size <= 0 or size > MAX_MEDIA_BYTES or self.is_closed or not same(stream_sid, self.stream_sid):
+            self.settled[<int>OUTCOME_OTHER] += 1
+            return 0
+        now = read_clock(self.clock)
+        self.last_media_ns = now
+        missing = self.missing_before(chunk)
+        if self.is_locked:
+            self.settled[<int>OUTCOME_GREETING_LOCK] += 1
+            return 0
+        edge = self.detector is not None and self.detector.judge(media_scratch, size, self.playing.is_playing(now))
+        while missing > 0:                  # the model's end-of-turn detection counts audio, not time: give it some
+            missing -= 1
+            self.concealed_frames += 1
+            self.deliver(NULL, 0)
+        self.deliver(payload.text, payload.size)
+        if edge:
+            self.on_edge()
+        return 0
+
+    cdef int64_t missing_before(self, int64_t chunk) noexcept:
+        """Frames lost between the last chunk and this one. 0 is an unknown chunk; one from the past changes nothing."""
+        cdef int64_t missing = 0
+        if chunk > self.last_chunk:
+            if self.last_chunk > 0:
+                missing = min(chunk - self.last_chunk - 1, <int64_t>MAX_GAP_FRAMES)
+            self.last_chunk = chunk
+        return missing
+
+    cdef int deliver(self, const char *payload, Py_ssize_t size) except -1:
+        """A caller's frame, or with NULL one of silence, to the model: now, or in its turn."""
+        if self.is_open and not self.is_paused and not self.queue:
+            if payload is NULL:
+                self.append_audio(PyBytes_AS_STRING(SILENT_PAYLOAD), PAYLOAD_CHARS)
+            else:
+                self.append_audio(payload, size)
+                self.settled[<int>OUTCOME_FORWARDED] += 1
+            return 0
+        return self.enqueue(SILENT_PAYLOAD if payload is NULL else PyBytes_FromStringAndSize(payload, size))
+
+    cdef int enqueue(self, bytes payload) except -1:
+        # One out for one in: a backlog that was longer under another bound is not cut at a stroke.
+        if len(self.queue) >= (self.backlog_frames if self.is_open else self.preroll_frames):
+            if self.queue.popleft() is not SILENT_PAYLOAD:
+                self.waiting -= 1
+                self.settled[<int>OUTCOME_QUEUE_FULL if self.is_open else <int>OUTCOME_SESSION_NOT_READY] += 1
+        self.queue.append(payload)
+        if payload is not SILENT_PAYLOAD:
+            self.waiting += 1
+        self.peak_waiting = max(self.peak_waiting, self.waiting)
+        return 0
+
+    cdef int drain(self) except -1:
+        cdef bytes payload
+        while self.queue and self.is_open and not self.is_paused:
+            payload = self.queue.popleft()
+            if payload is not SILENT_PAYLOAD:
+                self.waiting -= 1
+                self.settled[<int>OUTCOME_FORWARDED] += 1
+            self.append_audio(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
+        return 0
+
+    cdef int append_audio(self, const char *payload, Py_ssize_t size) except -1:
+        memcpy(append_scratch, PyBytes_AS_STRING(APPEND_HEAD), APPEND_HEAD_SIZE)
+        memcpy(append_scratch + APPEND_HEAD_SIZE, payload, size)
+        append_scratch[APPEND_HEAD_SIZE + size] = c'"'
+        append_scratch[APPEND_HEAD_SIZE + size + 1] = c'}'
+        self.write(text_frame_of(append_scratch, APPEND_HEAD_SIZE + size + 2, True))
+        return 0
+
+    def send_silence(self, Py_ssize_t frames) -> int:
+        cdef Py_ssize_t sent = 0
+        while sent < frames and self.is_open and not self.is_paused and not self.queue:
+            self.append_audio(PyBytes_AS_STRING(SILENT_PAYLOAD), PAYLOAD_CHARS)
+            sent += 1
+        self.silence_frames += sent
+        return sent
+
+    def close(self) -> None:
+        self.settled[<int>OUTCOME_SESSION_NOT_READY] += self.waiting
+        self.waiting = 0
+        self.queue.clear()
+        self.is_closed = True
+        self.shut()
+
+    @property
+    def outcomes(self) -> tuple[int, ...]:
+        return tuple([self.settled[i] for i in range(<int>OUTCOME_COUNT)])
+
+
+cdef class ModelSink(TextSink):
+    """The model's messages to their lane (a Cython class has one base, and the lane's is Paced)."""
+
+    cdef AssistantLane lane
+
+    cdef int on_text(self, const char *text, Py_ssize_t size) except -1:
+        return self.lane.model_message(text, size)
+
+
+cdef class AssistantLane(Paced):
+    """The model to Twilio: scan, ring, pace, mark; and the playout clock."""
+
+    def __init__(
+        self,
+        *,
+        Pacer pacer not None,
+        clock,
+        on_event,
+        on_first_frame,
+        on_played,
+        on_full,
+        on_bad_frame,
+        int lead_ms=160,
+        Py_ssize_t cap_bytes=4_800_000,
+    ):
+        cdef ModelSink sink = ModelSink()
+        sink.lane = self
+        self.sink = sink
+        self.pacer = pacer
+        self.clock = clock
+        self.on_event = on_event
+        self.on_first_frame = on_first_frame
+        self.on_played = on_played
+        self.on_full = on_full
+        self.on_bad_frame = on_bad_frame
+        self.schedule = Schedule(lead_ms=lead_ms)
+        self.ring = Ring(cap_bytes=cap_bytes, hard_cap_bytes=max(5 * cap_bytes, <Py_ssize_t>16_384))
+        self.response_id = b""
+        self.segments = []
+        self.replies = []
+        self.pending = []
+
+    def start(self, bytes stream_sid not None, write) -> None:
+        cdef bytes message = media_message(stream_sid, b"\xff" * FRAME_BYTES)
+        self.stream_sid = stream_sid
+        self.template = text_frame_of(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), False)
+        self.payload_at = PyBytes_GET_SIZE(self.template) - PAYLOAD_CHARS - 3
+        self.write = write
+        self.wake()
+
+    # --- from the model ---
+
+    cdef int model_message(self, const char *text, Py_ssize_t size) except -1:
+        cdef RealtimeMessage message
+        cdef Kind kind = scan_realtime_message(text, size, &message)
+        if kind == KIND_DELTA:
+            self.take_delta(message.response_id, message.item_id, message.delta)
+        elif kind == KIND_IGNORED:
+            self.ignored_events += 1
+        else:
+            self.on_event(PyBytes_FromStringAndSize(text, size))
+        return 0
+
+    def feed_message(self, bytes message not None) -> None:
+        self.model_message(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
+
+    def feed_delta(self, bytes response_id not None, bytes item_id not None, bytes delta not None) -> None:
+        self.take_delta(slice_of(response_id), slice_of(item_id), slice_of(delta))
+
+    def begin_response(self, str response_id not None) -> None:
+        cdef Reply reply = Reply()
+        self.end_response(self.response_id.decode())
+        self.reclaim(read_clock(self.clock))
+        self.response_id = response_id.encode()
+        self.taking = not self.is_closed
+        reply.response_id = response_id
+        reply.start = self.ring.tail
+        reply.end = -1
+        self.replies.append(reply)
+
+    def end_response(self, str response_id not None) -> None:
+        cdef Reply reply
+        if not self.replies:
+            return
+        reply = self.replies[-1]
+        if reply.end >= 0 or reply.response_id != response_id:
+            return
+        self.taking = False
+        if (self.ring.tail - reply.start) % FRAME_BYTES:
+            self.ring.fill(0xFF, FRAME_BYTES - (self.ring.tail - reply.start) % FRAME_BYTES)
+        reply.end = self.ring.tail
+        if reply.end == reply.start:
+            self.replies.pop()
+        elif self.sent >= reply.end:        # the whole of it has left already: only its end mark is due
+            self.in_spurt = False
+            self.replies.pop()
+            self.send_mark(reply.response_id)
+        else:
+            self.wake()
+
+    def refuse(self) -> None:
+        self.taking = False
+
+    cdef int take_delta(self, Slice response_id, Slice item_id, Slice delta) except -1:
+        cdef Segment segment
+        cdef Py_ssize_t taken
+        self.deltas += 1
+        if not self.taking or not same(response_id, self.response_id):
+            self.refused_deltas += 1
+            return 0
+        if delta.size == 0:
+            return 0
+        segment = self.segment_for(item_id)
+        taken = self.ring.append_base64(delta.text, delta.size)
+        if taken < 0:
+            self.malformed_deltas += 1
+            return 0
+        segment.end = self.ring.tail
+        if not self.is_full and self.ring.tail - self.ring.head >= self.ring.cap:
+            self.is_full = True
+            self.on_full(True)
+        return self.wake()
+
+    cdef Segment segment_for(self, Slice item_id):
+        cdef Segment segment
+        if self.segments:
+            segment = self.segments[-1]
+            if segment.heard < 0 and same(item_id, segment.item_id):
+                return segment
+        segment = Segment()
+        segment.item_id = bytes_of(item_id)
+        segment.response_id = self.response_id
+        segment.start = segment.end = self.ring.tail
+        segment.heard = -1
+        self.segments.append(segment)
+        return segment
+
+    # --- to Twilio ---
+
+    cdef Py_ssize_t unsent(self) noexcept:
+        return <Py_ssize_t>(self.ring.tail - self.sent) // FRAME_BYTES
+
+    cdef int wake(self) except -1:
+        """Join the pacer if a frame waits."""
+        cdef int64_t now
+        if self.slot >= 0 or self.is_paused or self.is_closed or self.write is None or self.unsent() == 0:
+            return 0
+        now = read_clock(self.clock)
+        if self.in_spurt:
+            self.schedule.record_feed(now)
+        else:
+            self.schedule.begin(now)
+            self.in_spurt = True
+        return self.pacer.wake(self)
+
+    cdef int64_t run(self, int64_t now) except? -2:
+        cdef int64_t earliest = self.schedule.earliest()
+        if self.is_paused or self.is_closed:
+            return -1
+        if self.unsent() == 0:
+            if self.replies and (<Reply>self.replies[0]).end < 0:
+                self.schedule.record_starve()
+            else:
+                self.in_spurt = False
+            return -1
+        if earliest > now:
+            return earliest
+        self.send_frame(now)
+        return self.schedule.earliest()
+
+    cdef int send_frame(self, int64_t now) except -1:
+        cdef uint8_t[FRAME_BYTES] audio
+        cdef bytes frame = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.template), PyBytes_GET_SIZE(self.template))
+        self.ring.copy_out(self.sent, audio, FRAME_BYTES)
+        b64_encode_into(PyBytes_AS_STRING(frame) + self.payload_at, audio, FRAME_BYTES)
+        self.write(frame)
+        self.sent += FRAME_BYTES
+        self.frames_sent += 1
+        self.schedule.record_sent(now)
+        if self.frames_sent <= CHECKED_FRAMES:
+            self.check_wire(frame)
+        return self.after_frame(now)
+
+    cdef int after_frame(self, int64_t now) except -1:
+        """Marks, and the callbacks of a response's beginning and end."""
+        cdef Reply reply = self.replies[0] if self.replies else None
+        if reply is None:
+            return 0
+        if not reply.begun:
+            reply.begun = True
+            self.on_first_frame(reply.response_id)
+            if not self.replies or self.replies[0] is not reply:  # the callback cleared us
+                return 0
+        if self.sent == reply.end:
+            self.replies.pop(0)
+            self.send_mark(reply.response_id)
+        elif self.sent - self.marked_at >= FRAMES_PER_MARK * FRAME_BYTES:
+            self.send_mark(None)
+            self.reclaim(now)
+        return 0
+
+    cdef int check_wire(self, bytes frame) except -1:
+        """What is on the wire is one frame, decoded as the carrier would."""
+        cdef Py_ssize_t head = frame.index(b'"payload":"') + 11
+        cdef Py_ssize_t size = frame.index(b'"', head) - head
+        size = b64_decoded_size(PyBytes_AS_STRING(frame) + head, size)
+        if size != FRAME_BYTES:
+            self.on_bad_frame(self.frames_sent, size)
+        return 0
+
+    cdef int send_mark(self, str ends) except -1:
+        cdef PendingMark mark = PendingMark()
+        cdef Segment segment, candidate
+        cdef bytes message
+        segment = None
+        for candidate in reversed(self.segments):
+            if candidate.start < self.sent:
+                segment = candidate
+                break
+        if segment is None:
+            return 0
+        mark.name = b"%d:%b:%d" % (
+            self.epoch, segment.item_id, (min(self.sent, segment.end) - segment.start) // BYTES_PER_MS
+        )
+        mark.position = self.sent
+        mark.expected_ns = self.schedule.play_end_ns
+        mark.ends = ends
+        if len(self.pending) >= MAX_PENDING_MARKS:
+            self.pending.pop(0)
+        self.pending.append(mark)
+        self.marked_at = self.sent
+        self.marks_sent += 1
+        message = mark_message(self.stream_sid, mark.name)
+        self.write(text_frame_of(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), False))
+        return 0
+
+    cdef int reclaim(self, int64_t now) except -1:
+        """Give back what has been heard: of the ring, and of the list of segments all but the newest."""
+        cdef int64_t heard = self.heard_at(now)
+        cdef Segment segment
+        self.ring.forget(max(heard, self.ring.head))
+        while len(self.segments) > 1:
+            segment = self.segments[0]
+            if segment.heard < 0 and segment.end > heard:
+                break
+            self.segments.pop(0)
+        if self.is_full and self.ring.tail - self.ring.head < self.ring.cap // 2:
+            self.is_full = False
+            self.on_full(False)
+        return 0
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
+        self.wake()
+
+    def clear(self) -> tuple[int, int]:
+        cdef int64_t now = read_clock(self.clock), heard = self.heard_at(now)
+        cdef int64_t unsent = self.unsent(), unheard = (self.sent - heard + FRAME_BYTES - 1) // FRAME_BYTES
+        cdef Segment segment
+        cdef bytes message
+        if self.write is not None and not self.is_closed:
+            message = clear_message(self.stream_sid)
+            self.write(text_frame_of(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), False))
+        for segment in self.segments:
+            if segment.heard < 0:
+                segment.heard = min(max(heard - segment.start, 0), segment.end - segment.start)
+        self.flushed_barge_in += unsent
+        self.epoch += 1
+        self.taking = False
+        self.in_spurt = False
+        self.replies.clear()
+        self.pending.clear()
+        self.sent = self.heard = self.marked_at = self.ring.tail
+        self.ring.forget(self.ring.tail)
+        self.schedule.record_cleared(now)
+        self.pacer.rest(self)
+        if self.is_full:
+            self.is_full = False
+            self.on_full(False)
+        return unsent, unheard
+
+    def close(self) -> None:
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self.taking = False
+        self.flushed_close += self.unsent()
+        self.sent = self.ring.tail - (self.ring.tail - self.sent) % FRAME_BYTES
+        self.replies.clear()
+        self.pending.clear()
+        self.pacer.rest(self)
+
+    # --- the playout clock ---
+
+    cdef int64_t heard_at(self, int64_t now) noexcept:
+        """The carrier plays in real time: what it has been sent, less what it cannot have played yet."""
+        cdef int64_t ahead_ns = self.schedule.play_end_ns + self.delay_ns - now
+        cdef int64_t estimate = self.sent
+        if ahead_ns > 0:
+            estimate -= (ahead_ns + NS_PER_BYTE - 1) // NS_PER_BYTE
+        self.heard = min(max(self.heard, estimate), self.sent)
+        return self.heard
+
+    cdef bint is_playing(self, int64_t now) noexcept:
+        if self.is_closed:
+            return False
+        return self.unsent() > 0 or self.schedule.play_end_ns + self.delay_ns > now
+
+    def mark(self, bytes name not None) -> None:
+        self.echo(name)
+
+    cdef int echo(self, bytes name) except -1:
+        cdef PendingMark mark
+        cdef int64_t now
+        cdef list ended = []
+        cdef Py_ssize_t i
+        for i in range(len(self.pending)):
+            mark = self.pending[i]
+            if mark.name == name:
+                break
+        else:
+            self.stale_marks += 1
+            return 0
+        now = read_clock(self.clock)
+        self.marks_played += 1
+        self.note_delay(max(now - mark.expected_ns, 0))
+        self.heard = max(self.heard, mark.position)
+        ended = [(<PendingMark>old).ends for old in self.pending[: i + 1] if (<PendingMark>old).ends is not None]
+        del self.pending[: i + 1]
+        for response_id in ended:
+            self.on_played(response_id)
+        return 0
+
+    cdef int note_delay(self, int64_t delay) except -1:
+        """Keep the least delay of the last four marks: an echo can be late for many reasons, never early."""
+        cdef int i
+        self.delays[self.delay_count % 4] = delay
+        self.delay_count += 1
+        self.delay_ns = delay
+        for i in range(min(self.delay_count, 4)):
+            self.delay_ns = min(self.delay_ns, self.delays[i])
+        return 0
+
+    def items(self) -> list[tuple[str, str, int, int]]:
+        cdef int64_t heard = self.heard_at(read_clock(self.clock)), heard_bytes
+        cdef Segment segment
+        found = []
+        for segment in self.segments:
+            heard_bytes = segment.heard
+            if heard_bytes < 0:
+                heard_bytes = min(max(heard - segment.start, 0), segment.end - segment.start)
+            if heard_bytes < segment.end - segment.start or segment is self.segments[-1]:
+                found.append(
+                    (
+                        segment.item_id.decode(),
+                        segment.response_id.decode(),
+                        heard_bytes // BYTES_PER_MS,
+                        (segment.end - segment.start) // BYTES_PER_MS,
+                    )
+                )
+        return found
+
+    @property
+    def playing(self) -> bool:
+        return self.is_playing(read_clock(self.clock))
+
+    @property
+    def unheard_ms(self) -> int:
+        return (self.ring.tail - self.heard_at(read_clock(self.clock))) // BYTES_PER_MS
+
+    @property
+    def heard_bytes(self) -> int:
+        return self.heard_at(read_clock(self.clock))
+
+    @property
+    def sent_bytes(self) -> int:
+        return self.sent
+
+    @property
+    def received_bytes(self) -> int:
+        return self.ring.tail
+
+    @property
+    def frames_unsent(self) -> int:
+        return 0 if self.is_closed else self.unsent()
+
+    @property
+    def frames_flushed(self) -> dict[str, int]:
+        return {"barge_in": self.flushed_barge_in, "close": self.flushed_close}
+
+    @property
+    def frames_enqueued(self) -> int:
+        return self.frames_sent + self.flushed_barge_in + self.flushed_close + self.frames_unsent
+
+    @property
+    def peak_bytes(self) -> int:
+        return self.ring.peak

@@ -1,0 +1,36 @@
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+cdef enum:
+    MAX_HEADER = 14
+
+cdef uint32_t next_mask() except? 0
+cdef void apply_mask(uint8_t *out, const uint8_t *data, Py_ssize_t size, uint32_t key) noexcept nogil
+cdef Py_ssize_t header_size(Py_ssize_t payload_size, bint masked) noexcept nogil
+cdef Py_ssize_t write_header(uint8_t *out, Py_ssize_t payload_size, bint masked, uint32_t key) noexcept nogil
+cdef bytes text_frame_of(const char *payload, Py_ssize_t size, bint masked)
+
+
+cdef class TextSink:
+    """Where a FrameReader hands unmasked text. `text` is valid only during the call."""
+    cdef int on_text(self, const char *text, Py_ssize_t size) except -1
+
+
+cdef class FrameReader:
+    cdef TextSink sink
+    cdef object on_other
+    cdef bint server
+    cdef bint in_handshake
+    cdef readonly bint passthrough
+    cdef bint at_boundary                   # the library stands between messages: the fast lane may take the next
+    cdef Py_ssize_t max_size
+    cdef uint8_t *residue                   # the beginning of a frame whose end has not come yet
+    cdef Py_ssize_t residue_size
+    cdef Py_ssize_t residue_capacity
+    cdef readonly uint64_t text_frames
+
+    cdef Py_ssize_t consume(self, uint8_t *data, Py_ssize_t size) except -1
+    cdef int one_text(self, uint8_t *payload, Py_ssize_t size, uint32_t key) except -1
+    cdef int give_other(self, const uint8_t *data, Py_ssize_t size) except -1
+    cdef Py_ssize_t consume_handshake(self, const uint8_t *data, Py_ssize_t size) except -1
+    cdef bint regular(self, uint8_t first, uint8_t second) noexcept
+    cdef int keep(self, const uint8_t *data, Py_ssize_t size) except -1

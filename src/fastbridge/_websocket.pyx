@@ -1,0 +1,270 @@
+"""A fast lane for RFC 6455 text frames. `websockets` owns the protocol; this recognises the one regular case.
+
+The law of the file: a byte is given to the fast lane or to the library, once, in order; in doubt, to the library.
+Nothing here answers a peer, closes a socket or judges a violation.
+"""
+
+import os
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memmove
+
+cdef enum:
+    FIN_TEXT = 0x81
+    RESERVED_BITS = 0x70
+    MASK_POOL_BYTES = 4096
+    MAX_HANDSHAKE_BYTES = 65_536
+    SMALL_BYTES = 4096                      # a residue buffer above this is given back when empty
+
+cdef object _urandom = os.urandom
+cdef bytes mask_pool = b""
+cdef Py_ssize_t mask_pool_used = 0
+
+# Unmasked text of the frame in hand. One for the process: `text` is valid only until the sink returns or calls out.
+cdef uint8_t *scratch = NULL
+cdef Py_ssize_t scratch_capacity = 0
+
+
+cdef uint32_t next_mask() except? 0:
+    """A fresh, unpredictable masking key (RFC 6455 section 5.3), drawn from the system 1024 at a time."""
+    global mask_pool, mask_pool_used
+    cdef uint32_t key
+    if mask_pool_used + 4 > PyBytes_GET_SIZE(mask_pool):
+        mask_pool = _urandom(MASK_POOL_BYTES)
+        mask_pool_used = 0
+    memcpy(&key, PyBytes_AS_STRING(mask_pool) + mask_pool_used, 4)
+    mask_pool_used += 4
+    return key
+
+
+cdef void apply_mask(uint8_t *out, const uint8_t *data, Py_ssize_t size, uint32_t key) noexcept nogil:
+    cdef uint64_t wide = (<uint64_t>key << 32) | key, word
+    cdef Py_ssize_t i = 0
+    cdef uint8_t *bytewise = <uint8_t *>&key
+    while i + 8 <= size:
+        memcpy(&word, data + i, 8)
+        word ^= wide
+        memcpy(out + i, &word, 8)
+        i += 8
+    while i < size:
+        out[i] = data[i] ^ bytewise[i & 3]
+        i += 1
+
+
+cdef Py_ssize_t header_size(Py_ssize_t payload_size, bint masked) noexcept nogil:
+    return 2 + (4 if masked else 0) + (0 if payload_size < 126 else 2 if payload_size < 65_536 else 8)
+
+
+cdef Py_ssize_t write_header(uint8_t *out, Py_ssize_t payload_size, bint masked, uint32_t key) noexcept nogil:
+    """Header of a FIN|TEXT frame into header_size() bytes; their number."""
+    cdef uint8_t mask_bit = 0x80 if masked else 0
+    cdef Py_ssize_t i, at = 2
+    out[0] = FIN_TEXT
+    if payload_size < 126:
+        out[1] = mask_bit | <uint8_t>payload_size
+    elif payload_size < 65_536:
+        out[1] = mask_bit | 126
+        out[2] = <uint8_t>(payload_size >> 8)
+        out[3] = <uint8_t>payload_size
+        at = 4
+    else:
+        out[1] = mask_bit | 127
+        for i in range(8):
+            out[2 + i] = <uint8_t>(<uint64_t>payload_size >> (56 - 8 * i))
+        at = 10
+    if masked:
+        memcpy(out + at, &key, 4)
+        at += 4
+    return at
+
+
+cdef bytes text_frame_of(const char *payload, Py_ssize_t size, bint masked):
+    cdef uint32_t key = next_mask() if masked else 0
+    cdef bytes frame = PyBytes_FromStringAndSize(NULL, header_size(size, masked) + size)
+    cdef uint8_t *out = <uint8_t *>PyBytes_AS_STRING(frame)
+    out += write_header(out, size, masked, key)
+    if masked:
+        apply_mask(out, <const uint8_t *>payload, size, key)
+    else:
+        memcpy(out, payload, size)
+    return frame
+
+
+def text_frame(bytes payload not None, *, bint mask) -> bytes:
+    return text_frame_of(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), mask)
+
+
+cdef class TextSink:
+    cdef int on_text(self, const char *text, Py_ssize_t size) except -1:
+        return 0
+
+
+cdef class CallbackSink(TextSink):
+    """Text to a Python callable."""
+
+    cdef object callback
+
+    def __init__(self, callback):
+        self.callback = callback
+
+    cdef int on_text(self, const char *text, Py_ssize_t size) except -1:
+        self.callback(PyBytes_FromStringAndSize(text, size))
+        return 0
+
+
+cdef class FrameReader:
+    """Cuts a byte stream into frames. Never raises on a peer's bytes.
+
+    on_text: a callable, or a TextSink (a lane), which then gets the text without a Python call.
+    """
+
+    def __init__(self, *, bint server, Py_ssize_t max_size_bytes, on_text, on_other, bint handshake=False):
+        self.server = server
+        self.max_size = max_size_bytes
+        self.redirect(on_text)
+        self.on_other = on_other
+        self.in_handshake = handshake
+        self.at_boundary = True
+
+    def __dealloc__(self):
+        free(self.residue)
+
+    def feed(self, bytes data not None) -> None:
+        cdef uint8_t *start = <uint8_t *>PyBytes_AS_STRING(data)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data), used
+        if self.residue_size == 0:
+            used = self.consume(start, size)
+            if used < size:
+                self.keep(start + used, size - used)
+            return
+        self.keep(start, size)
+        used = self.consume(self.residue, self.residue_size)
+        self.residue_size -= used
+        memmove(self.residue, self.residue + used, self.residue_size)
+        if self.residue_size == 0 and self.residue_capacity > SMALL_BYTES:
+            free(self.residue)
+            self.residue = NULL
+            self.residue_capacity = 0
+
+    def redirect(self, on_text) -> None:
+        self.sink = on_text if isinstance(on_text, TextSink) else CallbackSink(on_text)
+
+    def finish(self) -> None:
+        cdef Py_ssize_t size = self.residue_size
+        self.residue_size = 0
+        if size:
+            self.give_other(self.residue, size)
+
+    @property
+    def pending_bytes(self) -> int:
+        return self.residue_size
+
+    cdef int keep(self, const uint8_t *data, Py_ssize_t size) except -1:
+        cdef Py_ssize_t needed = self.residue_size + size, capacity = max(self.residue_capacity, 512)
+        cdef uint8_t *grown
+        if needed > self.residue_capacity:
+            while capacity < needed:
+                capacity *= 2
+            grown = <uint8_t *>realloc(self.residue, capacity)
+            if grown is NULL:
+                raise MemoryError
+            self.residue = grown
+            self.residue_capacity = capacity
+        memcpy(self.residue + self.residue_size, data, size)
+        self.residue_size = needed
+        return 0
+
+    cdef int give_other(self, const uint8_t *data, Py_ssize_t size) except -1:
+        self.at_boundary = bool(self.on_other(PyBytes_FromStringAndSize(<const char *>data, size)))
+        return 0
+
+    cdef Py_ssize_t consume_handshake(self, const uint8_t *data, Py_ssize_t size) except -1:
+        """Bytes used: all up to the blank line, or 0 while it has not come."""
+        cdef Py_ssize_t end = (<bytes>PyBytes_FromStringAndSize(<const char *>data, size)).find(b"\r\n\r\n")
+        if end < 0:
+            if size < MAX_HANDSHAKE_BYTES:
+                return 0
+            self.passthrough = True
+            return 0
+        self.in_handshake = False
+        self.give_other(data, end + 4)
+        if not self.at_boundary:            # not a 101, or an extension: what follows may not even be frames
+            self.passthrough = True
+        return end + 4
+
+    cdef Py_ssize_t consume(self, uint8_t *data, Py_ssize_t size) except -1:
+        """Hand on every whole frame; bytes used."""
+        cdef Py_ssize_t at = 0, header, length, used
+        cdef uint8_t first, second
+        cdef uint32_t key = 0
+        if self.in_handshake:
+            at = self.consume_handshake(data, size)
+            if self.in_handshake and not self.passthrough:
+                return at
+        while at < size:
+            if self.passthrough:
+                self.give_other(data + at, size - at)
+                return size
+            if size - at < 2:
+                break
+            first = data[at]
+            second = data[at + 1]
+            if not self.regular(first, second):
+                self.passthrough = True
+                continue
+            length = second & 0x7F
+            header = 2 if length < 126 else 4 if length == 126 else 10
+            if size - at < header:
+                break
+            if length >= 126:
+                length = big_endian(data + at + 2, header - 2)
+            if length < 0 or length > self.max_size:
+                self.passthrough = True
+                continue
+            if self.server:
+                header += 4
+            if size - at < header + length:
+                break
+            if first == FIN_TEXT and self.at_boundary:
+                if self.server:
+                    memcpy(&key, data + at + header - 4, 4)
+                self.text_frames += 1
+                self.one_text(data + at + header, length, key)
+            else:
+                self.give_other(data + at, header + length)
+            at += header + length
+        return at
+
+    cdef bint regular(self, uint8_t first, uint8_t second) noexcept:
+        """Is this the start of a frame that the fast lane can cut (whoever gets it then)?"""
+        cdef uint8_t opcode = first & 0x0F
+        if (first & RESERVED_BITS) or 3 <= opcode <= 7 or opcode > 10:
+            return False
+        if (second >> 7) != self.server:
+            return False
+        return opcode < 8 or (first & 0x80 and (second & 0x7F) <= 125)
+
+    cdef int one_text(self, uint8_t *payload, Py_ssize_t size, uint32_t key) except -1:
+        global scratch, scratch_capacity
+        cdef uint8_t *grown
+        if not self.server:
+            return self.sink.on_text(<const char *>payload, size)
+        if size > scratch_capacity:
+            grown = <uint8_t *>realloc(scratch, max(size, SMALL_BYTES))
+            if grown is NULL:
+                raise MemoryError
+            scratch = grown
+            scratch_capacity = max(size, SMALL_BYTES)
+        apply_mask(scratch, payload, size, key)
+        return self.sink.on_text(<const char *>scratch, size)
+
+
+cdef Py_ssize_t big_endian(const uint8_t *data, Py_ssize_t count) noexcept nogil:
+    """A length of 2 or 8 bytes; -1 where the sign bit is set, which RFC 6455 forbids."""
+    cdef uint64_t value = 0
+    cdef Py_ssize_t i
+    for i in range(count):
+        value = (value << 8) | data[i]
+    return <Py_ssize_t>value if value < <uint64_t>1 << 62 else -1

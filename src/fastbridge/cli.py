@@ -1,0 +1,169 @@
+"""The `fastbridge` command: thin. Every command imports its own heavy modules, so that `--help` answers at once.
+
+What the user can put right ends in one sentence on stderr and exit code 2; a bug, ours or in the user's agent, in a
+traceback.
+"""
+
+import errno
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fastbridge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fastbridge.agent import Agent
+    from fastbridge.config import Settings
+
+app = typer.Typer(
+    help="Put a speech AI on your phone line: Twilio Media Streams to the OpenAI Realtime API.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # rich costs half of what --help may take
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """The console script's entry point."""
+    try:
+        app(prog_name="fastbridge")
+    except ConfigError as error:
+        print(f"fastbridge: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+@app.command()
+def serve(
+    agent: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[module:agent]",
+            help="Your agent: an importable module or a .py file, and its name there. Default: the built-in one.",
+        ),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on [env FASTBRIDGE_HOST, default 0.0.0.0].")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port for webhooks, media and health [env PORT, default 5050].")
+    ] = None,
+) -> None:
+    """Answer calls."""
+    from fastbridge import log
+    from fastbridge.config import load_settings
+    from fastbridge.doctor import check_port, port_error
+
+    given = {"host": host, "port": port}
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    settings.require_serving()
+    check_port(settings.host, settings.port)
+    log.configure(settings)
+    chosen = load_agent(agent) if agent else _default_agent(settings)
+
+    from fastbridge import server
+
+    try:
+        server.serve(settings, chosen)
+    except OSError as error:  # the port was taken between our look and the server's
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise port_error(settings.host, settings.port, error) from None
+
+
+@app.command()
+def doctor() -> None:
+    """Check settings, keys, webhook and clock, and say what to do about each fault. Exit code 1 if there is any."""
+    from fastbridge import doctor
+
+    raise typer.Exit(doctor.main())
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Directory for what the demo writes.")] = Path("fastbridge-demo"),
+    wav: Annotated[
+        Path | None, typer.Option(help="A recording to use as the caller's voice, instead of the built-in one.")
+    ] = None,
+) -> None:
+    """Hold a call with a simulated caller and a simulated model: no account, no network."""
+    if wav is not None and not wav.is_file():
+        raise ConfigError(f"There is no file {str(wav)!r}: give --wav an existing recording.")
+    from fastbridge.sim import demo
+
+    raise typer.Exit(demo.run(out=out, wav=wav))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"fastbridge {version('fastbridge')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options before the command; --version acts in its callback."""
+
+
+def _default_agent(settings: "Settings") -> "Agent":
+    from fastbridge.agent import default_agent
+
+    return default_agent(settings)
+
+
+def load_agent(spec: str) -> "Agent":
+    """The agent that `module:name` or `path/file.py:name` names; modules are looked for in the working directory too.
+
+    Raises ConfigError if there is no such thing. An exception inside the user's module comes out as it is.
+    """
+    from fastbridge.agent import Agent
+
+    place, _, name = spec.rpartition(":")
+    if not place or not name:
+        raise ConfigError(f"{spec!r} names no agent: write module:agent, such as my_agent:agent.")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    found: Any = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, Agent):
+        raise ConfigError(f"{place} has no Agent called {name!r}: define one there, such as {name} = Agent(...).")
+    return found
+
+
+def _load_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (ModuleNotFoundError, TypeError, ValueError) as error:
+        missing = getattr(error, "name", None)
+        if isinstance(error, ModuleNotFoundError) and not f"{name}.".startswith(f"{missing}."):
+            raise  # the module is there; what it imports is not
+        raise ConfigError(
+            f"There is no module {name!r}: give a module importable from here, or a path to a .py file."
+        ) from None
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ConfigError(f"There is no file {str(path)!r}: give the path of your agent's .py file.")
+    sys.path.insert(0, str(path.resolve().parent))  # for what it imports from beside it
+    spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
+    assert spec is not None  # a .py file always has a spec and a loader
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Registered first, as the import system does: dataclasses and type hints look their module up while it runs.
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,45 @@
+"""Time, injected: everything above the transports asks this and nothing else.
+
+`now_ns` is CLOCK_MONOTONIC in nanoseconds. Timers run on the loop; on a loop of virtual time, with a clock of virtual
+time, a ten-minute call passes in milliseconds.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from fastbridge._pacing import monotonic_ns
+
+
+class Clock:
+    """The running loop's timers and a monotonic clock that agree."""
+
+    def __init__(self, now_ns: Callable[[], int] = monotonic_ns) -> None:
+        self.now_ns = now_ns
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, callback)
+
+    def elapsed_ms(self, since_ns: int) -> int:
+        return (self.now_ns() - since_ns) // 1_000_000
+
+
+class Deadline:
+    """One timer that can be set, moved and cleared, and fires once."""
+
+    def __init__(self, clock: Clock, on_expiry: Callable[[], object]) -> None:
+        self._clock = clock
+        self._on_expiry = on_expiry
+        self._handle: asyncio.TimerHandle | None = None
+
+    def set(self, seconds: float) -> None:
+        self.clear()
+        self._handle = self._clock.call_later(seconds, self._expire)
+
+    def clear(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _expire(self) -> None:
+        self._handle = None
+        self._on_expiry()

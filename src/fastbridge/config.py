@@ -1,0 +1,221 @@
+"""Settings: the only reader of the environment.
+
+Every setting is one field with its variable, its default and one line that says what it must be. They are read once, at
+start-up, from the environment and `.env` (the environment wins), checked, and frozen. Secrets are `SecretStr`: no repr,
+error or traceback shows them. A value that cannot work ends in ConfigError: one sentence, never pydantic's report.
+"""
+
+import ipaddress
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fastbridge.errors import ConfigError
+
+DEFAULT_INSTRUCTIONS = (
+    "You are a friendly assistant on a phone call. Speak naturally and briefly, one or two sentences at a time, in the "
+    "caller's language. Ask when you did not understand. Never read out lists, links or markup."
+)
+DEFAULT_GREETING = "Hello! How can I help you?"
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+
+
+def _env(default: Any, *variables: str, what: str, **bounds: Any) -> Any:
+    """One setting: its default, its variables (the first one set wins) and what its value must be, for errors."""
+    return Field(default, validation_alias=AliasChoices(*variables), description=what, **bounds)
+
+
+class Settings(BaseSettings):
+    """What this node was told, checked once. Make it with `load_settings`, whose errors are readable."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_file=".env", populate_by_name=True, hide_input_in_errors=True
+    )
+
+    # The node. port and dev come first: public_url's default is made of them.
+    host: str = _env("0.0.0.0", "FASTBRIDGE_HOST", what="an address to listen on")
+    port: int = _env(5050, "PORT", what="a port number from 0 to 65535", ge=0, le=65535)
+    dev: bool = _env(False, "FASTBRIDGE_DEV", what="1 or 0")
+    public_url: str = _env(
+        "",
+        "PUBLIC_URL",
+        "PUBLIC_BASE_URL",
+        "PUBLIC_HOST",
+        what="the address at which Twilio reaches this node, such as https://voice.example.com",
+        validate_default=True,
+    )
+
+    # The model
+    openai_api_key: SecretStr | None = _env(None, "OPENAI_API_KEY", what="an OpenAI API key")
+    openai_base_url: str | None = _env(
+        None,
+        "OPENAI_BASE_URL",
+        what="an http or https address such as https://api.openai.com/v1",
+        pattern=r"^https?://\S+$",
+    )
+    model: str = _env("gpt-realtime-2.1", "OPENAI_REALTIME_MODEL", what="a realtime model's name")
+
+    transcription_model: str = _env(
+        "gpt-transcribe", "FASTBRIDGE_TRANSCRIPTION_MODEL", what="a transcription model's name"
+    )
+
+    # The carrier
+    twilio_account_sid: str | None = _env(
+        None, "TWILIO_ACCOUNT_SID", what="AC and 32 hexadecimal digits", pattern=r"^AC[0-9a-f]{32}$"
+    )
+    twilio_auth_token: SecretStr | None = _env(None, "TWILIO_AUTH_TOKEN", what="the account's primary auth token")
+    twilio_phone_number: str | None = _env(
+        None, "TWILIO_PHONE_NUMBER", what="a number such as +14155550123", pattern=r"^\+[1-9][0-9]{6,14}$"
+    )
+    twiml_sla_ms: int = _env(350, "TWIML_SLA_MS", what="a number of milliseconds, at least 1", ge=1)
+
+    # The built-in agent, for when none of your own is given
+    instructions: str = _env(DEFAULT_INSTRUCTIONS, "FASTBRIDGE_INSTRUCTIONS", what="a text")
+    greeting: str = _env(DEFAULT_GREETING, "FASTBRIDGE_GREETING", what="a sentence, or nothing for no greeting")
+    voice: str = _env("marin", "FASTBRIDGE_VOICE", what="a voice's name")
+
+    # Admission and capacity
+    max_calls: int = _env(400, "FASTBRIDGE_MAX_CALLS", what="a whole number, at least 1", ge=1)
+    max_pending_calls: int = _env(1000, "FASTBRIDGE_MAX_PENDING_CALLS", what="a whole number, at least 1", ge=1)
+    max_connections: int = _env(2000, "FASTBRIDGE_MAX_CONNECTIONS", what="a whole number, at least 1", ge=1)
+    # Generous: all of Twilio's media may come from a handful of addresses, or from one proxy.
+    max_connections_per_ip: int = _env(
+        2000, "FASTBRIDGE_MAX_CONNECTIONS_PER_IP", what="a whole number, at least 1", ge=1
+    )
+    stream_token_seconds: float = _env(
+        30, "FASTBRIDGE_STREAM_TOKEN_SECONDS", what="a number of seconds from 1 to 60", ge=1, le=60
+    )
+    start_deadline_seconds: float = _env(
+        5, "FASTBRIDGE_START_DEADLINE_SECONDS", what="a number of seconds up to 60", gt=0, le=60
+    )
+    max_call_seconds: float = _env(
+        600, "FASTBRIDGE_MAX_CALL_SECONDS", what="a number of seconds up to 86400", gt=0, le=86_400
+    )
+    drain_seconds: float = _env(
+        3600, "FASTBRIDGE_DRAIN_SECONDS", what="a number of seconds up to 86400", ge=0, le=86_400
+    )
+
+    # The call
+    lead_ms: int = _env(160, "LEAD_MS", "FASTBRIDGE_LEAD_MS", what="milliseconds from 0 to 2000", ge=0, le=2000)
+    tick_us: int = _env(1000, "FASTBRIDGE_TICK_US", what="microseconds from 100 to 10000", ge=100, le=10_000)
+    barge_in_frames: int = _env(5, "BARGE_IN_FRAMES", what="a number of 20 ms frames from 1 to 50", ge=1, le=50)
+    barge_in_threshold_dbfs: float = _env(
+        -30.0, "BARGE_IN_THRESHOLD_DBFS", what="a level from -90 to 0 dBFS", ge=-90, le=0
+    )
+    greeting_lock: bool = _env(True, "FASTBRIDGE_GREETING_LOCK", what="1 or 0")
+    records_dir: Path | None = _env(None, "FASTBRIDGE_RECORDS_DIR", what="a directory for call records")
+
+    # Logging. The two level words stay text here: a bad one must not stop the node, log.py warns and takes INFO.
+    log_level: str | None = _env(None, "LOG_LEVEL", what="DEBUG, INFO, WARNING or ERROR")
+    debug: str | None = _env(None, "DEBUG", what="1 for production or 0 for development")
+    log_json: bool = _env(False, "LOG_JSON", what="1 or 0")
+    log_realtime_events: bool = _env(False, "LOG_REALTIME_EVENTS", what="1 or 0")
+    log_audio_chunks: bool = _env(False, "LOG_AUDIO_CHUNKS", what="1 or 0")
+    log_transcript_deltas: bool = _env(False, "LOG_TRANSCRIPT_DELTAS", what="1 or 0")
+    log_transcripts: bool = _env(True, "LOG_TRANSCRIPTS", what="1 or 0")
+    debug_tx: bool = _env(False, "DEBUG_TX", what="1 or 0")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _strip(cls, value: Any, info: ValidationInfo) -> Any:
+        """Compose files set variables to nothing and people paste newlines: empty means unset, but for the greeting."""
+        if not isinstance(value, str):
+            return value
+        value = value.strip()
+        if value or info.field_name in ("greeting", "public_url") or info.field_name is None:
+            return value
+        return cls.model_fields[info.field_name].get_default()
+
+    @field_validator("public_url")
+    @classmethod
+    def _normalise(cls, value: str, info: ValidationInfo) -> str:
+        if value:
+            return normalised_url(value)
+        return f"http://127.0.0.1:{info.data.get('port')}" if info.data.get("dev") else ""
+
+    @property
+    def stream_url(self) -> str:
+        """The public address for media streams: `public_url` with ws for http, wss for https."""
+        return "ws" + self.public_url.removeprefix("http")
+
+    def require_serving(self) -> None:
+        """Raise ConfigError unless these settings are enough to answer calls."""
+        if self.openai_api_key is None and not _is_loopback(self.openai_base_url):
+            raise ConfigError("OPENAI_API_KEY is missing: set it in the environment or in .env.")
+        if not self.public_url:
+            raise ConfigError(f"PUBLIC_URL is missing: set it to {_what('public_url')}.")
+        if self.public_url.startswith("http://") and not self.dev and not _is_loopback(self.public_url):
+            raise ConfigError(
+                f"PUBLIC_URL must start with https://, not {self.public_url!r}: Twilio streams to wss addresses only."
+            )
+        if self.twilio_auth_token is None and not self.dev:
+            raise ConfigError(
+                "TWILIO_AUTH_TOKEN is missing: set it, or set FASTBRIDGE_DEV=1 for a machine that no stranger reaches."
+            )
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment and `.env`; `overrides`, by field name, win.
+
+    Raises ConfigError with one sentence that names the variable, its bad value (never a secret's) and what to do.
+    """
+    unknown = overrides.keys() - Settings.model_fields.keys()
+    if unknown:
+        raise TypeError(f"no such setting: {', '.join(sorted(unknown))}")
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error)) from None
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError("The file .env cannot be read: make it readable UTF-8 text, or remove it.") from None
+
+
+def normalised_url(text: str) -> str:
+    """An origin and optional path prefix: lower case, no default port, no trailing slash. A bare host means https.
+
+    Raises ValueError for anything else: user names, queries and fragments would silently break every signature.
+    """
+    parts = urlsplit(text if "://" in text else f"https://{text}")
+    scheme, host, port = parts.scheme.lower(), parts.hostname or "", parts.port
+    if scheme not in ("http", "https") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("not a public address")
+    if ":" in host:
+        host = f"[{ipaddress.IPv6Address(host)}]"
+    elif not _HOST.fullmatch(host):
+        raise ValueError("not a host name")
+    default = {"http": 80, "https": 443}[scheme]
+    suffix = "" if port in (None, default) else f":{port}"
+    return f"{scheme}://{host}{suffix}{parts.path.rstrip('/')}"
+
+
+def _is_loopback(url: str | None) -> bool:
+    host = urlsplit(url or "").hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _what(field: str) -> str:
+    return Settings.model_fields[field].description or "something else"
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first complaint of pydantic's report, in words for whoever set the variable."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    place = str(first["loc"][0])
+    field = next(name for name, info in Settings.model_fields.items() if place in (name, *_variables(name)))
+    variable = next((name for name in _variables(field) if name in os.environ), _variables(field)[0])
+    if Settings.model_fields[field].annotation == SecretStr | None:
+        return f"{variable} must be {_what(field)}."
+    return f"{variable} must be {_what(field)}, not {str(first['input'])[:80]!r}."
+
+
+def _variables(field: str) -> list[str]:
+    alias = Settings.model_fields[field].validation_alias
+    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []

@@ -1,0 +1,257 @@
+"""The composition root: settings and an agent in, a running node out. Here the loop, the tick and the transports meet.
+
+While calls have audio to play the loop runs on a tick: all that is ready is read and decided, then the pacer sends what
+is due, then the thread sleeps to the next boundary. Without such calls nothing ticks.
+"""
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import uvicorn
+import uvloop
+from starlette.applications import Starlette
+
+from fastbridge import log, webhooks
+from fastbridge._pacing import Pacer, monotonic_ns, sleep_until_ns
+from fastbridge.agent import Agent, CallContext
+from fastbridge.call import Call, CarrierLink, EndReason
+from fastbridge.calls import Admission, Directory
+from fastbridge.clock import Clock
+from fastbridge.config import Settings
+from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.sockets import MODEL_BUFFER_BYTES, CarrierSocket, RealtimeSocket
+from fastbridge.twilio import Start
+
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 5.0
+GC_THRESHOLD = 50_000
+"""Young objects before a collection: frames make none that live, so collections can wait."""
+
+
+class Ticker:
+    """Runs the pacer on the loop, at most once per `tick_ns`, for as long as any lane has audio.
+
+    A callback that sleeps makes the loop read all sockets once per tick instead of waking for each: waking costs more
+    than the work. What else runs on the loop waits at most one tick.
+    """
+
+    def __init__(self, pacer: Pacer, tick_ns: int) -> None:
+        self._pacer = pacer
+        self._tick_ns = tick_ns
+        self._users = 0
+
+    def acquire(self) -> None:
+        """A call is live: tick."""
+        self._users += 1
+        if self._users == 1:
+            asyncio.get_running_loop().call_soon(self._tick)
+
+    def release(self) -> None:
+        self._users -= 1
+
+    def _tick(self) -> None:
+        if not self._users:
+            return
+        now = monotonic_ns()
+        sleep_until_ns(now - now % self._tick_ns + self._tick_ns)
+        self._pacer.run(monotonic_ns())
+        asyncio.get_running_loop().call_soon(self._tick)
+
+
+class Node:
+    """One process's calls and what they share."""
+
+    def __init__(self, settings: Settings, agent: Agent) -> None:
+        self.settings = settings
+        self.agent = agent
+        self.clock = Clock()
+        self.directory = Directory(settings, self.clock.now_ns)
+        self.pacer = Pacer()
+        self.ready = True
+        self._ticker = Ticker(self.pacer, settings.tick_us * 1000)
+        self._calls: set[Call] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        key = settings.openai_api_key
+        self._openai = openai.AsyncOpenAI(
+            api_key=key.get_secret_value() if key is not None else "none",
+            base_url=settings.openai_base_url,
+            http_client=httpx2.AsyncClient(),
+        )
+
+    @property
+    def draining(self) -> bool:
+        return self.directory.draining
+
+    def begin_call(self, carrier: CarrierLink, admission: Admission, start: Start) -> Call:
+        """An admitted stream has started: its call. The caller then calls `Call.start`."""
+        context = CallContext(
+            call_sid=admission.call_sid,
+            from_number=admission.from_number,
+            to_number=admission.to_number,
+            direction=admission.direction,
+            parameters=dict(admission.parameters),
+        )
+        call = Call(
+            settings=self.settings,
+            agent=self.agent,
+            context=context,
+            stream_sid=start.stream_sid,
+            carrier=carrier,
+            pacer=self.pacer,
+            clock=self.clock,
+            dial=lambda call: self.spawn(self._dial(call)),
+            spawn=self.spawn,
+            ended=self._call_ended,
+        )
+        self._calls.add(call)
+        self.directory.add(call)
+        self._ticker.acquire()
+        return call
+
+    def _call_ended(self, call: Call) -> None:
+        self._calls.discard(call)
+        self.directory.remove(call)
+        self._ticker.release()
+        if self.settings.records_dir is not None:
+            self.spawn(asyncio.to_thread(write_record, self.settings.records_dir, call.record()))
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """A task that this node keeps until it is done; what it raises is logged."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+        return task
+
+    def _task_done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("[SERVER_ERROR] a task failed", exc_info=task.exception())
+
+    async def _dial(self, call: Call) -> None:
+        """Open the model's socket for a call, through the SDK."""
+        sockets: list[RealtimeSocket] = []
+
+        def create(*args: Any, **options: Any) -> RealtimeSocket:
+            lane = call.assistant
+            made = RealtimeSocket(*args, sink=lane.sink, feed_message=lane.feed_message, listener=call, **options)
+            sockets.append(made)
+            return made
+
+        options: dict[str, Any] = {
+            "create_connection": create,
+            "compression": None,
+            "max_size": None,
+            "max_queue": None,
+            "open_timeout": CONNECT_SECONDS,
+            "write_limit": MODEL_BUFFER_BYTES,
+        }
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                connecting = self._openai.realtime.connect(
+                    model=self.settings.model,
+                    websocket_connection_options=options,  # type: ignore[arg-type]
+                )
+                await connecting.enter()
+        except Exception as error:
+            call.on_model_failed(model_error(error))
+            return
+        call.on_model_connected(sockets[-1])
+
+    async def close(self) -> None:
+        """End every call that is left, and wait for what they still do."""
+        self.directory.draining = True
+        for call in list(self._calls):
+            call.close(EndReason.SHUTDOWN)
+        if self._tasks:
+            _, unfinished = await asyncio.wait(self._tasks, timeout=2.0)
+            for task in unfinished:
+                task.cancel()
+        await self._openai.close()
+
+
+def model_error(error: Exception) -> ModelError:
+    """What stopped the connection, in words for the log and a code for the record."""
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if isinstance(error, TimeoutError):
+        return ModelUnavailable("OpenAI did not answer in time", "connect_timeout")
+    if status is not None:
+        return ModelUnavailable(f"OpenAI refused the connection with HTTP {status}", f"http_{status}")
+    return ModelUnavailable(f"OpenAI cannot be reached: {type(error).__name__}: {error}", "connect_failed")
+
+
+def write_record(directory: Path, record: dict[str, Any]) -> None:
+    """One JSON file per call, whole or not at all."""
+    path = directory / f"{record['call_sid']}.json"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".tmp")
+        unfinished.write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+        os.replace(unfinished, path)
+    except OSError:
+        logger.exception("[SERVER_ERROR] the call record %s could not be written", path)
+
+
+def create_app(settings: Settings, agent: Agent) -> Starlette:
+    """The node as an ASGI app; media streams need `ws=fastbridge.sockets:CarrierSocket` beside it."""
+
+    node = Node(settings, agent)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
+        log.event(
+            "BOOT", f"fastbridge {version('fastbridge')} is ready", public_url=settings.public_url, model=settings.model
+        )
+        # What is alive now lives until the end: no collection need look at it again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, 50, 100)
+        try:
+            yield {"node": node}
+        finally:
+            await node.close()
+
+    return Starlette(routes=webhooks.routes(node), lifespan=lifespan)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, whose first signal stops admission and whose second ends what is left."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        state = self.lifespan.state
+        if "node" in state:
+            state["node"].directory.draining = True
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings, agent: Agent) -> None:
+    """Run the node until a signal. The port must be free."""
+    config = uvicorn.Config(
+        create_app(settings, agent),
+        host=settings.host,
+        port=settings.port,
+        http="h11",
+        ws=CarrierSocket,
+        loop="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=max(int(settings.drain_seconds), 1),
+        backlog=2048,
+    )
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(Server(config).serve())

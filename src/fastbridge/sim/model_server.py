@@ -1,0 +1,190 @@
+"""The simulated OpenAI Realtime service on a loopback socket: sockets and deadlines around `ModelSession`.
+
+It answers the handshake as the real service does (path, model, bearer key), carries text frames between a WebSocket
+and a session, and wakes up at the session's absolute deadlines. What is said and when is never decided here.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from .model import DEFAULT_MODEL, ModelSession
+from .scenario import Refuse, Scenario
+from .wire import Json
+
+PATH = "/v1/realtime"
+MODELS_PATH = "/v1/models"
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+"""Above the largest `input_audio_buffer.append` the service takes."""
+
+MODELS: Json = {"object": "list", "data": [{"id": DEFAULT_MODEL, "object": "model", "owned_by": "openai"}]}
+
+
+class ModelServer:
+    """The service for tests and demos::
+
+        async with ModelServer(Scenario()) as server:
+            client = AsyncOpenAI(api_key="any", base_url=server.base_url)
+
+    `scenario` is one for all sessions, or a function of the connection attempt's number, from 0. `port` 0 takes a
+    free one. `sessions` holds every session there was, in the order they connected.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario | Callable[[int], Scenario] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.sessions: list[ModelSession] = []
+        self.attempts = 0
+        """Connection attempts on the right path, refused ones too."""
+        self._scenario = scenario if scenario is not None else Scenario()
+        self._host = host
+        self._port = port
+        self._server: Server | None = None
+        self._admitted: dict[ServerConnection, Scenario] = {}
+
+    @property
+    def base_url(self) -> str:
+        """What `OPENAI_BASE_URL` should be. RuntimeError before the server runs."""
+        if self._server is None:
+            raise RuntimeError("the server is not running")
+        port = next(iter(self._server.sockets)).getsockname()[1]
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{port}/v1"
+
+    @property
+    def errors(self) -> list[str]:
+        """What the service refused, over all sessions."""
+        return [f"session {index}: {error}" for index, each in enumerate(self.sessions) for error in each.errors]
+
+    async def __aenter__(self) -> Self:
+        self._server = await serve(
+            self._serve,
+            self._host,
+            self._port,
+            process_request=self._admit,
+            compression=None,
+            max_size=MAX_MESSAGE_BYTES,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+            self._server = None
+
+    async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """None to accept; otherwise the answer instead of a session."""
+        target = urlsplit(request.path)
+        if target.path == MODELS_PATH and isinstance(self._scenario, Scenario):
+            refuse = _credentials(self._scenario, request.headers)
+            return _answer(200, MODELS) if refuse is None else _refusal(refuse)
+        if target.path != PATH:
+            return _refusal(Refuse(404, message=f"Invalid URL (GET {target.path})"))
+        attempt, self.attempts = self.attempts, self.attempts + 1
+        scenario = self._scenario if isinstance(self._scenario, Scenario) else self._scenario(attempt)
+        refuse = scenario.on_connect(attempt) if scenario.on_connect is not None else None
+        refuse = refuse or _credentials(scenario, request.headers) or _query(target.query)
+        if refuse is None:
+            self._admitted[connection] = scenario
+            return None
+        await asyncio.sleep(refuse.delay_ms / 1000)
+        return _refusal(refuse)
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        request = connection.request
+        assert request is not None  # the handshake is over
+        session = ModelSession(
+            self._admitted.pop(connection),
+            _now_ms(),
+            model=parse_qs(urlsplit(request.path).query)["model"][0],
+            serial=len(self.sessions),
+            unix_s=time.time(),
+            beta="OpenAI-Beta" in request.headers,
+        )
+        self.sessions.append(session)
+        wake = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            sender = tasks.create_task(_deliver(connection, session, wake))
+            await _listen(connection, session, wake)
+            sender.cancel()
+        session.client_closed = (connection.close_code, connection.close_reason)
+
+
+async def _listen(connection: ServerConnection, session: ModelSession, wake: asyncio.Event) -> None:
+    with contextlib.suppress(ConnectionClosed):  # however the client goes, the session is over
+        async for frame in connection:
+            if isinstance(frame, str):
+                session.receive(frame, _now_ms())
+            else:
+                session.receive_binary(frame, _now_ms())
+            wake.set()
+
+
+async def _deliver(connection: ServerConnection, session: ModelSession, wake: asyncio.Event) -> None:
+    """Send what is due, then sleep until the next deadline or client event; close when the session does."""
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            wake.clear()
+            for frame in session.poll(_now_ms()):
+                await connection.send(frame)
+            if session.closed is not None:
+                await connection.close(*session.closed)
+                return
+            due_ms = session.next_due_ms()
+            timer = loop.call_at(due_ms / 1000, wake.set) if due_ms is not None else None
+            await wake.wait()
+            if timer is not None:
+                timer.cancel()
+
+
+def _now_ms() -> float:
+    return asyncio.get_running_loop().time() * 1000
+
+
+def _credentials(scenario: Scenario, headers: Headers) -> Refuse | None:
+    scheme, _, key = headers.get("Authorization", "").partition(" ")
+    if scheme != "Bearer" or not key:
+        return Refuse(401, message="Missing bearer authentication in header")
+    if scenario.api_key is not None and key != scenario.api_key:
+        return Refuse(401, "invalid_api_key", "Incorrect API key provided.")
+    return None
+
+
+def _query(query: str) -> Refuse | None:
+    if "model" in parse_qs(query):
+        return None
+    return Refuse(400, "missing_required_parameter", "You must provide a model parameter.")
+
+
+def _refusal(refuse: Refuse) -> Response:
+    kind = "invalid_request_error" if refuse.status < 500 else "server_error"
+    return _answer(
+        refuse.status, {"error": {"message": refuse.message, "type": kind, "param": None, "code": refuse.code}}
+    )
+
+
+def _answer(status: int, value: Json) -> Response:
+    body = json.dumps(value, indent=2).encode()
+    headers = Headers(
+        [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close")]
+    )
+    return Response(status, HTTPStatus(status).phrase, headers, body)

@@ -1,0 +1,406 @@
+"""The two sockets of a call: transports to lanes, and back. `websockets` speaks the protocol; lanes take the fast lane.
+
+CarrierSocket is uvicorn's `ws=` class: it admits a media stream (path token, signature, caps, size, start deadline)
+before anything costly exists. RealtimeSocket goes to the model through the official SDK. Both handle audio and events
+of one socket in order, in `data_received`. A socket is closed once, from any path.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from websockets.asyncio.client import ClientConnection
+from websockets.client import ClientProtocol
+from websockets.frames import DATA_OPCODES, Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import OPEN, Event, State
+from websockets.server import ServerProtocol
+
+from fastbridge._websocket import FrameReader, TextSink, text_frame
+from fastbridge.call import EndReason
+from fastbridge.realtime import parse_event
+from fastbridge.twilio import Start, parse_start, valid_handshake
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+    from fastbridge.call import Call
+    from fastbridge.calls import Admission
+    from fastbridge.server import Node
+
+logger = logging.getLogger(__name__)
+
+MAX_CARRIER_MESSAGE_BYTES = 65_536
+MAX_MODEL_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_FRAGMENTS = 64
+"""Fragments of one message: Twilio sends none."""
+MAX_CONTROL_PER_SECOND = 10
+FRAME_DEADLINE_SECONDS = 5.0
+"""A frame whose rest has not come by then never will."""
+CLOSE_GRACE_SECONDS = 2.0
+"""How long a peer may take to close its end."""
+CARRIER_BUFFER_BYTES = 32_768
+"""Written to Twilio and not taken: about 2 s of audio. Beyond, pacing pauses."""
+MODEL_BUFFER_BYTES = 1_048_576
+"""Written to the model and not taken: more than the pre-roll of 20 s at once."""
+MEDIA_PATH = "/media/"
+
+
+class Messages:
+    """Data frames off the fast lane, put together again. Bounds: the library's size limit, and MAX_FRAGMENTS."""
+
+    def __init__(self) -> None:
+        self.pending = False  # inside a fragmented message
+        self._parts: list[bytes] = []
+        self._text = True
+
+    def feed(self, frame: Frame) -> tuple[bool, bytes] | None:
+        """(is it text, payload) when a message is complete."""
+        if frame.opcode is not Opcode.CONT:
+            self._parts = []
+            self._text = frame.opcode is Opcode.TEXT
+        self._parts.append(bytes(frame.data))
+        self.pending = not frame.fin
+        if self.pending:
+            return None
+        payload = b"".join(self._parts)
+        self._parts = []
+        return self._text, payload
+
+    @property
+    def fragments(self) -> int:
+        return len(self._parts)
+
+
+def is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class CarrierSocket(asyncio.Protocol):
+    """One media stream of Twilio's: handshake, admission, then a call."""
+
+    def __init__(self, config: "Config", server_state: "ServerState", app_state: dict[str, Any]) -> None:
+        self._node: Node = app_state["node"]
+        self._connections = server_state.connections
+        self._protocol = ServerProtocol(max_size=MAX_CARRIER_MESSAGE_BYTES)
+        self._messages = Messages()
+        self._reader = FrameReader(
+            server=True,
+            max_size_bytes=MAX_CARRIER_MESSAGE_BYTES,
+            on_text=self._on_early_text,
+            on_other=self._on_other,
+        )
+        self._call: Call | None = None
+        self._admission: Admission | None = None
+        self._ip = ""
+        self._counted = False
+        self._closed = False
+        self._control_frames = 0
+        self._frame_started: int | None = None  # text frames read when the incomplete one was first seen
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    # --- asyncio.Protocol ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=CARRIER_BUFFER_BYTES)
+        peer = transport.get_extra_info("peername")
+        self._ip = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._connections.add(self)  # type: ignore[arg-type]
+
+    def data_received(self, data: bytes) -> None:
+        """The request head, which the HTTP server hands over. All later bytes go to the reader directly."""
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Request):
+                self._on_request(event)
+        if self._protocol.handshake_exc is not None and not self._closed:
+            self._reject(HTTPStatus.BAD_REQUEST, "bad request")
+        # uvicorn makes this object the transport's protocol right after this call: uvloop then takes the reader's method.
+        self.data_received = self._reader.feed  # type: ignore[method-assign]
+
+    def eof_received(self) -> bool:
+        self._reader.finish()
+        return False
+
+    def pause_writing(self) -> None:
+        if self._call is not None:
+            self._call.on_carrier_paused(True)
+
+    def resume_writing(self) -> None:
+        if self._call is not None:
+            self._call.on_carrier_paused(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed = True
+        self._connections.discard(self)  # type: ignore[arg-type]
+        for timer in self._timers.values():
+            timer.cancel()
+        if self._counted:
+            self._node.directory.disconnected(self._ip)
+        if self._call is not None:
+            self._call.on_carrier_closed()
+
+    def shutdown(self) -> None:
+        """The server drains: a live call goes on to its end (the server bounds that); a stream not begun is refused."""
+        if self._call is None:
+            self.close(1001, "shutting down")
+
+    # --- handshake ---
+
+    def _on_request(self, request: Request) -> None:
+        refusal = self._refusal(request)
+        if refusal is not None:
+            self._reject(*refusal)
+            return
+        response = self._protocol.accept(request)
+        self._protocol.send_response(response)
+        self._flush()
+        if self._protocol.state is not OPEN:
+            self._closed = True
+            self._transport.close()
+            return
+        self._later("start", self._node.settings.start_deadline_seconds, self._start_expired)
+        self._later("frame", FRAME_DEADLINE_SECONDS, self._check_frame)
+        self._later("control", 1.0, self._reset_control)
+
+    def _refusal(self, request: Request) -> tuple[HTTPStatus, str] | None:
+        """Why this handshake is refused, if it is; the cheapest questions first."""
+        node = self._node
+        path = request.path
+        if not path.startswith(MEDIA_PATH):
+            return HTTPStatus.NOT_FOUND, "there is nothing here"
+        if not node.directory.connected(self._ip):
+            return HTTPStatus.SERVICE_UNAVAILABLE, "too many connections"
+        self._counted = True
+        self._admission = node.directory.peek(path.removeprefix(MEDIA_PATH).rstrip("/"))
+        if self._admission is None:
+            return HTTPStatus.FORBIDDEN, "the stream token is unknown, spent or expired"
+        secret = node.settings.twilio_auth_token
+        if secret is None:
+            return None
+        signature = request.headers.get_all("X-Twilio-Signature")
+        public_url = node.settings.public_url
+        if len(signature) != 1 or not valid_handshake(secret.get_secret_value(), public_url, path, signature[0]):
+            node.directory.refuse("handshake_signature")
+            logger.warning("[SERVER_ERROR] a media handshake was not signed for %s", public_url)
+            return HTTPStatus.FORBIDDEN, "the signature is wrong"
+        return None
+
+    def _reject(self, status: HTTPStatus, text: str) -> None:
+        self._protocol.send_response(self._protocol.reject(status, text + "\n"))
+        self._flush()
+        self._closed = True
+        self._transport.close()
+
+    # --- messages ---
+
+    def _on_early_text(self, message: bytes) -> None:
+        """Before the call: `connected`, then `start`. Anything else is nobody's."""
+        event = parse_event(message)
+        if event is None or event.get("event") != "start":
+            return
+        start = parse_start(event)
+        admission = self._redeem(start)
+        if start is None or admission is None:
+            self._node.directory.refuse("bad_start")
+            self.close(1008, "start refused")
+            return
+        self._cancel("start")
+        self._call = self._node.begin_call(self, admission, start)
+        self._reader.redirect(self._call.caller.sink)
+        self._call.start()
+
+    def _redeem(self, start: Start | None) -> "Admission | None":
+        if start is None or self._admission is None:
+            return None
+        return self._node.directory.redeem(self._admission.token, start.call_sid, start.account_sid)
+
+    def _on_other(self, data: bytes) -> bool:
+        """Everything but regular text frames: the library's. True while it stands between messages."""
+        if self._closed:
+            return False
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame):
+                self._on_frame(event)
+        self._flush()
+        state: State = self._protocol.state
+        if state is not OPEN:
+            self._hang_up()
+        return state is OPEN and not self._messages.pending
+
+    def _on_frame(self, frame: Frame) -> None:
+        if frame.opcode not in DATA_OPCODES:
+            self._control_frames += 1
+            if self._control_frames > MAX_CONTROL_PER_SECOND:
+                self.close(1008, "too many control frames")
+            return
+        message = self._messages.feed(frame)
+        if self._messages.fragments > MAX_FRAGMENTS:
+            self.close(1009, "too many fragments")
+        elif message is not None and not message[0]:
+            self.close(1003, "only text is understood")
+        elif message is not None and not is_utf8(message[1]):
+            self.close(1007, "not UTF-8")
+        elif message is not None and self._call is not None:
+            self._call.caller.feed_message(message[1])
+        elif message is not None:
+            self._on_early_text(message[1])
+
+    # --- the call's side ---
+
+    def write(self, frame: bytes) -> None:
+        self._transport.write(frame)
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the stream, once. Twilio goes on with the TwiML behind the stream."""
+        if self._closed:
+            return
+        if self._protocol.state is OPEN:
+            self._protocol.send_close(code, reason)
+            self._flush()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """The closing handshake is ours to end: wait a little for the peer, then go."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._call is not None:
+            self._call.close(EndReason.CUSTOMER_HANGUP)
+        self._transport.close()
+        self._later("close", CLOSE_GRACE_SECONDS, self._transport.abort)
+
+    def _flush(self) -> None:
+        for chunk in self._protocol.data_to_send():
+            if chunk and not self._transport.is_closing():
+                self._transport.write(chunk)
+
+    # --- deadlines ---
+
+    def _later(self, name: str, seconds: float, callback: Callable[[], object]) -> None:
+        self._cancel(name)
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, callback)
+
+    def _cancel(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _start_expired(self) -> None:
+        self._node.directory.refuse("start_deadline")
+        self.close(1008, "no start")
+
+    def _check_frame(self) -> None:
+        if self._reader.pending_bytes and self._frame_started == self._reader.text_frames:
+            self.close(1008, "a frame was not finished")
+            return
+        self._frame_started = self._reader.text_frames if self._reader.pending_bytes else None
+        self._later("frame", FRAME_DEADLINE_SECONDS, self._check_frame)
+
+    def _reset_control(self) -> None:
+        self._control_frames = 0
+        self._later("control", 1.0, self._reset_control)
+
+
+class ModelListener(Protocol):
+    """What a RealtimeSocket tells its call."""
+
+    def on_model_paused(self, paused: bool) -> None: ...
+    def on_model_lost(self, code: int, reason: str) -> None: ...
+
+
+class RealtimeSocket(ClientConnection):
+    """The model's WebSocket: a ClientConnection of `websockets` whose regular text frames go straight to a lane.
+
+    Nobody calls `recv`: every message is handled in `data_received`, audio and events in the order they came.
+    """
+
+    def __init__(
+        self,
+        protocol: ClientProtocol,
+        *,
+        sink: TextSink,
+        feed_message: Callable[[bytes], object],
+        listener: ModelListener,
+        **options: Any,
+    ) -> None:
+        super().__init__(protocol, **options)
+        self._feed_message = feed_message
+        self._listener = listener
+        self._messages = Messages()
+        self._hung_up = False
+        self._reader = FrameReader(
+            server=False,
+            max_size_bytes=MAX_MODEL_MESSAGE_BYTES,
+            on_text=sink,
+            on_other=self._on_other,
+            handshake=True,
+        )
+        self.data_received = self._reader.feed  # type: ignore[method-assign]
+
+    def _on_other(self, data: bytes) -> bool:
+        super().data_received(data)
+        return self.protocol.state is OPEN and not self._messages.pending and not self.protocol.extensions
+
+    def process_event(self, event: Event) -> None:
+        if self.response is None or not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
+            super().process_event(event)
+            return
+        message = self._messages.feed(event)
+        if message is not None and message[0] and is_utf8(message[1]):
+            self._feed_message(message[1])
+
+    def eof_received(self) -> None:
+        self._reader.finish()
+        super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._reader.finish()
+        opened = self.response is not None and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+        super().connection_lost(exc)
+        if opened and not self._hung_up:
+            self._listener.on_model_lost(self.close_code or 1006, self.close_reason or "")
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._listener.on_model_paused(True)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._listener.on_model_paused(False)
+
+    # --- the call's side ---
+
+    def write(self, frame: bytes) -> None:
+        """A ready, masked frame."""
+        self.transport.write(frame)
+
+    def send_text(self, message: bytes) -> None:
+        """One text message, in order with the audio."""
+        if self.protocol.state is OPEN and not self.transport.is_closing():
+            self.transport.write(text_frame(message, mask=True))
+
+    def pause_reading(self) -> None:
+        self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self.transport.resume_reading()
+
+    def hang_up(self) -> None:
+        """Close, once, without waiting: the peer has CLOSE_GRACE_SECONDS to answer."""
+        if self._hung_up:
+            return
+        self._hung_up = True
+        if self.protocol.state is OPEN:
+            self.protocol.send_close(1000)
+            self.send_data()
+        self.loop.call_later(CLOSE_GRACE_SECONDS, self.transport.abort)

@@ -1,0 +1,99 @@
+"""What is counted of a call, and the record made of it at the end.
+
+Counts live with their owners (lanes, schedule, controller, session); here are only the moments nobody else keeps, and
+the one place that reads them all.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastbridge._lanes import FORWARDED, GREETING_LOCK, OUTCOMES, AssistantLane, CallerLane
+
+RECORD_VERSION = 1
+
+
+@dataclass
+class BargeIn:
+    """One interruption. source: `local` (our detector) or `model` (its speech detection)."""
+
+    at_ms: int
+    source: str
+    response_id: str | None
+    frames_unsent: int
+    frames_unheard: int
+    items: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class CallStats:
+    """Moments of one call, in ms since its start; None: it did not happen."""
+
+    connect_ms: int | None = None
+    ready_ms: int | None = None
+    greeting_ms: int | None = None
+    first_speech_ms: int | None = None
+    turns: int = 0
+    responses: int = 0
+    response_ms: list[int] = field(default_factory=list)  # end of the caller's speech to our first frame
+    barge_ins: list[BargeIn] = field(default_factory=list)
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    dtmf: str = ""
+    errors: list[str] = field(default_factory=list)
+
+
+def accounting(lane: CallerLane) -> dict[str, Any]:
+    """The caller lane's books: every number from the one array of outcomes."""
+    outcomes = lane.outcomes
+    return {
+        "frames_in": lane.frames_in,
+        "forwarded": outcomes[FORWARDED],
+        "dropped": sum(outcomes) - outcomes[FORWARDED],
+        "waiting": lane.waiting,
+        "by_reason": {name: count for name, count in zip(OUTCOMES[1:], outcomes[1:], strict=True) if count},
+        "concealed": lane.concealed_frames,
+        "silence": lane.silence_frames,
+        "peak_waiting": lane.peak_waiting,
+    }
+
+
+def pacing(lane: AssistantLane) -> dict[str, Any]:
+    """The assistant lane's books."""
+    schedule = lane.schedule
+    return {
+        "frames_enqueued": lane.frames_enqueued,
+        "tx": lane.frames_sent,
+        "flushed": lane.frames_flushed,
+        "tx_late_frames": schedule.tx_late_frames,
+        "tx_schedule_resets": schedule.tx_schedule_resets,
+        "underruns": schedule.underruns,
+        "interval_p50_ms": schedule.interval_ms(0.5),
+        "interval_p99_ms": schedule.interval_ms(0.99),
+        "interval_max_ms": round(schedule.interval_max_ms, 2),
+        "peak_ring_ms": lane.peak_bytes // 8,
+        "deltas": lane.deltas,
+        "refused_deltas": lane.refused_deltas,
+        "malformed_deltas": lane.malformed_deltas,
+        "marks_sent": lane.marks_sent,
+        "marks_played": lane.marks_played,
+        "marks_stale": lane.stale_marks,
+    }
+
+
+def accounting_lines(lane: CallerLane, *, simple_mode: bool = True) -> list[tuple[bool, str]]:
+    """(is it an error, line) for the log at the end of a call: the books, checked."""
+    books = accounting(lane)
+    frames_in, forwarded, dropped = books["frames_in"], books["forwarded"], books["dropped"]
+    locked = lane.outcomes[GREETING_LOCK]
+    lines: list[tuple[bool, str]] = []
+    if frames_in == forwarded + dropped:
+        lines.append((False, f"Frame accounting OK: {frames_in} = {forwarded} + {dropped}"))
+    else:
+        lines.append((True, f"[FRAME_ACCOUNTING_ERROR] frames_in={frames_in} != {forwarded} + {dropped}"))
+    if books["by_reason"].get("greeting_lock", 0) == locked:
+        lines.append((False, f"Greeting lock accounting OK: {locked} frames"))
+    else:
+        lines.append((True, f"[GREETING_LOCK_ERROR] {books['by_reason'].get('greeting_lock', 0)} != {locked}"))
+    if dropped:
+        breakdown = ", ".join(f"{name}={count}" for name, count in books["by_reason"].items())
+        lines.append((False, f"{'SIMPLE_MODE DROPS' if simple_mode else 'Drop breakdown'}: {breakdown}"))
+    return lines

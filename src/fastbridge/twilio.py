@@ -1,0 +1,204 @@
+"""The carrier's dialect, pure: TwiML out; signatures, `start` and `dtmf` in. Reads no socket, clock or setting.
+
+XML and the signature's arithmetic are the `twilio` package's; which URL was signed is ours, since the package mistakes
+the port of wss and IPv6 addresses. The URL is always made of the configured public one: no header of the request has a
+say. Nothing here raises on a peer's data: it is valid or it is not. Source: Twilio's "Security", "TwiML <Stream>" and
+"Media Streams WebSocket messages" pages.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
+from twilio.twiml.voice_response import Connect, Stream, VoiceResponse  # type: ignore[import-untyped]
+
+ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}\Z")
+CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
+STREAM_SID = re.compile(r"MZ[0-9a-f]{32}\Z")
+DTMF_DIGITS = frozenset("0123456789*#ABCD")
+TERMINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+CALL_STATUSES = TERMINAL_STATUSES | {"queued", "initiated", "ringing", "in-progress"}
+
+Params = list[tuple[str, str]]
+"""Decoded form fields as they came: order, duplicates, blanks and white space kept."""
+
+_DEFAULT_PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+# TwiML
+
+
+def connect_twiml(stream_url: str, action_url: str, parameters: Mapping[str, str]) -> str:
+    """Connect the call to our media socket. When that ends Twilio asks `action_url` what to do next.
+
+    A parameter comes back in the stream's `start`; characters that XML cannot hold become U+FFFD.
+    """
+    stream = Stream(url=stream_url)
+    for name, value in parameters.items():
+        stream.parameter(name=_xml_text(name), value=_xml_text(value))
+    response = VoiceResponse()
+    response.append(Connect(action=action_url, method="POST").append(stream))
+    response.hangup()
+    return str(response)
+
+
+def busy_twiml(message: str) -> str:
+    """No room for this call: say so and hang up."""
+    return _say_and_hang_up(message)
+
+
+def apology_twiml(message: str) -> str:
+    """The call failed on our side: the caller hears so, instead of a line gone dead."""
+    return _say_and_hang_up(message)
+
+
+def hangup_twiml() -> str:
+    """The conversation is over."""
+    response = VoiceResponse()
+    response.hangup()
+    return str(response)
+
+
+def _say_and_hang_up(message: str) -> str:
+    response = VoiceResponse()
+    response.say(_xml_text(message))
+    response.hangup()
+    return str(response)
+
+
+def _xml_text(text: str) -> str:
+    return _NOT_XML.sub("\ufffd", text)
+
+
+# Signatures
+
+
+def valid_webhook(
+    auth_token: str,
+    public_url: str,
+    path_and_query: str,
+    params: Params,
+    body: bytes,
+    content_type: str,
+    signature: str,
+) -> bool:
+    """Whether Twilio signed this request to `public_url` + `path_and_query` (raw, as received).
+
+    A form's fields are signed one by one (`params`; none for GET). A JSON body is signed by its hash in the URL, and is
+    worth nothing without one.
+    """
+    if not path_and_query.startswith("/"):
+        return False
+    url = public_url + path_and_query
+    if _media_type(content_type) == "application/json":
+        signed_hash = parse_qs(urlparse(url).query).get("bodySHA256", [""])[0]
+        if not _same(hashlib.sha256(body).hexdigest(), signed_hash):
+            return False
+        params = []
+    return _signed(auth_token, _with_and_without_port(url), params, signature)
+
+
+def valid_handshake(auth_token: str, public_url: str, path: str, signature: str) -> bool:
+    """Whether Twilio signed this WebSocket handshake for `path` (raw, as received).
+
+    Twilio signs the wss:// URL and is known to add a slash or the port; the https:// form is accepted too. A node whose
+    public URL is http:// (a test, a simulated caller) also takes the ws:// and http:// forms.
+    """
+    if not path.startswith("/"):
+        return False
+    scheme, rest = public_url.split("://", 1)
+    schemes = ["wss", "https"] if scheme == "https" else ["ws", "http", "wss", "https"]
+    twin = path[:-1] if path.endswith("/") else path + "/"
+    urls = [f"{each}://{rest}{form}" for each in schemes for form in (path, twin)]
+    return _signed(auth_token, [form for url in urls for form in _with_and_without_port(url)], [], signature)
+
+
+class _MultiDict(dict[str, list[str]]):
+    """Repeated form fields, as RequestValidator asks for them."""
+
+    def getlist(self, name: str) -> list[str]:
+        return self[name]
+
+
+def _signed(auth_token: str, urls: Iterable[str], params: Params, signature: str) -> bool:
+    fields = _MultiDict()
+    for name, value in params:
+        fields.setdefault(name, []).append(value)
+    validator = RequestValidator(auth_token)
+    try:
+        return any(_same(validator.compute_signature(url, fields), signature) for url in urls)
+    except UnicodeEncodeError:  # a lone surrogate: Twilio signs UTF-8, so it did not sign this
+        return False
+
+
+def _with_and_without_port(url: str) -> list[str]:
+    """The two forms Twilio may have signed: it drops the port, or adds the default one, depending on the product."""
+    parsed = urlparse(url)
+    if parsed.port:
+        bare = parsed.netloc.rpartition(":")[0]
+        full = parsed.netloc
+    else:
+        bare = parsed.netloc
+        full = f"{parsed.netloc}:{_DEFAULT_PORTS[parsed.scheme]}"
+    return [parsed._replace(netloc=netloc).geturl() for netloc in (bare, full)]
+
+
+def _same(ours: str, theirs: str) -> bool:
+    """Equal, in time that does not depend on where they differ."""
+    return hmac.compare_digest(ours.encode(), theirs.encode("utf-8", "replace"))
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+# Messages of a media stream
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A stream's `start`: whose it is, and the TwiML's parameters. Its audio is 8 kHz mono mu-law."""
+
+    account_sid: str
+    call_sid: str
+    stream_sid: str
+    custom_parameters: dict[str, str]
+
+
+def parse_start(message: Mapping[str, Any]) -> Start | None:
+    """The `start` message's content, or None if anything in it is missing, malformed or not 8 kHz mono mu-law."""
+    body = message.get("start")
+    if message.get("event") != "start" or not isinstance(body, dict):
+        return None
+    account_sid, call_sid, stream_sid = body.get("accountSid"), body.get("callSid"), body.get("streamSid")
+    parameters = body.get("customParameters", {})
+    sids_ok = _is_sid(ACCOUNT_SID, account_sid) and _is_sid(CALL_SID, call_sid) and _is_sid(STREAM_SID, stream_sid)
+    if not sids_ok or message.get("streamSid", stream_sid) != stream_sid or not _is_mulaw_8k(body.get("mediaFormat")):
+        return None
+    if not isinstance(parameters, dict) or not all(isinstance(value, str) for value in parameters.values()):
+        return None
+    return Start(str(account_sid), str(call_sid), str(stream_sid), parameters)
+
+
+def parse_dtmf(message: Mapping[str, Any]) -> str | None:
+    """The key of a `dtmf` message: one of 0-9, *, #, A-D; else None."""
+    body = message.get("dtmf")
+    digit = body.get("digit") if isinstance(body, dict) else None
+    return digit if isinstance(digit, str) and digit in DTMF_DIGITS else None
+
+
+def _is_sid(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.match(value) is not None
+
+
+def _is_mulaw_8k(media_format: object) -> bool:
+    if not isinstance(media_format, dict):
+        return False
+    rate, channels = media_format.get("sampleRate"), media_format.get("channels")
+    return media_format.get("encoding") == "audio/x-mulaw" and rate in (8000, "8000") and channels in (1, "1")

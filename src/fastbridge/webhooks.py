@@ -1,0 +1,360 @@
+"""The HTTP routes: Twilio's webhooks and the two health checks.
+
+A request is judged in order of cost: signature header, size and type, body (64 KiB, 5 s), signature, sids; only then
+does anybody hear of it. Signatures are checked whenever there is an auth token, against the configured public URL: Host
+and X-Forwarded-* are never read, and a client's address is its socket's. Never a 500 and never a traceback to a client:
+what breaks is logged, and Twilio gets an answer that ends well for the caller.
+"""
+
+import asyncio
+import functools
+import json
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from fastbridge import log, twilio
+from fastbridge.calls import Admission, Direction, Directory, Reason, Refusal
+from fastbridge.config import Settings
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_PARAMS = 256
+BODY_DEADLINE_S = 5.0
+MAX_READERS_PER_IP = 200
+MAX_PARAMETER_CHARS = 400
+MAX_PARAMETERS = 16
+MODEL_FAILURE = "model_"
+"""A call whose end reason begins so ended because the model failed it: its caller is owed an apology."""
+
+BUSY_MESSAGE = "All our lines are busy at the moment. Please call again in a few minutes."
+APOLOGY_MESSAGE = "We are sorry, something went wrong on our side. Please call again in a few minutes."
+
+_FORM = "application/x-www-form-urlencoded"
+_JSON = "application/json"
+_OWN_NAME = re.compile(r"[a-z][A-Za-z0-9_.-]{0,63}\Z")
+_BUSINESS_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+_logger = logging.getLogger(__name__)
+
+
+class Node(Protocol):
+    """What the routes need of the node."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def directory(self) -> Directory: ...
+    @property
+    def draining(self) -> bool: ...
+    @property
+    def ready(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """An authentic webhook: Twilio's parameters, and those the operator put into the URL."""
+
+    call_sid: str
+    account_sid: str
+    params: Mapping[str, str]
+    own: Mapping[str, str]
+
+
+class RequestError(Exception):
+    """This request goes no further."""
+
+    def __init__(self, reason: Reason, status: int) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+Handler = Callable[[Webhook], Response]
+
+
+def routes(node: Node) -> list[Route]:
+    """Every HTTP route of the node."""
+    desk = _Desk(node)
+
+    def webhook(path: str, handler: Handler, fallback: Callable[[], Response]) -> Route:
+        return Route(f"/webhook/{path}", desk.endpoint(handler, fallback), methods=["GET", "POST"])
+
+    return [
+        webhook("incoming_call", functools.partial(desk.connect, "inbound"), _apology),
+        webhook("outbound_call", functools.partial(desk.connect, "outbound"), _apology),
+        webhook("stream_ended", desk.stream_ended, _hang_up),
+        webhook("call_status", desk.call_status, _nothing),
+        Route("/healthz", desk.healthz, methods=["GET"]),
+        Route("/readyz", desk.readyz, methods=["GET"]),
+    ]
+
+
+class _Desk:
+    """The front desk: lets webhooks in, and does what they ask."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._readers: Counter[str] = Counter()
+        self._refusals = log.RateLimiter()
+
+    def endpoint(self, handler: Handler, fallback: Callable[[], Response]) -> Callable[[Request], Awaitable[Response]]:
+        """`handler` behind the checks; `fallback` answers if our own code fails."""
+
+        async def answer(request: Request) -> Response:
+            if request.method not in ("GET", "POST"):  # Starlette adds HEAD to GET, and Twilio never sends it
+                return PlainTextResponse("Method Not Allowed", 405, headers={"Allow": "GET, POST"})
+            try:
+                return handler(await self._authentic(request))
+            except RequestError as refused:
+                return self._refused(request, refused)
+            except ClientDisconnect:
+                return PlainTextResponse("Bad Request", 400)
+            except Exception:
+                path = request.scope["path"]
+                log.event("SERVER_ERROR", "webhook failed", level=logging.ERROR, exc_info=True, path=path)
+                return fallback()
+
+        return answer
+
+    # Judgement
+
+    async def _authentic(self, request: Request) -> Webhook:
+        settings = self._node.settings
+        signature = request.headers.get("x-twilio-signature", "")
+        if settings.twilio_auth_token is not None and not signature:
+            raise RequestError("no_signature", 403)
+        content_type = _content_type(request)
+        body = await self._body(request)
+        query = _decoded(request.scope.get("query_string", b""))
+        signed = _decoded(body) if content_type == _FORM else []
+        if settings.twilio_auth_token is not None and not twilio.valid_webhook(
+            settings.twilio_auth_token.get_secret_value(),
+            settings.public_url,
+            _target(request),
+            signed,
+            body,
+            content_type,
+            signature,
+        ):
+            raise RequestError("signature", 403)
+        params = _json_fields(body) if content_type == _JSON else dict(query if request.method == "GET" else signed)
+        call_sid, account_sid = params.get("CallSid", ""), params.get("AccountSid", "")
+        if not twilio.CALL_SID.match(call_sid) or not twilio.ACCOUNT_SID.match(account_sid):
+            raise RequestError("bad_sid", 403)
+        if settings.twilio_account_sid not in (None, account_sid):
+            raise RequestError("bad_sid", 403)
+        return Webhook(call_sid, account_sid, params, own_parameters(query))
+
+    async def _body(self, request: Request) -> bytes:
+        """The body, within its bounds; while it is read it counts against its sender's address."""
+        if request.method == "GET":
+            return b""
+        ip = _client_ip(request)
+        if self._readers[ip] >= MAX_READERS_PER_IP:
+            raise RequestError("too_many_readers", 503)
+        self._readers[ip] += 1
+        try:
+            async with asyncio.timeout(BODY_DEADLINE_S):
+                return await _read(request)
+        except TimeoutError:
+            raise RequestError("slow", 408) from None
+        finally:
+            self._readers[ip] -= 1
+            if not self._readers[ip]:
+                del self._readers[ip]
+
+    def _refused(self, request: Request, refused: RequestError) -> Response:
+        """Count every refusal, log one a second for each reason: the rest would be the attacker's log, not ours."""
+        directory = self._node.directory
+        directory.refuse(refused.reason)
+        if self._refusals.every(refused.reason, 1.0):
+            total = directory.counters[refused.reason]
+            _logger.warning("webhook refused: %s (%d so far), from %s", refused.reason, total, _client_ip(request))
+        headers = {"Retry-After": "1"} if refused.status == 503 else None
+        return PlainTextResponse(_STATUS_TEXT[refused.status], refused.status, headers=headers)
+
+    # What webhooks ask for
+
+    def connect(self, direction: Direction, webhook: Webhook) -> Response:
+        """A call waits for its TwiML: connect it to a media stream, or tell it that we are busy."""
+        began_ns = time.monotonic_ns()
+        settings = self._node.settings
+        admission = self._node.directory.admit(
+            webhook.call_sid,
+            webhook.account_sid,
+            from_number=webhook.params.get("From", "")[:MAX_PARAMETER_CHARS],
+            to_number=webhook.params.get("To", "")[:MAX_PARAMETER_CHARS],
+            direction=direction,
+            parameters=webhook.own,
+        )
+        response = _twiml(_answer(settings, admission))
+        took_ms = (time.monotonic_ns() - began_ns) / 1e6
+        if took_ms > settings.twiml_sla_ms:
+            text = f"TwiML too slow: {took_ms:.0f}ms > {settings.twiml_sla_ms}ms"
+            log.event("SLA", text, call_sid=webhook.call_sid, level=logging.WARNING)
+        if isinstance(admission, Refusal) and self._refusals.every(admission.reason, 1.0):
+            _logger.warning("call refused: %s, call_sid=%s", admission.reason, webhook.call_sid)
+        return response
+
+    def stream_ended(self, webhook: Webhook) -> Response:
+        """<Connect> is over: hang up, with an apology if it was our model that ended the call."""
+        directory = self._node.directory
+        call = directory.get(webhook.call_sid)
+        if call is None:
+            _logger.debug("stream_ended for a call that is not live: %s", webhook.call_sid)
+            reason = directory.ended_reason(webhook.call_sid)
+        else:
+            log.event("WEBHOOK_CLOSE", call_sid=webhook.call_sid, source="stream_ended")
+            call.on_stream_ended()
+            reason = call.end_reason
+        return _apology() if reason is not None and reason.startswith(MODEL_FAILURE) else _hang_up()
+
+    def call_status(self, webhook: Webhook) -> Response:
+        """A status callback. Those of unknown calls, old ones and unknown words are normal, and change nothing."""
+        directory = self._node.directory
+        status = webhook.params.get("CallStatus", "")
+        if status not in twilio.CALL_STATUSES:
+            return _nothing()
+        if not directory.is_news(webhook.call_sid, status, _sequence_number(webhook.params)):
+            return _nothing()
+        terminal = status in twilio.TERMINAL_STATUSES
+        if terminal:
+            directory.abandon(webhook.call_sid)
+        call = directory.get(webhook.call_sid)
+        if call is None:
+            _logger.debug("status %s of a call that is not live: %s", status, webhook.call_sid)
+            return _nothing()
+        if terminal:
+            log.event("WEBHOOK_CLOSE", call_sid=webhook.call_sid, status=status)
+        call.on_carrier_status(status)
+        return _nothing()
+
+    async def healthz(self, request: Request) -> Response:
+        """The loop turns. Nothing else: a restart would cure nothing else."""
+        return JSONResponse({"alive": True})
+
+    async def readyz(self, request: Request) -> Response:
+        """Whether new calls may be sent here. A full node stays ready: it answers with its busy message."""
+        node = self._node
+        ready = node.ready and not node.draining
+        state = {
+            "ready": ready,
+            "draining": node.draining,
+            "calls": node.directory.live,
+            "capacity": node.settings.max_calls,
+        }
+        return JSONResponse(state, 200 if ready else 503)
+
+
+def own_parameters(query: twilio.Params) -> dict[str, str]:
+    """The operator's own parameters of a webhook's URL (`?business_id=456`), to be passed on to the call.
+
+    Twilio's begin with a capital, so ours begin with a small letter. What does not fit a <Parameter> is left out, and
+    so is a business_id that is not 1 to 64 letters, digits, - and _.
+    """
+    own: dict[str, str] = {}
+    for name, value in query:
+        fits = len(name) + len(value) <= MAX_PARAMETER_CHARS and value.isprintable()
+        if not fits or not _OWN_NAME.match(name) or name == "bodySHA256":
+            continue
+        if name == "business_id" and not _BUSINESS_ID.match(value):
+            continue
+        if len(own) < MAX_PARAMETERS:
+            own.setdefault(name, value)
+    return own
+
+
+def _content_type(request: Request) -> str:
+    """The body's media type, if we read such bodies. A GET has none."""
+    if request.method == "GET":
+        return ""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in (_FORM, _JSON) or request.headers.get("content-encoding", "identity") != "identity":
+        raise RequestError("content_type", 415)
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared[:20]) > MAX_BODY_BYTES:
+        raise RequestError("too_large", 413)
+    return media_type
+
+
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestError("too_large", 413)
+    return bytes(body)
+
+
+def _decoded(encoded: bytes) -> twilio.Params:
+    """Form fields as Twilio signs them: blanks, duplicates and white space kept."""
+    try:
+        return parse_qsl(encoded.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_PARAMS)
+    except ValueError:
+        raise RequestError("too_large", 413) from None
+
+
+def _json_fields(body: bytes) -> dict[str, str]:
+    """The texts of a JSON object; the rest of it is nothing a webhook of ours asks for."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise RequestError("content_type", 415) from None
+    fields = document if isinstance(document, dict) else {}
+    return {name: value for name, value in fields.items() if isinstance(value, str)}
+
+
+def _target(request: Request) -> str:
+    """The request's path and query, as they came over the wire."""
+    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    query: bytes = request.scope.get("query_string", b"")
+    return (path + b"?" + query if query else path).decode("latin-1")
+
+
+def _client_ip(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _sequence_number(params: Mapping[str, str]) -> int | None:
+    text = params.get("SequenceNumber", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _answer(settings: Settings, admission: Admission | Refusal) -> str:
+    if isinstance(admission, Refusal):
+        return twilio.hangup_twiml() if admission.reason == "replay" else twilio.busy_twiml(BUSY_MESSAGE)
+    stream_url = f"{settings.stream_url}/media/{admission.token}"
+    return twilio.connect_twiml(stream_url, f"{settings.public_url}/webhook/stream_ended", admission.parameters)
+
+
+def _twiml(text: str) -> Response:
+    return Response(text, media_type="text/xml")
+
+
+def _apology() -> Response:
+    return _twiml(twilio.apology_twiml(APOLOGY_MESSAGE))
+
+
+def _hang_up() -> Response:
+    return _twiml(twilio.hangup_twiml())
+
+
+def _nothing() -> Response:
+    return Response(status_code=204)
+
+
+_STATUS_TEXT = {
+    403: "Forbidden",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    503: "Service Unavailable",
+}

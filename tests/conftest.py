@@ -1,0 +1,78 @@
+"""Every unit test of a compiled module runs on both twins; hypothesis runs under a named profile."""
+
+import importlib
+import os
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+SLOW_ON_PURPOSE = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+settings.register_profile("default", max_examples=100, deadline=None, suppress_health_check=SLOW_ON_PURPOSE)
+settings.register_profile("ci", max_examples=500, deadline=None, print_blob=True, suppress_health_check=SLOW_ON_PURPOSE)
+settings.register_profile(
+    "thorough", max_examples=10_000, deadline=None, print_blob=True, suppress_health_check=SLOW_ON_PURPOSE
+)
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
+settings.load_profile(PROFILE)
+
+SEED: int | None = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the seed here, so that the header can print it and `--hypothesis-seed` can bring it back."""
+    global SEED
+    if getattr(config.option, "hypothesis_seed", None) is None:
+        config.option.hypothesis_seed = str(int.from_bytes(os.urandom(4), "big"))
+    SEED = config.option.hypothesis_seed
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"hypothesis: HYPOTHESIS_PROFILE={PROFILE} --hypothesis-seed={SEED}"
+
+
+class Twin:
+    """All modules of one twin: what a test builds from them must not be mixed."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __getattr__(self, name: str) -> ModuleType:
+        return importlib.import_module(f"oracle.{name}" if self.kind == "oracle" else f"fastbridge._{name}")
+
+
+@pytest.fixture(params=["oracle", "compiled"])
+def twin(request: pytest.FixtureRequest) -> Twin:
+    return Twin(request.param)
+
+
+@pytest.fixture
+def mulaw(twin: Twin) -> Any:
+    return twin.mulaw
+
+
+@pytest.fixture
+def framing(twin: Twin) -> Any:
+    return twin.framing
+
+
+@pytest.fixture
+def websocket(twin: Twin) -> Any:
+    return twin.websocket
+
+
+@pytest.fixture
+def pacing(twin: Twin) -> Any:
+    return twin.pacing
+
+
+@pytest.fixture
+def bargein(twin: Twin) -> Any:
+    return twin.bargein
+
+
+@pytest.fixture
+def lanes(twin: Twin) -> Any:
+    return twin.lanes

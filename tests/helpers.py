@@ -1,0 +1,111 @@
+"""What several test files share: feeding a parser in every way, a settable clock, reading WebSocket frames back."""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from websockets.frames import Frame, Opcode
+from websockets.streams import StreamReader
+
+MS = 1_000_000
+FRAME_BYTES = 160
+SID = b"MZ0123456789abcdef0123456789abcdef"
+FOREIGN_SID = b"MZffffffffffffffffffffffffffffffff"
+
+
+def chunkings(data: bytes) -> Iterator[list[bytes]]:
+    """Whole, byte by byte, and cut in two at every place."""
+    yield [data]
+    yield [data[i : i + 1] for i in range(len(data))]
+    for cut in range(1, len(data)):
+        yield [data[:cut], data[cut:]]
+
+
+def assert_split_anywhere(parser: Callable[[list[bytes]], Any], data: bytes, expected: Any) -> None:
+    """`parser(chunks)` makes a fresh parser, feeds it the chunks and says what came out: `expected`, however data is cut.
+
+    Trailing junk may not change what came before it: with the first byte of a message behind, the same comes out.
+    """
+    for chunks in chunkings(data):
+        assert parser(chunks) == expected, f"fed as {[len(chunk) for chunk in chunks]}"
+    junk = data[:1]
+    assert parser([data + junk]) == expected
+    assert parser([data, junk]) == expected
+
+
+class Clock:
+    """Nanoseconds that move only when told."""
+
+    def __init__(self, now_ns: int = 1_000_000 * MS) -> None:
+        self.now_ns = now_ns
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+    def advance(self, milliseconds: float) -> None:
+        self.now_ns += round(milliseconds * MS)
+
+
+def read_frames(stream: bytes, *, masked: bool) -> list[Frame]:
+    """All WebSocket frames of a byte stream, judged and unmasked by `websockets`; the stream must end with the last."""
+    reader = StreamReader()
+    reader.feed_data(stream)
+    frames = []
+    while reader.buffer:
+        parsing = Frame.parse(reader.read_exact, mask=masked)
+        try:
+            next(parsing)
+        except StopIteration as done:
+            frames.append(done.value)
+        else:
+            raise AssertionError("the stream ends within a frame")
+    return frames
+
+
+def read_messages(writes: list[bytes], *, masked: bool) -> list[dict[str, Any]]:
+    """The JSON messages in what a lane wrote; only whole text frames are allowed."""
+    frames = read_frames(b"".join(writes), masked=masked)
+    assert all(frame.opcode is Opcode.TEXT and frame.fin for frame in frames)
+    return [json.loads(bytes(frame.data)) for frame in frames]
+
+
+def base64_text(audio: bytes) -> bytes:
+    return b64encode(audio)
+
+
+def audio_of(messages: list[dict[str, Any]]) -> bytes:
+    """The audio in Twilio `media` or OpenAI `append` messages, in order."""
+    payloads = (m["media"]["payload"] if "media" in m else m["audio"] for m in messages if "media" in m or "audio" in m)
+    return b"".join(b64decode(payload, validate=True) for payload in payloads)
+
+
+def media_json(chunk: int, payload: bytes, sid: bytes = SID, timestamp_ms: int | None = None) -> bytes:
+    """Twilio's `media` message, byte for byte as captured."""
+    timestamp_ms = 20 * chunk if timestamp_ms is None else timestamp_ms
+    return (
+        b'{"event":"media","sequenceNumber":"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d","payload":"%s"},'
+        b'"streamSid":"%s"}' % (chunk + 1, chunk, timestamp_ms, payload, sid)
+    )
+
+
+def mark_json(name: bytes, sid: bytes = SID) -> bytes:
+    return b'{"event":"mark","sequenceNumber":"4","streamSid":"%s","mark":{"name":"%s"}}' % (sid, name)
+
+
+def delta_json(response_id: str, item_id: str, delta: bytes) -> bytes:
+    """OpenAI's audio delta, byte for byte as captured."""
+    return (
+        b'{"type":"response.output_audio.delta","event_id":"event_1","response_id":"%s","item_id":"%s",'
+        b'"output_index":0,"content_index":0,"delta":"%s"}' % (response_id.encode(), item_id.encode(), delta)
+    )
+
+
+def numbered_frame(number: int) -> bytes:
+    """A frame that cannot be mistaken for another."""
+    return number.to_bytes(4, "big") * (FRAME_BYTES // 4)
+
+
+LOUD = bytes([0x80, 0x00]) * (FRAME_BYTES // 2)
+"""Full scale, so over any threshold."""
+QUIET = bytes([0xFF]) * FRAME_BYTES

@@ -1,0 +1,121 @@
+"""Twin of fastbridge._framing: parse as JSON, build the exact layout again from the fields, and compare the bytes."""
+
+import base64
+import json
+import re
+from typing import Any
+
+OTHER, MEDIA, MARK, DELTA, IGNORED = range(5)
+
+DIGITS = r"[0-9]{1,18}"
+BASE64 = r"[A-Za-z0-9+/=]*"
+STREAM_SID = r"[A-Za-z0-9]{1,64}"
+MARK_NAME = r"[A-Za-z0-9_:.\-]{1,128}"
+IDENTIFIER = r"[A-Za-z0-9_\-]{1,64}"
+OBFUSCATION = r"[A-Za-z0-9_\-]*"
+
+AUDIO_DELTA = "response.output_audio.delta"
+UNREAD = (
+    "response.output_audio_transcript.delta",
+    "response.function_call_arguments.delta",
+    "response.output_text.delta",
+    "conversation.item.input_audio_transcription.delta",
+)
+
+
+def _parse(message: bytes) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(message.decode())
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _compact(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _text(value: object, pattern: str) -> str | None:
+    return value if isinstance(value, str) and re.fullmatch(pattern, value) else None
+
+
+def _index(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value <= 999_999_999 else None
+
+
+def scan_twilio(message: bytes) -> tuple[object, ...]:
+    parsed = _parse(message)
+    if parsed is None:
+        return (OTHER,)
+    if parsed.get("event") == "media":
+        return _scan_media(message, parsed)
+    if parsed.get("event") == "mark":
+        return _scan_mark(message, parsed)
+    return (OTHER,)
+
+
+def _scan_media(message: bytes, parsed: dict[str, Any]) -> tuple[object, ...]:
+    media = parsed.get("media")
+    if not isinstance(media, dict):
+        return (OTHER,)
+    sequence = _text(parsed.get("sequenceNumber"), DIGITS)
+    chunk = _text(media.get("chunk"), DIGITS)
+    timestamp = _text(media.get("timestamp"), DIGITS)
+    payload = _text(media.get("payload"), BASE64)
+    sid = _text(parsed.get("streamSid"), STREAM_SID)
+    if sequence is None or chunk is None or timestamp is None or payload is None or sid is None:
+        return (OTHER,)
+    body = {"track": "inbound", "chunk": chunk, "timestamp": timestamp, "payload": payload}
+    if message != _compact({"event": "media", "sequenceNumber": sequence, "media": body, "streamSid": sid}):
+        return (OTHER,)
+    return (MEDIA, sid.encode(), int(chunk), int(timestamp), payload.encode())
+
+
+def _scan_mark(message: bytes, parsed: dict[str, Any]) -> tuple[object, ...]:
+    mark = parsed.get("mark")
+    if not isinstance(mark, dict):
+        return (OTHER,)
+    sequence = _text(parsed.get("sequenceNumber"), DIGITS)
+    sid = _text(parsed.get("streamSid"), STREAM_SID)
+    name = _text(mark.get("name"), MARK_NAME)
+    if sequence is None or sid is None or name is None:
+        return (OTHER,)
+    layout = {"event": "mark", "sequenceNumber": sequence, "streamSid": sid, "mark": {"name": name}}
+    return (MARK, sid.encode(), name.encode()) if message == _compact(layout) else (OTHER,)
+
+
+def scan_realtime(message: bytes) -> tuple[object, ...]:
+    if message.endswith(b"}") and any(message.startswith(b'{"type":"%s"' % kind.encode()) for kind in UNREAD):
+        return (IGNORED,)
+    parsed = _parse(message)
+    if parsed is None or parsed.get("type") != AUDIO_DELTA:
+        return (OTHER,)
+    layout: dict[str, Any] = {"type": AUDIO_DELTA}
+    for key in ("event_id", "response_id", "item_id"):
+        layout[key] = _text(parsed.get(key), IDENTIFIER)
+    for key in ("output_index", "content_index"):
+        layout[key] = _index(parsed.get(key))
+    layout["delta"] = _text(parsed.get("delta"), BASE64)
+    if "obfuscation" in parsed:
+        layout["obfuscation"] = _text(parsed["obfuscation"], OBFUSCATION)
+    if None in layout.values() or message != _compact(layout):
+        return (OTHER,)
+    ids = layout["response_id"].encode(), layout["item_id"].encode()
+    return (DELTA, *ids, layout["content_index"], layout["delta"].encode())
+
+
+def append_message(payload: bytes) -> bytes:
+    return _compact({"type": "input_audio_buffer.append", "audio": payload.decode()})
+
+
+def media_message(stream_sid: bytes, frame: bytes) -> bytes:
+    payload = base64.b64encode(frame).decode()
+    return _compact({"event": "media", "streamSid": stream_sid.decode(), "media": {"payload": payload}})
+
+
+def mark_message(stream_sid: bytes, name: bytes) -> bytes:
+    return _compact({"event": "mark", "streamSid": stream_sid.decode(), "mark": {"name": name.decode()}})
+
+
+def clear_message(stream_sid: bytes) -> bytes:
+    return _compact({"event": "clear", "streamSid": stream_sid.decode()})

@@ -1,0 +1,263 @@
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from environment import clear_environment
+from fastbridge.config import DEFAULT_GREETING, Settings, load_settings, normalised_url
+from fastbridge.errors import ConfigError
+
+SECRET = "sk-very-secret-value"
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch, tmp_path):
+    clear_environment(monkeypatch, tmp_path)
+
+
+def complaint(**overrides):
+    with pytest.raises(ConfigError) as caught:
+        load_settings(**overrides)
+    return str(caught.value)
+
+
+def test_defaults():
+    settings = load_settings()
+    assert settings.model == "gpt-realtime-2.1"
+    assert (settings.host, settings.port, settings.dev) == ("0.0.0.0", 5050, False)
+    assert (settings.lead_ms, settings.barge_in_frames, settings.barge_in_threshold_dbfs) == (160, 5, -30)
+    assert (settings.twiml_sla_ms, settings.stream_token_seconds, settings.start_deadline_seconds) == (350, 30, 5)
+    assert (settings.max_calls, settings.max_call_seconds, settings.drain_seconds) == (400, 600, 3600)
+    assert settings.greeting_lock
+    assert settings.log_transcripts
+    flags = ("log_json", "log_realtime_events", "log_audio_chunks", "log_transcript_deltas", "debug_tx")
+    assert not any(getattr(settings, flag) for flag in flags)
+    assert (settings.public_url, settings.openai_api_key, settings.records_dir) == ("", None, None)
+
+
+def test_every_setting_is_described():
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.validation_alias.choices, name
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value"),
+    [
+        ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1", "openai_base_url", "http://127.0.0.1:9/v1"),
+        ("OPENAI_REALTIME_MODEL", "gpt-x", "model", "gpt-x"),
+        ("TWILIO_ACCOUNT_SID", "AC" + "0" * 32, "twilio_account_sid", "AC" + "0" * 32),
+        ("TWILIO_PHONE_NUMBER", "+972501234512", "twilio_phone_number", "+972501234512"),
+        ("FASTBRIDGE_HOST", "127.0.0.1", "host", "127.0.0.1"),
+        ("PORT", " 8080 ", "port", 8080),
+        ("FASTBRIDGE_INSTRUCTIONS", "שלום", "instructions", "שלום"),
+        ("FASTBRIDGE_VOICE", "cedar", "voice", "cedar"),
+        ("FASTBRIDGE_MAX_CALLS", "7", "max_calls", 7),
+        ("FASTBRIDGE_MAX_PENDING_CALLS", "8", "max_pending_calls", 8),
+        ("FASTBRIDGE_MAX_CONNECTIONS", "9", "max_connections", 9),
+        ("FASTBRIDGE_MAX_CONNECTIONS_PER_IP", "3", "max_connections_per_ip", 3),
+        ("LEAD_MS", "0", "lead_ms", 0),
+        ("FASTBRIDGE_LEAD_MS", "200", "lead_ms", 200),
+        ("BARGE_IN_FRAMES", "4", "barge_in_frames", 4),
+        ("BARGE_IN_THRESHOLD_DBFS", "-42.5", "barge_in_threshold_dbfs", -42.5),
+        ("FASTBRIDGE_GREETING_LOCK", "0", "greeting_lock", False),
+        ("TWIML_SLA_MS", "200", "twiml_sla_ms", 200),
+        ("FASTBRIDGE_TICK_US", "2000", "tick_us", 2000),
+        ("LOG_LEVEL", "whatever", "log_level", "whatever"),
+        ("DEBUG", "0", "debug", "0"),
+        ("LOG_JSON", "1", "log_json", True),
+        ("LOG_REALTIME_EVENTS", "1", "log_realtime_events", True),
+        ("LOG_AUDIO_CHUNKS", "1", "log_audio_chunks", True),
+        ("LOG_TRANSCRIPT_DELTAS", "1", "log_transcript_deltas", True),
+        ("LOG_TRANSCRIPTS", "0", "log_transcripts", False),
+        ("DEBUG_TX", "1", "debug_tx", True),
+    ],
+)
+def test_a_setting_comes_from_its_variable(monkeypatch, variable, text, field, value):
+    monkeypatch.setenv(variable, text)
+    assert getattr(load_settings(), field) == value
+
+
+def test_overrides_beat_the_environment_which_beats_dot_env(monkeypatch, tmp_path):
+    (tmp_path / ".env").write_text("PORT=1111\nFASTBRIDGE_VOICE=cedar\nUNKNOWN_OF_SOMEBODY=1\n")
+    assert load_settings().port == 1111
+    monkeypatch.setenv("PORT", "2222")
+    assert load_settings().port == 2222
+    assert load_settings(port=3333).port == 3333
+    assert load_settings().voice == "cedar"
+
+
+def test_an_unknown_override_is_a_bug_not_a_no_op():
+    with pytest.raises(TypeError, match="prot"):
+        load_settings(prot=1)
+
+
+@pytest.mark.parametrize("word", ["1", "true", "YES", "On"])
+def test_words_for_true(monkeypatch, word):
+    monkeypatch.setenv("FASTBRIDGE_DEV", word)
+    assert load_settings().dev is True
+
+
+@pytest.mark.parametrize("word", ["0", "false", "No", "OFF", "", "  "])
+def test_words_for_false(monkeypatch, word):
+    monkeypatch.setenv("FASTBRIDGE_DEV", word)
+    assert load_settings().dev is False
+
+
+def test_empty_means_unset_but_for_the_greeting(monkeypatch):
+    for variable in (
+        "PORT",
+        "OPENAI_API_KEY",
+        "TWILIO_ACCOUNT_SID",
+        "FASTBRIDGE_INSTRUCTIONS",
+        "FASTBRIDGE_RECORDS_DIR",
+    ):
+        monkeypatch.setenv(variable, "")
+    settings = load_settings()
+    assert (settings.port, settings.openai_api_key, settings.twilio_account_sid) == (5050, None, None)
+    assert settings.records_dir is None
+    assert settings.instructions
+    assert settings.greeting == DEFAULT_GREETING
+    monkeypatch.setenv("FASTBRIDGE_GREETING", "")
+    assert load_settings().greeting == ""
+
+
+def test_settings_are_frozen():
+    settings = load_settings()
+    with pytest.raises(ValidationError):
+        settings.port = 1
+
+
+def test_secrets_do_not_show(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", f" {SECRET}\n")
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", SECRET)
+    settings = load_settings()
+    assert settings.openai_api_key.get_secret_value() == SECRET
+    assert SECRET not in repr(settings) + str(settings)
+    monkeypatch.setenv("PORT", "abc")
+    assert SECRET not in complaint()
+
+
+def test_a_bad_secret_is_not_shown(monkeypatch):
+    text = complaint(openai_api_key=12345678)
+    assert text == "OPENAI_API_KEY must be an OpenAI API key."
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("PORT", "abc", "PORT must be a port number from 0 to 65535, not 'abc'."),
+        ("PORT", "65536", "PORT must be a port number from 0 to 65535, not '65536'."),
+        ("FASTBRIDGE_DEV", "maybe", "FASTBRIDGE_DEV must be 1 or 0, not 'maybe'."),
+        ("FASTBRIDGE_LEAD_MS", "-1", "FASTBRIDGE_LEAD_MS must be milliseconds from 0 to 2000, not '-1'."),
+        ("TWILIO_ACCOUNT_SID", "AC12", "TWILIO_ACCOUNT_SID must be AC and 32 hexadecimal digits, not 'AC12'."),
+        ("TWILIO_PHONE_NUMBER", "0501234", "TWILIO_PHONE_NUMBER must be a number such as +14155550123, not '0501234'."),
+        ("FASTBRIDGE_STREAM_TOKEN_SECONDS", "61", None),
+        ("FASTBRIDGE_MAX_CALLS", "0", None),
+        ("BARGE_IN_THRESHOLD_DBFS", "nan", None),
+        ("OPENAI_BASE_URL", "api.openai.com", None),
+        ("PUBLIC_HOST", "voice example com", None),
+    ],
+)
+def test_a_bad_value_is_one_sentence_that_names_it(monkeypatch, variable, value, sentence):
+    monkeypatch.setenv(variable, value)
+    text = complaint()
+    assert text.startswith(f"{variable} must be ")
+    assert repr(value) in text
+    assert text.endswith(".")
+    assert "\n" not in text
+    assert sentence in (None, text)
+
+
+def test_an_unreadable_dot_env_is_one_sentence(tmp_path):
+    (tmp_path / ".env").write_bytes(b"PORT=\xff\xfe\n")
+    assert complaint().startswith("The file .env cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://voice.example.com", "https://voice.example.com"),
+        ("https://Voice.Example.com/", "https://voice.example.com"),
+        ("HTTPS://voice.example.com:443", "https://voice.example.com"),
+        ("https://voice.example.com:8443/", "https://voice.example.com:8443"),
+        ("http://localhost:5050", "http://localhost:5050"),
+        ("http://localhost:80", "http://localhost"),
+        ("voice.example.com", "https://voice.example.com"),
+        ("voice.example.com:8443", "https://voice.example.com:8443"),
+        ("https://example.com/voice/", "https://example.com/voice"),
+        ("https://[::0001]:8443", "https://[::1]:8443"),
+    ],
+)
+def test_the_public_url_is_normalised(given, kept):
+    assert normalised_url(given) == kept
+    assert normalised_url(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "wss://voice.example.com",
+        "ftp://voice.example.com",
+        "https://user:pw@voice.example.com",
+        "https://voice.example.com?x=1",
+        "https://voice.example.com#x",
+        "https://voice.example.com:0x50",
+        "https://voice.example.com:99999",
+        "https://",
+        "https://voi ce.example.com",
+        "https://[::g]",
+        "https://[v1.a:b]",
+        "https://שלום.example",
+    ],
+)
+def test_what_is_no_public_url(monkeypatch, url):
+    with pytest.raises(ValueError):  # noqa: PT011 - the words are load_settings' affair
+        normalised_url(url)
+    monkeypatch.setenv("PUBLIC_URL", url)
+    assert complaint().startswith("PUBLIC_URL must be the address at which Twilio reaches this node")
+
+
+@pytest.mark.parametrize("variable", ["PUBLIC_URL", "PUBLIC_BASE_URL", "PUBLIC_HOST"])
+def test_the_names_of_the_public_url(monkeypatch, variable):
+    monkeypatch.setenv(variable, "voice.example.com")
+    settings = load_settings()
+    assert settings.public_url == "https://voice.example.com"
+    assert settings.stream_url == "wss://voice.example.com"
+
+
+def test_dev_without_a_public_url_is_this_machine():
+    settings = load_settings(dev=True, port=6000)
+    assert settings.public_url == "http://127.0.0.1:6000"
+    assert settings.stream_url == "ws://127.0.0.1:6000"
+    assert load_settings(dev=True, public_url="https://x.example").public_url == "https://x.example"
+
+
+def serving(**changes):
+    complete = {
+        "openai_api_key": SecretStr(SECRET),
+        "public_url": "https://voice.example.com",
+        "twilio_auth_token": SecretStr(SECRET),
+    }
+    load_settings(**(complete | changes)).require_serving()
+
+
+def test_what_serving_needs():
+    serving()
+    with pytest.raises(ConfigError, match=r"^OPENAI_API_KEY is missing: set it"):
+        serving(openai_api_key=None)
+    with pytest.raises(ConfigError, match=r"^PUBLIC_URL is missing: set it to the address"):
+        serving(public_url="")
+    with pytest.raises(ConfigError, match=r"^TWILIO_AUTH_TOKEN is missing: set it, or set FASTBRIDGE_DEV=1"):
+        serving(twilio_auth_token=None)
+    with pytest.raises(ConfigError, match=r"^PUBLIC_URL must start with https"):
+        serving(public_url="http://voice.example.com")
+
+
+def test_what_a_machine_that_no_stranger_reaches_may_do_without():
+    serving(twilio_auth_token=None, dev=True)
+    serving(public_url="http://127.0.0.1:5050")
+    serving(public_url="http://voice.example.com", dev=True)
+    for base in ("http://127.0.0.1:9/v1", "http://localhost:9/v1", "http://[::1]:9/v1"):
+        serving(openai_api_key=None, openai_base_url=base)
+    for base in ("https://api.example.com/v1", "http://127.0.0.1.example.com/v1"):
+        with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
+            serving(openai_api_key=None, openai_base_url=base)
