@@ -1,12 +1,12 @@
 """Every unit test of a compiled module runs on both twins; hypothesis runs under a named profile."""
 
-import importlib
 import os
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from twins import Twin
 
 SLOW_ON_PURPOSE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
@@ -33,46 +33,36 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"hypothesis: HYPOTHESIS_PROFILE={PROFILE} --hypothesis-seed={SEED}"
 
 
-class Twin:
-    """All modules of one twin: what a test builds from them must not be mixed."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-
-    def __getattr__(self, name: str) -> ModuleType:
-        return importlib.import_module(f"oracle.{name}" if self.kind == "oracle" else f"fastbridge._{name}")
-
-
-@pytest.fixture(params=["oracle", "compiled"])
+@pytest.fixture(scope="session", params=["oracle", "compiled"])
 def twin(request: pytest.FixtureRequest) -> Twin:
     return Twin(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def mulaw(twin: Twin) -> Any:
     return twin.mulaw
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def framing(twin: Twin) -> Any:
     return twin.framing
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def websocket(twin: Twin) -> Any:
     return twin.websocket
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pacing(twin: Twin) -> Any:
     return twin.pacing
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def bargein(twin: Twin) -> Any:
     return twin.bargein
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def lanes(twin: Twin) -> Any:
     return twin.lanes

@@ -23,7 +23,7 @@ def chunkings(data: bytes) -> Iterator[list[bytes]]:
 
 
 def assert_split_anywhere(parser: Callable[[list[bytes]], Any], data: bytes, expected: Any) -> None:
-    """`parser(chunks)` makes a fresh parser, feeds it the chunks and says what came out: `expected`, however data is cut.
+    """`parser(chunks)` makes a fresh parser, feeds it the chunks and says what came out: `expected`, however cut.
 
     Trailing junk may not change what came before it: with the first byte of a message behind, the same comes out.
     """

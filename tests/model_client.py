@@ -116,3 +116,14 @@ def types(events: list[dict[str, Any]]) -> list[str]:
         for index, kind in enumerate(kinds)
         if index == 0 or kind != kinds[index - 1] or not kind.endswith(".delta")
     ]
+
+
+def configured(scenario: Scenario | None = None, *, input_settings: dict[str, Any] | None = None) -> VirtualClient:
+    """A client with a configured session: the client decides on turns unless told otherwise."""
+    made = VirtualClient(scenario)
+    made.configure(**(input_settings or {"turn_detection": None}))
+    return made
+
+
+def errors(made: VirtualClient) -> list[tuple[str, str | None]]:
+    return [(event["error"]["code"], event["error"]["param"]) for event in made.of("error")]

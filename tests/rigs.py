@@ -11,12 +11,16 @@ def frames(*numbers: int) -> list[bytes]:
     return [numbered_frame(number) for number in numbers]
 
 
+def audio(count: int, first: int = 1) -> bytes:
+    """That many different frames, in one."""
+    return b"".join(frames(*range(first, first + count)))
+
+
 def cut(audio: bytes) -> list[bytes]:
     return [audio[start : start + 160] for start in range(0, len(audio), 160)]
 
 
 class CallerRig:
-
     def __init__(self, twin: Any, *, detector: Any = None, **options: Any) -> None:
         self.clock = Clock()
         self.pacer = twin.pacing.Pacer()
@@ -100,6 +104,8 @@ class AssistantRig:
         self.bad: list[tuple[int, int]] = []
         self.downlink: list[bytes] = []
         self.write_times: list[int] = []
+        self.due_echoes: list[tuple[str, int]] = []
+        """Marks sent, each with the time when a carrier that plays at once will echo it."""
         self.lane = twin.lanes.AssistantLane(
             pacer=self.pacer,
             clock=self.clock,
@@ -114,6 +120,9 @@ class AssistantRig:
     def write(self, data: bytes) -> None:
         self.downlink.append(data)
         self.write_times.append(self.clock.now_ns)
+        if b'"event":"mark"' in data:
+            name = read_messages([data], masked=False)[0]["mark"]["name"]
+            self.due_echoes.append((name, self.lane.schedule.play_end_ns))
 
     def started(self) -> "AssistantRig":
         self.lane.start(SID, self.write)

@@ -368,7 +368,7 @@ class Call:
 
     def _on_first_frame(self, response_id: str) -> None:
         if self.assistant.frames_sent == 1:
-            logger.info("FIRST_CHUNK bytes=160")
+            logger.info("FIRST_CHUNK bytes=160, call_sid=%s", self.call_sid)
         if self._speech_stopped_ns:
             self.stats.response_ms.append(self.clock.elapsed_ms(self._speech_stopped_ns))
             self._speech_stopped_ns = 0
@@ -435,7 +435,7 @@ class Call:
 
     def _report(self) -> None:
         for is_error, line in stats.accounting_lines(self.caller):
-            logger.log(logging.ERROR if is_error else logging.INFO, "%s", line)
+            logger.log(logging.ERROR if is_error else logging.INFO, "%s, call_sid=%s", line, self.call_sid)
         books = self.record()
         average = sum(self.stats.response_ms) // len(self.stats.response_ms) if self.stats.response_ms else None
         self.log(

@@ -67,10 +67,10 @@ def serve(
     log.configure(settings)
     chosen = load_agent(agent) if agent else _default_agent(settings)
 
-    from fastbridge import server
+    from fastbridge.server import serve as run_server
 
     try:
-        server.serve(settings, chosen)
+        run_server(settings, chosen)
     except OSError as error:  # the port was taken between our look and the server's
         if error.errno != errno.EADDRINUSE:
             raise
@@ -80,9 +80,9 @@ def serve(
 @app.command()
 def doctor() -> None:
     """Check settings, keys, webhook and clock, and say what to do about each fault. Exit code 1 if there is any."""
-    from fastbridge import doctor
+    from fastbridge.doctor import main as examine
 
-    raise typer.Exit(doctor.main())
+    raise typer.Exit(examine())
 
 
 @app.command()
@@ -93,11 +93,9 @@ def demo(
     ] = None,
 ) -> None:
     """Hold a call with a simulated caller and a simulated model: no account, no network."""
-    if wav is not None and not wav.is_file():
-        raise ConfigError(f"There is no file {str(wav)!r}: give --wav an existing recording.")
-    from fastbridge.sim import demo
+    from fastbridge.sim.demo import run
 
-    raise typer.Exit(demo.run(out=out, wav=wav))
+    raise typer.Exit(run(out=out, wav=wav))
 
 
 def _show_version(wanted: bool) -> None:

@@ -71,10 +71,11 @@ async def examine(transport: httpx2.AsyncBaseTransport | None = None) -> list[Fi
 def show(findings: Iterable[Finding]) -> None:
     """A table on stdout."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table("", "check", "found", "what to do")
+    columns = [Column(title, overflow="fold") for title in ("", "check", "found", "what to do")]
+    table = Table(*columns)
     for finding in findings:
         mark = Text("✓", "green") if finding.ok else Text("✗", "bold red")
         # Text, not markup: an address may hold square brackets.

@@ -157,9 +157,11 @@ class Session:
     # --- the socket's side ---
 
     def connected(self, send: Callable[[bytes], object]) -> None:
-        """The socket is open. `session.update` follows the model's `session.created`."""
+        """The socket is open. `session.update` follows the model's `session.created`, which may have come already."""
         self._send = send
         self._update_deadline.set(UPDATE_DEADLINE_SECONDS)
+        if self.session_id:
+            self._send_update()
 
     def send(self, event: dict[str, Any]) -> None:
         """A client event to the model; after the end of the session, to nobody."""
@@ -226,8 +228,9 @@ class Session:
         self._listener.on_session_failed(ModelUnavailable(message, code))
 
     def _on_session_created(self, event: dict[str, Any]) -> None:
-        self.session_id = str(event["session"].get("id", ""))
-        self._send_update()
+        self.session_id = str(event["session"].get("id") or "unnamed")
+        if self._send is not None:
+            self._send_update()
 
     def _on_session_updated(self, event: dict[str, Any]) -> None:
         audio = event["session"]["audio"]

@@ -10,13 +10,13 @@ import gc
 import json
 import logging
 import os
-import socket
+import time
 from collections.abc import AsyncIterator, Coroutine
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-import httpx2
 import openai
 import uvicorn
 import uvloop
@@ -36,6 +36,8 @@ from fastbridge.twilio import Start
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5.0
+STOP_SECONDS = 5
+"""How long sockets may take to close once the node stops."""
 GC_THRESHOLD = 50_000
 """Young objects before a collection: frames make none that live, so collections can wait."""
 
@@ -87,7 +89,6 @@ class Node:
         self._openai = openai.AsyncOpenAI(
             api_key=key.get_secret_value() if key is not None else "none",
             base_url=settings.openai_base_url,
-            http_client=httpx2.AsyncClient(),
         )
 
     @property
@@ -223,23 +224,44 @@ def create_app(settings: Settings, agent: Agent) -> Starlette:
         finally:
             await node.close()
 
-    return Starlette(routes=webhooks.routes(node), lifespan=lifespan)
+    app = Starlette(routes=webhooks.routes(node), lifespan=lifespan)
+    app.router.redirect_slashes = False  # it answers with whatever Host the client sent
+    app.state.node = node
+    return app
 
 
 class Server(uvicorn.Server):
-    """uvicorn, whose first signal stops admission and whose second ends what is left."""
+    """uvicorn, which drains at the first signal and stops at the second.
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        state = self.lifespan.state
-        if "node" in state:
-            state["node"].directory.draining = True
-        await super().shutdown(sockets)
+    Draining: no new calls, and webhooks go on answering until the last call has ended or `drain_seconds` have passed.
+    """
+
+    def __init__(self, config: uvicorn.Config, node: Node) -> None:
+        super().__init__(config)
+        self._node = node
+        self._drained_by: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._drained_by is None:
+            self._node.directory.draining = True
+            self._drained_by = time.monotonic() + self._node.settings.drain_seconds
+        else:
+            self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """uvicorn asks ten times a second."""
+        if self._drained_by is not None:
+            directory = self._node.directory
+            if not (directory.live or directory.pending) or time.monotonic() >= self._drained_by:
+                self.should_exit = True
+        return await super().on_tick(counter)
 
 
 def serve(settings: Settings, agent: Agent) -> None:
     """Run the node until a signal. The port must be free."""
+    app = create_app(settings, agent)
     config = uvicorn.Config(
-        create_app(settings, agent),
+        app,
         host=settings.host,
         port=settings.port,
         http="h11",
@@ -250,8 +272,8 @@ def serve(settings: Settings, agent: Agent) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=5,
-        timeout_graceful_shutdown=max(int(settings.drain_seconds), 1),
+        timeout_graceful_shutdown=STOP_SECONDS,
         backlog=2048,
     )
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Server(config).serve())
+        runner.run(Server(config, app.state.node).serve())

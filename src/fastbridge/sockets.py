@@ -123,7 +123,7 @@ class CarrierSocket(asyncio.Protocol):
                 self._on_request(event)
         if self._protocol.handshake_exc is not None and not self._closed:
             self._reject(HTTPStatus.BAD_REQUEST, "bad request")
-        # uvicorn makes this object the transport's protocol right after this call: uvloop then takes the reader's method.
+        # uvicorn makes this the transport's protocol right after this call: uvloop then takes the reader's method.
         self.data_received = self._reader.feed  # type: ignore[method-assign]
 
     def eof_received(self) -> bool:
@@ -140,7 +140,7 @@ class CarrierSocket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
-        self._connections.discard(self)  # type: ignore[arg-type]
+        self._connections.discard(self)
         for timer in self._timers.values():
             timer.cancel()
         if self._counted:
@@ -149,9 +149,10 @@ class CarrierSocket(asyncio.Protocol):
             self._call.on_carrier_closed()
 
     def shutdown(self) -> None:
-        """The server drains: a live call goes on to its end (the server bounds that); a stream not begun is refused."""
-        if self._call is None:
-            self.close(1001, "shutting down")
+        """The server stops, which it does when it has drained or when it must."""
+        if self._call is not None:
+            self._call.close(EndReason.SHUTDOWN)
+        self.close(1001, "shutting down")
 
     # --- handshake ---
 
@@ -225,16 +226,16 @@ class CarrierSocket(asyncio.Protocol):
 
     def _on_other(self, data: bytes) -> bool:
         """Everything but regular text frames: the library's. True while it stands between messages."""
-        if self._closed:
-            return False
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             if isinstance(event, Frame):
                 self._on_frame(event)
         self._flush()
         state: State = self._protocol.state
+        if self._protocol.close_expected():
+            self._transport.close()
         if state is not OPEN:
-            self._hang_up()
+            self._end()
         return state is OPEN and not self._messages.pending
 
     def _on_frame(self, frame: Frame) -> None:
@@ -267,16 +268,17 @@ class CarrierSocket(asyncio.Protocol):
         if self._protocol.state is OPEN:
             self._protocol.send_close(code, reason)
             self._flush()
-        self._hang_up()
+        self._end()
 
-    def _hang_up(self) -> None:
-        """The closing handshake is ours to end: wait a little for the peer, then go."""
+    def _end(self) -> None:
+        """The stream is over. What still comes is read and dropped until the peer has closed its end, too, or its time
+        is up: closing with unread data would reset the connection and could take our close frame with it."""
         if self._closed:
             return
         self._closed = True
+        self._reader.redirect(lambda message: None)
         if self._call is not None:
             self._call.close(EndReason.CUSTOMER_HANGUP)
-        self._transport.close()
         self._later("close", CLOSE_GRACE_SECONDS, self._transport.abort)
 
     def _flush(self) -> None:

@@ -1,4 +1,4 @@
-"""Twin of fastbridge._mulaw: the G.711 formula sample by sample, the ring as one bytearray that only grows at its end."""
+"""Twin of fastbridge._mulaw: the G.711 formula sample by sample, the ring as one bytearray that only ever grows."""
 
 import base64
 import math
@@ -97,10 +97,10 @@ class Ring:
 
     def read(self, position: int, count: int) -> bytes:
         if count < 0 or not self.start <= position <= position + count <= self.end:
-            raise ValueError("outside of what the ring holds")
+            raise ValueError("not within what the ring holds")
         return bytes(self._everything[position : position + count])
 
     def release(self, position: int) -> None:
         if not self.start <= position <= self.end:
-            raise ValueError("outside of what the ring holds")
+            raise ValueError("not within what the ring holds")
         self.start = position

@@ -37,7 +37,21 @@ UNREAD = [
     b'"output_index":0,"call_id":"call_1","delta":"{\\"a\\":"}',
     b'{"type":"response.output_text.delta","event_id":"event_1","response_id":"resp_1","delta":"Hi"}',
 ]
-NOT_JSON_OBJECTS = [b"", b"{", b"}", b"{}", b"[]", b"null", b"1", b'""', b"\xff\xfe", b"\0", b'{"event":', b'{"type":"', b"{" * 5000]
+NOT_JSON_OBJECTS = [
+    b"",
+    b"{",
+    b"}",
+    b"{}",
+    b"[]",
+    b"null",
+    b"1",
+    b'""',
+    b"\xff\xfe",
+    b"\0",
+    b'{"event":',
+    b'{"type":"',
+    b"{" * 5000,
+]
 
 
 def replaced(message: bytes, old: bytes, new: bytes) -> bytes:
@@ -65,7 +79,7 @@ MEDIA_NEAR_MISSES = [
     replaced(MEDIA, b'"chunk":"101"', b'"chunk":"-101"'),
     replaced(MEDIA, b'"chunk":"101"', b'"chunk":" 101"'),
     replaced(MEDIA, b'"chunk":"101"', b'"chunk":"1_0"'),
-    replaced(MEDIA, b'"chunk":"101"', '"chunk":"١٠١"'.encode()),
+    replaced(MEDIA, b'"chunk":"101"', '"chunk":"\u0661\u0660\u0661"'.encode()),
     replaced(MEDIA, b'"chunk":"101"', b'"chunk":"1234567890123456789"'),
     replaced(MEDIA, b'"chunk":"101"', b'"chunk":101'),
     replaced(MEDIA, b'"timestamp":"2088"', b'"timestamp":"2088.5"'),
@@ -102,7 +116,11 @@ DELTA_NEAR_MISSES = [
     DELTA + b" ",
     DELTA + b"\0",
     b" " + DELTA,
-    replaced(DELTA, b'{"type":"response.output_audio.delta","event_id":"event_1"', b'{"event_id":"event_1","type":"response.output_audio.delta"'),
+    replaced(
+        DELTA,
+        b'{"type":"response.output_audio.delta","event_id":"event_1"',
+        b'{"event_id":"event_1","type":"response.output_audio.delta"',
+    ),
     replaced(DELTA, b"output_audio.delta", b"audio.delta"),
     replaced(DELTA, b"output_audio.delta", b"output_audio.done"),
     replaced(DELTA, b"event_1", b""),

@@ -1,4 +1,5 @@
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -45,7 +46,7 @@ class TestSchedule:
             now = max(now, schedule.earliest_ns)
             schedule.sent(now)
             sent.append(now)
-        intervals = [b - a for a, b in zip(sent, sent[1:], strict=False)]
+        intervals = [b - a for a, b in pairwise(sent)]
         assert intervals[0] == pacing.SPACING_NS + pacing.GUARD_NS
         assert intervals[-200:] == [FRAME] * 200
         assert sent[-1] == NOW + 399 * FRAME - 160 * MS

@@ -62,6 +62,10 @@ def test_vector_json_body():
     assert valid(BODY_SIGNATURE, path=BODY_PATH, params=[], body=BODY, content_type="Application/JSON; charset=utf-8")
 
 
+def test_fields_beside_a_json_body_are_not_what_is_signed():
+    assert valid(BODY_SIGNATURE, path=BODY_PATH, params=PARAMS, body=BODY, content_type="application/json")
+
+
 def test_a_json_body_is_worth_nothing_without_its_hash():
     assert not valid(BODY_SIGNATURE, path=BODY_PATH, params=[], body=BODY + b" ", content_type="application/json")
     assert not valid(sign(HOST + PATH), params=[], body=BODY, content_type="application/json")

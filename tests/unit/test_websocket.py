@@ -151,8 +151,14 @@ class TestOther:
         assert_split_anywhere(run, data, expected)
 
     def test_while_the_answer_is_false_text_is_other(self, websocket, server):
-        ping, one, two = frame(Opcode.PING, b"", server=server), text(b"one", server=server), text(b"two", server=server)
-        sink = Sink(websocket, server=server, answers=[False, False, True]).feed(ping + one + two + text(b"three", server=server))
+        ping, one, two = (
+            frame(Opcode.PING, b"", server=server),
+            text(b"one", server=server),
+            text(b"two", server=server),
+        )
+        sink = Sink(websocket, server=server, answers=[False, False, True]).feed(
+            ping + one + two + text(b"three", server=server)
+        )
         assert sink.merged == [("other", ping + one + two), ("text", b"three")]
         assert sink.reader.text_frames == 1
         assert sink.reader.passthrough is False
@@ -308,7 +314,9 @@ class TestTextFrame:
 
     def test_unmasked_is_what_websockets_sends(self, websocket):
         for size in (0, 125, 126, 65_536):
-            assert websocket.text_frame(bytes(size), mask=False) == Frame(Opcode.TEXT, bytes(size)).serialize(mask=False)
+            assert websocket.text_frame(bytes(size), mask=False) == Frame(Opcode.TEXT, bytes(size)).serialize(
+                mask=False
+            )
 
     def test_mask_keys_are_fresh(self, websocket):
         keys = {websocket.text_frame(bytes(4), mask=True)[2:6] for _ in range(2500)}

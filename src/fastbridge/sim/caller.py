@@ -47,7 +47,7 @@ class SimulatedCaller:
     base_url: the node's public address, which Twilio's signatures are computed for. via: where the node really listens,
     if not there. auth_token: empty sends no signature. direction: inbound, or outbound-api for the other webhook.
     query: appended to the webhook's address (`business_id=7`). limit_seconds: a call still up then has failed.
-    While it runs, `carrier` and `conversation` can be looked at.
+    While it runs, `carrier`, `conversation` and `events()` can be looked at.
     """
 
     def __init__(
@@ -80,11 +80,12 @@ class SimulatedCaller:
         self._limit_ms = limit_seconds * 1000
         self._verbs = 0
         self._events: list[Event] = []
+        self._begun_ms = 0.0
         self._http: httpx2.AsyncClient
 
     async def call(self) -> CallReport:
         """The whole call. Never raises for what the node does: that is in `errors` of the report."""
-        begun_ms = self._now_ms()
+        self._begun_ms = self._now_ms()
         inbound = self._direction == "inbound"
         path = "/webhook/incoming_call" if inbound else "/webhook/outbound_call"
         headers = {"User-Agent": "TwilioProxy/1.1", "Accept": "*/*"}
@@ -94,9 +95,19 @@ class SimulatedCaller:
                 await self._follow(await self._twiml(f"{self._base_url}{path}{self._query}", {"CallStatus": status}))
             except _CallError as failure:
                 self._fail(str(failure))
-            await self._finish(begun_ms)
-        self._close_report(begun_ms)
+            await self._finish()
+        self.report.errors += self.conversation.errors
+        self.report.events = self.events()
         return self.report
+
+    def events(self) -> list[Event]:
+        """What has happened so far, in order, on the stream's clock (the webhook's, before there is a stream)."""
+        clears = self.carrier.clears if self.carrier is not None else []
+        absolute = [*self._events, *(Event(clear.arrived_ms, "clear") for clear in clears)]
+        origin_ms = self.carrier.start_ms if self.carrier is not None else self._begun_ms
+        events = [event._replace(at_ms=event.at_ms - origin_ms) for event in absolute]
+        events += [Event(at_ms, kind, text) for at_ms, kind, text in self.conversation.events]
+        return sorted(events, key=lambda event: event.at_ms)
 
     # Webhooks.
 
@@ -170,9 +181,9 @@ class SimulatedCaller:
             await self._follow(answer)
         return True
 
-    async def _finish(self, begun_ms: float) -> None:
+    async def _finish(self) -> None:
         """The status callback, which comes last."""
-        seconds = str(round((self._now_ms() - begun_ms) / 1000))
+        seconds = str(round((self._now_ms() - self._begun_ms) / 1000))
         fields = {"CallStatus": "completed", "CallDuration": seconds, "SequenceNumber": "0"}
         url = f"{self._base_url}/webhook/call_status"
         try:
@@ -300,16 +311,6 @@ class SimulatedCaller:
         if error not in self.report.errors:
             self.report.errors.append(error)
             self._note("error", error)
-
-    def _close_report(self, begun_ms: float) -> None:
-        """All events on the stream's clock, in order."""
-        report = self.report
-        origin_ms = report.start_ms or begun_ms
-        report.errors += self.conversation.errors
-        events = [event._replace(at_ms=event.at_ms - origin_ms) for event in self._events]
-        events += [Event(at_ms, kind, text) for at_ms, kind, text in self.conversation.events]
-        events += [Event(clear.arrived_ms, "clear") for clear in report.clears]
-        report.events = sorted(events, key=lambda event: event.at_ms)
 
 
 async def _dial(url: str) -> TappedSocket:

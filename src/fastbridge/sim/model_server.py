@@ -121,10 +121,14 @@ class ModelServer:
         )
         self.sessions.append(session)
         wake = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
-            sender = tasks.create_task(_deliver(connection, session, wake))
-            await _listen(connection, session, wake)
-            sender.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                sender = tasks.create_task(_deliver(connection, session, wake))
+                await _listen(connection, session, wake)
+                sender.cancel()
+        except* Exception as failures:  # a script's mistake: it must fail the run, not only the connection
+            session.errors += [f"the simulation failed: {failure!r}" for failure in failures.exceptions]
+            raise
         session.client_closed = (connection.close_code, connection.close_reason)
 
 

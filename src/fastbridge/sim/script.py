@@ -114,6 +114,11 @@ class Conversation:
     def speaking(self) -> bool:
         return bool(self._frames)
 
+    @property
+    def lines(self) -> int:
+        """How many times the caller has begun to speak."""
+        return sum(kind == "speak" for _, kind, _ in self.events)
+
     def tick(self, heard: bytes) -> Action:
         """`heard` is the packet the ear got last."""
         self._listen(heard)

@@ -1,0 +1,265 @@
+"""`fastbridge demo`: a whole call on this machine, with no account and no network.
+
+The node runs as it would in earnest, in a process of its own, behind real sockets. This process plays the two parties
+it talks to: the simulated model and the simulated caller, who measures what arrives. Afterwards everything is judged,
+and a folder shows it: `call.wav`, `timeline.png`, `call.json`, `node.log`.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from fastbridge.errors import ConfigError, FastbridgeError
+from fastbridge.sim import render
+from fastbridge.sim.audio import (
+    FRAME_BYTES,
+    FRAME_MS,
+    LEVEL_FLOOR_DBFS,
+    level_dbfs,
+    read_wav,
+    to_frames,
+    write_wav_stereo,
+)
+from fastbridge.sim.caller import SimulatedCaller
+from fastbridge.sim.demo_play import TOOL, Play
+from fastbridge.sim.model_server import ModelServer
+from fastbridge.sim.progress import Moment, progress
+from fastbridge.sim.report import CallReport, Event
+from fastbridge.sim.verdict import Check, judge, place
+
+READY_SECONDS = 20.0
+STOP_SECONDS = 5.0
+RECORD_SECONDS = 3.0
+REFRESH_SECONDS = 0.08
+LONGEST_RECORDING_SECONDS = 60
+SPEECH_DBFS = -45.0
+OWN_VARIABLES = (
+    "FASTBRIDGE_",
+    "TWILIO_",
+    "OPENAI_",
+    "LOG_",
+    "DEBUG",
+    "PUBLIC_",
+    "PORT",
+    "BARGE_IN_",
+    "LEAD_MS",
+    "TWIML_",
+)
+
+
+@dataclass(slots=True)
+class Performance:
+    """What one run of the demo left behind."""
+
+    report: CallReport
+    checks: list[Check]
+    record: dict[str, Any] | None
+    unheard: list[render.Unheard]
+
+
+def run(out: Path | None = None, wav: Path | None = None, limit_seconds: float = 120.0) -> int:
+    """Hold the call, write the folder, say in one sentence what was measured. 0 if every invariant held, else 1.
+
+    out: the folder, `fastbridge-demo` by default. wav: the caller's first line, in place of the shipped one.
+    ConfigError, before anything starts, for a recording or a folder that cannot be used.
+    """
+    folder = Path("fastbridge-demo") if out is None else out
+    render.require()
+    recording = None if wav is None else _recording(wav)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "node.log").write_bytes(b"")
+    except OSError as error:
+        raise ConfigError(f"Cannot write to {folder}: {error.strerror or error}.") from error
+    try:
+        performance = asyncio.run(_perform(folder, recording, limit_seconds))
+    except FastbridgeError as error:
+        print(f"fastbridge: {error}", file=sys.stderr)
+        return 1
+    _write(folder, performance)
+    failed = [check for check in performance.checks if not check.holds]
+    for check in failed:
+        print(f"✗ {check.name}: {check.measured}")
+    print(closing_sentence(performance, folder))
+    return 1 if failed else 0
+
+
+def closing_sentence(performance: Performance, folder: Path) -> str:
+    """What was measured, for a person."""
+    report, record = performance.report, performance.record
+    spacing = report.spacing()
+    latency_ms = max((each.latency_ms for each in report.interruptions()), default=float("nan"))
+    held = sum(check.holds for check in performance.checks)
+    frames_in = record["accounting"]["frames_in"] if record else 0
+    return (
+        f"{held} of {len(performance.checks)} invariants held in a call of {report.duration_ms / 1000:.1f} s: "
+        f"{len(report.frames)} frames to the caller, none closer than {spacing.min_ms:.1f} ms, "
+        f"{len(report.gaps())} gaps, the interruption silenced the assistant in {latency_ms:.0f} ms, "
+        f"{frames_in} caller frames accounted for; "
+        f"listen to {folder / 'call.wav'} and look at {folder / 'timeline.png'}."
+    )
+
+
+def _recording(path: Path) -> bytes:
+    audio = read_wav(path)
+    if max(level_dbfs(frame) for frame in to_frames(audio)) < SPEECH_DBFS:
+        raise ConfigError(f"{path} holds nothing as loud as speech ({SPEECH_DBFS:.0f} dBFS): nobody would answer it.")
+    if len(audio) > LONGEST_RECORDING_SECONDS * 8000:
+        raise ConfigError(f"{path} is longer than {LONGEST_RECORDING_SECONDS} s: give one line of a caller.")
+    return audio
+
+
+def _write(folder: Path, performance: Performance) -> None:
+    report = performance.report
+    write_wav_stereo(folder / "call.wav", report.said, report.heard)
+    (folder / "call.json").write_text(json.dumps(performance.record, indent=2) + "\n")
+    facts = [render.Fact(check.name, check.measured, check.holds) for check in performance.checks]
+    render.timeline(folder / "timeline.png", report, facts=facts, unheard=performance.unheard)
+
+
+async def _perform(folder: Path, recording: bytes | None, limit_seconds: float) -> Performance:
+    loop = asyncio.get_running_loop()
+    play = Play(recording, lambda: loop.time() * 1000)
+    account_sid, auth_token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
+    with tempfile.TemporaryDirectory() as records, (folder / "node.log").open("wb") as log:
+        async with ModelServer(play.scenario) as model:
+            url = f"http://127.0.0.1:{_free_port()}"
+            environment = _environment(url, model.base_url, account_sid, auth_token, records)
+            caller = SimulatedCaller(
+                url, play.script, auth_token=auth_token, account_sid=account_sid, limit_seconds=limit_seconds
+            )
+            play.caller = caller.conversation
+            async with _node(url, environment, records, log.fileno(), folder / "node.log"):
+                report = await _watched(caller, play)
+                record = await _record(Path(records, f"{caller.call_sid}.json"))
+            items = [item for session in model.sessions for item in session.items.values()]
+            log_text = (folder / "node.log").read_text(errors="replace")
+            checks = judge(report, items=items, model_errors=model.errors, record=record, log=log_text, tool=TOOL)
+    cut = [each for each in place(report, items) if each.unheard and report.spans]
+    unheard = [render.Unheard(_ear_ms(report, each.heard), each.unheard) for each in cut]
+    return Performance(report, checks, record, unheard)
+
+
+def _ear_ms(report: CallReport, position: int) -> float:
+    """When the ear had got all that was played of what was received before `position`."""
+    ends = [span.ear + span.length for span in report.spans if span.position < position]
+    return max(ends, default=0) / 8
+
+
+async def _watched(caller: SimulatedCaller, play: Play) -> CallReport:
+    """The call, shown while it runs; its events and the play's, on one clock."""
+    call = asyncio.create_task(caller.call())
+    with progress() as display:
+        while not call.done():
+            display.show(_moment(caller, play.events))
+            await asyncio.wait([call], timeout=REFRESH_SECONDS)
+        report = call.result()
+        own = [event._replace(at_ms=event.at_ms - report.start_ms) for event in play.events]
+        report.events = sorted([*report.events, *own], key=lambda event: event.at_ms)
+        display.show(Moment(report.duration_ms, LEVEL_FLOOR_DBFS, LEVEL_FLOOR_DBFS, report.events))
+    return report
+
+
+def _moment(caller: SimulatedCaller, play_events: list[Event]) -> Moment:
+    carrier = caller.carrier
+    if carrier is None:
+        return Moment(0.0, LEVEL_FLOOR_DBFS, LEVEL_FLOOR_DBFS, [])
+    events = caller.events() + [event._replace(at_ms=event.at_ms - carrier.start_ms) for event in play_events]
+    said, heard = (level_dbfs(bytes(side[-5 * FRAME_BYTES :])) for side in (carrier.said, carrier.heard))
+    elapsed_ms = len(carrier.said) // FRAME_BYTES * FRAME_MS
+    return Moment(elapsed_ms, said, heard, sorted(events, key=lambda event: event.at_ms))
+
+
+# The node.
+
+
+@asynccontextmanager
+async def _node(url: str, environment: dict[str, str], folder: str, log: int, log_path: Path) -> AsyncIterator[None]:
+    """`fastbridge serve` in a process of its own, ready. Its working directory is empty: no stranger's .env is read."""
+    command = (sys.executable, "-m", "fastbridge", "serve", "fastbridge.sim.demo_agent:agent")
+    process = await asyncio.create_subprocess_exec(*command, env=environment, cwd=folder, stdout=log, stderr=log)
+    try:
+        await _ready(url, process, log_path)
+        yield
+    finally:
+        await _stop(process)
+
+
+async def _ready(url: str, process: asyncio.subprocess.Process, log_path: Path) -> None:
+    deadline = asyncio.get_running_loop().time() + READY_SECONDS
+    async with httpx2.AsyncClient(trust_env=False, timeout=1.0) as http:
+        while asyncio.get_running_loop().time() < deadline and process.returncode is None:
+            try:
+                if (await http.get(f"{url}/readyz")).status_code == 200:
+                    return
+            except httpx2.HTTPError:
+                pass  # not listening yet
+            await asyncio.sleep(0.05)
+    what = "took too long to become ready" if process.returncode is None else f"ended with status {process.returncode}"
+    raise FastbridgeError(f"The node {what}; its log ends with: {_last_line(log_path)}")
+
+
+def _last_line(path: Path) -> str:
+    return path.read_text(errors="replace").strip().rpartition("\n")[2]
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def _record(path: Path) -> dict[str, Any] | None:
+    """The node's record of the call; it is written just after the call has ended."""
+    deadline = asyncio.get_running_loop().time() + RECORD_SECONDS
+    while asyncio.get_running_loop().time() < deadline:
+        try:
+            record: dict[str, Any] = json.loads(await asyncio.to_thread(path.read_text))
+        except (OSError, ValueError):
+            await asyncio.sleep(0.05)
+        else:
+            return record
+    return None
+
+
+def _environment(url: str, model_url: str, account_sid: str, auth_token: str, records: str) -> dict[str, str]:
+    """Ours without anything that sets up a node, and with what the demo's needs."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
+    paths = [str(Path(entry).resolve()) for entry in kept.pop("PYTHONPATH", "").split(os.pathsep) if entry]
+    if paths:
+        kept["PYTHONPATH"] = os.pathsep.join(paths)
+    return kept | {
+        "FASTBRIDGE_HOST": "127.0.0.1",
+        "FASTBRIDGE_RECORDS_DIR": records,
+        "LOG_LEVEL": "INFO",
+        "OPENAI_API_KEY": "sk-demo",
+        "OPENAI_BASE_URL": model_url,
+        "PORT": url.rpartition(":")[2],
+        "PUBLIC_URL": url,
+        "PYTHONUNBUFFERED": "1",
+        "TWILIO_ACCOUNT_SID": account_sid,
+        "TWILIO_AUTH_TOKEN": auth_token,
+    }
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port

@@ -1,0 +1,184 @@
+"""The house rules that no other tool checks: who may import whom, what has a test, how long a file may be."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+PACKAGE = ROOT / "src" / "fastbridge"
+MAX_LINES = 450
+
+# A module imports only from the lines below its own. (For type checking alone it may look up: nothing runs then.)
+LAYERS = [
+    ["__main__"],
+    ["cli"],
+    ["doctor", "server"],
+    ["webhooks", "sockets"],
+    ["call", "calls"],
+    ["greeting", "realtime", "tools"],
+    ["responses"],
+    ["agent", "clock", "stats", "twilio"],
+    ["_lanes"],
+    ["_bargein", "_framing", "_pacing", "_websocket"],
+    ["_mulaw"],
+    ["log"],
+    ["config"],
+    ["errors"],
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+NETWORK_PACKAGES = {"websockets", "uvicorn"}
+NETWORK_MODULES = {"sockets", "server"}
+SIM_USERS = {"cli"}
+SIM_MAY_IMPORT = {"_mulaw", "errors"}
+SOURCE_SUFFIXES = {".py", ".pyx", ".pxd", ".pyi"}
+FORBIDDEN = re.compile("TO" + "DO|FIX" + "ME")
+UNTESTED = {"__init__", "__main__"}
+
+
+def sources(*suffixes: str) -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*") if path.suffix in suffixes)
+
+
+def name_of(path: Path) -> str:
+    """sim/audio.py is sim.audio."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that the file imports, at its top or within a function, by its full name."""
+    if path.suffix in (".py", ".pyi"):
+        yield from python_imports(path)
+    else:
+        for line in path.read_text().splitlines():
+            found = re.match(r"\s*(?:from\s+([\w.]+)\s+c?import|c?import\s+([\w.]+))", line)
+            if found:
+                yield found[1] or found[2]
+
+
+def python_imports(path: Path) -> Iterator[str]:
+    for node in nodes_that_run(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = module_of(node, path)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those under `if TYPE_CHECKING:`."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            continue
+        yield child
+        yield from nodes_that_run(child)
+
+
+def module_of(node: ast.ImportFrom, path: Path) -> str:
+    """The full name behind `from ... import`, relative or not."""
+    if not node.level:
+        return node.module or ""
+    package = ["fastbridge", *path.relative_to(PACKAGE).parts[:-1]]
+    package = package[: len(package) - node.level + 1]
+    return ".".join([*package, *([node.module] if node.module else [])])
+
+
+def own_imports(path: Path) -> set[str]:
+    """Modules of ours that it imports, without the package's name."""
+    known = {name_of(source) for source in sources(".py", ".pyx")}
+    own = (name.removeprefix("fastbridge.") for name in imports(path) if name.startswith("fastbridge."))
+    return {name for name in own if name in known} - {name_of(path)}
+
+
+def code_files() -> list[Path]:
+    return [*sources(*SOURCE_SUFFIXES), *sorted(TESTS.rglob("*.py"))]
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+every_source = pytest.mark.parametrize("path", sources(*SOURCE_SUFFIXES), ids=relative)
+every_file = pytest.mark.parametrize("path", code_files(), ids=relative)
+
+
+def test_there_is_something_to_check():
+    assert len(sources(".pyx")) == 6
+    assert "_lanes" in {name_of(path) for path in sources(".pyx")}
+
+
+@every_source
+def test_every_module_has_its_place(path):
+    name = name_of(path)
+    assert name in LEVEL or name == "__init__" or name.startswith("sim."), f"{name} is missing in LAYERS"
+
+
+@every_source
+def test_imports_point_down(path):
+    name = name_of(path)
+    if name.startswith("sim.") or name == "__init__":
+        return
+    below = {other for other in own_imports(path) if not other.startswith("sim") and LEVEL[other] > LEVEL[name]}
+    assert {other for other in own_imports(path) if not other.startswith("sim")} - below == set()
+
+
+@every_source
+def test_only_the_socket_modules_know_the_network_libraries(path):
+    name = name_of(path)
+    if name in NETWORK_MODULES or name.startswith("sim."):
+        return
+    assert {module.partition(".")[0] for module in imports(path)} & NETWORK_PACKAGES == set()
+
+
+@every_source
+def test_sim_is_imported_by_cli_and_sim_alone(path):
+    name = name_of(path)
+    uses_sim = any(other.partition(".")[0] == "sim" for other in own_imports(path))
+    assert not uses_sim or name in SIM_USERS or name.startswith("sim.")
+
+
+@every_source
+def test_sim_needs_little_of_us(path):
+    name = name_of(path)
+    if name.startswith("sim."):
+        of_the_bridge = {other for other in own_imports(path) if other.partition(".")[0] != "sim"}
+        assert of_the_bridge <= SIM_MAY_IMPORT
+
+
+@pytest.mark.parametrize("path", sources(".pyx", ".pxd"), ids=relative)
+def test_no_compiled_module_imports_a_python_module_of_ours(path):
+    assert {name for name in own_imports(path) if not name.startswith("_")} == set()
+
+
+@pytest.mark.parametrize("path", sources(".pyx"), ids=relative)
+def test_a_compiled_module_is_three_files_and_has_an_oracle(path):
+    assert path.with_suffix(".pxd").is_file()
+    assert path.with_suffix(".pyi").is_file()
+    assert (TESTS / "oracle" / f"{path.stem.removeprefix('_')}.py").is_file()
+
+
+@pytest.mark.parametrize("path", sources(".pxd"), ids=relative)
+def test_no_header_without_its_module(path):
+    assert path.with_suffix(".pyx").is_file()
+
+
+@pytest.mark.parametrize("path", sources(".py", ".pyx"), ids=relative)
+def test_every_module_has_a_test_file_of_its_name(path):
+    if path.stem in UNTESTED:
+        return
+    name = name_of(path).replace("sim.", "sim_").removeprefix("_")
+    assert (TESTS / "unit" / f"test_{name}.py").is_file()
+
+
+@every_file
+def test_no_file_is_too_long(path):
+    assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+@every_file
+def test_no_word_stands_for_work_not_done(path):
+    assert FORBIDDEN.search(path.read_text()) is None

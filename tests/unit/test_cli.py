@@ -1,0 +1,257 @@
+import importlib.metadata
+import os
+import runpy
+import socket
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+import fastbridge
+from environment import clear_environment
+from fastbridge import cli, log
+from fastbridge.errors import ConfigError
+
+
+class FakeAgent:
+    """Stands in for fastbridge.agent.Agent."""
+
+
+@pytest.fixture(autouse=True)
+def served(monkeypatch, tmp_path):
+    """A server that writes down what it is asked to serve, a fake agent module, an empty working directory."""
+    clear_environment(monkeypatch, tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(log, "configure", lambda settings: None)
+    calls = []
+    agent = ModuleType("fastbridge.agent")
+    agent.Agent = FakeAgent
+    agent.default_agent = lambda settings: ("default", settings.greeting)
+    server = ModuleType("fastbridge.server")
+    server.serve = lambda settings, agent: calls.append((settings, agent))
+    for module in (agent, server):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return calls
+
+
+@pytest.fixture
+def ready(monkeypatch):
+    """Enough settings to serve, on a port that is free."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    for name, value in {"OPENAI_API_KEY": "sk-x", "FASTBRIDGE_DEV": "1", "FASTBRIDGE_HOST": "127.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PORT", str(port))
+    return port
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Write a module into the working directory, and forget it afterwards."""
+
+    def write(name, text):
+        path = tmp_path / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        monkeypatch.delitem(sys.modules, path.stem, raising=False)
+        return path
+
+    yield write
+    for name in ("my_agents", "my_file_agent", "my_helper"):
+        sys.modules.pop(name, None)
+
+
+def run(capsys, *arguments):
+    """Exit code, stdout and stderr of `fastbridge` with these arguments."""
+    before, sys.argv = sys.argv, ["fastbridge", *arguments]
+    try:
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+    finally:
+        sys.argv = before
+    written = capsys.readouterr()
+    return caught.value.code, written.out, written.err
+
+
+def complaint(capsys, *arguments):
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("fastbridge: ")
+    assert err.count("\n") == 1
+    return err.removeprefix("fastbridge: ").strip()
+
+
+def test_version(capsys, monkeypatch):
+    monkeypatch.setattr(importlib.metadata, "version", {"fastbridge": "1.2.3"}.__getitem__)
+    assert run(capsys, "--version") == (0, "fastbridge 1.2.3\n", "")
+
+
+def test_help_names_the_commands_and_describes_every_option(capsys):
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    assert all(name in out for name in ("serve", "doctor", "demo", "--version"))
+    for command, options in {"serve": ["--host", "--port", "module:agent"], "demo": ["--out", "--wav"]}.items():
+        code, out, _ = run(capsys, command, "--help")
+        assert code == 0
+        for option in options:
+            line = next(line for line in out.splitlines() if line.strip().startswith((option, f"[{option}]")))
+            assert len(line.split()) > 2
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys, fastbridge.cli\n"
+        "heavy = {'pydantic', 'openai', 'uvicorn', 'starlette', 'twilio', 'numpy', 'httpx2', 'rich', 'asyncio'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(fastbridge.__file__))}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_python_m_fastbridge_is_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["fastbridge", "--help"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("fastbridge", run_name="__main__")
+    assert caught.value.code == 0
+    assert "Usage: fastbridge" in capsys.readouterr().out
+
+
+# serve
+
+
+def test_serve_with_the_built_in_agent(capsys, served, ready):
+    assert run(capsys, "serve")[0] == 0
+    ((settings, agent),) = served
+    assert (settings.port, agent) == (ready, ("default", settings.greeting))
+
+
+def test_options_beat_the_environment(capsys, served, ready, monkeypatch):
+    monkeypatch.setenv("PORT", "1")
+    assert run(capsys, "serve", "--port", str(ready), "--host", "localhost")[0] == 0
+    assert (served[0][0].port, served[0][0].host) == (ready, "localhost")
+
+
+def test_serve_an_agent_of_a_module_here(capsys, served, ready, module):
+    module("my_agents", "from fastbridge.agent import Agent\nclass Desk:\n    night = Agent()\nday = Agent()\n")
+    run(capsys, "serve", "my_agents:day")
+    run(capsys, "serve", "my_agents:Desk.night")
+    day, night = (agent for _, agent in served)
+    assert isinstance(day, FakeAgent)
+    assert isinstance(night, FakeAgent)
+    assert day is not night
+
+
+def test_serve_an_agent_of_a_file(capsys, served, ready, module):
+    module("agents/my_helper", "from fastbridge.agent import Agent as Made\n")
+    module(
+        "agents/my_file_agent",
+        "import sys\nfrom my_helper import Made\nassert sys.modules[__name__].Made is Made\nagent = Made()\n",
+    )
+    run(capsys, "serve", "agents/my_file_agent.py:agent")
+    assert isinstance(served[0][1], FakeAgent)
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ("my_agents", "'my_agents' names no agent: write module:agent, such as my_agent:agent."),
+        (":agent", "':agent' names no agent: write module:agent, such as my_agent:agent."),
+        ("my_agents:", "'my_agents:' names no agent: write module:agent, such as my_agent:agent."),
+        ("my_agents:other", "my_agents has no Agent called 'other': define one there, such as other = Agent(...)."),
+        ("my_agents:number", "my_agents has no Agent called 'number': define one there, such as number = Agent(...)."),
+        ("nowhere:a", "There is no module 'nowhere': give a module importable from here, or a path to a .py file."),
+        (
+            "nowhere.at.all:a",
+            "There is no module 'nowhere.at.all': give a module importable from here, or a path to a .py file.",
+        ),
+        (
+            "my_agents.sub:a",
+            "There is no module 'my_agents.sub': give a module importable from here, or a path to a .py file.",
+        ),
+        ("..x:a", "There is no module '..x': give a module importable from here, or a path to a .py file."),
+        ("no/such.py:a", "There is no file 'no/such.py': give the path of your agent's .py file."),
+    ],
+)
+def test_an_agent_that_is_not_there_is_one_sentence(capsys, served, ready, module, spec, sentence):
+    module("my_agents", "number = 1\n")
+    assert complaint(capsys, "serve", spec) == sentence
+    assert served == []
+
+
+def test_a_bug_in_the_users_module_is_shown_as_it_is(served, ready, module, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["fastbridge", "serve", "my_agents:agent"])
+    module("my_agents", "1 / 0\n")
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
+    module("my_agents", "import not_installed_anywhere\n")
+    with pytest.raises(ModuleNotFoundError, match="not_installed_anywhere"):
+        cli.main()
+    assert served == []
+
+
+def test_missing_settings_are_one_sentence(capsys, served):
+    assert complaint(capsys, "serve") == "OPENAI_API_KEY is missing: set it in the environment or in .env."
+    assert complaint(capsys, "serve", "--port", "70000") == "PORT must be a port number from 0 to 65535, not '70000'."
+    assert served == []
+
+
+def test_a_port_in_use_is_one_sentence(capsys, served, ready):
+    with socket.create_server(("127.0.0.1", ready)):
+        sentence = complaint(capsys, "serve")
+    assert sentence == f"Port {ready} is in use: stop what listens there, or choose another with --port or PORT."
+    assert served == []
+
+
+def test_a_port_taken_in_between_is_the_same_sentence(capsys, ready, monkeypatch):
+    def serve(settings, agent):
+        raise OSError(98, "Address already in use")
+
+    monkeypatch.setattr(sys.modules["fastbridge.server"], "serve", serve)
+    assert complaint(capsys, "serve").startswith(f"Port {ready} is in use")
+
+
+def test_another_fault_of_the_server_is_not_hidden(ready, monkeypatch):
+    def serve(settings, agent):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(sys.modules["fastbridge.server"], "serve", serve)
+    monkeypatch.setattr(sys, "argv", ["fastbridge", "serve"])
+    with pytest.raises(OSError, match="Input/output"):
+        cli.main()
+
+
+# The other commands
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_doctor_exits_with_its_verdict(capsys, monkeypatch, code):
+    doctor = ModuleType("fastbridge.doctor")
+    doctor.main = lambda: code
+    monkeypatch.setitem(sys.modules, "fastbridge.doctor", doctor)
+    assert run(capsys, "doctor")[0] == code
+
+
+def test_demo_is_handed_its_options(capsys, monkeypatch):
+    given = []
+    demo = ModuleType("fastbridge.sim.demo")
+    demo.run = lambda **options: given.append(options) or 3
+    monkeypatch.setitem(sys.modules, "fastbridge.sim.demo", demo)
+    assert run(capsys, "demo", "--out", "there", "--wav", "me.wav")[0] == 3
+    assert run(capsys, "demo")[0] == 3
+    assert [(str(each["out"]), each["wav"] and str(each["wav"])) for each in given] == [
+        ("there", "me.wav"),
+        ("fastbridge-demo", None),
+    ]
+
+
+def test_load_agent_puts_the_working_directory_on_the_path_once(module, monkeypatch, tmp_path):
+    module("my_agents", "from fastbridge.agent import Agent\na = Agent()\n")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    cli.load_agent("my_agents:a")
+    cli.load_agent("my_agents:a")
+    assert sys.path.count(str(tmp_path)) == 1
+    with pytest.raises(ConfigError):
+        cli.load_agent("my_agents:b")
