@@ -16,7 +16,6 @@ from fastbridge.sim.scenario import Scenario
 FRAME_BYTES = 160
 SILENT_FRAME = b"\xff" * FRAME_BYTES
 PCMU = {"type": "audio/pcmu"}
-CLIENT_VAD_OFF: dict[str, Any] = {"turn_detection": None}
 
 KEYS_THE_SDK_LACKS = {"obfuscation", "session.id", "session.object", "session.expires_at", "status_details.type"}
 """Captured from the real service, absent from the SDK's models. `type` of status_details is in some versions."""
@@ -126,4 +125,5 @@ def configured(scenario: Scenario | None = None, *, input_settings: dict[str, An
 
 
 def errors(made: VirtualClient) -> list[tuple[str, str | None]]:
+    """Code and parameter of every error event that came."""
     return [(event["error"]["code"], event["error"]["param"]) for event in made.of("error")]

@@ -45,21 +45,21 @@ cdef class CallerLane(TextSink):
     cdef int append_audio(self, const char *payload, Py_ssize_t size) except -1
 
 
-cdef class Segment:
+cdef class _Segment:
     """The audio of one item in the ring: positions [start, end)."""
     cdef bytes item_id, response_id
     cdef int64_t start, end
     cdef int64_t heard                      # bytes, frozen by a clear; -1 while it can still grow
 
 
-cdef class Reply:
+cdef class _Reply:
     """One response in the ring: positions [start, end), end -1 while it is open."""
     cdef str response_id
     cdef int64_t start, end
     cdef bint begun                         # its first frame has left
 
 
-cdef class PendingMark:
+cdef class _PendingMark:
     cdef bytes name
     cdef int64_t position
     cdef int64_t expected_ns                # when its audio has been played, if the carrier plays at once
@@ -93,7 +93,7 @@ cdef class AssistantLane(Paced):
 
     cdef int model_message(self, const char *text, Py_ssize_t size) except -1
     cdef int take_delta(self, Slice response_id, Slice item_id, Slice delta) except -1
-    cdef Segment segment_for(self, Slice item_id)
+    cdef _Segment segment_for(self, Slice item_id)
     cdef int wake(self) except -1
     cdef int send_frame(self, int64_t now) except -1
     cdef int after_frame(self, int64_t now) except -1

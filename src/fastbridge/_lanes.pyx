@@ -252,7 +252,7 @@ cdef class CallerLane(TextSink):
         return tuple([self.settled[i] for i in range(<int>OUTCOME_COUNT)])
 
 
-cdef class ModelSink(TextSink):
+cdef class _ModelSink(TextSink):
     """The model's messages to their lane (a Cython class has one base, and the lane's is Paced)."""
 
     cdef AssistantLane lane
@@ -277,7 +277,7 @@ cdef class AssistantLane(Paced):
         int lead_ms=160,
         Py_ssize_t cap_bytes=4_800_000,
     ):
-        cdef ModelSink sink = ModelSink()
+        cdef _ModelSink sink = _ModelSink()
         sink.lane = self
         self.sink = sink
         self.pacer = pacer
@@ -322,7 +322,7 @@ cdef class AssistantLane(Paced):
         self.take_delta(slice_of(response_id), slice_of(item_id), slice_of(delta))
 
     def begin_response(self, str response_id not None) -> None:
-        cdef Reply reply = Reply()
+        cdef _Reply reply = _Reply()
         self.end_response(self.response_id.decode())
         self.reclaim(read_clock(self.clock))
         self.response_id = response_id.encode()
@@ -333,7 +333,7 @@ cdef class AssistantLane(Paced):
         self.replies.append(reply)
 
     def end_response(self, str response_id not None) -> None:
-        cdef Reply reply
+        cdef _Reply reply
         if not self.replies:
             return
         reply = self.replies[-1]
@@ -356,7 +356,7 @@ cdef class AssistantLane(Paced):
         self.taking = False
 
     cdef int take_delta(self, Slice response_id, Slice item_id, Slice delta) except -1:
-        cdef Segment segment
+        cdef _Segment segment
         cdef Py_ssize_t taken
         self.deltas += 1
         if not self.taking or not same(response_id, self.response_id):
@@ -375,13 +375,13 @@ cdef class AssistantLane(Paced):
             self.on_full(True)
         return self.wake()
 
-    cdef Segment segment_for(self, Slice item_id):
-        cdef Segment segment
+    cdef _Segment segment_for(self, Slice item_id):
+        cdef _Segment segment
         if self.segments:
             segment = self.segments[-1]
             if segment.heard < 0 and same(item_id, segment.item_id):
                 return segment
-        segment = Segment()
+        segment = _Segment()
         segment.item_id = bytes_of(item_id)
         segment.response_id = self.response_id
         segment.start = segment.end = self.ring.tail
@@ -412,7 +412,7 @@ cdef class AssistantLane(Paced):
         if self.is_paused or self.is_closed:
             return -1
         if self.unsent() == 0:
-            if self.replies and (<Reply>self.replies[0]).end < 0:
+            if self.replies and (<_Reply>self.replies[0]).end < 0:
                 self.schedule.record_starve()
             else:
                 self.in_spurt = False
@@ -437,7 +437,7 @@ cdef class AssistantLane(Paced):
 
     cdef int after_frame(self, int64_t now) except -1:
         """Marks, and the callbacks of a response's beginning and end."""
-        cdef Reply reply = self.replies[0] if self.replies else None
+        cdef _Reply reply = self.replies[0] if self.replies else None
         if reply is None:
             return 0
         if not reply.begun:
@@ -463,8 +463,8 @@ cdef class AssistantLane(Paced):
         return 0
 
     cdef int send_mark(self, str ends) except -1:
-        cdef PendingMark mark = PendingMark()
-        cdef Segment segment, candidate
+        cdef _PendingMark mark = _PendingMark()
+        cdef _Segment segment, candidate
         cdef bytes message
         segment = None
         for candidate in reversed(self.segments):
@@ -491,7 +491,7 @@ cdef class AssistantLane(Paced):
     cdef int reclaim(self, int64_t now) except -1:
         """Give back what has been heard: of the ring, and of the list of segments all but the newest."""
         cdef int64_t heard = self.heard_at(now)
-        cdef Segment segment
+        cdef _Segment segment
         self.ring.forget(max(heard, self.ring.head))
         while len(self.segments) > 1:
             segment = self.segments[0]
@@ -513,7 +513,7 @@ cdef class AssistantLane(Paced):
     def clear(self) -> tuple[int, int]:
         cdef int64_t now = read_clock(self.clock), heard = self.heard_at(now)
         cdef int64_t unsent = self.unsent(), unheard = (self.sent - heard + FRAME_BYTES - 1) // FRAME_BYTES
-        cdef Segment segment
+        cdef _Segment segment
         cdef bytes message
         if self.write is not None and not self.is_closed:
             message = clear_message(self.stream_sid)
@@ -567,7 +567,7 @@ cdef class AssistantLane(Paced):
         self.echo(name)
 
     cdef int echo(self, bytes name) except -1:
-        cdef PendingMark mark
+        cdef _PendingMark mark
         cdef int64_t now
         cdef list ended = []
         cdef Py_ssize_t i
@@ -582,7 +582,7 @@ cdef class AssistantLane(Paced):
         self.marks_played += 1
         self.note_delay(max(now - mark.expected_ns, 0))
         self.heard = max(self.heard, mark.position)
-        ended = [(<PendingMark>old).ends for old in self.pending[: i + 1] if (<PendingMark>old).ends is not None]
+        ended = [(<_PendingMark>old).ends for old in self.pending[: i + 1] if (<_PendingMark>old).ends is not None]
         del self.pending[: i + 1]
         for response_id in ended:
             self.on_played(response_id)
@@ -600,7 +600,7 @@ cdef class AssistantLane(Paced):
 
     def items(self) -> list[tuple[str, str, int, int]]:
         cdef int64_t heard = self.heard_at(read_clock(self.clock)), heard_bytes
-        cdef Segment segment
+        cdef _Segment segment
         found = []
         for segment in self.segments:
             heard_bytes = segment.heard

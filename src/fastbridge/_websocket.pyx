@@ -101,7 +101,7 @@ cdef class TextSink:
         return 0
 
 
-cdef class CallbackSink(TextSink):
+cdef class _CallbackSink(TextSink):
     """Text to a Python callable."""
 
     cdef object callback
@@ -149,7 +149,7 @@ cdef class FrameReader:
             self.residue_capacity = 0
 
     def redirect(self, on_text) -> None:
-        self.sink = on_text if isinstance(on_text, TextSink) else CallbackSink(on_text)
+        self.sink = on_text if isinstance(on_text, TextSink) else _CallbackSink(on_text)
 
     def finish(self) -> None:
         cdef Py_ssize_t size = self.residue_size

@@ -136,22 +136,22 @@ class ResponseController:
         self.counters["cancels"] += 1
         return True
 
-    def refused(self, event_id: str | None) -> bool:
-        """Our create met a response already active, and waits for its end. False if the error is not about ours."""
-        if self.state is State.REQUESTED:
-            if event_id not in (None, self._event_id()):
-                return False
+    def refused(self, event_id: str | None) -> None:
+        """A create met a response already active. Ours waits for that one to end; so does the model's own, which it
+        gives up: a caller's turn that was committed while the assistant still spoke gets its answer from us."""
+        self.counters["create_refused"] += 1
+        ours = self._requested is not None and event_id == self._event_id()
+        if self.state is State.REQUESTED and (ours or event_id is None):
             self._to(Event.REFUSED)
             self._retry.set(RETRY_SECONDS)
-        elif self._requested is None or event_id != self._event_id():
-            return False
-        # Refused while another's `created` had already come: that one was the model's own.
-        if self._requested is not None:
+            ours = True
+        if ours and self._requested is not None:
+            # Where another's `created` had come before this refusal, that one was the model's own.
             self._waiting.appendleft(self._requested)
             self._requested = None
             self.purpose = "turn"
-        self.counters["create_refused"] += 1
-        return True
+        elif not any(create.purpose == "turn" for create in self._waiting):
+            self.create("turn")
 
     def close(self) -> None:
         self._waiting.clear()

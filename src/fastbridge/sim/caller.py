@@ -31,7 +31,9 @@ from fastbridge.sim.script import PATIENCE_MS, QUIET_FRAME, Conversation, Step
 from fastbridge.sim.tap import TappedConnection, TappedSocket
 
 WEBHOOK_SECONDS = 15.0
+CLOSE_SECONDS = 3.0
 CONGESTED_BYTES = 65_536
+"""Caller audio waiting in our socket: Twilio drops frames when the server reads this slowly."""
 NORMAL_CLOSES = (1000, 1001)
 MAX_VERBS = 20
 """Of TwiML followed in one call: a document that leads back to itself ends."""
@@ -237,6 +239,7 @@ class SimulatedCaller:
                 compression=None,
                 proxy=None,
                 ping_interval=None,
+                close_timeout=CLOSE_SECONDS,
                 max_size=None,
                 max_queue=None,
             )

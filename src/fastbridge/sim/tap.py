@@ -24,6 +24,8 @@ class TappedSocket(socket.socket):
     """A TCP socket that knows when what it read last had arrived, on the monotonic clock (`arrived_ns`)."""
 
     arrived_ns = 0
+    _offset_ns = 0
+    _stamped = False
 
     def tap(self) -> None:
         """Ask the kernel for time stamps. Without them `arrived_ns` is the time of reading."""
