@@ -2,9 +2,9 @@ from libc.stdint cimport uint8_t
 
 
 cdef class Detector:
-    cdef float threshold                    # mean power of a frame that counts as loud
+    cdef double threshold                    # mean power of a frame that counts as loud
     cdef int frames
-    cdef float power                        # of the last frame
+    cdef double power                        # of the last frame
     cdef readonly int loud_frames
 
     cdef bint judge(self, const uint8_t *ulaw, Py_ssize_t count, bint playing) noexcept nogil

@@ -13,7 +13,7 @@ cdef class Detector:
     def __init__(self, *, double threshold_dbfs=-30.0, int frames=5):
         if frames < 1:
             raise ValueError("frames must be at least 1")
-        self.threshold = <float>((32768.0 * 10.0 ** (threshold_dbfs / 20.0)) ** 2)
+        self.threshold = (32768.0 * 10.0 ** (threshold_dbfs / 20.0)) ** 2
         self.frames = frames
 
     cdef bint judge(self, const uint8_t *ulaw, Py_ssize_t count, bint playing) noexcept nogil:
@@ -32,4 +32,4 @@ cdef class Detector:
 
     @property
     def level(self) -> float:
-        return sqrt(<double>self.power)
+        return sqrt(self.power)

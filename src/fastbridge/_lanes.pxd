@@ -28,19 +28,20 @@ cdef class CallerLane(TextSink):
     cdef bytes stream_sid
     # state
     cdef bint is_open, is_paused, is_locked, is_closed
-    cdef object queue                       # deque of base64 payloads, oldest first
+    cdef object queue                       # deque of (base64 payload, frames missing before it), oldest first
+    cdef int64_t waiting_silence            # sum of the missing in the queue
     cdef Py_ssize_t preroll_frames, backlog_frames
     cdef int64_t last_chunk
     # counters
     cdef readonly uint64_t frames_in, concealed_frames, silence_frames
     cdef readonly int64_t last_media_ns
-    cdef readonly Py_ssize_t waiting, peak_waiting
+    cdef readonly Py_ssize_t peak_waiting
     cdef uint64_t[OUTCOME_COUNT] settled
 
     cdef int media(self, Slice stream_sid, int64_t chunk, Slice payload) except -1
     cdef int64_t missing_before(self, int64_t chunk) noexcept
-    cdef int deliver(self, const char *payload, Py_ssize_t size) except -1
-    cdef int enqueue(self, bytes payload) except -1
+    cdef int deliver(self, Slice payload, int64_t missing) except -1
+    cdef int forward(self, Slice payload, int64_t missing) except -1
     cdef int drain(self) except -1
     cdef int append_audio(self, const char *payload, Py_ssize_t size) except -1
 
@@ -93,7 +94,7 @@ cdef class AssistantLane(Paced):
 
     cdef int model_message(self, const char *text, Py_ssize_t size) except -1
     cdef int take_delta(self, Slice response_id, Slice item_id, Slice delta) except -1
-    cdef _Segment segment_for(self, Slice item_id)
+    cdef _Segment segment_for(self, Slice item_id, int64_t start)
     cdef int wake(self) except -1
     cdef int send_frame(self, int64_t now) except -1
     cdef int after_frame(self, int64_t now) except -1

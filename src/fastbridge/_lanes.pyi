@@ -30,8 +30,9 @@ class CallerLane:
     Not open yet, or paused: it waits, at most `preroll_frames` (not open: oldest dropped as session_not_ready) or
     `backlog_frames` (paused: oldest dropped as queue_full).
     Lost frames: where `chunk` jumps by k > 1 after a first frame, k-1 frames of 0xFF silence (160 bytes) are inserted
-    before it, at most 500 (10 s) per gap; counted in concealed_frames, not in frames_in; they take the way of the frame
-    behind them (sent, waiting or, if that one is dropped, dropped with it and not counted as concealed).
+    before it, at most 500 (10 s) per gap and, of frames that wait, in all; counted in concealed_frames when sent, not in
+    frames_in; they take the way of the frame behind them (sent, waiting or, if that one is dropped, dropped with it).
+    A past or unknown (0) chunk says nothing. Silence is not shown to the detector.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class CallerLane:
     def start(self, stream_sid: bytes) -> None:
         """Only frames of this stream are its own from now on. Before `start` every frame is foreign."""
     def open(self, write: Callable[[bytes], object]) -> None:
-        """The model is ready: `write` takes masked WebSocket frames. All that waits is sent, in order."""
+        """The model is ready: `write` takes masked WebSocket frames. All that waits is sent, in order. Ends a pause."""
     def shut(self) -> None:
         """The model is gone (for now): frames wait again."""
     def pause(self) -> None:
@@ -67,7 +68,7 @@ class CallerLane:
     def reject_media(self) -> None:
         """A media message without a usable payload: counted in, and out as other."""
     def send_silence(self, frames: int) -> int:
-        """Silence to the model, if the uplink is open; frames sent. Counted in silence_frames."""
+        """Silence to the model, if the uplink is open and nothing waits; frames sent. Counted in silence_frames."""
     def close(self) -> None:
         """What waits is settled as session_not_ready; later frames are other."""
     @property
@@ -95,6 +96,9 @@ class AssistantLane(Paced):
     on_played(response_id): its end mark came back. on_full(bool): the ring is full (True) / half empty again (False):
     stop and go for the reader of the model's socket. on_bad_frame(n, size): one of the first five frames was not 160 bytes.
     Only deltas of the response begun last are taken; others are refused and counted, as are those of a cancelled one.
+    Marks: one after every 8 frames and one at the end of each response; an echo implies those before it. The playout
+    clock takes the carrier to play at once and in real time, later by the least delay that the last four echoes showed.
+    Positions count padding, and pass over what a clear drops. `deltas` counts all, refused and malformed ones too.
     """
 
     def __init__(

@@ -173,11 +173,7 @@ cdef class CallerLane(TextSink):
             self.settled[<int>OUTCOME_GREETING_LOCK] += 1
             return 0
         edge = self.detector is not None and self.detector.judge(media_scratch, size, self.playing.is_playing(now))
-        while missing > 0:                  # the model's end-of-turn detection counts audio, not time: give it some
-            missing -= 1
-            self.concealed_frames += 1
-            self.deliver(NULL, 0)
-        self.deliver(payload.text, payload.size)
+        self.deliver(payload, missing)
         if edge:
             self.on_edge()
         return 0
@@ -191,37 +187,35 @@ cdef class CallerLane(TextSink):
             self.last_chunk = chunk
         return missing
 
-    cdef int deliver(self, const char *payload, Py_ssize_t size) except -1:
-        """A caller's frame, or with NULL one of silence, to the model: now, or in its turn."""
+    cdef int deliver(self, Slice payload, int64_t missing) except -1:
+        """A caller's frame to the model, and silence for those missing before it: now, or in its turn."""
         if self.is_open and not self.is_paused and not self.queue:
-            if payload is NULL:
-                self.append_audio(PyBytes_AS_STRING(SILENT_PAYLOAD), PAYLOAD_CHARS)
-            else:
-                self.append_audio(payload, size)
-                self.settled[<int>OUTCOME_FORWARDED] += 1
-            return 0
-        return self.enqueue(SILENT_PAYLOAD if payload is NULL else PyBytes_FromStringAndSize(payload, size))
-
-    cdef int enqueue(self, bytes payload) except -1:
+            return self.forward(payload, missing)
+        missing = min(missing, MAX_GAP_FRAMES - self.waiting_silence)
+        self.queue.append((bytes_of(payload), missing))
+        self.waiting_silence += missing
         # One out for one in: a backlog that was longer under another bound is not cut at a stroke.
-        if len(self.queue) >= (self.backlog_frames if self.is_open else self.preroll_frames):
-            if self.queue.popleft() is not SILENT_PAYLOAD:
-                self.waiting -= 1
-                self.settled[<int>OUTCOME_QUEUE_FULL if self.is_open else <int>OUTCOME_SESSION_NOT_READY] += 1
-        self.queue.append(payload)
-        if payload is not SILENT_PAYLOAD:
-            self.waiting += 1
-        self.peak_waiting = max(self.peak_waiting, self.waiting)
+        if len(self.queue) > (self.backlog_frames if self.is_open else self.preroll_frames):
+            self.waiting_silence -= self.queue.popleft()[1]
+            self.settled[<int>OUTCOME_QUEUE_FULL if self.is_open else <int>OUTCOME_SESSION_NOT_READY] += 1
+        self.peak_waiting = max(self.peak_waiting, <Py_ssize_t>len(self.queue))
         return 0
+
+    cdef int forward(self, Slice payload, int64_t missing) except -1:
+        self.concealed_frames += missing
+        while missing > 0:                  # the model's end-of-turn detection counts audio, not time: give it some
+            missing -= 1
+            self.append_audio(PyBytes_AS_STRING(SILENT_PAYLOAD), PAYLOAD_CHARS)
+        self.settled[<int>OUTCOME_FORWARDED] += 1
+        return self.append_audio(payload.text, payload.size)
 
     cdef int drain(self) except -1:
         cdef bytes payload
+        cdef int64_t missing
         while self.queue and self.is_open and not self.is_paused:
-            payload = self.queue.popleft()
-            if payload is not SILENT_PAYLOAD:
-                self.waiting -= 1
-                self.settled[<int>OUTCOME_FORWARDED] += 1
-            self.append_audio(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
+            payload, missing = self.queue.popleft()
+            self.waiting_silence -= missing
+            self.forward(slice_of(payload), missing)
         return 0
 
     cdef int append_audio(self, const char *payload, Py_ssize_t size) except -1:
@@ -241,11 +235,14 @@ cdef class CallerLane(TextSink):
         return sent
 
     def close(self) -> None:
-        self.settled[<int>OUTCOME_SESSION_NOT_READY] += self.waiting
-        self.waiting = 0
+        self.settled[<int>OUTCOME_SESSION_NOT_READY] += len(self.queue)
         self.queue.clear()
         self.is_closed = True
         self.shut()
+
+    @property
+    def waiting(self) -> int:
+        return len(self.queue)
 
     @property
     def outcomes(self) -> tuple[int, ...]:
@@ -325,6 +322,7 @@ cdef class AssistantLane(Paced):
         cdef _Reply reply = _Reply()
         self.end_response(self.response_id.decode())
         self.reclaim(read_clock(self.clock))
+        self.segments = [segment for segment in self.segments if (<_Segment>segment).heard < 0]
         self.response_id = response_id.encode()
         self.taking = not self.is_closed
         reply.response_id = response_id
@@ -356,7 +354,7 @@ cdef class AssistantLane(Paced):
         self.taking = False
 
     cdef int take_delta(self, Slice response_id, Slice item_id, Slice delta) except -1:
-        cdef _Segment segment
+        cdef int64_t start = self.ring.tail
         cdef Py_ssize_t taken
         self.deltas += 1
         if not self.taking or not same(response_id, self.response_id):
@@ -364,18 +362,18 @@ cdef class AssistantLane(Paced):
             return 0
         if delta.size == 0:
             return 0
-        segment = self.segment_for(item_id)
         taken = self.ring.append_base64(delta.text, delta.size)
         if taken < 0:
             self.malformed_deltas += 1
             return 0
-        segment.end = self.ring.tail
+        if taken > 0:
+            self.segment_for(item_id, start).end = self.ring.tail
         if not self.is_full and self.ring.tail - self.ring.head >= self.ring.cap:
             self.is_full = True
             self.on_full(True)
         return self.wake()
 
-    cdef _Segment segment_for(self, Slice item_id):
+    cdef _Segment segment_for(self, Slice item_id, int64_t start):
         cdef _Segment segment
         if self.segments:
             segment = self.segments[-1]
@@ -384,7 +382,7 @@ cdef class AssistantLane(Paced):
         segment = _Segment()
         segment.item_id = bytes_of(item_id)
         segment.response_id = self.response_id
-        segment.start = segment.end = self.ring.tail
+        segment.start = start
         segment.heard = -1
         self.segments.append(segment)
         return segment
@@ -542,7 +540,6 @@ cdef class AssistantLane(Paced):
         self.is_closed = True
         self.taking = False
         self.flushed_close += self.unsent()
-        self.sent = self.ring.tail - (self.ring.tail - self.sent) % FRAME_BYTES
         self.replies.clear()
         self.pending.clear()
         self.pacer.rest(self)
@@ -561,7 +558,7 @@ cdef class AssistantLane(Paced):
     cdef bint is_playing(self, int64_t now) noexcept:
         if self.is_closed:
             return False
-        return self.unsent() > 0 or self.schedule.play_end_ns + self.delay_ns > now
+        return self.unsent() > 0 or self.heard_at(now) < self.sent
 
     def mark(self, bytes name not None) -> None:
         self.echo(name)

@@ -3,7 +3,7 @@ from libc.stdint cimport int16_t, int64_t, uint8_t
 cdef int16_t[256] LINEAR                    # mu-law code -> linear sample
 cdef float[256] POWER                       # mu-law code -> squared linear sample
 
-cdef float mean_power(const uint8_t *ulaw, Py_ssize_t count) noexcept nogil
+cdef double mean_power(const uint8_t *ulaw, Py_ssize_t count) noexcept nogil
 cdef Py_ssize_t b64_encoded_size(Py_ssize_t count) noexcept nogil
 cdef void b64_encode_into(char *out, const uint8_t *data, Py_ssize_t count) noexcept nogil
 cdef Py_ssize_t b64_decoded_size(const char *text, Py_ssize_t count) noexcept nogil

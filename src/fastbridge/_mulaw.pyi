@@ -31,7 +31,9 @@ class Ring:
     stored) what would pass `hard_cap_bytes`. Storage grows by doubling and never holds more than needed for that.
     """
 
-    def __init__(self, *, initial_bytes: int = 16_384, cap_bytes: int = 4_800_000, hard_cap_bytes: int = 24_000_000) -> None: ...
+    def __init__(
+        self, *, initial_bytes: int = 16_384, cap_bytes: int = 4_800_000, hard_cap_bytes: int = 24_000_000
+    ) -> None: ...
     @property
     def start(self) -> int:
         """Position of the oldest byte kept."""

@@ -72,9 +72,9 @@ def encode(bytes pcm not None) -> bytes:
     return out
 
 
-cdef float mean_power(const uint8_t *ulaw, Py_ssize_t count) noexcept nogil:
+cdef double mean_power(const uint8_t *ulaw, Py_ssize_t count) noexcept nogil:
     """Mean of the squared samples; four sums, so that additions overlap."""
-    cdef float a = 0, b = 0, c = 0, d = 0
+    cdef double a = 0, b = 0, c = 0, d = 0
     cdef Py_ssize_t i = 0
     if count <= 0:
         return 0
@@ -87,11 +87,11 @@ cdef float mean_power(const uint8_t *ulaw, Py_ssize_t count) noexcept nogil:
     while i < count:
         a += POWER[ulaw[i]]
         i += 1
-    return (a + b + c + d) / <float>count
+    return (a + b + c + d) / count
 
 
 def rms(bytes ulaw not None) -> float:
-    return sqrt(<double>mean_power(<const uint8_t *>PyBytes_AS_STRING(ulaw), PyBytes_GET_SIZE(ulaw)))
+    return sqrt(mean_power(<const uint8_t *>PyBytes_AS_STRING(ulaw), PyBytes_GET_SIZE(ulaw)))
 
 
 cdef bint is_b64_char(unsigned char c) noexcept nogil:

@@ -74,4 +74,4 @@ def monotonic_ns() -> int:
     """CLOCK_MONOTONIC, in nanoseconds."""
 
 def sleep_until_ns(deadline_ns: int) -> None:
-    """Block the thread, without the GIL, until CLOCK_MONOTONIC reaches the deadline. For the loop's tick: at most a few ms."""
+    """Block the thread, without the GIL, until CLOCK_MONOTONIC reaches the deadline, or a signal comes. For the loop's tick."""

@@ -21,6 +21,8 @@ cdef class FrameReader:
     cdef bint server
     cdef bint in_handshake
     cdef readonly bint passthrough
+    cdef bint busy                          # inside feed or finish: neither may be called back into
+    cdef Py_ssize_t used                    # bytes handed on in this feed
     cdef bint at_boundary                   # the library stands between messages: the fast lane may take the next
     cdef Py_ssize_t max_size
     cdef uint8_t *residue                   # the beginning of a frame whose end has not come yet
@@ -28,9 +30,11 @@ cdef class FrameReader:
     cdef Py_ssize_t residue_capacity
     cdef readonly uint64_t text_frames
 
-    cdef Py_ssize_t consume(self, uint8_t *data, Py_ssize_t size) except -1
+    cdef int enter(self) except -1
+    cdef int leave(self, const uint8_t *rest, Py_ssize_t size) except -1
+    cdef int consume(self, uint8_t *data, Py_ssize_t size) except -1
     cdef int one_text(self, uint8_t *payload, Py_ssize_t size, uint32_t key) except -1
     cdef int give_other(self, const uint8_t *data, Py_ssize_t size) except -1
-    cdef Py_ssize_t consume_handshake(self, const uint8_t *data, Py_ssize_t size) except -1
+    cdef int consume_handshake(self, const uint8_t *data, Py_ssize_t size) except -1
     cdef bint regular(self, uint8_t first, uint8_t second) noexcept
     cdef int keep(self, const uint8_t *data, Py_ssize_t size) except -1

@@ -10,7 +10,7 @@ class TextSink:
     """Where a FrameReader hands text without a Python call: a lane of `_lanes`."""
 
 class FrameReader:
-    """Cuts a byte stream into frames. Never raises on a peer's bytes.
+    """Cuts a byte stream into frames. Never raises on a peer's bytes; feeding it from its own callback is a RuntimeError.
 
     server: the role *we* play. A server expects masked frames, a client unmasked ones.
     on_other(data) returns True while the library stands at a message boundary in state OPEN: then the fast lane

@@ -133,29 +133,50 @@ cdef class FrameReader:
 
     def feed(self, bytes data not None) -> None:
         cdef uint8_t *start = <uint8_t *>PyBytes_AS_STRING(data)
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(data), used
-        if self.residue_size == 0:
-            used = self.consume(start, size)
-            if used < size:
-                self.keep(start + used, size - used)
-            return
-        self.keep(start, size)
-        used = self.consume(self.residue, self.residue_size)
-        self.residue_size -= used
-        memmove(self.residue, self.residue + used, self.residue_size)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        self.enter()
+        if self.residue_size:
+            self.keep(start, size)
+            start = self.residue
+            size = self.residue_size
+        try:
+            self.consume(start, size)
+        finally:
+            # Whatever a callback raised, what was handed on is never handed on again.
+            self.leave(start, size)
+
+    cdef int enter(self) except -1:
+        if self.busy:
+            raise RuntimeError("a FrameReader cannot be fed from its own callback")
+        self.busy = True
+        self.used = 0
+        return 0
+
+    cdef int leave(self, const uint8_t *start, Py_ssize_t size) except -1:
+        """Keep what was not handed on."""
+        self.busy = False
+        if start is not self.residue:
+            if self.used < size:
+                self.keep(start + self.used, size - self.used)
+            return 0
+        self.residue_size -= self.used
+        memmove(self.residue, self.residue + self.used, self.residue_size)
         if self.residue_size == 0 and self.residue_capacity > SMALL_BYTES:
             free(self.residue)
             self.residue = NULL
             self.residue_capacity = 0
+        return 0
 
     def redirect(self, on_text) -> None:
         self.sink = on_text if isinstance(on_text, TextSink) else _CallbackSink(on_text)
 
     def finish(self) -> None:
-        cdef Py_ssize_t size = self.residue_size
+        cdef bytes rest = PyBytes_FromStringAndSize(<const char *>self.residue, self.residue_size)
+        self.enter()
+        self.busy = False
         self.residue_size = 0
-        if size:
-            self.give_other(self.residue, size)
+        if rest:
+            self.give_other(<const uint8_t *>PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
 
     @property
     def pending_bytes(self) -> int:
@@ -180,33 +201,34 @@ cdef class FrameReader:
         self.at_boundary = bool(self.on_other(PyBytes_FromStringAndSize(<const char *>data, size)))
         return 0
 
-    cdef Py_ssize_t consume_handshake(self, const uint8_t *data, Py_ssize_t size) except -1:
-        """Bytes used: all up to the blank line, or 0 while it has not come."""
+    cdef int consume_handshake(self, const uint8_t *data, Py_ssize_t size) except -1:
+        """Hand on all up to the blank line, once it has come."""
         cdef Py_ssize_t end = (<bytes>PyBytes_FromStringAndSize(<const char *>data, size)).find(b"\r\n\r\n")
         if end < 0:
-            if size < MAX_HANDSHAKE_BYTES:
-                return 0
-            self.passthrough = True
+            self.passthrough = size >= MAX_HANDSHAKE_BYTES
             return 0
         self.in_handshake = False
+        self.used = end + 4
         self.give_other(data, end + 4)
         if not self.at_boundary:            # not a 101, or an extension: what follows may not even be frames
             self.passthrough = True
-        return end + 4
+        return 0
 
-    cdef Py_ssize_t consume(self, uint8_t *data, Py_ssize_t size) except -1:
-        """Hand on every whole frame; bytes used."""
-        cdef Py_ssize_t at = 0, header, length, used
+    cdef int consume(self, uint8_t *data, Py_ssize_t size) except -1:
+        """Hand on every whole frame; `used` counts them off before each is handed on."""
+        cdef Py_ssize_t at, header, length
         cdef uint8_t first, second
         cdef uint32_t key = 0
         if self.in_handshake:
-            at = self.consume_handshake(data, size)
+            self.consume_handshake(data, size)
             if self.in_handshake and not self.passthrough:
-                return at
-        while at < size:
+                return 0
+        while self.used < size:
+            at = self.used
             if self.passthrough:
+                self.used = size
                 self.give_other(data + at, size - at)
-                return size
+                break
             if size - at < 2:
                 break
             first = data[at]
@@ -227,6 +249,7 @@ cdef class FrameReader:
                 header += 4
             if size - at < header + length:
                 break
+            self.used = at + header + length
             if first == FIN_TEXT and self.at_boundary:
                 if self.server:
                     memcpy(&key, data + at + header - 4, 4)
@@ -234,8 +257,7 @@ cdef class FrameReader:
                 self.one_text(data + at + header, length, key)
             else:
                 self.give_other(data + at, header + length)
-            at += header + length
-        return at
+        return 0
 
     cdef bint regular(self, uint8_t first, uint8_t second) noexcept:
         """Is this the start of a frame that the fast lane can cut (whoever gets it then)?"""

@@ -108,7 +108,10 @@ def default_agent(settings: Settings) -> Agent:
 def tool_from(function: Callable[..., Any], timeout_seconds: float = 10.0) -> Tool:
     """A Tool from a typed function. ConfigError where a parameter has no usable annotation."""
     name = function.__name__
-    hints = typing.get_type_hints(function)
+    try:
+        hints = typing.get_type_hints(function)
+    except (NameError, TypeError) as error:
+        raise ConfigError(f"Tool {name!r}: its annotations cannot be resolved: {error}.") from error
     properties: dict[str, Any] = {}
     required: list[str] = []
     context_parameter = None
@@ -135,10 +138,10 @@ def _schema(hint: Any, where: str) -> dict[str, Any]:
     arguments = typing.get_args(hint)
     if hint in _JSON_TYPES:
         return {"type": _JSON_TYPES[hint]}
-    if origin is Literal:
+    if origin is Literal and type(arguments[0]) in _JSON_TYPES:
         return {"type": _JSON_TYPES[type(arguments[0])], "enum": list(arguments)}
     if origin is list:
-        return {"type": "array", "items": _schema(arguments[0], where)}
+        return {"type": "array", "items": _schema(arguments[0], where)} if arguments else {"type": "array"}
     if origin is dict:
         return {"type": "object"}
     if origin in (typing.Union, types.UnionType):

@@ -150,7 +150,9 @@ class Session:
         self._listener = listener
         self._send: Callable[[bytes], object] | None = None
         self._call_names: dict[str, str] = {}  # of function calls whose arguments are still coming
-        self.responses = ResponseController(clock=clock, send=self.send, progress=self._progress)
+        self.responses = ResponseController(
+            clock=clock, send=self.send, progress=self._progress, lost=self._on_response_lost
+        )
         self._update_retry = Deadline(clock, self._send_update)
         self._update_deadline = Deadline(clock, self._update_expired)
 
@@ -186,27 +188,30 @@ class Session:
             return
         try:
             handler(self, event)
-        except (KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
             # A known event without the fields it must have: the model's fault, and not worth a call.
             self.counters["malformed_events"] += 1
             logger.warning("[REALTIME] %s event is malformed", event.get("type"), exc_info=True)
 
     # --- what the call asks for ---
 
-    def truncate(self, item_id: str, heard_ms: int, received_ms: int) -> None:
-        """Tell the model what was heard of an item, which was cut off. Nothing heard: it was never said."""
-        turn = self.turns.get(item_id)
-        if heard_ms <= 0:
+    def truncate(self, item_id: str, heard_ms: int, received_ms: int) -> bool:
+        """Tell the model, once an item, what was heard of one that was cut off. Nothing heard: it was never said.
+        False if it was told before."""
+        turn = self._turn("assistant", item_id)
+        if turn is not None and turn.heard_ms is not None:
+            return False
+        heard_ms = max(0, min(heard_ms, received_ms))
+        if heard_ms:
+            cut = {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0}
+            self.send({**cut, "audio_end_ms": heard_ms})
+        else:
             self.send({"type": "conversation.item.delete", "item_id": item_id})
-            self.turns.pop(item_id, None)
-            return
-        heard_ms = min(heard_ms, received_ms)
-        event = {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0, "audio_end_ms": heard_ms}
-        self.send(event)
         if turn is not None:
             turn.heard_ms = heard_ms
-            turn.heard_share = heard_ms / received_ms
+            turn.heard_share = heard_ms / received_ms if heard_ms else 0.0
             turn.text = cut_to(turn.text, turn.heard_share)
+        return True
 
     def tool_result(self, call_id: str, output: str) -> None:
         item = {"type": "function_call_output", "call_id": call_id, "output": output}
@@ -299,6 +304,11 @@ class Session:
         self.usage.add(response.get("usage") or {})
         error = (response.get("status_details") or {}).get("error") or {}
         self._listener.on_response_done(response_id, status, error.get("code"))
+
+    def _on_response_lost(self, response_id: str) -> None:
+        """Whoever waits for its end need not any more."""
+        self._lane.end_response(response_id)
+        self._listener.on_response_done(response_id, "lost", None)
 
     def _on_error(self, event: dict[str, Any]) -> None:
         error = event.get("error") or {}

@@ -71,10 +71,16 @@ class Create:
 
 
 class ResponseController:
-    """send(event): a client event to the model. progress(): any number that changes while a response makes headway."""
+    """send(event): a client event to the model. progress(): any number that changes while a response makes headway.
+    lost(response_id): one that had begun has ended without a word; its `response.done` will not count."""
 
     def __init__(
-        self, *, clock: Clock, send: Callable[[dict[str, Any]], object], progress: Callable[[], object]
+        self,
+        *,
+        clock: Clock,
+        send: Callable[[dict[str, Any]], object],
+        progress: Callable[[], object],
+        lost: Callable[[str], object],
     ) -> None:
         self.state = State.IDLE
         self.response_id: str | None = None
@@ -82,6 +88,7 @@ class ResponseController:
         self.counters: Counter[str] = Counter()
         self._send = send
         self._progress = progress
+        self._lost = lost
         self._last_progress: object = None
         self._waiting: deque[Create] = deque()
         self._requested: Create | None = None
@@ -92,6 +99,11 @@ class ResponseController:
     @property
     def resting(self) -> bool:
         return self.state not in DEADLINES_SECONDS
+
+    @property
+    def generating(self) -> bool:
+        """The model has begun a response and not ended it: `response_id`."""
+        return self.state in (State.ACTIVE, State.CANCELLING)
 
     @property
     def busy(self) -> bool:
@@ -108,18 +120,22 @@ class ResponseController:
 
     def created(self, response_id: str) -> str:
         """The model has begun a response: the purpose it serves (`turn`: the model's own)."""
-        if self.state in (State.ACTIVE, State.CANCELLING):
+        unannounced = self.response_id if self.generating else None
+        if unannounced is not None:
             # The one before ended without a word: the model runs at most one at a time.
             self.counters["unannounced_end"] += 1
+            self._requested = None
             self._to(Event.WAS_FAILED)
         self.purpose = self._requested.purpose if self._requested is not None else "turn"
         self._to(Event.CREATED)
         self.response_id = response_id
+        if unannounced is not None:
+            self._lost(unannounced)
         return self.purpose
 
     def finished(self, response_id: str, status: str) -> bool:
         """`response.done`. False for one that is not under way (late, duplicate or unknown)."""
-        if response_id != self.response_id or self.resting:
+        if response_id != self.response_id or not self.generating:
             self.counters["stray_done"] += 1
             return False
         self._requested = None
@@ -150,7 +166,7 @@ class ResponseController:
             self._waiting.appendleft(self._requested)
             self._requested = None
             self.purpose = "turn"
-        elif not any(create.purpose == "turn" for create in self._waiting):
+        elif event_id is None and not any(create.purpose == "turn" for create in self._waiting):
             self.create("turn")
 
     def close(self) -> None:
@@ -190,10 +206,12 @@ class ResponseController:
             self._deadline.set(DEADLINES_SECONDS[self.state])
             return
         self.counters["safety_fuse"] += 1
-        was_active = self.state is State.ACTIVE
+        expired = self.state
         self._to(Event.EXPIRED)
-        if was_active:
+        if expired is State.ACTIVE:
             self._send({"type": "response.cancel", "response_id": self.response_id})
-        else:
-            self._requested = None
-            self._pump()
+            return
+        self._requested = None
+        if expired is State.CANCELLING and self.response_id is not None:
+            self._lost(self.response_id)
+        self._pump()

@@ -120,10 +120,11 @@ class CallerLane(websocket.TextSink):
             self._outcomes[GREETING_LOCK] += 1
             return
         edge = self._detector is not None and self._detector.feed(audio, self._playing.playing)
-        self._queue.append((payload, lost))
-        if self._write is not None and not self._paused:
+        if self._write is not None and not self._paused and not self._queue:
+            self._queue.append((payload, lost))
             self._flush()
         else:
+            self._queue.append((payload, min(lost, MAX_CONCEALED_PER_GAP - sum(lost for _, lost in self._queue))))
             self._drop_oldest()
             self.peak_waiting = max(self.peak_waiting, len(self._queue))
         if edge:
@@ -141,7 +142,7 @@ class CallerLane(websocket.TextSink):
         limit, outcome = (
             (self._preroll_frames, SESSION_NOT_READY) if self._write is None else (self._backlog_frames, QUEUE_FULL)
         )
-        while len(self._queue) > limit:
+        if len(self._queue) > limit:  # one out for one in
             self._queue.pop(0)
             self._outcomes[outcome] += 1
 

@@ -121,6 +121,15 @@ def test_a_mark_on_an_empty_buffer_comes_back_at_once() -> None:
     assert carrier.marks[0].echoed_ms == 3
 
 
+def test_a_mark_behind_the_packet_now_sounding_waits_for_its_end() -> None:
+    carrier = stream(0)
+    carrier.receive(media(b"\x10" * 160), -1)
+    carrier.poll(0)
+    carrier.receive(mark("end"), 5)
+    assert carrier.poll(6) == []
+    assert names(carrier.poll(20)) == ["end"]
+
+
 def test_marks_keep_their_order_with_the_audio_between_them() -> None:
     carrier = stream(0)
     for name in ("a", "b"):
@@ -164,6 +173,7 @@ def test_clear_empties_the_buffer_and_returns_every_pending_mark_at_once() -> No
         (mark("a").replace('{"name": "a"}', '"a"'), "31951 mark must hold"),
         (media(b"\x10" * 160).replace("EBAQ", "EB*Q", 1), "31951 media payload is not base64"),
         (media(b"\x10" * 160).replace("==", ""), "31951 media payload is not base64"),
+        (media(b"\x10" * 12).replace("EBAQ", "EBAQ  EBAQ", 1), "31951 media payload is not base64"),
     ],
 )
 def test_what_twilio_would_not_accept_is_an_error_and_changes_nothing(message: str | bytes, error: str) -> None:

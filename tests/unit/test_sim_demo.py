@@ -1,4 +1,4 @@
-"""The demo around the call: what it refuses, what it writes, what it says; the play; the display. No call is made."""
+"""The demo around the call: what it refuses, what it writes, what it says. No call is made here."""
 
 import json
 import wave
@@ -7,18 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from fastbridge.agent import CallContext
 from fastbridge.errors import ConfigError
-from fastbridge.sim import demo, demo_agent, render
+from fastbridge.sim import demo, render
 from fastbridge.sim.audio import RATE_HZ, speech, write_wav_stereo
 from fastbridge.sim.carrier import Clear, Frame, Span
-from fastbridge.sim.demo_play import ASSISTANT_WORDS, CALLER_WORDS, TOOL, TOOL_ARGUMENTS, Play
-from fastbridge.sim.progress import METER_CELLS, LiveProgress, Moment, PlainProgress, meter, progress
+from fastbridge.sim.demo_play import Play
 from fastbridge.sim.report import CallReport, Event
-from fastbridge.sim.scenario import CallTool, ResponseRequest, Say
-from fastbridge.sim.script import Conversation, HangUp, Interrupt, Speak
+from fastbridge.sim.script import Speak
 from fastbridge.sim.verdict import Check
 
 
@@ -118,133 +114,6 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path, performed: list[Any]
     (tmp_path / "out").write_text("")
     with pytest.raises(ConfigError, match="Cannot write to"):
         demo.run(tmp_path / "out")
-
-
-def test_the_node_gets_its_own_environment_and_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TWILIO_PHONE_NUMBER", "FASTBRIDGE_DEV", "OPENAI_REALTIME_MODEL", "LOG_JSON", "DEBUG", "LEAD_MS"):
-        monkeypatch.setenv(name, "1")
-    monkeypatch.setenv("PYTHONPATH", "src")
-    given = demo._environment("http://127.0.0.1:7000", "http://127.0.0.1:8000/v1", "AC1", "secret", "/records")
-    assert (given["PORT"], given["PUBLIC_URL"], given["TWILIO_AUTH_TOKEN"]) == (
-        "7000",
-        "http://127.0.0.1:7000",
-        "secret",
-    )
-    assert given["OPENAI_BASE_URL"] == "http://127.0.0.1:8000/v1"
-    assert given["PYTHONPATH"] == str(Path("src").resolve())
-    strangers = {"TWILIO_PHONE_NUMBER", "FASTBRIDGE_DEV", "OPENAI_REALTIME_MODEL", "LOG_JSON", "DEBUG", "LEAD_MS"}
-    assert not strangers & given.keys()
-
-
-def test_the_environment_is_prepared_for_every_setting_a_node_reads() -> None:
-    from fastbridge.config import Settings
-
-    names: set[str] = set()
-    for name, info in Settings.model_fields.items():
-        alias = info.validation_alias
-        names |= {str(each) for each in getattr(alias, "choices", [alias or name])}
-    kept = [name for name in names if not name.upper().startswith(demo.OWN_VARIABLES)]
-    assert kept == []
-
-
-def request(*, greeting: bool = False, last: dict[str, Any] | None = None) -> ResponseRequest:
-    return ResponseRequest(0, 0, greeting, "vad", {}, [last or {"type": "message"}])
-
-
-def play_at_line(lines: int) -> Play:
-    play = Play(None, lambda: 5.0)
-    play.caller = Conversation([])
-    play.caller.events += [(0, "speak", ""), (1, "speak_end", "")] * lines
-    return play
-
-
-def test_the_play_greets_looks_up_answers_and_says_goodbye() -> None:
-    play = play_at_line(1)
-    assert play.scenario.script is not None
-    answer = play.scenario.script
-    assert answer(request(greeting=True)) == Say(ASSISTANT_WORDS["assistant_greeting"], speech("assistant_greeting"))
-    assert answer(request()) == CallTool(TOOL, TOOL_ARGUMENTS)
-    result = answer(request(last={"type": "function_call_output", "output": "13:00"}))
-    assert result == Say(ASSISTANT_WORDS["assistant_times"], speech("assistant_times"))
-    kinds = [event.kind for event in play.events]
-    assert kinds == ["response", "tool_call", "tool_result", "response"]
-    assert play.events[1] == Event(5.0, "tool_call", "check_availability(Thursday, afternoon)")
-    for line, name in ((2, "assistant_morning"), (3, "assistant_goodbye")):
-        play = play_at_line(line)
-        assert play.scenario.script is not None
-        assert play.scenario.script(request()) == Say(ASSISTANT_WORDS[name], speech(name))
-
-
-def test_a_caller_who_pauses_gets_the_times_again_and_no_second_look_up() -> None:
-    play = play_at_line(1)
-    assert play.scenario.script is not None
-    assert isinstance(play.scenario.script(request()), CallTool)
-    again = play.scenario.script(request())
-    assert isinstance(again, Say)
-    assert again.transcript == ASSISTANT_WORDS["assistant_times"]
-
-
-def test_the_caller_interrupts_once_and_hangs_up_at_the_end() -> None:
-    script = Play(None, lambda: 0.0).script
-    assert [type(step) for step in script] == [Speak, Interrupt, Speak, HangUp]
-    assert [step.text for step in script[:3] if not isinstance(step, HangUp)] == list(CALLER_WORDS.values())  # type: ignore[union-attr]
-
-
-async def _ask(day: str, part_of_day: str) -> Any:
-    context = CallContext("CA", "+1", "+2", "inbound", {})
-    return await demo_agent.agent.tools[0].call({"day": day, "part_of_day": part_of_day}, context)
-
-
-def test_the_demo_agent_offers_the_times_that_are_spoken() -> None:
-    import asyncio
-
-    assert demo_agent.agent.tools[0].name == TOOL
-    assert set(TOOL_ARGUMENTS) == set(demo_agent.agent.tools[0].parameters["properties"])
-    assert asyncio.run(_ask("Thursday", "morning")) == "Thursday: 9:00, 10:30"
-    assert asyncio.run(_ask("Thursday", "night")) == "Thursday: nothing free"
-
-
-EVENTS = [Event(100, "response", "Good morning!"), Event(900, "speak", "Hello"), Event(1200, "speak_end")]
-
-
-def test_without_a_terminal_each_event_is_one_line_once(capsys: pytest.CaptureFixture[str]) -> None:
-    with PlainProgress() as display:
-        display.show(Moment(1000, -20, -96, EVENTS[:1]))
-        display.show(Moment(2000, -20, -96, [Event(-10, "connected", "host"), *EVENTS]))
-    assert capsys.readouterr().out.splitlines() == [
-        "  0.10 s  assistant    Good morning!",
-        " -0.01 s  media stream host",
-        "  0.90 s  caller       Hello",
-    ]
-
-
-def test_in_a_terminal_meters_and_events_are_drawn_in_place() -> None:
-    console = Console(force_terminal=True, width=100, height=40, record=True, file=_Nowhere())
-    with LiveProgress(console) as display:
-        display.show(Moment(12_340, -12, -96, EVENTS))
-    text = console.export_text()
-    assert "12.3 s" in text
-    assert "-12 dB" in text
-    assert "quiet" in text
-    assert "Good morning!" in text
-    assert "speak_end" not in text
-
-
-def test_the_display_suits_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    assert isinstance(progress(), PlainProgress)
-
-
-@pytest.mark.parametrize(("dbfs", "cells"), [(-96.0, 0), (-54.0, 0), (-27.0, METER_CELLS // 2), (0.0, METER_CELLS)])
-def test_a_meter_is_as_long_as_the_level_is_high(dbfs: float, cells: int) -> None:
-    assert meter(dbfs).plain == "█" * cells + "·" * (METER_CELLS - cells)
-
-
-class _Nowhere:
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        return None
 
 
 def test_levels_and_events_of_a_running_call_are_on_the_streams_clock() -> None:

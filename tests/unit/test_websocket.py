@@ -321,7 +321,7 @@ class TestTextFrame:
     def test_mask_keys_are_fresh(self, websocket):
         keys = {websocket.text_frame(bytes(4), mask=True)[2:6] for _ in range(2500)}
         assert len(keys) > 2490
-        assert all(len({key[place] for key in keys}) == 256 for place in range(4))
+        assert all(len({key[place] for key in keys}) > 200 for place in range(4))
 
 
 class TestWithTheLibrary:

@@ -3,14 +3,16 @@
 They are what `fastbridge demo` and the project's own tests use, and they are yours, for testing your agent. Both are
 strict: what Twilio or OpenAI would reject or ignore is in `errors`.
 
-    async with ModelServer(Scenario([Say("Hello, how can I help?"), Say("We open at nine.")])) as model:
-        ...  # a node with OPENAI_BASE_URL=model.base_url
-        report = await SimulatedCaller(node_url, [Speak("caller_appointment"), HangUp()]).call()
+    scenario = Scenario(greeting=Say("Hello, how can I help?"), turns=[Say("We open at nine.")])
+    async with ModelServer(scenario) as model, NodeProcess(model.base_url, "my_agent:agent") as node:
+        caller = SimulatedCaller(node.url, [Speak("caller_appointment"), HangUp()], auth_token=node.auth_token)
+        report = await caller.call()
     assert not report.errors and not model.errors and not report.gaps()
 """
 
 from fastbridge.sim.caller import SimulatedCaller
 from fastbridge.sim.model_server import ModelServer
+from fastbridge.sim.node import NodeProcess
 from fastbridge.sim.report import CallReport
 from fastbridge.sim.scenario import CallTool, Fail, Incomplete, Refuse, Say, Scenario
 from fastbridge.sim.script import AfterAssistant, AfterMs, Dtmf, HangUp, Interrupt, Speak, WhileAssistant
@@ -26,6 +28,7 @@ __all__ = [
     "Incomplete",
     "Interrupt",
     "ModelServer",
+    "NodeProcess",
     "Refuse",
     "Say",
     "Scenario",

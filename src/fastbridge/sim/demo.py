@@ -7,19 +7,10 @@ and a folder shows it: `call.wav`, `timeline.png`, `call.json`, `node.log`.
 
 import asyncio
 import json
-import os
-import secrets
-import signal
-import socket
 import sys
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import httpx2
 
 from fastbridge.errors import ConfigError, FastbridgeError
 from fastbridge.sim import render
@@ -35,28 +26,15 @@ from fastbridge.sim.audio import (
 from fastbridge.sim.caller import SimulatedCaller
 from fastbridge.sim.demo_play import TOOL, Play
 from fastbridge.sim.model_server import ModelServer
+from fastbridge.sim.node import NodeProcess
 from fastbridge.sim.progress import Moment, progress
 from fastbridge.sim.report import CallReport, Event
 from fastbridge.sim.verdict import Check, judge, place
 
-READY_SECONDS = 20.0
-STOP_SECONDS = 5.0
-RECORD_SECONDS = 3.0
+AGENT = "fastbridge.sim.demo_agent:agent"
 REFRESH_SECONDS = 0.08
 LONGEST_RECORDING_SECONDS = 60
 SPEECH_DBFS = -45.0
-OWN_VARIABLES = (
-    "FASTBRIDGE_",
-    "TWILIO_",
-    "OPENAI_",
-    "LOG_",
-    "DEBUG",
-    "PUBLIC_",
-    "PORT",
-    "BARGE_IN_",
-    "LEAD_MS",
-    "TWIML_",
-)
 
 
 @dataclass(slots=True)
@@ -132,21 +110,23 @@ def _write(folder: Path, performance: Performance) -> None:
 async def _perform(folder: Path, recording: bytes | None, limit_seconds: float) -> Performance:
     loop = asyncio.get_running_loop()
     play = Play(recording, lambda: loop.time() * 1000)
-    account_sid, auth_token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
-    with tempfile.TemporaryDirectory() as records, (folder / "node.log").open("wb") as log:
-        async with ModelServer(play.scenario) as model:
-            url = f"http://127.0.0.1:{_free_port()}"
-            environment = _environment(url, model.base_url, account_sid, auth_token, records)
-            caller = SimulatedCaller(
-                url, play.script, auth_token=auth_token, account_sid=account_sid, limit_seconds=limit_seconds
-            )
-            play.caller = caller.conversation
-            async with _node(url, environment, records, log.fileno(), folder / "node.log"):
-                report = await _watched(caller, play)
-                record = await _record(Path(records, f"{caller.call_sid}.json"))
-            items = [item for session in model.sessions for item in session.items.values()]
-            log_text = (folder / "node.log").read_text(errors="replace")
-            checks = judge(report, items=items, model_errors=model.errors, record=record, log=log_text, tool=TOOL)
+    async with (
+        ModelServer(play.scenario) as model,
+        NodeProcess(model.base_url, AGENT, log=folder / "node.log") as node,
+    ):
+        caller = SimulatedCaller(
+            node.url,
+            play.script,
+            auth_token=node.auth_token,
+            account_sid=node.account_sid,
+            limit_seconds=limit_seconds,
+        )
+        play.caller = caller.conversation
+        report = await _watched(caller, play)
+        record = await node.record(caller.call_sid)
+        await node.stop()
+        items = [item for session in model.sessions for item in session.items.values()]
+        checks = judge(report, items=items, model_errors=model.errors, record=record, log=node.log(), tool=TOOL)
     cut = [each for each in place(report, items) if each.unheard and report.spans]
     unheard = [render.Unheard(_ear_ms(report, each.heard), each.unheard) for each in cut]
     return Performance(report, checks, record, unheard)
@@ -180,86 +160,3 @@ def _moment(caller: SimulatedCaller, play_events: list[Event]) -> Moment:
     said, heard = (level_dbfs(bytes(side[-5 * FRAME_BYTES :])) for side in (carrier.said, carrier.heard))
     elapsed_ms = len(carrier.said) // FRAME_BYTES * FRAME_MS
     return Moment(elapsed_ms, said, heard, sorted(events, key=lambda event: event.at_ms))
-
-
-# The node.
-
-
-@asynccontextmanager
-async def _node(url: str, environment: dict[str, str], folder: str, log: int, log_path: Path) -> AsyncIterator[None]:
-    """`fastbridge serve` in a process of its own, ready. Its working directory is empty: no stranger's .env is read."""
-    command = (sys.executable, "-m", "fastbridge", "serve", "fastbridge.sim.demo_agent:agent")
-    process = await asyncio.create_subprocess_exec(*command, env=environment, cwd=folder, stdout=log, stderr=log)
-    try:
-        await _ready(url, process, log_path)
-        yield
-    finally:
-        await _stop(process)
-
-
-async def _ready(url: str, process: asyncio.subprocess.Process, log_path: Path) -> None:
-    deadline = asyncio.get_running_loop().time() + READY_SECONDS
-    async with httpx2.AsyncClient(trust_env=False, timeout=1.0) as http:
-        while asyncio.get_running_loop().time() < deadline and process.returncode is None:
-            try:
-                if (await http.get(f"{url}/readyz")).status_code == 200:
-                    return
-            except httpx2.HTTPError:
-                pass  # not listening yet
-            await asyncio.sleep(0.05)
-    what = "took too long to become ready" if process.returncode is None else f"ended with status {process.returncode}"
-    raise FastbridgeError(f"The node {what}; its log ends with: {_last_line(log_path)}")
-
-
-def _last_line(path: Path) -> str:
-    return path.read_text(errors="replace").strip().rpartition("\n")[2]
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.send_signal(signal.SIGTERM)
-    try:
-        await asyncio.wait_for(process.wait(), STOP_SECONDS)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-
-
-async def _record(path: Path) -> dict[str, Any] | None:
-    """The node's record of the call; it is written just after the call has ended."""
-    deadline = asyncio.get_running_loop().time() + RECORD_SECONDS
-    while asyncio.get_running_loop().time() < deadline:
-        try:
-            record: dict[str, Any] = json.loads(await asyncio.to_thread(path.read_text))
-        except (OSError, ValueError):
-            await asyncio.sleep(0.05)
-        else:
-            return record
-    return None
-
-
-def _environment(url: str, model_url: str, account_sid: str, auth_token: str, records: str) -> dict[str, str]:
-    """Ours without anything that sets up a node, and with what the demo's needs."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
-    paths = [str(Path(entry).resolve()) for entry in kept.pop("PYTHONPATH", "").split(os.pathsep) if entry]
-    if paths:
-        kept["PYTHONPATH"] = os.pathsep.join(paths)
-    return kept | {
-        "FASTBRIDGE_HOST": "127.0.0.1",
-        "FASTBRIDGE_RECORDS_DIR": records,
-        "LOG_LEVEL": "INFO",
-        "OPENAI_API_KEY": "sk-demo",
-        "OPENAI_BASE_URL": model_url,
-        "PORT": url.rpartition(":")[2],
-        "PUBLIC_URL": url,
-        "PYTHONUNBUFFERED": "1",
-        "TWILIO_ACCOUNT_SID": account_sid,
-        "TWILIO_AUTH_TOKEN": auth_token,
-    }
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port

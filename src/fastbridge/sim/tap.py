@@ -3,7 +3,8 @@
 A loop that is busy reads late, and a pacing law of 18 ms cannot be judged by a late clock. Linux stamps a packet the
 moment it is there. Elsewhere, and on loops that do not read through Python's socket, the time of reading has to do.
 
-Source: socket(7), SO_TIMESTAMPNS; Linux fills it in for TCP too, with the newest packet of what one read returned.
+Source: socket(7), SO_TIMESTAMPNS; Linux fills it in for TCP too, with the newest packet of what one read returned, and
+begins to stamp a moment after the first socket asks for it: packets before that carry the time of reading.
 """
 
 import socket

@@ -1,0 +1,165 @@
+"""A real node in a process of its own, on a free loopback port: `fastbridge serve` as in earnest, for demos and tests.
+
+It gets an environment of its own: nothing that sets up a node is inherited, and no `.env` is read, since its working
+directory is a fresh one. Stopping it is a signal, as in production.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+from fastbridge.errors import FastbridgeError
+
+READY_SECONDS = 20.0
+STOP_SECONDS = 5.0
+RECORD_SECONDS = 3.0
+OWN_VARIABLES = (
+    "FASTBRIDGE_",
+    "TWILIO_",
+    "OPENAI_",
+    "LOG_",
+    "DEBUG",
+    "PUBLIC_",
+    "PORT",
+    "BARGE_IN_",
+    "LEAD_MS",
+    "TWIML_",
+)
+"""How the variables begin that set up a node."""
+
+
+class NodeProcess:
+    """`async with NodeProcess(model.base_url, "my_agent:agent") as node`: a node that is ready for calls.
+
+    model_url: its OPENAI_BASE_URL. agent: as for `fastbridge serve`; empty for the built-in one. log: where its output
+    goes; by default a temporary file. settings: further environment variables. FastbridgeError when it does not start.
+    """
+
+    def __init__(
+        self, model_url: str, agent: str = "", *, log: Path | None = None, settings: dict[str, str] | None = None
+    ) -> None:
+        self.auth_token = secrets.token_hex(16)
+        self.account_sid = "AC" + secrets.token_hex(16)
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self._model_url = model_url
+        self._agent = agent
+        self._given_log = log
+        self._settings = settings or {}
+        self._folder = Path()
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        self._folder = Path(tempfile.mkdtemp(prefix="fastbridge-node-"))
+        try:
+            await self._start()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def _start(self) -> None:
+        command = [sys.executable, "-m", "fastbridge", "serve", *([self._agent] if self._agent else [])]
+        given = environment(self.url, self._model_url, self.account_sid, self.auth_token, str(self._folder / "records"))
+        with self._log.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *command, env=given | self._settings, cwd=self._folder, stdout=log, stderr=log
+            )
+        await self._ready(self._process)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _log(self) -> Path:
+        return self._given_log if self._given_log is not None else self._folder / "node.log"
+
+    @property
+    def pid(self) -> int:
+        """Of the node's process. RuntimeError before it runs."""
+        if self._process is None:
+            raise RuntimeError("the node is not running")
+        return self._process.pid
+
+    def log(self) -> str:
+        """All it has logged so far."""
+        return self._log.read_text(errors="replace")
+
+    async def record(self, call_sid: str) -> dict[str, Any] | None:
+        """Its record of a call, which is written just after the call has ended."""
+        path = self._folder / "records" / f"{call_sid}.json"
+        deadline = asyncio.get_running_loop().time() + RECORD_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            try:
+                record: dict[str, Any] = json.loads(await asyncio.to_thread(path.read_text))
+            except (OSError, ValueError):
+                await asyncio.sleep(0.05)
+            else:
+                return record
+        return None
+
+    async def stop(self) -> None:
+        """SIGTERM, and after STOP_SECONDS the end."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _ready(self, process: asyncio.subprocess.Process) -> None:
+        deadline = asyncio.get_running_loop().time() + READY_SECONDS
+        async with httpx2.AsyncClient(trust_env=False, timeout=1.0) as http:
+            while asyncio.get_running_loop().time() < deadline and process.returncode is None:
+                try:
+                    if (await http.get(f"{self.url}/readyz")).status_code == 200:
+                        return
+                except httpx2.HTTPError:
+                    pass  # not listening yet
+                await asyncio.sleep(0.05)
+        what = (
+            "took too long to become ready" if process.returncode is None else f"ended with status {process.returncode}"
+        )
+        raise FastbridgeError(f"The node {what}; its log ends with: {self.log().strip().rpartition(chr(10))[2]}")
+
+
+def environment(url: str, model_url: str, account_sid: str, auth_token: str, records: str) -> dict[str, str]:
+    """Ours without anything that sets up a node, and with what this one needs."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
+    paths = [str(Path(entry).resolve()) for entry in kept.pop("PYTHONPATH", "").split(os.pathsep) if entry]
+    if paths:
+        kept["PYTHONPATH"] = os.pathsep.join(paths)
+    return kept | {
+        "FASTBRIDGE_HOST": "127.0.0.1",
+        "FASTBRIDGE_RECORDS_DIR": records,
+        "LOG_LEVEL": "INFO",
+        "OPENAI_API_KEY": "sk-simulated",
+        "OPENAI_BASE_URL": model_url,
+        "PORT": url.rpartition(":")[2],
+        "PUBLIC_URL": url,
+        "PYTHONUNBUFFERED": "1",
+        "TWILIO_ACCOUNT_SID": account_sid,
+        "TWILIO_AUTH_TOKEN": auth_token,
+    }
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port

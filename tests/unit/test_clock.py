@@ -1,0 +1,86 @@
+"""fastbridge.clock."""
+
+import pytest
+
+from fastbridge.clock import Clock, Deadline
+from helpers import MS
+from virtual import START_NS, VirtualLoop
+
+
+@pytest.fixture
+def loop():
+    loop = VirtualLoop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def fired():
+    return []
+
+
+@pytest.fixture
+def deadline(loop, fired):
+    return Deadline(loop.clock, lambda: fired.append((loop.now_ns - START_NS) // MS))
+
+
+class TestClock:
+    def test_elapsed_is_whole_milliseconds_rounded_down(self):
+        clock = Clock(lambda: 10 * MS + 999_999)
+        assert clock.elapsed_ms(0) == 10
+        assert clock.elapsed_ms(10 * MS) == 0
+
+    def test_the_usual_clock_is_monotonic(self):
+        clock = Clock()
+        first = clock.now_ns()
+        assert isinstance(first, int)
+        assert clock.now_ns() >= first
+
+    def test_a_timer_runs_on_the_running_loop(self, loop, fired):
+        loop.do(loop.clock.call_later, 0.5, lambda: fired.append(loop.now_ns - START_NS))
+        loop.advance(1)
+        assert fired == [500 * MS]
+
+    def test_without_a_loop_there_are_no_timers(self):
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            Clock().call_later(1, lambda: None)
+
+
+class TestDeadline:
+    def test_fires_once(self, loop, deadline, fired):
+        loop.do(deadline.set, 2)
+        loop.advance(1.999)
+        assert fired == []
+        loop.advance(60)
+        assert fired == [2000]
+
+    def test_moved_it_fires_at_the_new_time_only(self, loop, deadline, fired):
+        loop.do(deadline.set, 2)
+        loop.advance(1)
+        loop.do(deadline.set, 2)
+        loop.advance(60)
+        assert fired == [3000]
+
+    def test_cleared_it_never_fires(self, loop, deadline, fired):
+        loop.do(deadline.set, 2)
+        loop.do(deadline.clear)
+        loop.advance(60)
+        assert (fired, loop.pending_timers()) == ([], [])
+
+    def test_clearing_what_is_not_set_is_nothing(self, loop, deadline, fired):
+        loop.do(deadline.clear)
+        loop.do(deadline.set, 1)
+        loop.advance(1)
+        loop.do(deadline.clear)
+        assert fired == [1000]
+
+    def test_its_callback_may_set_it_again(self, loop, fired):
+        def again():
+            fired.append((loop.now_ns - START_NS) // MS)
+            if len(fired) < 3:
+                deadline.set(1)
+
+        deadline = Deadline(loop.clock, again)
+        loop.do(deadline.set, 1)
+        loop.advance(60)
+        assert fired == [1000, 2000, 3000]

@@ -1,0 +1,431 @@
+"""fastbridge.responses: the table row by row, every deadline, and the races between two machines."""
+
+from typing import Any
+
+import pytest
+
+from fastbridge.errors import IllegalEvent
+from fastbridge.responses import (
+    DEADLINES_SECONDS,
+    MAX_WAITING,
+    RETRY_SECONDS,
+    TRANSITIONS,
+    Event,
+    ResponseController,
+    State,
+)
+from virtual import VirtualLoop
+
+AT_REST = [State.IDLE, State.DONE, State.CANCELLED, State.FAILED]
+UNDER_WAY = [State.REQUESTED, State.ACTIVE, State.CANCELLING]
+
+ROWS = {
+    (State.REQUESTED, Event.CREATED): State.ACTIVE,
+    (State.REQUESTED, Event.REFUSED): State.IDLE,
+    (State.REQUESTED, Event.EXPIRED): State.FAILED,
+    (State.ACTIVE, Event.CANCEL): State.CANCELLING,
+    (State.ACTIVE, Event.COMPLETED): State.DONE,
+    (State.ACTIVE, Event.WAS_CANCELLED): State.CANCELLED,
+    (State.ACTIVE, Event.WAS_FAILED): State.FAILED,
+    (State.ACTIVE, Event.EXPIRED): State.CANCELLING,
+    (State.CANCELLING, Event.COMPLETED): State.DONE,
+    (State.CANCELLING, Event.WAS_CANCELLED): State.CANCELLED,
+    (State.CANCELLING, Event.WAS_FAILED): State.FAILED,
+    (State.CANCELLING, Event.EXPIRED): State.FAILED,
+    **{(state, Event.CREATE): State.REQUESTED for state in AT_REST},
+    **{(state, Event.CREATED): State.ACTIVE for state in AT_REST},
+}
+
+
+class ControllerRig:
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.loop = loop
+        self.sent: list[dict[str, Any]] = []
+        self.lost: list[str] = []
+        self.headway = 0
+        self.controller = ResponseController(
+            clock=loop.clock, send=self.sent.append, progress=lambda: self.headway, lost=self.lost.append
+        )
+
+    def __getattr__(self, verb: str) -> Any:
+        """The controller's verbs, in the running loop; and its attributes."""
+        value = getattr(self.controller, verb)
+        return (lambda *arguments: self.loop.do(value, *arguments)) if callable(value) else value
+
+    @property
+    def kinds(self) -> list[str]:
+        return [event["type"] for event in self.sent]
+
+    @property
+    def creates(self) -> list[str]:
+        return [event["event_id"] for event in self.sent if event["type"] == "response.create"]
+
+    def at(self, state: State) -> "ControllerRig":
+        """Brought there as the world would."""
+        if state in (State.ACTIVE, State.CANCELLING, State.DONE, State.CANCELLED, State.FAILED):
+            self.created("resp_0")
+        if state is State.CANCELLING:
+            self.cancel()
+        elif state is State.REQUESTED:
+            self.create("greeting")
+        elif state in AT_REST and state is not State.IDLE:
+            self.finished("resp_0", {State.DONE: "completed", State.CANCELLED: "cancelled"}.get(state, "failed"))
+        assert self.state is state
+        return self
+
+
+@pytest.fixture
+def loop():
+    loop = VirtualLoop()
+    yield loop
+    assert loop.failures == []
+    loop.close()
+
+
+@pytest.fixture
+def rig(loop):
+    rig = ControllerRig(loop)
+    yield rig
+    rig.close()
+    assert loop.pending_timers() == []
+
+
+class TestTable:
+    @pytest.mark.parametrize("state", State)
+    @pytest.mark.parametrize("event", Event)
+    def test_every_row_and_every_missing_row(self, rig, state, event):
+        rig.at(state)
+        if (state, event) in ROWS:
+            rig._to(event)
+            assert rig.state is ROWS[state, event]
+        else:
+            with pytest.raises(IllegalEvent, match=f"{event} in state {state}"):
+                rig._to(event)
+            assert rig.state is state
+
+    def test_the_table_has_these_rows_and_no_others(self):
+        assert {(state, event): to for state, row in TRANSITIONS.items() for event, to in row.items()} == ROWS
+        assert set(TRANSITIONS) == set(State)
+
+    @pytest.mark.parametrize("state", State)
+    def test_what_is_not_at_rest_has_a_deadline_and_a_way_out_of_it(self, rig, loop, state):
+        rig.at(state)
+        assert rig.resting is (state in AT_REST)
+        assert (state in DEADLINES_SECONDS) is (state in UNDER_WAY) is (Event.EXPIRED in TRANSITIONS[state])
+        assert len(loop.pending_timers()) == (state in UNDER_WAY)
+
+
+class TestCreate:
+    def test_is_sent_at_once_when_at_rest(self, rig):
+        rig.create("greeting", {"instructions": "Hi"})
+        assert rig.sent == [
+            {"type": "response.create", "event_id": "create_1", "response": {"instructions": "Hi"}},
+        ]
+        assert (rig.state, rig.busy) == (State.REQUESTED, True)
+
+    def test_without_a_response_object_has_none(self, rig):
+        rig.create("tool_result")
+        assert rig.sent == [{"type": "response.create", "event_id": "create_1"}]
+
+    @pytest.mark.parametrize("state", UNDER_WAY)
+    def test_waits_for_the_one_under_way(self, rig, state):
+        before = len(rig.at(state).creates)
+        rig.create("tool_result")
+        assert len(rig.creates) == before
+        if state is State.REQUESTED:
+            rig.created("resp_0")
+        rig.finished("resp_0", "completed")
+        assert len(rig.creates) == before + 1
+        assert rig.created("resp_9") == "tool_result"
+
+    def test_several_go_one_by_one_in_order(self, rig):
+        for purpose in ("a", "b", "c"):
+            rig.create(purpose)
+        served = []
+        for number in range(3):
+            assert len(rig.creates) == number + 1
+            served.append(rig.created(f"resp_{number}"))
+            rig.finished(f"resp_{number}", "completed")
+        assert served == ["a", "b", "c"]
+        assert (rig.busy, rig.counters["creates"]) == (False, 3)
+
+    def test_too_many_waiting_are_dropped_and_counted(self, rig):
+        for _ in range(1 + MAX_WAITING + 2):
+            rig.create("tool_result")
+        assert rig.counters["create_overflow"] == 2
+
+    def test_event_ids_differ(self, rig):
+        rig.create("a")
+        rig.created("resp_1")
+        rig.finished("resp_1", "completed")
+        rig.create("b")
+        assert rig.creates == ["create_1", "create_2"]
+
+
+class TestCreated:
+    def test_the_models_own_is_a_turn(self, rig):
+        assert rig.created("resp_1") == "turn"
+        assert (rig.state, rig.response_id, rig.purpose) == (State.ACTIVE, "resp_1", "turn")
+
+    def test_a_turn_after_ours_is_a_turn(self, rig):
+        rig.create("greeting")
+        rig.created("resp_1")
+        rig.finished("resp_1", "completed")
+        assert rig.created("resp_2") == "turn"
+
+    @pytest.mark.parametrize("cancelled", [False, True])
+    def test_over_one_that_never_ended_ends_that_one(self, rig, cancelled):
+        rig.created("resp_1")
+        if cancelled:
+            rig.cancel()
+        assert rig.created("resp_2") == "turn"
+        assert (rig.state, rig.response_id) == (State.ACTIVE, "resp_2")
+        assert (rig.counters["unannounced_end"], rig.lost) == (1, ["resp_1"])
+        assert rig.finished("resp_1", "completed") is False
+
+    def test_over_ours_that_never_ended_does_not_serve_our_purpose_again(self, rig):
+        rig.create("greeting")
+        rig.created("resp_1")
+        assert rig.created("resp_2") == "turn"
+        rig.refused("create_1")
+        rig.finished("resp_2", "completed")
+        assert rig.creates == ["create_1"]
+
+
+class TestRefused:
+    def test_while_requested_it_is_asked_again_after_a_moment(self, rig, loop):
+        rig.create("greeting", {"instructions": "Hi"})
+        rig.refused("create_1")
+        assert (rig.state, rig.busy) == (State.IDLE, True)
+        loop.advance(RETRY_SECONDS - 0.001)
+        assert rig.creates == ["create_1"]
+        loop.advance(0.002)
+        assert rig.creates == ["create_1", "create_2"]
+        assert rig.sent[1]["response"] == {"instructions": "Hi"}
+        assert rig.counters["create_refused"] == 1
+        assert rig.created("resp_1") == "greeting"
+
+    def test_before_the_models_own_is_announced(self, rig, loop):
+        rig.create("greeting")
+        rig.refused("create_1")
+        assert rig.created("resp_own") == "turn"
+        loop.advance(5)
+        assert rig.creates == ["create_1"]
+        rig.finished("resp_own", "completed")
+        assert rig.creates == ["create_1", "create_2"]
+        assert rig.created("resp_ours") == "greeting"
+
+    def test_after_the_models_own_was_announced(self, rig, loop):
+        rig.create("greeting")
+        rig.created("resp_own")
+        rig.refused("create_1")
+        assert (rig.state, rig.purpose) == (State.ACTIVE, "turn")
+        loop.advance(1)
+        assert rig.creates == ["create_1"]
+        rig.finished("resp_own", "completed")
+        assert rig.created("resp_ours") == "greeting"
+        assert len(rig.creates) == 2
+
+    def test_it_keeps_its_place_before_those_that_wait(self, rig):
+        rig.create("first")
+        rig.create("second")
+        rig.created("resp_own")
+        rig.refused("create_1")
+        rig.finished("resp_own", "completed")
+        assert rig.created("resp_1") == "first"
+
+    def test_twice_is_once(self, rig):
+        rig.create("greeting")
+        rig.created("resp_own")
+        rig.refused("create_1")
+        rig.refused("create_1")
+        rig.finished("resp_own", "completed")
+        rig.created("resp_ours")
+        rig.finished("resp_ours", "completed")
+        assert (len(rig.creates), rig.busy) == (2, False)
+
+    def test_without_an_event_id_it_is_ours_while_we_wait_for_an_answer(self, rig, loop):
+        rig.create("greeting")
+        rig.refused(None)
+        loop.advance(1)
+        assert len(rig.creates) == 2
+        assert rig.created("resp_1") == "greeting"
+        rig.finished("resp_1", "completed")
+        assert not rig.busy
+
+    @pytest.mark.parametrize("cancelled", [False, True])
+    def test_the_models_own_gets_its_answer_from_us(self, rig, cancelled):
+        rig.created("resp_1")
+        if cancelled:
+            rig.cancel()
+        rig.refused(None)
+        rig.refused(None)
+        assert rig.creates == []
+        rig.finished("resp_1", "completed")
+        assert rig.creates == ["create_1"]
+        assert rig.created("resp_2") == "turn"
+        rig.finished("resp_2", "completed")
+        assert (rig.busy, rig.counters["create_refused"]) == (False, 2)
+
+    @pytest.mark.parametrize("state", AT_REST)
+    def test_the_models_own_is_asked_for_at_once_when_nothing_is_under_way(self, rig, state):
+        rig.at(state)
+        rig.refused(None)
+        assert rig.creates == ["create_1"]
+
+    @pytest.mark.parametrize("state", State)
+    @pytest.mark.parametrize("event_id", ["create_0", "create_2", "mine", ""])
+    def test_of_an_event_we_do_not_know_changes_nothing(self, rig, loop, state, event_id):
+        before = rig.at(state).creates
+        rig.refused(event_id)
+        loop.advance(1)
+        assert (rig.state, rig.creates) == (state, before)
+
+    def test_of_one_that_has_ended_changes_nothing(self, rig):
+        rig.create("greeting")
+        rig.created("resp_1")
+        rig.finished("resp_1", "completed")
+        rig.refused("create_1")
+        assert (rig.state, rig.busy) == (State.DONE, False)
+
+
+class TestFinished:
+    @pytest.mark.parametrize(
+        ("status", "state"),
+        [
+            ("completed", State.DONE),
+            ("cancelled", State.CANCELLED),
+            ("failed", State.FAILED),
+            ("incomplete", State.FAILED),
+            ("what is this", State.FAILED),
+        ],
+    )
+    @pytest.mark.parametrize("cancelled", [False, True])
+    def test_ends_it_by_its_status(self, rig, status, state, cancelled):
+        rig.created("resp_1")
+        if cancelled:
+            rig.cancel()
+        assert rig.finished("resp_1", status) is True
+        assert (rig.state, rig.resting) == (state, True)
+
+    @pytest.mark.parametrize("state", State)
+    def test_a_stray_one_changes_nothing(self, rig, state):
+        rig.at(state)
+        assert rig.finished("resp_unknown", "completed") is False
+        assert (rig.state, rig.counters["stray_done"]) == (state, 1)
+
+    def test_a_second_one_is_stray(self, rig):
+        rig.create("a")
+        rig.create("b")
+        rig.created("resp_1")
+        rig.finished("resp_1", "completed")
+        assert rig.finished("resp_1", "completed") is False
+        assert (rig.state, rig.counters["stray_done"]) == (State.REQUESTED, 1)
+
+
+class TestCancel:
+    def test_is_sent_once_by_its_id(self, rig):
+        rig.created("resp_1")
+        assert rig.cancel() is True
+        assert rig.cancel() is False
+        assert rig.sent == [{"type": "response.cancel", "response_id": "resp_1"}]
+        assert (rig.state, rig.counters["cancels"]) == (State.CANCELLING, 1)
+
+    @pytest.mark.parametrize("state", [*AT_REST, State.REQUESTED, State.CANCELLING])
+    def test_without_one_being_generated_is_nothing(self, rig, state):
+        before = len(rig.at(state).sent)
+        assert rig.cancel() is False
+        assert (rig.state, len(rig.sent)) == (state, before)
+
+    def test_each_response_can_be_cancelled(self, rig):
+        for number in (1, 2):
+            rig.created(f"resp_{number}")
+            rig.cancel()
+            rig.finished(f"resp_{number}", "cancelled")
+        assert [event["response_id"] for event in rig.sent] == ["resp_1", "resp_2"]
+
+
+class TestDeadlines:
+    def test_a_request_without_an_answer_fails_and_the_next_gets_its_turn(self, rig, loop):
+        rig.create("first")
+        rig.create("second")
+        loop.advance(4.999)
+        assert rig.state is State.REQUESTED
+        assert rig.creates == ["create_1"]
+        loop.advance(0.002)
+        assert rig.creates == ["create_1", "create_2"]
+        assert rig.counters["safety_fuse"] == 1
+        assert rig.created("resp_1") == "second"
+
+    def test_a_request_without_an_answer_fails_and_rests(self, rig, loop):
+        rig.create("first")
+        loop.advance(60)
+        assert (rig.state, rig.busy, rig.lost) == (State.FAILED, False, [])
+        assert rig.created("resp_late") == "turn"
+
+    def test_active_without_progress_is_cancelled_then_given_up(self, rig, loop):
+        rig.created("resp_1")
+        loop.advance(8.001)
+        assert rig.sent == [{"type": "response.cancel", "response_id": "resp_1"}]
+        assert (rig.state, rig.lost) == (State.CANCELLING, [])
+        loop.advance(3)
+        assert (rig.state, rig.lost) == (State.FAILED, ["resp_1"])
+        assert rig.counters["safety_fuse"] == 2
+        loop.advance(60)
+        assert len(rig.sent) == 1
+
+    def test_progress_arms_the_deadline_again(self, rig, loop):
+        rig.created("resp_1")
+        for _ in range(10):
+            loop.advance(7)
+            rig.headway += 1
+        assert (rig.state, rig.counters["safety_fuse"], rig.sent) == (State.ACTIVE, 0, [])
+        loop.advance(2.1)  # 72.1 s: the deadline at 72 s found headway
+        assert rig.state is State.ACTIVE
+        loop.advance(8)
+        assert (rig.state, rig.counters["safety_fuse"]) == (State.CANCELLING, 1)
+
+    def test_progress_does_not_help_one_that_was_cancelled(self, rig, loop):
+        rig.created("resp_1")
+        rig.cancel()
+        rig.headway += 1
+        loop.advance(3.001)
+        assert (rig.state, rig.counters["safety_fuse"], rig.lost) == (State.FAILED, 1, ["resp_1"])
+
+    def test_after_giving_up_the_next_gets_its_turn(self, rig, loop):
+        rig.created("resp_1")
+        rig.create("tool_result")
+        loop.advance(11.001)
+        assert rig.kinds == ["response.cancel", "response.create"]
+        assert rig.finished("resp_1", "cancelled") is False
+        assert rig.created("resp_2") == "tool_result"
+
+    def test_a_conversation_in_time_blows_no_fuse(self, rig, loop):
+        for number in range(5):
+            rig.create("tool_result")
+            loop.advance(4.9)
+            rig.created(f"resp_{number}")
+            loop.advance(7.9)
+            rig.cancel()
+            loop.advance(2.9)
+            rig.finished(f"resp_{number}", "cancelled")
+            loop.advance(100)
+        assert rig.counters["safety_fuse"] == 0
+
+
+class TestClose:
+    @pytest.mark.parametrize("state", State)
+    def test_nothing_is_sent_any_more(self, rig, loop, state):
+        rig.at(state)
+        rig.create("tool_result")
+        before = len(rig.sent)
+        rig.close()
+        loop.advance(60)
+        assert (len(rig.sent), loop.pending_timers()) == (before, [])
+
+    def test_a_retry_is_forgotten(self, rig, loop):
+        rig.create("greeting")
+        rig.refused("create_1")
+        rig.close()
+        loop.advance(60)
+        assert rig.creates == ["create_1"]

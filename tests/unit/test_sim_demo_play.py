@@ -1,0 +1,52 @@
+"""The play: what the assistant answers by how far the caller has come, and what the caller does."""
+
+from typing import Any
+
+from fastbridge.sim.audio import speech
+from fastbridge.sim.demo_play import ASSISTANT_WORDS, CALLER_WORDS, TOOL, TOOL_ARGUMENTS, Play
+from fastbridge.sim.report import Event
+from fastbridge.sim.scenario import CallTool, ResponseRequest, Say
+from fastbridge.sim.script import Conversation, HangUp, Interrupt, Speak
+
+
+def request(*, greeting: bool = False, last: dict[str, Any] | None = None) -> ResponseRequest:
+    return ResponseRequest(0, 0, greeting, "vad", {}, [last or {"type": "message"}])
+
+
+def play_at_line(lines: int) -> Play:
+    play = Play(None, lambda: 5.0)
+    play.caller = Conversation([])
+    play.caller.events += [(0, "speak", ""), (1, "speak_end", "")] * lines
+    return play
+
+
+def test_the_play_greets_looks_up_answers_and_says_goodbye() -> None:
+    play = play_at_line(1)
+    assert play.scenario.script is not None
+    answer = play.scenario.script
+    assert answer(request(greeting=True)) == Say(ASSISTANT_WORDS["assistant_greeting"], speech("assistant_greeting"))
+    assert answer(request()) == CallTool(TOOL, TOOL_ARGUMENTS)
+    result = answer(request(last={"type": "function_call_output", "output": "13:00"}))
+    assert result == Say(ASSISTANT_WORDS["assistant_times"], speech("assistant_times"))
+    kinds = [event.kind for event in play.events]
+    assert kinds == ["response", "tool_call", "tool_result", "response"]
+    assert play.events[1] == Event(5.0, "tool_call", "check_availability(Thursday, afternoon)")
+    for line, name in ((2, "assistant_morning"), (3, "assistant_goodbye")):
+        play = play_at_line(line)
+        assert play.scenario.script is not None
+        assert play.scenario.script(request()) == Say(ASSISTANT_WORDS[name], speech(name))
+
+
+def test_a_caller_who_pauses_gets_the_times_again_and_no_second_look_up() -> None:
+    play = play_at_line(1)
+    assert play.scenario.script is not None
+    assert isinstance(play.scenario.script(request()), CallTool)
+    again = play.scenario.script(request())
+    assert isinstance(again, Say)
+    assert again.transcript == ASSISTANT_WORDS["assistant_times"]
+
+
+def test_the_caller_interrupts_once_and_hangs_up_at_the_end() -> None:
+    script = Play(None, lambda: 0.0).script
+    assert [type(step) for step in script] == [Speak, Interrupt, Speak, HangUp]
+    assert [step.text for step in script[:3] if not isinstance(step, HangUp)] == list(CALLER_WORDS.values())  # type: ignore[union-attr]

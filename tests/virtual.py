@@ -1,0 +1,396 @@
+"""Calls on virtual time: a loop whose clock jumps from timer to timer, and one real Call on it with recorded links.
+
+Nothing ever sleeps. While a lane has audio the pacer runs at every virtual millisecond, as the server's ticker does.
+While a thread of `asyncio.to_thread` works time stands still, so that a timeout does not overtake it.
+"""
+
+import asyncio
+import json
+import selectors
+from base64 import b64decode
+from collections.abc import Callable, Coroutine
+from functools import cached_property
+from typing import Any
+
+from fastbridge._pacing import Pacer
+from fastbridge.agent import Agent, CallContext
+from fastbridge.call import Call
+from fastbridge.clock import Clock
+from fastbridge.config import Settings
+from helpers import MS, QUIET, SID, base64_text, delta_json, mark_json, media_json, read_messages
+
+START_NS = 1_000_000 * MS
+SECOND_NS = 1000 * MS
+THREAD_SECONDS = 10.0
+"""Real time a thread may take before the test is given up."""
+
+
+class _Selector(selectors.DefaultSelector):
+    def __init__(self, choose: Callable[[float | None, Callable[[float], Any]], Any]) -> None:
+        super().__init__()
+        self._choose = choose
+
+    def select(self, timeout: float | None = None) -> Any:
+        return self._choose(timeout, super().select)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """asyncio's own loop, whose waiting is replaced by moving `now_ns`."""
+
+    def __init__(self) -> None:
+        self.now_ns = START_NS
+        self.pacer = Pacer()
+        self.threads_hold_time = True
+        self.failures: list[dict[str, Any]] = []
+        """What the loop would have logged as an unhandled exception."""
+        self._threads = 0
+        super().__init__(_Selector(self._select))
+        self._clock_resolution = 1e-9
+        self.set_exception_handler(lambda _, context: self.failures.append(context))
+        self.clock = Clock(lambda: self.now_ns)
+
+    def time(self) -> float:
+        return self.now_ns / SECOND_NS
+
+    def do(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function inside the running loop, as a transport would; time does not pass."""
+
+        async def inside() -> Any:
+            return function(*arguments)
+
+        return self.run_until_complete(inside())
+
+    def advance(self, seconds: float) -> None:
+        self.run_until_complete(asyncio.sleep(seconds))
+
+    def pending_timers(self) -> list[asyncio.TimerHandle]:
+        return [handle for handle in self._scheduled if not handle.cancelled()]
+
+    def run_in_executor(self, executor: Any, function: Any, *arguments: Any) -> Any:
+        future = super().run_in_executor(executor, function, *arguments)
+        self._threads += 1
+        future.add_done_callback(self._thread_done)
+        return future
+
+    def _thread_done(self, _: object) -> None:
+        self._threads -= 1
+
+    def _select(self, timeout: float | None, select: Callable[[float], Any]) -> Any:
+        events = select(0)
+        if events or timeout == 0:
+            return events
+        if self._threads and self.threads_hold_time:
+            events = select(THREAD_SECONDS)
+            assert events, "a thread does not end"
+            return events
+        assert timeout is not None or self.pacer.active, "the loop waits for what can never happen"
+        self._jump(timeout)
+        return []
+
+    def _jump(self, timeout: float | None) -> None:
+        """To the next timer, or to the next millisecond if the pacer has work."""
+        boundary = self.now_ns - self.now_ns % MS + MS
+        target = boundary if timeout is None else self.now_ns + max(1, round(timeout * SECOND_NS))
+        if self.pacer.active and boundary <= target:
+            self.now_ns = boundary
+            self.pacer.run(boundary)
+        else:
+            self.now_ns = target
+
+
+class Entry:
+    """One message that the call wrote. `at_ms` counts from the call's making."""
+
+    def __init__(self, at_ms: float, to: str, raw: bytes, *, framed: bool) -> None:
+        self.at_ms = at_ms
+        self.to = to
+        self._raw = raw
+        self._framed = framed
+
+    @cached_property
+    def message(self) -> dict[str, Any]:
+        if not self._framed:
+            message: dict[str, Any] = json.loads(self._raw)
+            return message
+        (message,) = read_messages([self._raw], masked=self.to == "model")
+        return message
+
+    @property
+    def kind(self) -> str:
+        return str(self.message.get("type") or self.message["event"])
+
+
+class RecordingCarrier:
+    """The carrier's socket: writes things down."""
+
+    def __init__(self, rig: "Rig") -> None:
+        self._rig = rig
+        self.closed: list[tuple[int, str]] = []
+
+    def write(self, frame: bytes) -> None:
+        assert not self.closed, "written after the close"
+        self._rig.record("carrier", frame, framed=True)
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed.append((code, reason))
+
+
+class RecordingModel:
+    """The model's socket: writes things down."""
+
+    def __init__(self, rig: "Rig") -> None:
+        self._rig = rig
+        self.hang_ups = 0
+        self.reading = True
+
+    def write(self, frame: bytes) -> None:
+        assert not self.hang_ups, "written after the hang-up"
+        self._rig.record("model", frame, framed=True)
+
+    def send_text(self, message: bytes) -> None:
+        assert not self.hang_ups, "sent after the hang-up"
+        self._rig.record("model", message, framed=False)
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def hang_up(self) -> None:
+        self.hang_ups += 1
+
+
+def call_context(**changes: Any) -> CallContext:
+    given = {
+        "call_sid": "CA" + "0123456789abcdef" * 2,
+        "from_number": "+14155550100",
+        "to_number": "+14155550123",
+        "direction": "inbound",
+        "parameters": {},
+    }
+    return CallContext(**{**given, **changes})
+
+
+class Rig:
+    """One real Call. Settings' fields are keyword arguments; an agent without a greeting is the default."""
+
+    def __init__(self, agent: Agent | None = None, *, loop: VirtualLoop | None = None, **settings: Any) -> None:
+        self.loop = loop or VirtualLoop()
+        self.began_ns = self.loop.now_ns
+        self.journal: list[Entry] = []
+        """Everything written to either side, in order."""
+        self.carrier_link = RecordingCarrier(self)
+        self.model_link = RecordingModel(self)
+        self.dialled: list[Call] = []
+        self.ended: list[Call] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.chunk = 0
+        self._echoed = 0
+        self.call = Call(
+            settings=Settings.model_construct(**settings),
+            agent=agent or Agent(),
+            context=call_context(),
+            stream_sid=SID.decode(),
+            carrier=self.carrier_link,
+            pacer=self.loop.pacer,
+            clock=self.loop.clock,
+            dial=self.dialled.append,
+            spawn=self._spawn,
+            ended=self.ended.append,
+        )
+
+    def shut(self) -> None:
+        """End of the test: the call must leave nothing behind, however it went."""
+        try:
+            self.do(self.call.close, "shutdown")
+            self.loop.advance(0)
+            self.assert_settled()
+        finally:
+            self.loop.close()
+
+    # --- time and what was written ---
+
+    @property
+    def now_ms(self) -> float:
+        return (self.loop.now_ns - self.began_ns) / MS
+
+    def do(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return self.loop.do(function, *arguments)
+
+    def record(self, to: str, raw: bytes, *, framed: bool) -> None:
+        self.journal.append(Entry(self.now_ms, to, raw, framed=framed))
+
+    @property
+    def to_carrier(self) -> list[Entry]:
+        return [entry for entry in self.journal if entry.to == "carrier"]
+
+    @property
+    def to_model(self) -> list[dict[str, Any]]:
+        """Client events but for audio."""
+        return [
+            entry.message for entry in self.journal if entry.to == "model" and entry.kind != "input_audio_buffer.append"
+        ]
+
+    @property
+    def uplink(self) -> bytes:
+        """The caller's audio as the model has got it."""
+        appends = (entry.message for entry in self.journal if entry.to == "model")
+        return b"".join(b64decode(message["audio"]) for message in appends if "audio" in message)
+
+    @property
+    def downlink(self) -> bytes:
+        """The assistant's audio as the carrier has got it."""
+        messages = (entry.message for entry in self.to_carrier)
+        return b"".join(b64decode(message["media"]["payload"]) for message in messages if message["event"] == "media")
+
+    def sent(self, kind: str) -> list[dict[str, Any]]:
+        """Client events of a type."""
+        return [message for message in self.to_model if message["type"] == kind]
+
+    def written(self, event: str) -> list[Entry]:
+        """Messages to the carrier of a kind."""
+        return [entry for entry in self.to_carrier if entry.kind == event]
+
+    # --- the beginning ---
+
+    def started(self) -> "Rig":
+        self.do(self.call.start)
+        return self
+
+    def connected(self) -> "Rig":
+        self.started()
+        self.do(self.call.on_model_connected, self.model_link)
+        return self
+
+    def up(self) -> "Rig":
+        """A live call whose session is ready."""
+        self.connected()
+        self.model({"type": "session.created", "session": {"id": "sess_1"}})
+        self.confirm()
+        return self
+
+    def confirm(self, audio_format: str = "audio/pcmu") -> None:
+        both = {side: {"format": {"type": audio_format}} for side in ("input", "output")}
+        self.model({"type": "session.updated", "session": {"audio": both}})
+
+    # --- the caller's side ---
+
+    def advance(self, seconds: float, *, line: bool = True) -> None:
+        """Let time pass. On a live `line` the carrier goes on sending silence."""
+        until_ns = self.loop.now_ns + round(seconds * SECOND_NS)
+        while line and self.call.live and self.loop.now_ns + 20 * MS <= until_ns:
+            self.caller_says(QUIET)
+        self.loop.advance((until_ns - self.loop.now_ns) / SECOND_NS)
+
+    def caller_says(self, *frames: bytes) -> None:
+        """Frames from the carrier, each followed by its 20 ms."""
+        for frame in frames:
+            self.chunk += 1
+            self.do(self.call.caller.feed_message, media_json(self.chunk, base64_text(frame)))
+            self.loop.advance(0.02)
+
+    def lose(self, frames: int) -> None:
+        self.chunk += frames
+
+    def carrier(self, message: dict[str, Any] | bytes) -> None:
+        text = message if isinstance(message, bytes) else json.dumps(message).encode()
+        self.do(self.call.caller.feed_message, text)
+
+    def echo_marks(self) -> int:
+        """Echo the marks that were not yet echoed."""
+        marks = self.written("mark")
+        for entry in marks[self._echoed :]:
+            self.do(self.call.caller.feed_message, mark_json(entry.message["mark"]["name"].encode()))
+        echoed, self._echoed = len(marks) - self._echoed, len(marks)
+        return echoed
+
+    # --- the model's side ---
+
+    def model(self, event: dict[str, Any] | bytes) -> None:
+        text = event if isinstance(event, bytes) else json.dumps(event, separators=(",", ":")).encode()
+        self.do(self.call.assistant.feed_message, text)
+
+    def begin(self, response_id: str, item_id: str | None = None) -> None:
+        self.model({"type": "response.created", "response": {"id": response_id}})
+        if item_id is not None:
+            self.model(
+                {
+                    "type": "response.output_item.added",
+                    "response_id": response_id,
+                    "item": {"id": item_id, "type": "message", "role": "assistant"},
+                }
+            )
+
+    def delta(self, audio: bytes, response_id: str, item_id: str) -> None:
+        self.model(delta_json(response_id, item_id, base64_text(audio)))
+
+    def transcript(self, text: str, response_id: str, item_id: str) -> None:
+        self.model(
+            {
+                "type": "response.output_audio_transcript.done",
+                "response_id": response_id,
+                "item_id": item_id,
+                "transcript": text,
+            }
+        )
+
+    def done(self, response_id: str, status: str = "completed", **response: Any) -> None:
+        self.model({"type": "response.done", "response": {"id": response_id, "status": status, **response}})
+
+    def respond(self, audio: bytes, number: int = 1, text: str = "") -> None:
+        """A whole response at once, as fast as the model can."""
+        response_id, item_id = f"resp_{number}", f"item_{number}"
+        self.begin(response_id, item_id)
+        self.delta(audio, response_id, item_id)
+        self.transcript(text, response_id, item_id)
+        self.done(response_id)
+
+    def tool_call(self, call_id: str, name: str, arguments: str = "{}", response_id: str = "resp_1") -> None:
+        item = {"id": f"item_{call_id}", "type": "function_call", "name": name, "call_id": call_id}
+        self.model({"type": "response.output_item.added", "response_id": response_id, "item": item})
+        self.model(
+            {
+                "type": "response.function_call_arguments.done",
+                "response_id": response_id,
+                "call_id": call_id,
+                "arguments": arguments,
+            }
+        )
+
+    # --- what must hold ---
+
+    def assert_sound(self) -> None:
+        """What holds at every moment of a call."""
+        lane, caller = self.call.assistant, self.call.caller
+        assert self.loop.failures == []
+        assert "internal" not in self.call.stats.errors
+        assert caller.frames_in == sum(caller.outcomes) + caller.waiting
+        assert lane.frames_enqueued == lane.frames_sent + sum(lane.frames_flushed.values()) + lane.frames_unsent
+        assert lane.heard_bytes <= lane.sent_bytes <= lane.received_bytes
+        assert all(heard_ms <= received_ms for _, _, heard_ms, received_ms in lane.items())
+
+    def assert_settled(self) -> None:
+        """The call is over and has left nothing behind."""
+        call = self.call
+        self.assert_sound()
+        assert not call.live
+        assert call.end_reason is not None
+        assert self.ended == [call]
+        assert len(self.carrier_link.closed) == 1
+        assert self.model_link.hang_ups == (call.stats.connect_ms is not None)
+        assert (call.caller.waiting, call.assistant.frames_unsent, self.loop.pacer.active) == (0, 0, 0)
+        assert not call.assistant.playing
+        assert self.loop.pending_timers() == []
+        assert self.tasks == set()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = self.loop.create_task(coroutine)
+        self.tasks.add(task)
+        task.add_done_callback(self._task_done)
+        return task
+
+    def _task_done(self, task: "asyncio.Task[None]") -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.loop.failures.append({"exception": task.exception()})
