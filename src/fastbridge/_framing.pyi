@@ -14,14 +14,18 @@ MARK: int
 DELTA: int
 """OpenAI `response.output_audio.delta`."""
 IGNORED: int
-"""An OpenAI event that nobody reads (`...transcript.delta`, `function_call_arguments.delta`, `...text.delta`): known by its leading `type` key."""
+"""An OpenAI event that nobody reads (`...transcript.delta`, `function_call_arguments.delta`, `...text.delta`): known by
+its leading `type` key.
+"""
 
 def scan_twilio(message: bytes) -> tuple[object, ...]:
     """(MEDIA, stream_sid, chunk, timestamp_ms, payload) | (MARK, stream_sid, name) | (OTHER,).
 
-    MEDIA: {"event":"media","sequenceNumber":"D","media":{"track":"inbound","chunk":"D","timestamp":"D","payload":"B"},"streamSid":"S"}
+    MEDIA:
+    {"event":"media","sequenceNumber":"D","media":{"track":"inbound","chunk":"D","timestamp":"D","payload":"B"},"streamSid":"S"}
     MARK:  {"event":"mark","sequenceNumber":"D","streamSid":"S","mark":{"name":"N"}}
-    D is 1 to 18 ASCII digits; B base64 text, its alphabet only (characters are checked, padding is not); S 1 to 64 of [A-Za-z0-9];
+    D is 1 to 18 ASCII digits; B base64 text, its alphabet only (characters are checked, padding is not); S 1 to 64 of
+    [A-Za-z0-9];
     N 1 to 128 bytes of [A-Za-z0-9_:.-]. Strings come back as bytes, chunk and timestamp_ms as int.
     """
 

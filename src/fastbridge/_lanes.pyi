@@ -21,16 +21,19 @@ OTHER_REASON: int
 class CallerLane:
     """Twilio to the model: count, scan, gate, detect, append.
 
-    clock() -> now_ns. on_message(message): a Twilio message that is not a regular media or mark message, to be parsed as JSON.
+    clock() -> now_ns. on_message(message): a Twilio message that is not a regular media or mark message, to be parsed
+    as JSON.
     on_edge(): the detector's edge, after its frame went its way. Mark echoes of this stream go to `playing`.
     A frame is counted in `frames_in` before anything looks at it and ends in exactly one of OUTCOMES, or waits:
     frames_in == sum(outcomes) + waiting, always; after close() waiting is 0.
-    Order of judgement for one frame: payload not strict base64, empty, or over 8000 bytes decoded: other. Foreign stream sid: other. Locked: greeting_lock.
+    Order of judgement for one frame: payload not strict base64, empty, or over 8000 bytes decoded: other. Foreign
+    stream sid: other. Locked: greeting_lock.
     Detector sees every frame that is none of these. Uplink open: forwarded at once, the base64 text untouched.
     Not open yet, or paused: it waits, at most `preroll_frames` (not open: oldest dropped as session_not_ready) or
     `backlog_frames` (paused: oldest dropped as queue_full).
     Lost frames: where `chunk` jumps by k > 1 after a first frame, k-1 frames of 0xFF silence (160 bytes) are inserted
-    before it, at most 500 (10 s) per gap and, of frames that wait, in all; counted in concealed_frames when sent, not in
+    before it, at most 500 (10 s) per gap and, of frames that wait, in all; counted in concealed_frames when sent, not
+    in
     frames_in; they take the way of the frame behind them (sent, waiting or, if that one is dropped, dropped with it).
     A past or unknown (0) chunk says nothing. Silence is not shown to the detector.
     """
@@ -94,7 +97,8 @@ class AssistantLane(Paced):
     on_event(message): a model event that is neither audio nor ignored, to be parsed as JSON, in order with the audio.
     on_first_frame(response_id): the first frame of a response has left (once a response).
     on_played(response_id): its end mark came back. on_full(bool): the ring is full (True) / half empty again (False):
-    stop and go for the reader of the model's socket. on_bad_frame(n, size): one of the first five frames was not 160 bytes.
+    stop and go for the reader of the model's socket. on_bad_frame(n, size): one of the first five frames was not 160
+    bytes.
     Only deltas of the response begun last are taken; others are refused and counted, as are those of a cancelled one.
     Marks: one after every 8 frames and one at the end of each response; an echo implies those before it. The playout
     clock takes the carrier to play at once and in real time, later by the least delay that the last four echoes showed.
@@ -122,7 +126,9 @@ class AssistantLane(Paced):
     def begin_response(self, response_id: str) -> None:
         """Deltas of this response are taken from now on. A response still open is ended first."""
     def end_response(self, response_id: str) -> None:
-        """No more deltas: the last frame is padded with 0xFF and an end mark follows it. A response without audio is forgotten."""
+        """No more deltas: the last frame is padded with 0xFF and an end mark follows it. A response without audio is
+        forgotten.
+        """
     def refuse(self) -> None:
         """Deltas of the response begun last are refused from now on; audio in the ring stays."""
     def feed_message(self, message: bytes) -> None:
@@ -130,13 +136,17 @@ class AssistantLane(Paced):
     def feed_delta(self, response_id: bytes, item_id: bytes, delta: bytes) -> None:
         """One audio delta that had to be parsed as JSON: base64 text."""
     def mark(self, name: bytes) -> None:
-        """A mark echo: `<epoch>:<item>:<ms>`. One of an older epoch, or unknown, is counted in stale_marks and changes nothing."""
+        """A mark echo: `<epoch>:<item>:<ms>`. One of an older epoch, or unknown, is counted in stale_marks and changes
+        nothing.
+        """
     def pause(self) -> None:
         """Twilio's transport is full: no frame leaves."""
     def resume(self) -> None: ...
     def clear(self) -> tuple[int, int]:
-        """Send Twilio `clear`, forget all unheard audio, raise the epoch. (frames unsent, frames sent but unheard) that were dropped.
-        The open response, if any, is ended and refused. `items` keeps its heard positions until the next begin_response."""
+        """Send Twilio `clear`, forget all unheard audio, raise the epoch. (frames unsent, frames sent but unheard)
+        that were dropped.
+        The open response, if any, is ended and refused. `items` keeps its heard positions until the next
+        begin_response."""
     def close(self) -> None:
         """Leave the pacer; nothing is sent any more. Unsent frames count as flushed at close."""
     def items(self) -> list[tuple[str, str, int, int]]:

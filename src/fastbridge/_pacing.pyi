@@ -1,6 +1,7 @@
 """When a frame may leave. Times are CLOCK_MONOTONIC nanoseconds, always given by the caller.
 
-FRAME = 20 ms. Frame n of a talk-spurt is due at t0 + n * 20 ms. It may leave up to `lead_ms` before it is due, never less
+FRAME = 20 ms. Frame n of a talk-spurt is due at t0 + n * 20 ms. It may leave up to `lead_ms` before it is due, never
+less
 than SPACING_NS after its predecessor on the same call.
 """
 
@@ -9,7 +10,8 @@ FRAME_NS: int
 SPACING_NS: int
 """18_000_000: the law: no two frames of a call are closer than this on the wire."""
 GUARD_NS: int
-"""500_000: added to SPACING_NS when planning, since a write reaches the wire up to that much later than its time stamp."""
+"""500_000: added to SPACING_NS when planning, since a write reaches the wire up to that much later than its time stamp.
+"""
 LATE_NS: int
 """2_000_000: a frame later than this after its due time counts as late (the loop ticks each millisecond)."""
 RESET_NS: int
@@ -18,7 +20,8 @@ RESET_NS: int
 class Schedule:
     """The pacing state of one call: pure arithmetic.
 
-    start(now): a talk-spurt begins: due_ns = max(now, due_ns). (Audio still playing at the carrier pushes the due time out.)
+    start(now): a talk-spurt begins: due_ns = max(now, due_ns). (Audio still playing at the carrier pushes the due time
+    out.)
     earliest_ns: max(due_ns - lead, last sent + SPACING_NS + GUARD_NS); before any frame was sent, due_ns - lead.
     sent(now): one frame left at `now`. lateness = now - due_ns.
         lateness > RESET_NS: tx_schedule_resets += 1, due_ns = now + FRAME_NS
@@ -27,7 +30,8 @@ class Schedule:
       and play_end_ns = max(play_end_ns, now) + FRAME_NS; and, unless it is the first of its talk-spurt, the
       interval since the frame before goes into the histogram.
     starve(): a frame is wanted and there is none, mid-response. Until `feed`, nothing can be late.
-    feed(now): audio again after starve(). If now > due_ns the carrier ran dry: underruns += 1, due_ns = now. Else nothing happened.
+    feed(now): audio again after starve(). If now > due_ns the carrier ran dry: underruns += 1, due_ns = now. Else
+    nothing happened.
     cleared(now): the carrier's buffer was emptied: due_ns = now, play_end_ns = now (the spacing rule still holds).
     """
 
@@ -74,4 +78,6 @@ def monotonic_ns() -> int:
     """CLOCK_MONOTONIC, in nanoseconds."""
 
 def sleep_until_ns(deadline_ns: int) -> None:
-    """Block the thread, without the GIL, until CLOCK_MONOTONIC reaches the deadline, or a signal comes. For the loop's tick."""
+    """Block the thread, without the GIL, until CLOCK_MONOTONIC reaches the deadline, or a signal comes. For the loop's
+    tick.
+    """

@@ -10,7 +10,8 @@ class TextSink:
     """Where a FrameReader hands text without a Python call: a lane of `_lanes`."""
 
 class FrameReader:
-    """Cuts a byte stream into frames. Never raises on a peer's bytes; feeding it from its own callback is a RuntimeError.
+    """Cuts a byte stream into frames. Never raises on a peer's bytes; feeding it from its own callback is a
+    RuntimeError.
 
     server: the role *we* play. A server expects masked frames, a client unmasked ones.
     on_other(data) returns True while the library stands at a message boundary in state OPEN: then the fast lane
@@ -18,7 +19,8 @@ class FrameReader:
     handshake=True (client): everything up to and including the first CRLFCRLF goes to `on_other` first.
     A frame the fast lane cannot vouch for (wrong mask bit, RSV bits, reserved opcode, long or fragmented control frame,
     over max_size_bytes) and everything behind it goes to `on_other` unparsed, for ever (`passthrough` is True).
-    Bound: at most one incomplete frame is buffered, max_size_bytes + 14 bytes; of a handshake 64 KiB (then passthrough).
+    Bound: at most one incomplete frame is buffered, max_size_bytes + 14 bytes; of a handshake 64 KiB (then
+    passthrough).
     """
 
     def __init__(
