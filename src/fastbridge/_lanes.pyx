@@ -426,6 +426,8 @@ cdef class AssistantLane(Paced):
         self.ring.copy_out(self.sent, audio, FRAME_BYTES)
         b64_encode_into(PyBytes_AS_STRING(frame) + self.payload_at, audio, FRAME_BYTES)
         self.write(frame)
+        # The time it left, not the time the pacer began: the next frame keeps its distance from this.
+        now = read_clock(self.clock)
         self.sent += FRAME_BYTES
         self.frames_sent += 1
         self.schedule.record_sent(now)

@@ -355,6 +355,9 @@ class Call:
     def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
         self.log("TOOL_CALL", tool=name)
         self.tools.start(call_id, name, arguments, response_id)
+        responses = self.session.responses
+        if not responses.generating or response_id != responses.response_id:
+            self.tools.response_done(response_id)  # it has ended already: no event will say so
 
     def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int) -> None:
         self.log("TOOL_RESULT", tool=name, outcome=outcome, elapsed_ms=elapsed_ms)
@@ -397,8 +400,7 @@ class Call:
         unsent, unheard = self.assistant.clear()
         barge_in = BargeIn(self.now_ms(), source, response_id, unsent, unheard)
         for item_id, _, heard_ms, received_ms in self.assistant.items():
-            if heard_ms < received_ms:
-                self.session.truncate(item_id, heard_ms, received_ms)
+            if heard_ms < received_ms and self.session.truncate(item_id, heard_ms, received_ms):
                 barge_in.items.append({"item_id": item_id, "heard_ms": heard_ms, "received_ms": received_ms})
         self.stats.barge_ins.append(barge_in)
         self.greeting.interrupted()

@@ -7,6 +7,7 @@ is due, then the thread sleeps to the next boundary. Without such calls nothing 
 import asyncio
 import contextlib
 import gc
+import importlib
 import json
 import logging
 import os
@@ -90,6 +91,9 @@ class Node:
             api_key=key.get_secret_value() if key is not None else "none",
             base_url=settings.openai_base_url,
         )
+        # The SDK imports most of itself at first use: 0.3 s that would be a caller's, and a stall of all the others.
+        self._realtime = self._openai.realtime
+        importlib.import_module("websockets.sync.client")
 
     @property
     def draining(self) -> bool:
@@ -160,7 +164,7 @@ class Node:
         }
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                connecting = self._openai.realtime.connect(
+                connecting = self._realtime.connect(
                     model=self.settings.model,
                     websocket_connection_options=options,  # type: ignore[arg-type]
                 )

@@ -19,6 +19,7 @@ from websockets.protocol import OPEN, Event, State
 from websockets.server import ServerProtocol
 
 from fastbridge._websocket import FrameReader, TextSink, text_frame
+from fastbridge._wire import Wire
 from fastbridge.call import EndReason
 from fastbridge.realtime import parse_event
 from fastbridge.twilio import Start, parse_start, valid_handshake
@@ -110,6 +111,8 @@ class CarrierSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._wire = Wire(self._transport)
+        self.write = self._wire.write
         self._transport.set_write_buffer_limits(high=CARRIER_BUFFER_BYTES)
         peer = transport.get_extra_info("peername")
         self._ip = str(peer[0]) if isinstance(peer, tuple) else ""
@@ -140,6 +143,7 @@ class CarrierSocket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
+        self._wire.close()
         self._connections.discard(self)
         for timer in self._timers.values():
             timer.cancel()
@@ -258,9 +262,6 @@ class CarrierSocket(asyncio.Protocol):
 
     # --- the call's side ---
 
-    def write(self, frame: bytes) -> None:
-        self._transport.write(frame)
-
     def close(self, code: int, reason: str) -> None:
         """Close the stream, once. Twilio goes on with the TwiML behind the stream."""
         if self._closed:
@@ -283,8 +284,8 @@ class CarrierSocket(asyncio.Protocol):
 
     def _flush(self) -> None:
         for chunk in self._protocol.data_to_send():
-            if chunk and not self._transport.is_closing():
-                self._transport.write(chunk)
+            if chunk:
+                self._wire.write(chunk)
 
     # --- deadlines ---
 
@@ -320,6 +321,18 @@ class ModelListener(Protocol):
     def on_model_lost(self, code: int, reason: str) -> None: ...
 
 
+class WiredTransport:
+    """A transport whose writing end is a Wire: for the library, so that its frames keep their place among ours."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.wire = Wire(transport)
+        self.write = self.wire.write
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class RealtimeSocket(ClientConnection):
     """The model's WebSocket: a ClientConnection of `websockets` whose regular text frames go straight to a lane.
 
@@ -349,6 +362,13 @@ class RealtimeSocket(ClientConnection):
         )
         self.data_received = self._reader.feed  # type: ignore[method-assign]
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        wired = WiredTransport(cast(asyncio.Transport, transport))
+        self.transport = cast(asyncio.Transport, wired)
+        self._wire = wired.wire
+        self.write = self._wire.write
+
     def _on_other(self, data: bytes) -> bool:
         super().data_received(data)
         return self.protocol.state is OPEN and not self._messages.pending and not self.protocol.extensions
@@ -369,6 +389,7 @@ class RealtimeSocket(ClientConnection):
         self._reader.finish()
         opened = self.response is not None and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
         super().connection_lost(exc)
+        self._wire.close()
         if opened and not self._hung_up:
             self._listener.on_model_lost(self.close_code or 1006, self.close_reason or "")
 
@@ -382,14 +403,10 @@ class RealtimeSocket(ClientConnection):
 
     # --- the call's side ---
 
-    def write(self, frame: bytes) -> None:
-        """A ready, masked frame."""
-        self.transport.write(frame)
-
     def send_text(self, message: bytes) -> None:
         """One text message, in order with the audio."""
-        if self.protocol.state is OPEN and not self.transport.is_closing():
-            self.transport.write(text_frame(message, mask=True))
+        if self.protocol.state is OPEN:
+            self.write(text_frame(message, mask=True))
 
     def pause_reading(self) -> None:
         self.transport.pause_reading()

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastbridge.agent import Agent, CallContext
 from fastbridge.clock import Clock
+from fastbridge.log import clean
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,7 @@ MAX_RUNNING = 16
 """Tool calls of one phone call at once; one more is answered with an error."""
 MAX_OUTPUT_CHARS = 32_000
 """Longer results are cut: the model pays for every character and a caller waits for it."""
+MAX_ERROR_CHARS = 1000
 
 
 class ToolRunner:
@@ -44,6 +46,8 @@ class ToolRunner:
         self._proceed = proceed
         self._report = report
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by call id
+        self._seen: set[str] = set()  # call ids
+        self._closed = False
         self._open_responses: set[str] = set()  # with calls, not ended yet
         self._owed = False  # results were given since the model was last asked to go on
 
@@ -52,9 +56,10 @@ class ToolRunner:
         return len(self._tasks)
 
     def start(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
-        """Run one call of the model's. A call id that is already running is not run twice."""
-        if call_id in self._tasks:
+        """Run one call of the model's. A call id is not run twice."""
+        if call_id in self._seen or self._closed:
             return
+        self._seen.add(call_id)
         self._open_responses.add(response_id)
         if len(self._tasks) >= MAX_RUNNING:
             self._finish(call_id, json.dumps({"error": "too many tools are running"}))
@@ -69,6 +74,7 @@ class ToolRunner:
 
     def close(self) -> None:
         """The call is over: what still runs is cancelled and answers nobody."""
+        self._closed = True
         for task in self._tasks.values():
             task.cancel()
         self._tasks.clear()
@@ -76,6 +82,8 @@ class ToolRunner:
     async def _run(self, call_id: str, name: str, arguments: str) -> None:
         started_ns = self._clock.now_ns()
         output, outcome = await self._output(name, arguments)
+        if self._closed:
+            return
         self._report(name, arguments, outcome, self._clock.elapsed_ms(started_ns))
         self._finish(call_id, output)
 
@@ -92,10 +100,13 @@ class ToolRunner:
             return text[:MAX_OUTPUT_CHARS], "ok"
         except TimeoutError:
             return json.dumps({"error": f"{name} took too long"}), "timeout"
-        except Exception as error:
-            # Whatever a user's function raises is its own affair: the call goes on.
+        except (Exception, asyncio.CancelledError, SystemExit) as error:
+            if self._closed and isinstance(error, asyncio.CancelledError):
+                raise
+            # Whatever a user's function raises is its own affair, sys.exit() too: the call goes on.
             logger.exception("[TOOL_RESULT] %s failed", name)
-            return json.dumps({"error": f"{type(error).__name__}: {error}"}, ensure_ascii=False), "error"
+            text = f"{type(error).__name__}: {clean(error, MAX_ERROR_CHARS)}"
+            return json.dumps({"error": text}, ensure_ascii=False), "error"
 
     def _finish(self, call_id: str, output: str) -> None:
         self._tasks.pop(call_id, None)

@@ -1,0 +1,341 @@
+"""Barge-in of fastbridge.call: when the caller interrupts, when not, and exactly what follows."""
+
+import pytest
+
+from fastbridge.agent import Agent
+from helpers import LOUD, QUIET
+from virtual import Rig
+
+SECOND = bytes(range(160)) * 50
+SPEECH_STARTED = {"type": "input_audio_buffer.speech_started", "item_id": "item_u"}
+SPEECH_STOPPED = {"type": "input_audio_buffer.speech_stopped", "item_id": "item_u"}
+
+
+@pytest.fixture
+def rig():
+    """A live call in which the assistant has spoken for half a second of three; its response has ended."""
+    rig = Rig().up()
+    rig.respond(SECOND * 3, text="one two three four five six")
+    rig.advance(0.5)
+    yield rig
+    rig.shut()
+
+
+@pytest.fixture
+def generating():
+    """A live call in which the assistant speaks and its response is still being generated."""
+    rig = Rig().up()
+    rig.begin("resp_1", "item_1")
+    rig.delta(SECOND, "resp_1", "item_1")
+    rig.advance(0.5)
+    yield rig
+    rig.shut()
+
+
+def interruptions(rig: Rig) -> int:
+    count = len(rig.call.stats.barge_ins)
+    assert len(rig.written("clear")) == count
+    return count
+
+
+def interrupt(rig: Rig) -> list[tuple[str, str]]:
+    """Five loud frames; what was written at the moment of the fifth, but for audio."""
+    rig.caller_says(*[LOUD] * 4)
+    assert interruptions(rig) == 0
+    before = len(rig.journal)
+    rig.caller_says(LOUD)
+    assert interruptions(rig) == 1
+    now_ms = rig.call.stats.barge_ins[0].at_ms
+    at_once = [entry for entry in rig.journal[before:] if entry.at_ms == now_ms]
+    return [(entry.to, entry.kind) for entry in at_once if entry.kind != "input_audio_buffer.append"]
+
+
+class TestDebounce:
+    def test_requires_5_consecutive_frames(self, rig):
+        rig.caller_says(*[LOUD] * 4)
+        assert interruptions(rig) == 0
+        rig.caller_says(LOUD)
+        assert interruptions(rig) == 1
+
+    def test_resets_on_low_rms(self, rig):
+        for _ in range(5):
+            rig.caller_says(*[LOUD] * 4, QUIET)
+        assert interruptions(rig) == 0
+
+    @pytest.mark.parametrize("frames", [1, 3, 12])
+    def test_is_as_told(self, frames):
+        rig = Rig(barge_in_frames=frames).up()
+        rig.respond(SECOND * 3)
+        rig.advance(0.5)
+        rig.caller_says(*[LOUD] * (frames - 1))
+        assert interruptions(rig) == 0
+        rig.caller_says(LOUD)
+        assert interruptions(rig) == 1
+        rig.shut()
+
+    def test_frames_before_the_assistant_spoke_do_not_count(self):
+        rig = Rig().up()
+        rig.caller_says(*[LOUD] * 40)
+        rig.respond(SECOND)
+        rig.caller_says(*[LOUD] * 4)
+        assert interruptions(rig) == 0
+        rig.caller_says(LOUD)
+        assert interruptions(rig) == 1
+        rig.shut()
+
+
+class TestGuards:
+    def test_not_during_the_locked_greeting(self):
+        rig = Rig(Agent(greeting="Hello!")).up()
+        rig.begin("resp_1", "item_1")
+        rig.delta(SECOND, "resp_1", "item_1")
+        rig.caller_says(*[LOUD] * 20)
+        rig.model(SPEECH_STARTED)
+        rig.caller_says(*[LOUD] * 20)
+        assert (interruptions(rig), rig.sent("response.cancel")) == (0, [])
+        rig.shut()
+
+    def test_not_when_the_assistant_is_not_speaking(self):
+        rig = Rig().up()
+        rig.caller_says(*[LOUD] * 20)
+        rig.model(SPEECH_STARTED)
+        rig.caller_says(*[LOUD] * 20)
+        rig.begin("resp_1", "item_1")
+        rig.caller_says(*[LOUD] * 20)
+        assert (interruptions(rig), rig.sent("response.cancel")) == (0, [])
+        rig.shut()
+
+    def test_not_when_all_of_it_was_heard(self, rig):
+        rig.advance(2.6)
+        rig.caller_says(*[LOUD] * 20)
+        assert interruptions(rig) == 0
+
+    def test_no_cancel_without_an_active_response(self, rig):
+        """What it said is still playing, so it is cleared; but there is nothing to cancel."""
+        assert interrupt(rig) == [("carrier", "clear"), ("model", "conversation.item.truncate")]
+        assert rig.sent("response.cancel") == []
+
+    def test_one_interruption_is_one(self, rig):
+        rig.caller_says(*[LOUD] * 50)
+        rig.caller_says(QUIET, *[LOUD] * 50)
+        rig.model(SPEECH_STARTED)
+        rig.caller_says(*[LOUD] * 20)
+        assert interruptions(rig) == 1
+
+    def test_one_interruption_is_one_however_late_the_line(self, rig):
+        """Marks that come back late say that the line is slow, not that there is more to interrupt."""
+        for _ in range(3):
+            rig.advance(0.16)
+            rig.loop.advance(0.4)
+            rig.echo_marks()
+        rig.caller_says(*[LOUD] * 5)
+        rig.model(SPEECH_STARTED)
+        rig.caller_says(QUIET, *[LOUD] * 20)
+        assert interruptions(rig) == 1
+        assert len(rig.sent("conversation.item.truncate")) == 1
+
+    def test_not_after_the_end(self, rig):
+        rig.caller_says(*[LOUD] * 4)
+        rig.do(rig.call.close, "shutdown")
+        rig.caller_says(*[LOUD] * 10)
+        assert interruptions(rig) == 0
+
+
+class TestOrder:
+    def test_cancel_then_clear_then_truncate_and_all_at_once(self, generating):
+        assert interrupt(generating) == [
+            ("model", "response.cancel"),
+            ("carrier", "clear"),
+            ("model", "conversation.item.truncate"),
+        ]
+        assert generating.sent("response.cancel") == [{"type": "response.cancel", "response_id": "resp_1"}]
+
+    def test_the_clear_leaves_with_the_fifth_frame(self, generating):
+        interrupt(generating)
+        edge_ms = generating.now_ms - 20
+        assert [entry.at_ms for entry in generating.written("clear")] == [edge_ms]
+
+    def test_no_audio_of_it_after_the_clear(self, generating):
+        interrupt(generating)
+        generating.delta(SECOND, "resp_1", "item_1")
+        generating.advance(0.02)
+        generating.delta(SECOND, "resp_1", "item_1")
+        generating.done("resp_1", "cancelled")
+        generating.advance(2)
+        kinds = [entry.kind for entry in generating.to_carrier]
+        assert "media" not in kinds[kinds.index("clear") :]
+        assert "mark" not in kinds[kinds.index("clear") :]
+        assert generating.call.assistant.refused_deltas == 2
+
+    def test_is_cancelled_once(self, generating):
+        interrupt(generating)
+        generating.model(SPEECH_STARTED)
+        generating.caller_says(QUIET, *[LOUD] * 20)
+        assert len(generating.sent("response.cancel")) == 1
+
+    def test_the_next_response_is_heard(self, generating):
+        interrupt(generating)
+        generating.done("resp_1", "cancelled")
+        generating.respond(SECOND, 2)
+        before = len(generating.downlink)
+        generating.advance(1.2)
+        assert generating.downlink[before:] == SECOND
+
+    def test_the_frames_are_accounted_for(self, rig):
+        interrupt(rig)
+        (barge_in,) = rig.call.stats.barge_ins
+        lane = rig.call.assistant
+        assert barge_in.frames_unsent == lane.frames_flushed["barge_in"] == 150 - lane.frames_sent
+        assert barge_in.frames_unheard == 8  # the lead of 160 ms
+
+    def test_marks_that_come_back_for_it_change_nothing(self, rig):
+        interrupt(rig)
+        heard = rig.call.assistant.heard_bytes
+        rig.echo_marks()
+        assert rig.call.assistant.heard_bytes == heard
+        assert rig.call.assistant.marks_played == 0
+
+
+class TestTruncation:
+    def test_is_at_what_was_heard(self, rig):
+        interrupt(rig)
+        first_ms = rig.written("media")[0].at_ms
+        (event,) = rig.sent("conversation.item.truncate")
+        (barge_in,) = rig.call.stats.barge_ins
+        assert event == {
+            "type": "conversation.item.truncate",
+            "item_id": "item_1",
+            "content_index": 0,
+            "audio_end_ms": barge_in.at_ms - first_ms,
+        }
+
+    def test_is_never_above_what_was_received(self):
+        """The assistant ran dry in the middle: the playout clock goes on, the audio does not."""
+        rig = Rig().up()
+        rig.begin("resp_1", "item_1")
+        rig.delta(SECOND[:1601], "resp_1", "item_1")
+        rig.caller_says(*[LOUD] * 5)
+        (event,) = rig.sent("conversation.item.truncate")
+        assert 0 < event["audio_end_ms"] <= 200
+        rig.shut()
+
+    def test_with_marks_it_is_what_the_marks_say(self, rig):
+        rig.advance(0.4)
+        rig.echo_marks()
+        interrupt(rig)
+        (event,) = rig.sent("conversation.item.truncate")
+        (barge_in,) = rig.call.stats.barge_ins
+        assert event["audio_end_ms"] <= barge_in.at_ms - rig.written("media")[0].at_ms
+
+    def test_the_transcript_is_cut_with_it(self, rig):
+        interrupt(rig)
+        turn = rig.call.session.turns["item_1"]
+        assert turn.text == "one"
+        assert rig.call.record()["turns"] == [{"role": "assistant", "text": "one", "heard_ms": turn.heard_ms}]
+
+    def test_the_transcript_is_cut_though_it_comes_later(self, generating):
+        interrupt(generating)
+        generating.transcript("one two three four", "resp_1", "item_1")
+        assert generating.call.session.turns["item_1"].text == "one two"
+
+    def test_an_item_that_waited_behind_it_was_never_said(self, generating):
+        generating.delta(SECOND, "resp_1", "item_2")
+        interrupt(generating)
+        assert [event["item_id"] for event in generating.sent("conversation.item.truncate")] == ["item_1"]
+        assert generating.sent("conversation.item.delete") == [
+            {"type": "conversation.item.delete", "item_id": "item_2"}
+        ]
+        generating.transcript("Never said.", "resp_1", "item_2")
+        assert [turn["text"] for turn in generating.call.record()["turns"]] == []
+
+    def test_an_item_that_was_wholly_heard_is_left_alone(self):
+        rig = Rig().up()
+        rig.begin("resp_1", "item_1")
+        rig.delta(SECOND[:1600], "resp_1", "item_1")
+        rig.delta(SECOND, "resp_1", "item_2")
+        rig.advance(0.5)
+        interrupt(rig)
+        assert [event["item_id"] for event in rig.sent("conversation.item.truncate")] == ["item_2"]
+        assert rig.sent("conversation.item.delete") == []
+        rig.shut()
+
+    def test_two_in_a_row_cut_each_item_once(self, rig):
+        """The second comes while the next response has hardly begun."""
+        interrupt(rig)
+        text = rig.call.session.turns["item_1"].text
+        rig.respond(SECOND, 2)
+        rig.caller_says(QUIET, *[LOUD] * 5)
+        assert interruptions(rig) == 2
+        assert [event["item_id"] for event in rig.sent("conversation.item.truncate")] == ["item_1", "item_2"]
+        assert [[item["item_id"] for item in each.items] for each in rig.call.stats.barge_ins] == [["item_1"], ["item_2"]]
+        assert rig.call.session.turns["item_1"].text == text
+
+
+class TestModelsEar:
+    """A caller whom only the model hears."""
+
+    def test_interrupts_after_150_ms(self, rig):
+        rig.model(SPEECH_STARTED)
+        rig.advance(0.149)
+        assert interruptions(rig) == 0
+        rig.advance(0.002)
+        assert interruptions(rig) == 1
+        assert rig.call.stats.barge_ins[0].source == "model"
+
+    def test_not_if_he_stops_before(self, rig):
+        rig.model(SPEECH_STARTED)
+        rig.advance(0.14)
+        rig.model(SPEECH_STOPPED)
+        rig.advance(1)
+        assert interruptions(rig) == 0
+
+    def test_not_twice_if_we_hear_him_too(self, rig):
+        rig.model(SPEECH_STARTED)
+        rig.caller_says(*[LOUD] * 20)
+        assert interruptions(rig) == 1
+        assert rig.call.stats.barge_ins[0].source == "local"
+
+    def test_not_if_all_was_heard_meanwhile(self, rig):
+        rig.advance(2.4)
+        rig.model(SPEECH_STARTED)
+        rig.advance(1)
+        assert interruptions(rig) == 0
+
+
+class TestOthers:
+    def test_another_call_is_not_touched(self, rig):
+        other = Rig(loop=rig.loop).up()
+        other.respond(SECOND * 2)
+        rig.advance(0.3)
+        interrupt(rig)
+        assert (interruptions(other), other.sent("conversation.item.truncate")) == (0, [])
+        before = len(other.downlink)
+        other.advance(0.5)
+        assert len(other.downlink) > before
+        assert other.call.assistant.playing
+        other.do(other.call.close, "shutdown")
+
+    def test_the_end_of_the_cancelled_response_does_not_touch_the_next(self, generating):
+        interrupt(generating)
+        generating.begin("resp_2", "item_2")
+        generating.delta(SECOND, "resp_2", "item_2")
+        generating.done("resp_1", "cancelled")
+        assert generating.call.session.responses.generating
+        assert generating.call.session.responses.response_id == "resp_2"
+        before = len(generating.downlink)
+        generating.delta(SECOND, "resp_2", "item_2")
+        generating.advance(2.2)
+        assert generating.downlink[before:] == SECOND * 2
+
+    def test_is_in_the_log_and_in_the_record(self, generating, caplog):
+        caplog.set_level("INFO")
+        interrupt(generating)
+        (barge_in,) = generating.call.record()["barge_ins"]
+        assert barge_in["response_id"] == "resp_1"
+        assert barge_in["items"][0]["item_id"] == "item_1"
+        assert 0 < barge_in["items"][0]["heard_ms"] < barge_in["items"][0]["received_ms"] == 1000
+        (line,) = [record.getMessage() for record in caplog.records if "[BARGE-IN]" in record.getMessage()]
+        assert "Sent Twilio clear event, cleared" in line
+        assert f"ring={barge_in['frames_unsent']}, twilio={barge_in['frames_unheard']}" in line
+        assert "cancel=sent" in line
+        assert generating.call.call_sid in line

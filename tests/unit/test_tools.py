@@ -1,0 +1,362 @@
+"""fastbridge.tools: every call answered once, however it ends, and the model asked to go on once."""
+
+import asyncio
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from fastbridge.agent import Agent, CallContext
+from fastbridge.tools import MAX_OUTPUT_CHARS, MAX_RUNNING, ToolRunner
+from virtual import VirtualLoop, call_context
+
+
+class ToolRig:
+    def __init__(self) -> None:
+        self.loop = VirtualLoop()
+        self.agent = Agent()
+        self.journal: list[tuple[str, ...]] = []
+        """Answers and proceeds, in order."""
+        self.reports: list[tuple[str, str, int]] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.runner = ToolRunner(
+            agent=self.agent,
+            context=call_context(parameters={"business_id": "7"}),
+            clock=self.loop.clock,
+            spawn=self._spawn,
+            answer=lambda call_id, output: self.journal.append((call_id, output)),
+            proceed=lambda: self.journal.append(("proceed",)),
+            report=lambda name, arguments, outcome, ms: self.reports.append((name, outcome, ms)),
+        )
+
+    def close(self) -> None:
+        self.loop.do(self.runner.close)
+        self.loop.advance(0)
+        failures, timers, unfinished = self.loop.failures, self.loop.pending_timers(), [not t.done() for t in self.tasks]
+        self.loop.close()
+        assert (failures, timers, any(unfinished), self.runner.running) == ([], [], False, 0)
+
+    def start(self, call_id: str, name: str, arguments: str = "{}", response_id: str = "resp_1") -> None:
+        self.loop.do(self.runner.start, call_id, name, arguments, response_id)
+
+    def done(self, response_id: str = "resp_1") -> None:
+        self.loop.do(self.runner.response_done, response_id)
+
+    def call(self, name: str, arguments: str = "{}", seconds: float = 0) -> str:
+        """One call alone, to its answer."""
+        self.start("call_1", name, arguments)
+        self.done()
+        self.loop.advance(seconds)
+        (call_id, output), last = self.journal
+        assert (call_id, last) == ("call_1", ("proceed",))
+        return output
+
+    @property
+    def answered(self) -> list[str]:
+        return [entry[0] for entry in self.journal]
+
+    def _spawn(self, coroutine: Any) -> "asyncio.Task[None]":
+        task = self.loop.create_task(coroutine)
+        self.tasks.append(task)
+        return task
+
+
+@pytest.fixture
+def rig():
+    rig = ToolRig()
+
+    @rig.agent.tool
+    async def wait(seconds: float) -> str:
+        """Take your time."""
+        await asyncio.sleep(seconds)
+        return f"waited {seconds}"
+
+    @rig.agent.tool
+    async def at_once(value: str = "done") -> Any:
+        """Answer."""
+        return value
+
+    yield rig
+    rig.close()
+
+
+def wait(seconds: float) -> str:
+    return json.dumps({"seconds": seconds})
+
+
+class TestAnswers:
+    def test_text_goes_as_it_is(self, rig):
+        assert rig.call("at_once", '{"value": "Yes, at nine."}') == "Yes, at nine."
+        assert rig.reports == [("at_once", "ok", 0)]
+
+    @pytest.mark.parametrize(
+        ("result", "text"),
+        [
+            ({"free": ["09:00"]}, '{"free": ["09:00"]}'),
+            (None, "null"),
+            (7, "7"),
+            ("", ""),
+            ({"שלום": 1}, '{"שלום": 1}'),
+            (frozenset(), '"frozenset()"'),
+        ],
+    )
+    def test_anything_else_as_json(self, rig, result, text):
+        @rig.agent.tool
+        async def give() -> Any:
+            return result
+
+        assert rig.call("give") == text
+
+    def test_long_ones_are_cut(self, rig):
+        @rig.agent.tool
+        async def give() -> str:
+            return "x" * (MAX_OUTPUT_CHARS + 1)
+
+        assert rig.call("give") == "x" * MAX_OUTPUT_CHARS
+
+    def test_no_arguments_at_all_are_none(self, rig):
+        assert rig.call("at_once", "") == "done"
+
+    def test_time_is_reported(self, rig):
+        rig.call("wait", wait(1.5), seconds=2)
+        assert rig.reports == [("wait", "ok", 1500)]
+
+    def test_the_call_is_in_the_context(self, rig):
+        @rig.agent.tool
+        async def business(context: CallContext) -> str:
+            return context.parameters["business_id"]
+
+        assert rig.call("business") == "7"
+
+
+class TestErrors:
+    def test_an_unknown_tool(self, rig):
+        assert json.loads(rig.call("nothing")) == {"error": "there is no tool named nothing"}
+        assert rig.reports == [("nothing", "unknown", 0)]
+
+    @pytest.mark.parametrize("arguments", ["{", "[]", "7", '"text"', "null", "nonsense", "[" * 100_000])
+    def test_arguments_that_are_no_object(self, rig, arguments, caplog):
+        assert list(json.loads(rig.call("at_once", arguments))) == ["error"]
+        assert rig.reports == [("at_once", "error", 0)]
+
+    def test_arguments_it_does_not_take(self, rig, caplog):
+        assert "unexpected keyword argument" in json.loads(rig.call("at_once", '{"surprise": 1}'))["error"]
+
+    def test_a_timeout(self, rig):
+        output = rig.call("wait", wait(3600), seconds=10.1)
+        assert json.loads(output) == {"error": "wait took too long"}
+        assert rig.reports == [("wait", "timeout", 10_000)]
+
+    def test_an_exception_goes_to_the_model_as_text_and_to_the_log_with_its_trace(self, rig, caplog):
+        @rig.agent.tool
+        async def fail() -> None:
+            raise LookupError("no such day")
+
+        assert json.loads(rig.call("fail")) == {"error": "LookupError: no such day"}
+        assert rig.reports == [("fail", "error", 0)]
+        (record,) = caplog.records
+        assert record.exc_info[0] is LookupError
+
+    @pytest.mark.parametrize("raised", [asyncio.CancelledError, SystemExit, RuntimeError])
+    @pytest.mark.parametrize("threaded", [False, True])
+    def test_whatever_a_function_raises_its_call_is_answered(self, rig, raised, threaded, caplog):
+        async def fail() -> None:
+            raise raised("mine")
+
+        def fail_in_thread() -> None:
+            raise raised("mine")
+
+        rig.agent.tool(fail_in_thread if threaded else fail)
+        assert json.loads(rig.call(rig.agent.tools[-1].name)) == {"error": f"{raised.__name__}: mine"}
+        assert rig.reports[0][1] == "error"
+
+    def test_long_words_are_cut(self, rig, caplog):
+        @rig.agent.tool
+        async def fail() -> None:
+            raise ValueError("x" * 100_000)
+
+        assert len(rig.call("fail")) < 1100
+
+    def test_an_exception_without_words_for_itself(self, rig, caplog):
+        class Mute(Exception):
+            def __str__(self) -> str:
+                raise RuntimeError("not even this")
+
+        @rig.agent.tool
+        async def fail() -> None:
+            raise Mute
+
+        assert "Mute" in json.loads(rig.call("fail"))["error"]
+
+    def test_a_result_that_is_no_json(self, rig, caplog):
+        @rig.agent.tool
+        async def give() -> Any:
+            circle: list[Any] = []
+            circle.append(circle)
+            return circle
+
+        assert json.loads(rig.call("give"))["error"].startswith("ValueError")
+
+
+class TestThreads:
+    def test_a_plain_function_does_not_block_the_loop(self, rig):
+        began, finish = threading.Event(), threading.Event()
+
+        @rig.agent.tool
+        def block() -> str:
+            began.set()
+            assert finish.wait(10)
+            return "late"
+
+        rig.loop.threads_hold_time = False
+        rig.start("call_1", "block")
+        assert began.wait(10)
+        rig.start("call_2", "wait", wait(5))
+        rig.done()
+        rig.loop.advance(6)
+        assert rig.answered == ["call_2"]
+        rig.loop.threads_hold_time = True
+        finish.set()
+        rig.loop.run_until_complete(asyncio.wait(rig.tasks))
+        assert rig.answered == ["call_2", "call_1", "proceed"]
+
+    def test_it_can_take_too_long(self, rig):
+        finish = threading.Event()
+
+        @rig.agent.tool(timeout_seconds=2)
+        def block() -> None:
+            finish.wait(10)
+
+        rig.loop.threads_hold_time = False
+        assert json.loads(rig.call("block", seconds=2.1)) == {"error": "block took too long"}
+        finish.set()
+
+
+class TestProceed:
+    def test_waits_for_the_end_of_the_response(self, rig):
+        rig.start("call_1", "at_once")
+        rig.loop.advance(1)
+        assert rig.answered == ["call_1"]
+        rig.done()
+        assert rig.answered == ["call_1", "proceed"]
+
+    def test_waits_for_the_last_of_several(self, rig):
+        rig.start("call_1", "wait", wait(3))
+        rig.start("call_2", "wait", wait(1))
+        assert rig.runner.running == 2
+        rig.start("call_3", "nothing")
+        rig.done()
+        rig.loop.advance(2.5)
+        assert rig.answered == ["call_3", "call_2"]
+        rig.loop.advance(1)
+        assert rig.answered == ["call_3", "call_2", "call_1", "proceed"]
+
+    def test_they_run_side_by_side(self, rig):
+        for number in range(5):
+            rig.start(f"call_{number}", "wait", wait(4))
+        rig.done()
+        rig.loop.advance(4.01)
+        assert rig.answered[-1] == "proceed"
+        assert len(rig.answered) == 6
+
+    def test_only_once(self, rig):
+        rig.start("call_1", "at_once")
+        rig.done()
+        rig.loop.advance(1)
+        rig.done()
+        rig.done("resp_2")
+        rig.loop.advance(60)
+        assert rig.answered == ["call_1", "proceed"]
+
+    def test_a_response_without_calls_asks_for_nothing(self, rig):
+        rig.done()
+        assert rig.journal == []
+
+    def test_each_response_with_calls_once(self, rig):
+        for number in (1, 2):
+            rig.start(f"call_{number}", "at_once", "{}", f"resp_{number}")
+            rig.done(f"resp_{number}")
+            rig.loop.advance(1)
+        assert rig.answered == ["call_1", "proceed", "call_2", "proceed"]
+
+    def test_a_response_that_overlaps_a_slow_tool_of_the_one_before(self, rig):
+        rig.start("call_1", "wait", wait(3), "resp_1")
+        rig.done("resp_1")
+        rig.start("call_2", "at_once", "{}", "resp_2")
+        rig.loop.advance(1)
+        rig.done("resp_2")
+        assert rig.answered == ["call_2"]
+        rig.loop.advance(3)
+        assert rig.answered == ["call_2", "call_1", "proceed"]
+
+
+class TestOnce:
+    def test_a_call_that_is_running_is_not_run_twice(self, rig):
+        rig.start("call_1", "wait", wait(1))
+        rig.start("call_1", "wait", wait(1))
+        rig.done()
+        rig.loop.advance(5)
+        assert rig.answered == ["call_1", "proceed"]
+
+    def test_nor_one_that_has_its_answer(self, rig):
+        rig.call("at_once")
+        rig.start("call_1", "at_once")
+        rig.done()
+        rig.loop.advance(5)
+        assert rig.answered == ["call_1", "proceed"]
+
+    def test_too_many_at_once_are_answered_with_an_error(self, rig):
+        for number in range(MAX_RUNNING + 1):
+            rig.start(f"call_{number}", "wait", wait(1))
+        assert rig.runner.running == MAX_RUNNING
+        assert rig.journal == [(f"call_{MAX_RUNNING}", '{"error": "too many tools are running"}')]
+        rig.done()
+        rig.loop.advance(2)
+        assert len(rig.answered) == MAX_RUNNING + 2
+        assert rig.answered.count("proceed") == 1
+
+
+class TestClose:
+    def test_what_runs_is_cancelled_and_answers_nobody(self, rig):
+        cancelled = []
+
+        @rig.agent.tool
+        async def hang() -> None:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                cancelled.append(True)
+                raise
+
+        rig.start("call_1", "hang")
+        rig.start("call_2", "wait", wait(1))
+        rig.done()
+        rig.loop.advance(0.5)
+        rig.loop.do(rig.runner.close)
+        rig.loop.advance(60)
+        assert (rig.journal, rig.reports, cancelled, rig.runner.running) == ([], [], [True], 0)
+        assert all(task.cancelled() for task in rig.tasks)
+
+    def test_one_that_will_not_be_cancelled_answers_nobody_either(self, rig):
+        @rig.agent.tool
+        async def stubborn() -> str:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                return "anyway"
+            return ""
+
+        rig.start("call_1", "stubborn")
+        rig.done()
+        rig.loop.advance(1)
+        rig.loop.do(rig.runner.close)
+        rig.loop.advance(1)
+        assert (rig.journal, rig.reports) == ([], [])
+
+    def test_nothing_starts_any_more(self, rig):
+        rig.loop.do(rig.runner.close)
+        rig.start("call_1", "at_once")
+        rig.done()
+        rig.loop.advance(1)
+        assert (rig.journal, rig.tasks) == ([], [])
