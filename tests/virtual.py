@@ -12,12 +12,14 @@ from collections.abc import Callable, Coroutine
 from functools import cached_property
 from typing import Any
 
+from websockets.frames import Opcode
+
 from fastbridge._pacing import Pacer
 from fastbridge.agent import Agent, CallContext
 from fastbridge.call import Call
 from fastbridge.clock import Clock
 from fastbridge.config import Settings
-from helpers import MS, QUIET, SID, base64_text, delta_json, mark_json, media_json, read_messages
+from helpers import MS, QUIET, SID, base64_text, delta_json, mark_json, media_json, read_frames
 
 START_NS = 1_000_000 * MS
 SECOND_NS = 1000 * MS
@@ -108,11 +110,17 @@ class Entry:
         self._framed = framed
 
     @cached_property
-    def message(self) -> dict[str, Any]:
+    def text(self) -> str:
+        """As it was on the wire, unframed: exactly one text message."""
         if not self._framed:
-            message: dict[str, Any] = json.loads(self._raw)
-            return message
-        (message,) = read_messages([self._raw], masked=self.to == "model")
+            return self._raw.decode()
+        (frame,) = read_frames(self._raw, masked=self.to == "model")
+        assert frame.opcode is Opcode.TEXT
+        return bytes(frame.data).decode()
+
+    @cached_property
+    def message(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self.text)
         return message
 
     @property

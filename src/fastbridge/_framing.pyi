@@ -14,8 +14,8 @@ MARK: int
 DELTA: int
 """OpenAI `response.output_audio.delta`."""
 IGNORED: int
-"""An OpenAI event that nobody reads (`...transcript.delta`, `function_call_arguments.delta`, `...text.delta`): known by
-its leading `type` key.
+"""An OpenAI event that nobody reads (`...input_audio_transcription.delta`, `function_call_arguments.delta`,
+`...text.delta`): known by its leading `type` key.
 """
 
 def scan_twilio(message: bytes) -> tuple[object, ...]:

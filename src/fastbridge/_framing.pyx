@@ -131,13 +131,10 @@ cdef Kind scan_twilio_message(const char *text, Py_ssize_t size, TwilioMessage *
 
 
 cdef bint is_ignored(Cursor *cursor) noexcept nogil:
-    """A text-like delta, known by its leading type: what it says comes again, whole, in the matching `.done`."""
+    """A text-like delta, known by its leading type: what it says comes again, whole, in the matching `.done`. (Not what
+    the assistant says: cut off, it does not come again.)"""
     if literal(cursor, b'response.'):
-        return (
-            literal(cursor, b'output_audio_transcript.delta"')
-            or literal(cursor, b'function_call_arguments.delta"')
-            or literal(cursor, b'output_text.delta"')
-        )
+        return literal(cursor, b'function_call_arguments.delta"') or literal(cursor, b'output_text.delta"')
     return literal(cursor, b'conversation.item.input_audio_transcription.delta"')
 
 

@@ -5,6 +5,7 @@ from fastbridge._framing cimport RealtimeMessage, Slice, TwilioMessage
 from fastbridge._mulaw cimport Ring
 from fastbridge._pacing cimport Paced, Pacer, Schedule
 from fastbridge._websocket cimport TextSink
+from fastbridge._wire cimport Wire
 
 cdef enum Outcome:
     OUTCOME_FORWARDED
@@ -23,6 +24,7 @@ cdef enum Outcome:
 cdef class CallerLane(TextSink):
     # wiring
     cdef object clock, on_message, on_edge, write
+    cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef AssistantLane playing
     cdef Detector detector
     cdef bytes stream_sid
@@ -70,6 +72,7 @@ cdef class _PendingMark:
 cdef class AssistantLane(Paced):
     # wiring
     cdef object clock, write, on_event, on_first_frame, on_played, on_full, on_bad_frame
+    cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef Pacer pacer
     cdef readonly Schedule schedule
     cdef readonly TextSink sink             # for the FrameReader of the model's socket

@@ -27,7 +27,8 @@ from fastbridge._framing cimport (
 )
 from fastbridge._mulaw cimport Ring, b64_decode_into, b64_decoded_size, b64_encode_into
 from fastbridge._pacing cimport Paced, Pacer, Schedule, read_clock
-from fastbridge._websocket cimport TextSink, header_size, text_frame_of, write_header
+from fastbridge._websocket cimport TextSink, text_frame_of
+from fastbridge._wire cimport Wire
 
 from fastbridge._framing import append_message, clear_message, mark_message, media_message
 
@@ -113,13 +114,14 @@ cdef class CallerLane(TextSink):
 
     def open(self, write) -> None:
         self.write = write
+        self.wire = write if isinstance(write, Wire) else None
         self.is_open = True
         self.is_paused = False
         self.drain()
 
     def shut(self) -> None:
         self.is_open = False
-        self.write = None
+        self.write = self.wire = None
 
     def pause(self) -> None:
         self.is_paused = True
@@ -219,11 +221,15 @@ cdef class CallerLane(TextSink):
         return 0
 
     cdef int append_audio(self, const char *payload, Py_ssize_t size) except -1:
+        cdef bytes frame
         memcpy(append_scratch, PyBytes_AS_STRING(APPEND_HEAD), APPEND_HEAD_SIZE)
         memcpy(append_scratch + APPEND_HEAD_SIZE, payload, size)
         append_scratch[APPEND_HEAD_SIZE + size] = c'"'
         append_scratch[APPEND_HEAD_SIZE + size + 1] = c'}'
-        self.write(text_frame_of(append_scratch, APPEND_HEAD_SIZE + size + 2, True))
+        frame = text_frame_of(append_scratch, APPEND_HEAD_SIZE + size + 2, True)
+        if self.wire is not None:
+            return self.wire.put(frame)
+        self.write(frame)
         return 0
 
     def send_silence(self, Py_ssize_t frames) -> int:
@@ -297,6 +303,7 @@ cdef class AssistantLane(Paced):
         self.template = text_frame_of(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), False)
         self.payload_at = PyBytes_GET_SIZE(self.template) - PAYLOAD_CHARS - 3
         self.write = write
+        self.wire = write if isinstance(write, Wire) else None
         self.wake()
 
     # --- from the model ---
@@ -425,7 +432,10 @@ cdef class AssistantLane(Paced):
         cdef bytes frame = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.template), PyBytes_GET_SIZE(self.template))
         self.ring.copy_out(self.sent, audio, FRAME_BYTES)
         b64_encode_into(PyBytes_AS_STRING(frame) + self.payload_at, audio, FRAME_BYTES)
-        self.write(frame)
+        if self.wire is not None:
+            self.wire.put(frame)
+        else:
+            self.write(frame)
         # The time it left, not the time the pacer began: the next frame keeps its distance from this.
         now = read_clock(self.clock)
         self.sent += FRAME_BYTES

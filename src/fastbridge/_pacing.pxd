@@ -30,6 +30,7 @@ cdef class Schedule:
 
 cdef class Paced:
     cdef Py_ssize_t slot                    # index in its pacer's list, -1 when idle
+    cdef int64_t wanted                     # when it wants to be run again
     cdef int64_t run(self, int64_t now) except? -2
 
 

@@ -69,8 +69,9 @@ class Pacer:
     """All calls' talk-spurts, on one clock. Lanes join when they have audio and leave when they run out."""
 
     def run(self, now_ns: int) -> int:
-        """Send every frame that may leave by now, at most one per lane. The earliest time a lane wants to be run
-        again, or -1 if no lane is active."""
+        """Send every frame that may leave by now, at most one per lane, asking each lane when it wanted to be asked.
+        The earliest time a lane wants to be run again, or -1 if no lane is active.
+        """
     @property
     def active(self) -> int: ...
 

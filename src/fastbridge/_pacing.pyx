@@ -162,6 +162,7 @@ cdef class Pacer:
     cdef int wake(self, Paced lane) except -1:
         if lane.slot < 0:
             lane.slot = len(self.lanes)
+            lane.wanted = 0
             self.lanes.append(lane)
         return 0
 
@@ -177,18 +178,19 @@ cdef class Pacer:
 
     def run(self, int64_t now_ns) -> int:
         cdef Py_ssize_t i = len(self.lanes)
-        cdef int64_t wanted, soonest = -1
+        cdef int64_t soonest = -1
         cdef Paced lane
         while i > 0:                        # backwards, since a lane that rests is replaced by one already run
             i -= 1
             if i >= len(self.lanes):        # a lane's callback ended other lanes
                 continue
             lane = self.lanes[i]
-            wanted = lane.run(now_ns)
-            if wanted < 0:
+            if lane.wanted <= now_ns:
+                lane.wanted = lane.run(now_ns)
+            if lane.wanted < 0:
                 self.rest(lane)
-            elif soonest < 0 or wanted < soonest:
-                soonest = wanted
+            elif soonest < 0 or lane.wanted < soonest:
+                soonest = lane.wanted
         return soonest
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any, Protocol
 
-from fastbridge import stats
+from fastbridge import record, stats
 from fastbridge._bargein import Detector
 from fastbridge._lanes import AssistantLane, CallerLane
 from fastbridge._pacing import Pacer
@@ -111,19 +111,19 @@ class Call:
         self.assistant = AssistantLane(
             pacer=pacer,
             clock=clock.now_ns,
-            on_event=self._on_model_event,
-            on_first_frame=self._on_first_frame,
-            on_played=self._on_played,
-            on_full=self._on_ring_full,
-            on_bad_frame=self._on_bad_frame,
+            on_event=self._guarded(self._on_model_event),
+            on_first_frame=self._guarded(self._on_first_frame),
+            on_played=self._guarded(self._on_played),
+            on_full=self._guarded(self._on_ring_full),
+            on_bad_frame=self._guarded(self._on_bad_frame),
             lead_ms=settings.lead_ms,
         )
         self.caller = CallerLane(
             clock=clock.now_ns,
             playing=self.assistant,
             detector=Detector(threshold_dbfs=settings.barge_in_threshold_dbfs, frames=settings.barge_in_frames),
-            on_message=self._on_carrier_message,
-            on_edge=self._on_edge,
+            on_message=self._guarded(self._on_carrier_message),
+            on_edge=self._guarded(self._on_edge),
         )
         self.session = Session(
             agent=agent,
@@ -147,6 +147,19 @@ class Call:
         self._media_gap = Deadline(clock, self._check_media_gap)
         self._watch = Deadline(clock, self._check_carrier)
         self._max_duration = Deadline(clock, lambda: self.close(EndReason.MAX_DURATION))
+
+    def _guarded(self, callback: Callable[..., object]) -> Callable[..., None]:
+        """For a lane: a bug of ours must not cost a caller the line, nor others their tick, as an exception that left a
+        socket's callback or the pacer would."""
+
+        def run(*arguments: object) -> None:
+            try:
+                callback(*arguments)
+            except Exception:
+                self.stats.errors.append("internal")
+                logger.exception("[SERVER_ERROR] call_sid=%s", self.call_sid)
+
+        return run
 
     @property
     def live(self) -> bool:
@@ -219,12 +232,6 @@ class Call:
             self.assistant.resume()
 
     def _on_carrier_message(self, message: bytes) -> None:
-        try:
-            self._carrier_message(message)
-        except Exception:
-            self._internal_error()
-
-    def _carrier_message(self, message: bytes) -> None:
         parsed = parse_event(message)
         if parsed is None:
             self.on_carrier_violation()
@@ -283,15 +290,7 @@ class Call:
     # --- the model's side ---
 
     def _on_model_event(self, message: bytes) -> None:
-        try:
-            self.session.on_event(message)
-        except Exception:
-            self._internal_error()
-
-    def _internal_error(self) -> None:
-        """A bug of ours must not cost a caller the line: an exception that left a socket's callback would."""
-        self.stats.errors.append("internal")
-        logger.exception("[SERVER_ERROR] call_sid=%s", self.call_sid)
+        self.session.on_event(message)
 
     def on_model_paused(self, paused: bool) -> None:
         """Back-pressure of the model's transport: caller frames wait, the oldest give way."""
@@ -438,57 +437,13 @@ class Call:
     def _report(self) -> None:
         for is_error, line in stats.accounting_lines(self.caller):
             logger.log(logging.ERROR if is_error else logging.INFO, "%s, call_sid=%s", line, self.call_sid)
-        books = self.record()
-        average = sum(self.stats.response_ms) // len(self.stats.response_ms) if self.stats.response_ms else None
-        self.log(
-            "CALL_METRICS",
-            greeting_ms=self.stats.greeting_ms,
-            first_speech_ms=self.stats.first_speech_ms,
-            turns=self.stats.turns,
-            response_ms=average,
-            barge_ins=len(self.stats.barge_ins),
-            frames_in=books["accounting"]["frames_in"],
-            frames_enqueued=books["pacing"]["frames_enqueued"],
-            tx=books["pacing"]["tx"],
-            tx_late_frames=books["pacing"]["tx_late_frames"],
-            tx_schedule_resets=books["pacing"]["tx_schedule_resets"],
-            underruns=books["pacing"]["underruns"],
-            tool_calls=len(self.stats.tool_calls),
-            tokens=self.session.usage.total_tokens,
-        )
-        self.log("CALL_END", duration=f"{self.now_ms() // 1000}s", reason=self.end_reason)
+        document = self.record()
+        self.log("CALL_METRICS", **record.metrics(document))
+        self.log("CALL_END", duration=f"{document['duration_ms'] // 1000}s", reason=self.end_reason)
 
     def record(self) -> dict[str, Any]:
         """The call as one JSON document."""
-        moments = self.stats
-        return {
-            "version": stats.RECORD_VERSION,
-            "call_sid": self.call_sid,
-            "stream_sid": self.stream_sid,
-            "direction": self.context.direction,
-            "duration_ms": self.now_ms(),
-            "end_reason": self.end_reason,
-            "timings_ms": {
-                "connect": moments.connect_ms,
-                "ready": moments.ready_ms,
-                "greeting": moments.greeting_ms,
-                "first_speech": moments.first_speech_ms,
-                "responses": moments.response_ms,
-            },
-            "turns": [
-                {"role": turn.role, "text": turn.text, "heard_ms": turn.heard_ms}
-                for turn in self.session.turns.values()
-                if turn.text
-            ],
-            "responses": {"count": moments.responses, **self.session.responses.counters},
-            "barge_ins": [vars(barge_in) for barge_in in moments.barge_ins],
-            "accounting": stats.accounting(self.caller),
-            "pacing": stats.pacing(self.assistant),
-            "tools": moments.tool_calls,
-            "tokens": vars(self.session.usage),
-            "model_events": dict(self.session.counters),
-            "errors": moments.errors,
-        }
+        return record.record(self)
 
 
 def _number(value: object) -> int:

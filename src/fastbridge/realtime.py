@@ -73,6 +73,8 @@ class Turn:
     text: str = ""
     heard_ms: int | None = None
     heard_share: float | None = None
+    ended: bool = False
+    """Nothing more will be said of it."""
 
 
 @dataclass
@@ -149,6 +151,7 @@ class Session:
         self._lane = lane
         self._listener = listener
         self._send: Callable[[bytes], object] | None = None
+        self._text_deltas = 0
         self._call_names: dict[str, str] = {}  # of function calls whose arguments are still coming
         self.responses = ResponseController(
             clock=clock, send=self.send, progress=self._progress, lost=self._on_response_lost
@@ -219,8 +222,8 @@ class Session:
 
     # --- events ---
 
-    def _progress(self) -> tuple[int, int]:
-        return self._lane.deltas, self._lane.ignored_events
+    def _progress(self) -> tuple[int, int, int]:
+        return self._lane.deltas, self._lane.ignored_events, self._text_deltas
 
     def _send_update(self) -> None:
         self.send({"type": "session.update", "session": self._config})
@@ -278,11 +281,24 @@ class Session:
         fields = (event["response_id"], event["item_id"], event["delta"])
         self._lane.feed_delta(*(str(value).encode("ascii", "replace") for value in fields))
 
+    def _on_assistant_words(self, event: dict[str, Any]) -> None:
+        """Kept as they come: what is cut off is not said again in whole."""
+        self._text_deltas += 1
+        turn = self._turn("assistant", str(event["item_id"]))
+        if turn is not None and turn.heard_ms is None and not turn.ended:
+            turn.text += str(event["delta"])
+
     def _on_assistant_transcript(self, event: dict[str, Any]) -> None:
         turn = self._turn("assistant", str(event["item_id"]))
-        if turn is not None and not turn.text:
-            turn.text = cut_to(str(event["transcript"]), 1.0 if turn.heard_share is None else turn.heard_share)
-            self._listener.on_transcript(turn)
+        if turn is None or turn.ended:
+            return
+        text = str(event["transcript"])
+        turn.ended = True
+        if turn.heard_share is None:
+            turn.text = text or turn.text
+        elif not turn.text:
+            turn.text = cut_to(text, turn.heard_share)
+        self._listener.on_transcript(turn)
 
     def _on_caller_transcript(self, event: dict[str, Any]) -> None:
         turn = self._turn("caller", str(event["item_id"]))
@@ -351,6 +367,7 @@ _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
     "response.created": Session._on_response_created,
     "response.output_item.added": Session._on_output_item_added,
     "response.output_audio.delta": Session._on_audio_delta,
+    "response.output_audio_transcript.delta": Session._on_assistant_words,
     "response.output_audio_transcript.done": Session._on_assistant_transcript,
     "response.function_call_arguments.done": Session._on_arguments_done,
     "response.done": Session._on_response_done,

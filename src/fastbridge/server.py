@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import AsyncIterator, Coroutine
@@ -18,10 +19,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import h11
 import openai
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fastbridge import log, webhooks
 from fastbridge._pacing import Pacer, monotonic_ns, sleep_until_ns
@@ -31,12 +34,24 @@ from fastbridge.calls import Admission, Directory
 from fastbridge.clock import Clock
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
-from fastbridge.sockets import MODEL_BUFFER_BYTES, CarrierSocket, RealtimeSocket
+from fastbridge.sockets import (
+    CLOSE_GRACE_SECONDS,
+    MAX_MODEL_MESSAGE_BYTES,
+    MODEL_BUFFER_BYTES,
+    CarrierSocket,
+    RealtimeSocket,
+)
 from fastbridge.twilio import Start
 
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5.0
+LAST_WEBHOOK_SECONDS = 2.0
+"""After a stream has ended Twilio asks what to do with its call: a node that drains is there to answer."""
+MAX_HEAD_BYTES = 16_384
+HEAD_SECONDS = 5.0
+BODY_SECONDS = 7.0
+"""How long a request's head and body may take. Webhooks answer to a slow body before that."""
 STOP_SECONDS = 5
 """How long sockets may take to close once the node stops."""
 GC_THRESHOLD = 50_000
@@ -54,23 +69,29 @@ class Ticker:
         self._pacer = pacer
         self._tick_ns = tick_ns
         self._users = 0
+        self._scheduled = False
 
     def acquire(self) -> None:
         """A call is live: tick."""
         self._users += 1
-        if self._users == 1:
-            asyncio.get_running_loop().call_soon(self._tick)
+        self._schedule()
 
     def release(self) -> None:
         self._users -= 1
 
+    def _schedule(self) -> None:
+        if not self._scheduled:  # or a call that begins as the last one ends would make two chains of ticks
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._tick)
+
     def _tick(self) -> None:
+        self._scheduled = False
         if not self._users:
             return
+        self._schedule()  # first: what one call's callback raises may not stop the audio of all
         now = monotonic_ns()
         sleep_until_ns(now - now % self._tick_ns + self._tick_ns)
         self._pacer.run(monotonic_ns())
-        asyncio.get_running_loop().call_soon(self._tick)
 
 
 class Node:
@@ -145,7 +166,7 @@ class Node:
             logger.error("[SERVER_ERROR] a task failed", exc_info=task.exception())
 
     async def _dial(self, call: Call) -> None:
-        """Open the model's socket for a call, through the SDK."""
+        """Open the model's socket for a call, through the SDK, and stay until it is closed."""
         sockets: list[RealtimeSocket] = []
 
         def create(*args: Any, **options: Any) -> RealtimeSocket:
@@ -157,7 +178,7 @@ class Node:
         options: dict[str, Any] = {
             "create_connection": create,
             "compression": None,
-            "max_size": None,
+            "max_size": MAX_MODEL_MESSAGE_BYTES,
             "max_queue": None,
             "open_timeout": CONNECT_SECONDS,
             "write_limit": MODEL_BUFFER_BYTES,
@@ -173,6 +194,7 @@ class Node:
             call.on_model_failed(model_error(error))
             return
         call.on_model_connected(sockets[-1])
+        await sockets[-1].wait_closed()
 
     async def close(self) -> None:
         """End every call that is left, and wait for what they still do."""
@@ -180,7 +202,7 @@ class Node:
         for call in list(self._calls):
             call.close(EndReason.SHUTDOWN)
         if self._tasks:
-            _, unfinished = await asyncio.wait(self._tasks, timeout=2.0)
+            _, unfinished = await asyncio.wait(self._tasks, timeout=CLOSE_GRACE_SECONDS + 0.5)
             for task in unfinished:
                 task.cancel()
         await self._openai.close()
@@ -203,7 +225,8 @@ def write_record(directory: Path, record: dict[str, Any]) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".tmp")
-        unfinished.write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+        text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
+        unfinished.write_text(text, encoding="utf-8", errors="replace")  # a model may well say half a surrogate pair
         os.replace(unfinished, path)
     except OSError:
         logger.exception("[SERVER_ERROR] the call record %s could not be written", path)
@@ -234,41 +257,95 @@ def create_app(settings: Settings, agent: Agent) -> Starlette:
     return app
 
 
+UPGRADED = object()
+
+
+class WebhookSocket(H11Protocol):
+    """HTTP as uvicorn speaks it, but it does not wait for ever: not for a head, nor for a body that nobody reads."""
+
+    _phase: object = None
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        self._phase = UPGRADED  # from here on the socket is somebody else's
+        self._set_deadline(None)
+        super().handle_websocket_upgrade(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._set_deadline(None)
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """A media stream goes on for as long as its call: its deadlines are the media socket's."""
+        super().handle_websocket_upgrade(event)
+        self._set_deadline(None)
+        self._phase = self.conn.their_state
+
+    def _watch(self) -> None:
+        """A deadline for each phase of a request, from the phase's beginning. Between requests uvicorn has its own."""
+        phase = self.conn.their_state
+        if self._phase is not UPGRADED and phase is not self._phase:
+            self._phase = phase
+            self._set_deadline({h11.IDLE: HEAD_SECONDS, h11.SEND_BODY: BODY_SECONDS}.get(phase))
+
+    def _set_deadline(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(seconds, self._expire) if seconds is not None else None
+
+    def _expire(self) -> None:
+        self.app_state["node"].directory.refuse("slow")
+        self.transport.abort()
+
+
 class Server(uvicorn.Server):
     """uvicorn, which drains at the first signal and stops at the second.
 
-    Draining: no new calls, and webhooks go on answering until the last call has ended or `drain_seconds` have passed.
+    Draining: no new calls, and webhooks go on answering until the last call has ended, and for Twilio's last question
+    about it, or until `drain_seconds` have passed.
     """
 
     def __init__(self, config: uvicorn.Config, node: Node) -> None:
         super().__init__(config)
-        self._node = node
+        self.node = node
         self._drained_by: float | None = None
+        self._busy_until = -math.inf
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._drained_by is None:
-            self._node.directory.draining = True
-            self._drained_by = time.monotonic() + self._node.settings.drain_seconds
+            self.node.directory.draining = True
+            self._drained_by = time.monotonic() + self.node.settings.drain_seconds
         else:
             self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         """uvicorn asks ten times a second."""
         if self._drained_by is not None:
-            directory = self._node.directory
-            if not (directory.live or directory.pending) or time.monotonic() >= self._drained_by:
+            now = time.monotonic()
+            if self.node.directory.live or self.node.directory.pending:
+                self._busy_until = now + LAST_WEBHOOK_SECONDS
+            if now >= min(self._busy_until, self._drained_by):
                 self.should_exit = True
         return await super().on_tick(counter)
 
 
-def serve(settings: Settings, agent: Agent) -> None:
-    """Run the node until a signal. The port must be free."""
+def create_server(settings: Settings, agent: Agent) -> Server:
+    """The node and the server it is served by, neither of them running yet."""
     app = create_app(settings, agent)
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http="h11",
+        http=WebhookSocket,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         ws=CarrierSocket,
         loop="none",
         log_config=None,
@@ -279,5 +356,11 @@ def serve(settings: Settings, agent: Agent) -> None:
         timeout_graceful_shutdown=STOP_SECONDS,
         backlog=2048,
     )
+    return Server(config, app.state.node)
+
+
+def serve(settings: Settings, agent: Agent) -> None:
+    """Run the node until a signal. The port must be free."""
+    server = create_server(settings, agent)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Server(config, app.state.node).serve())
+        runner.run(server.serve())

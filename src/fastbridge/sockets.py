@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
-from websockets.frames import DATA_OPCODES, Frame, Opcode
+from websockets.frames import DATA_OPCODES, Close, Frame, Opcode
 from websockets.http11 import Request
-from websockets.protocol import OPEN, Event, State
+from websockets.protocol import CLOSING, OPEN, Event, State
 from websockets.server import ServerProtocol
 
 from fastbridge._websocket import FrameReader, TextSink, text_frame
@@ -38,6 +38,7 @@ MAX_CARRIER_MESSAGE_BYTES = 65_536
 MAX_MODEL_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_FRAGMENTS = 64
 """Fragments of one message: Twilio sends none."""
+MAX_MODEL_FRAGMENTS = 4096
 MAX_CONTROL_PER_SECOND = 10
 FRAME_DEADLINE_SECONDS = 5.0
 """A frame whose rest has not come by then never will."""
@@ -112,7 +113,7 @@ class CarrierSocket(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._wire = Wire(self._transport)
-        self.write = self._wire.write
+        self.write = self._wire
         self._transport.set_write_buffer_limits(high=CARRIER_BUFFER_BYTES)
         peer = transport.get_extra_info("peername")
         self._ip = str(peer[0]) if isinstance(peer, tuple) else ""
@@ -200,8 +201,8 @@ class CarrierSocket(asyncio.Protocol):
         return None
 
     def _reject(self, status: HTTPStatus, text: str) -> None:
-        self._protocol.send_response(self._protocol.reject(status, text + "\n"))
-        self._flush()
+        # Not by `send_response`: a head that the library could not read has ended its protocol already.
+        self._wire.write(self._protocol.reject(status, text + "\n").serialize())
         self._closed = True
         self._transport.close()
 
@@ -209,6 +210,9 @@ class CarrierSocket(asyncio.Protocol):
 
     def _on_early_text(self, message: bytes) -> None:
         """Before the call: `connected`, then `start`. Anything else is nobody's."""
+        if not is_utf8(message):
+            self.close(1007, "not UTF-8")
+            return
         event = parse_event(message)
         if event is None or event.get("event") != "start":
             return
@@ -236,7 +240,7 @@ class CarrierSocket(asyncio.Protocol):
                 self._on_frame(event)
         self._flush()
         state: State = self._protocol.state
-        if self._protocol.close_expected():
+        if self._protocol.close_rcvd is not None:
             self._transport.close()
         if state is not OPEN:
             self._end()
@@ -246,7 +250,11 @@ class CarrierSocket(asyncio.Protocol):
         if frame.opcode not in DATA_OPCODES:
             self._control_frames += 1
             if self._control_frames > MAX_CONTROL_PER_SECOND:
+                if self._closed:
+                    self._transport.abort()
                 self.close(1008, "too many control frames")
+            return
+        if self._closed:
             return
         message = self._messages.feed(frame)
         if self._messages.fragments > MAX_FRAGMENTS:
@@ -263,12 +271,17 @@ class CarrierSocket(asyncio.Protocol):
     # --- the call's side ---
 
     def close(self, code: int, reason: str) -> None:
-        """Close the stream, once. Twilio goes on with the TwiML behind the stream."""
+        """Close the stream, once. Twilio goes on with the TwiML behind the stream.
+
+        1000 waits for the peer's close frame. Any other code is a verdict: what the peer still says is not even parsed.
+        """
         if self._closed:
             return
-        if self._protocol.state is OPEN:
+        if self._protocol.state is OPEN and code == 1000:
             self._protocol.send_close(code, reason)
-            self._flush()
+        elif self._protocol.state is OPEN:
+            self._protocol.fail(code, reason)
+        self._flush()
         self._end()
 
     def _end(self) -> None:
@@ -279,13 +292,18 @@ class CarrierSocket(asyncio.Protocol):
         self._closed = True
         self._reader.redirect(lambda message: None)
         if self._call is not None:
-            self._call.close(EndReason.CUSTOMER_HANGUP)
+            hung_up = self._protocol.close_rcvd is not None
+            self._call.close(EndReason.CUSTOMER_HANGUP if hung_up else EndReason.CARRIER_PROTOCOL)
         self._later("close", CLOSE_GRACE_SECONDS, self._transport.abort)
 
     def _flush(self) -> None:
         for chunk in self._protocol.data_to_send():
             if chunk:
                 self._wire.write(chunk)
+            elif not self._transport.is_closing():
+                # Our end is closed, theirs not yet: they read our close frame, whatever of theirs we have not read.
+                self._wire.close()
+                self._transport.write_eof()
 
     # --- deadlines ---
 
@@ -367,10 +385,12 @@ class RealtimeSocket(ClientConnection):
         wired = WiredTransport(cast(asyncio.Transport, transport))
         self.transport = cast(asyncio.Transport, wired)
         self._wire = wired.wire
-        self.write = self._wire.write
+        self.write = self._wire
 
     def _on_other(self, data: bytes) -> bool:
         super().data_received(data)
+        if self.protocol.state is CLOSING:
+            self._lose()
         return self.protocol.state is OPEN and not self._messages.pending and not self.protocol.extensions
 
     def process_event(self, event: Event) -> None:
@@ -380,6 +400,9 @@ class RealtimeSocket(ClientConnection):
         message = self._messages.feed(event)
         if message is not None and message[0] and is_utf8(message[1]):
             self._feed_message(message[1])
+        elif self._messages.fragments > MAX_MODEL_FRAGMENTS:
+            self.protocol.fail(1009, "too many fragments")
+            self.send_data()
 
     def eof_received(self) -> None:
         self._reader.finish()
@@ -390,8 +413,16 @@ class RealtimeSocket(ClientConnection):
         opened = self.response is not None and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
         super().connection_lost(exc)
         self._wire.close()
-        if opened and not self._hung_up:
-            self._listener.on_model_lost(self.close_code or 1006, self.close_reason or "")
+        if opened:
+            self._lose()
+
+    def _lose(self) -> None:
+        """The session is over, and not by us. That the peer closes its end may take its time: nobody waits for it."""
+        if self._hung_up:
+            return
+        self.hang_up()
+        close = self.protocol.close_rcvd or self.protocol.close_sent or Close(1006, "")
+        self._listener.on_model_lost(close.code, close.reason)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -9,8 +9,6 @@ from typing import Any
 
 from fastbridge._lanes import FORWARDED, GREETING_LOCK, OUTCOMES, AssistantLane, CallerLane
 
-RECORD_VERSION = 1
-
 
 @dataclass
 class BargeIn:

@@ -16,7 +16,6 @@ OBFUSCATION = r"[A-Za-z0-9_\-]*"
 
 AUDIO_DELTA = "response.output_audio.delta"
 UNREAD = (
-    "response.output_audio_transcript.delta",
     "response.function_call_arguments.delta",
     "response.output_text.delta",
     "conversation.item.input_audio_transcription.delta",

@@ -87,6 +87,7 @@ class Paced:
 class Pacer:
     def __init__(self) -> None:
         self._lanes: list[Paced] = []
+        self._wanted: dict[Paced, int] = {}  # when each asked to be run again
 
     def _has(self, lane: Paced) -> bool:
         return lane in self._lanes
@@ -94,20 +95,19 @@ class Pacer:
     def _join(self, lane: Paced) -> None:
         if not self._has(lane):
             self._lanes.append(lane)
+            self._wanted[lane] = 0
 
     def _leave(self, lane: Paced) -> None:
         if self._has(lane):
             self._lanes.remove(lane)
 
     def run(self, now_ns: int) -> int:
-        wanted = []
         for lane in list(self._lanes):
-            next_ns = lane._tick(now_ns)
-            if next_ns < 0:
+            if self._wanted[lane] <= now_ns:
+                self._wanted[lane] = lane._tick(now_ns)
+            if self._wanted[lane] < 0:
                 self._leave(lane)
-            else:
-                wanted.append(next_ns)
-        return min(wanted, default=-1)
+        return min((self._wanted[lane] for lane in self._lanes), default=-1)
 
     @property
     def active(self) -> int:

@@ -25,14 +25,14 @@ REALTIME_CAPTURES = [
     b'{"type":"input_audio_buffer.speech_started","event_id":"event_1","audio_start_ms":1236,"item_id":"item_u"}',
     b'{"type":"response.output_audio.done","event_id":"event_1","response_id":"resp_1","item_id":"item_a","output_index":0,'
     b'"content_index":0}',
+    b'{"type":"response.output_audio_transcript.delta","event_id":"event_1","response_id":"resp_1","item_id":"item_a",'
+    b'"output_index":0,"content_index":0,"delta":"Sure","obfuscation":"z9A9dJucSf1J"}',
     b'{"type":"response.output_audio_transcript.done","event_id":"event_1","response_id":"resp_1","transcript":"Sure!"}',
     b'{"type":"response.done","event_id":"event_1","response":{"id":"resp_1","status":"completed","output":[]}}',
     b'{"type":"error","event_id":"event_1","error":{"type":"invalid_request_error","code":null,"message":"no"}}',
     b'{"type":"response.function_call_arguments.done","event_id":"event_1","arguments":"{}"}',
 ]
 UNREAD = [
-    b'{"type":"response.output_audio_transcript.delta","event_id":"event_1","response_id":"resp_1","item_id":"item_a",'
-    b'"output_index":0,"content_index":0,"delta":"Sure","obfuscation":"z9A9dJucSf1J"}',
     b'{"type":"response.function_call_arguments.delta","event_id":"event_1","response_id":"resp_1","item_id":"item_a",'
     b'"output_index":0,"call_id":"call_1","delta":"{\\"a\\":"}',
     b'{"type":"response.output_text.delta","event_id":"event_1","response_id":"resp_1","delta":"Hi"}',

@@ -83,9 +83,15 @@ class TestLock:
         assert rig.call.greeting.locked
         assert (rig.call.stats.barge_ins, rig.written("clear"), rig.sent("response.cancel")) == ([], [], [])
 
-    @pytest.mark.parametrize(("setting", "of_agent", "is_locked"), [
-        (True, None, True), (False, None, False), (True, False, False), (False, True, True),
-    ])
+    @pytest.mark.parametrize(
+        ("setting", "of_agent", "is_locked"),
+        [
+            (True, None, True),
+            (False, None, False),
+            (True, False, False),
+            (False, True, True),
+        ],
+    )
     def test_is_the_agents_choice_then_the_settings(self, setting, of_agent, is_locked):
         rig = Rig(Agent(greeting="Hello!", greeting_lock=of_agent), greeting_lock=setting).up()
         assert rig.call.greeting.locked is is_locked
@@ -149,6 +155,14 @@ class TestRelease:
         rig.done("resp_1", status)
         assert not rig.call.greeting.locked
 
+    @pytest.mark.parametrize("status", ["failed", "cancelled", "incomplete"])
+    def test_when_its_response_fails_in_the_middle(self, rig, status):
+        rig.up()
+        greet(rig)
+        rig.advance(0.2)
+        rig.done("resp_1", status)
+        assert not rig.call.greeting.locked
+
     def test_when_it_completes_without_audio(self, rig):
         rig.up()
         rig.begin("resp_1")
@@ -176,7 +190,9 @@ class TestRelease:
     def test_after_5_s_although_others_speak(self, rig):
         rig.up()
         rig.begin("resp_own", "item_own")
-        rig.model({"type": "error", "error": {"code": "conversation_already_has_active_response", "event_id": "create_1"}})
+        rig.model(
+            {"type": "error", "error": {"code": "conversation_already_has_active_response", "event_id": "create_1"}}
+        )
         rig.advance(5.1)
         assert not rig.call.greeting.locked
 
@@ -192,7 +208,9 @@ class TestRelease:
 
     def test_another_responses_end_is_nothing_to_it(self, rig):
         rig.up()
-        rig.model({"type": "error", "error": {"code": "conversation_already_has_active_response", "event_id": "create_1"}})
+        rig.model(
+            {"type": "error", "error": {"code": "conversation_already_has_active_response", "event_id": "create_1"}}
+        )
         rig.begin("resp_own", "item_own")
         rig.delta(SECOND[:1600], "resp_own", "item_own")
         rig.done("resp_own")

@@ -112,7 +112,7 @@ class TestMessages:
         assert rig.lane.deltas == 0
 
     def test_ignored_events_are_counted(self, rig):
-        rig.lane.feed_message(b'{"type":"response.output_audio_transcript.delta","event_id":"e","delta":"Sure"}')
+        rig.lane.feed_message(b'{"type":"response.output_text.delta","event_id":"e","delta":"Sure"}')
         assert (rig.lane.ignored_events, rig.events) == (1, [])
 
     @pytest.mark.parametrize("delta", [b"A", b"AAA", b"A=A=", b"A===", b"AA==AAAA"])

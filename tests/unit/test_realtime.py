@@ -499,6 +499,44 @@ class TestTranscripts:
         up.say("Second.")
         assert up.session.turns["item_1"].text == "First."
 
+    def words(self, up, *words, item_id="item_1"):
+        for word in words:
+            up.event("response.output_audio_transcript.delta", response_id="resp_1", item_id=item_id, delta=word)
+
+    def test_what_was_said_is_there_before_its_end(self, up):
+        up.begin()
+        self.words(up, "Of", " course,")
+        assert up.session.turns["item_1"].text == "Of course,"
+        assert up.listener.of("transcript") == []
+        up.say("Of course, Sir.")
+        self.words(up, " too late")
+        assert up.session.turns["item_1"].text == "Of course, Sir."
+        assert len(up.listener.of("transcript")) == 1
+
+    @pytest.mark.parametrize("at_the_end", ["", "one two three four five"])
+    def test_what_was_cut_off_is_kept_although_the_model_forgets_it(self, up, at_the_end):
+        up.begin()
+        self.words(up, "one", " two", " three", " four")
+        up.session.truncate("item_1", 500, 1000)
+        self.words(up, " five")
+        up.say(at_the_end)
+        assert up.session.turns["item_1"].text == "one two"
+        ((turn,),) = up.listener.of("transcript")
+        assert turn.text == "one two"
+
+    def test_an_end_without_words_leaves_those_that_came(self, up):
+        up.begin()
+        self.words(up, "one", " two")
+        up.say("")
+        assert up.session.turns["item_1"].text == "one two"
+
+    def test_words_are_progress(self, up):
+        up.begin()
+        for _ in range(5):
+            up.loop.advance(7)
+            self.words(up, "so ")
+        assert up.session.responses.counters["safety_fuse"] == 0
+
     def test_turns_are_bounded(self, up, monkeypatch):
         monkeypatch.setattr(realtime, "MAX_TURNS", 2)
         for number in range(3):

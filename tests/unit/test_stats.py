@@ -106,7 +106,9 @@ class TestLines:
         lines = stats.accounting_lines(lane, simple_mode=False)
         assert lines[-1] == (False, "Drop breakdown: greeting_lock=3, queue_full=2, other=1")
 
-    @pytest.mark.parametrize("lane", [FakeLane(6, forwarded=5), FakeLane(6, waiting=1, forwarded=5), FakeLane(4, forwarded=5)])
+    @pytest.mark.parametrize(
+        "lane", [FakeLane(6, forwarded=5), FakeLane(6, waiting=1, forwarded=5), FakeLane(4, forwarded=5)]
+    )
     def test_a_frame_too_many_or_too_few_is_an_error(self, lane):
         is_error, line = stats.accounting_lines(lane)[0]
         assert is_error

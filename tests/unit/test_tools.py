@@ -33,7 +33,11 @@ class ToolRig:
     def close(self) -> None:
         self.loop.do(self.runner.close)
         self.loop.advance(0)
-        failures, timers, unfinished = self.loop.failures, self.loop.pending_timers(), [not t.done() for t in self.tasks]
+        failures, timers, unfinished = (
+            self.loop.failures,
+            self.loop.pending_timers(),
+            [not t.done() for t in self.tasks],
+        )
         self.loop.close()
         assert (failures, timers, any(unfinished), self.runner.running) == ([], [], False, 0)
 
@@ -179,15 +183,15 @@ class TestErrors:
         assert len(rig.call("fail")) < 1100
 
     def test_an_exception_without_words_for_itself(self, rig, caplog):
-        class Mute(Exception):
+        class MuteError(Exception):
             def __str__(self) -> str:
                 raise RuntimeError("not even this")
 
         @rig.agent.tool
         async def fail() -> None:
-            raise Mute
+            raise MuteError
 
-        assert "Mute" in json.loads(rig.call("fail"))["error"]
+        assert "MuteError" in json.loads(rig.call("fail"))["error"]
 
     def test_a_result_that_is_no_json(self, rig, caplog):
         @rig.agent.tool

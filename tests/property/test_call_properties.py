@@ -1,0 +1,257 @@
+"""A call under any sequence of events of the carrier, the model and time: its promises hold at every step."""
+
+import asyncio
+from base64 import b64decode
+from collections import Counter
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from fastbridge.agent import Agent
+from fastbridge.call import EndReason
+from fastbridge.errors import ModelUnavailable
+from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS
+from helpers import FOREIGN_SID, LOUD, QUIET, SID, base64_text, mark_json, media_json
+from virtual import Rig
+
+STATUSES = ["completed", "cancelled", "failed", "incomplete", "what"]
+GARBAGE = [
+    b"{",
+    b"[]",
+    b'{"event":"media"}',
+    b'{"event":"mark"}',
+    b'{"event":"dtmf"}',
+    b'{"type":"response.done"}',
+    b'{"type":"error","error":7}',
+]
+RESPONSES = st.integers(-3, 0)
+"""Which response a model's event is about: 0 is the latest, -1 the one before."""
+
+
+def agent(greeting: str, lock: bool) -> Agent:
+    made = Agent(greeting=greeting, greeting_lock=lock)
+
+    @made.tool
+    async def quick() -> str:
+        return "quick"
+
+    @made.tool(timeout_seconds=2)
+    async def slow() -> None:
+        await asyncio.sleep(3)
+
+    return made
+
+
+class CallMachine(RuleBasedStateMachine):
+    """Audio of response n is made of n, so that every frame on the wire says whose it is."""
+
+    @initialize(
+        greeting=st.sampled_from(["", "Hello!"]),
+        lock=st.booleans(),
+        frames=st.sampled_from([1, 5]),
+        ready=st.sampled_from([True, True, True, False]),
+    )
+    def call(self, greeting: str, lock: bool, frames: int, ready: bool) -> None:
+        self.rig = Rig(agent(greeting, lock), barge_in_frames=frames, max_call_seconds=60)
+        self.rig.up() if ready else self.rig.started()
+        self.connected = ready
+        self.responses = 0
+        self.calls = 0
+        self.fed: Counter[str] = Counter()  # bytes by item id
+        self.silenced = 0  # responses that a clear has ended: 1 to this
+        self.seen = 0  # entries of the journal that were looked at
+        self.cut: set[str] = set()
+        self.cancelled: set[str] = set()
+        self.answered: set[str] = set()
+        self.first_end: str | None = None
+        self.asked: set[str] = set()  # event ids of the creates
+        self.under_way: str | None = None  # the response that the model makes
+        self.fuses_at_beginning = 0
+
+    def teardown(self) -> None:
+        if not hasattr(self, "rig"):
+            return
+        try:
+            self.look()
+        finally:
+            self.rig.shut()
+
+    def response(self, back: int) -> str:
+        return f"resp_{max(self.responses + back, 0)}"
+
+    # --- the carrier ---
+
+    @rule(frames=st.lists(st.sampled_from([QUIET, LOUD, LOUD, LOUD]), min_size=1, max_size=8))
+    def caller_says(self, frames: list[bytes]) -> None:
+        self.rig.caller_says(*frames)
+
+    @rule(frames=st.sampled_from([1, 10, 1000]))
+    def frames_are_lost(self, frames: int) -> None:
+        self.rig.lose(frames)
+
+    @rule(message=st.sampled_from([*GARBAGE, mark_json(b"0:x:160"), media_json(1, base64_text(LOUD), FOREIGN_SID)]))
+    def carrier_says_something_odd(self, message: bytes) -> None:
+        self.rig.carrier(message)
+
+    @rule()
+    def marks_come_back(self) -> None:
+        self.rig.echo_marks()
+
+    @rule(paused=st.booleans())
+    def carrier_is_paused(self, paused: bool) -> None:
+        self.rig.do(self.rig.call.on_carrier_paused, paused)
+
+    @rule(seconds=st.sampled_from([0.001, 0.02, 0.16, 0.5, 3.0, 9.0]), line=st.integers(0, 9))
+    def time_passes(self, seconds: float, line: int) -> None:
+        self.rig.advance(seconds, line=line > 0)
+
+    # --- the model ---
+
+    @precondition(lambda self: not self.connected)
+    @rule()
+    def model_connects(self) -> None:
+        self.connected = self.rig.call.live
+        if self.connected:
+            self.rig.do(self.rig.call.on_model_connected, self.rig.model_link)
+
+    @rule()
+    def session_is_created(self) -> None:
+        self.rig.model({"type": "session.created", "session": {"id": "sess_1"}})
+
+    @precondition(lambda self: self.connected)
+    @rule(audio_format=st.sampled_from(["audio/pcmu", "audio/pcmu", "audio/pcm"]))
+    def session_is_updated(self, audio_format: str) -> None:
+        self.rig.confirm(audio_format)
+
+    @rule()
+    def response_begins(self) -> None:
+        self.responses += 1
+        self.under_way = f"resp_{self.responses}"
+        self.fuses_at_beginning = self.rig.call.session.responses.counters["safety_fuse"]
+        self.rig.begin(f"resp_{self.responses}", f"item_{self.responses}")
+
+    @rule(back=RESPONSES, size=st.sampled_from([0, 1, 159, 160, 1600, 16_000]), second_item=st.booleans())
+    def audio_comes(self, back: int, size: int, second_item: bool) -> None:
+        number = max(self.responses + back, 0)
+        item_id = f"item_{number}" + "b" * second_item
+        self.fed[item_id] += size
+        self.rig.delta(bytes([number % 255]) * size, f"resp_{number}", item_id)
+
+    @rule(back=RESPONSES, words=st.sampled_from(["", "one two three"]))
+    def words_come(self, back: int, words: str) -> None:
+        self.rig.transcript(words, self.response(back), self.response(back).replace("resp", "item"))
+
+    @rule(back=RESPONSES, status=st.sampled_from(STATUSES))
+    def response_ends(self, back: int, status: str) -> None:
+        if self.under_way == self.response(back):
+            self.under_way = None
+        self.rig.done(self.response(back), status)
+
+    @rule(back=RESPONSES, name=st.sampled_from(["quick", "slow", "unknown"]), again=st.booleans())
+    def model_calls(self, back: int, name: str, again: bool) -> None:
+        self.calls += not again
+        self.rig.tool_call(f"call_{self.calls}", name, "{}", self.response(back))
+
+    @rule(kind=st.sampled_from(["speech_started", "speech_stopped", "committed"]))
+    def model_hears(self, kind: str) -> None:
+        self.rig.model({"type": f"input_audio_buffer.{kind}", "item_id": "item_u"})
+
+    @rule(
+        code=st.sampled_from(sorted(EXPECTED_ERRORS)) | st.just("conversation_already_has_active_response"),
+        event_id=st.sampled_from([None, "create_1", "create_2", "create_3"]),
+    )
+    def model_objects(self, code: str, event_id: str | None) -> None:
+        self.rig.model({"type": "error", "error": {"code": code, "event_id": event_id}})
+
+    @rule(message=st.sampled_from(GARBAGE))
+    def model_says_something_odd(self, message: bytes) -> None:
+        self.rig.model(message)
+
+    @rule(paused=st.booleans())
+    def model_is_paused(self, paused: bool) -> None:
+        self.rig.do(self.rig.call.on_model_paused, paused)
+
+    # --- the end ---
+
+    @rule(way=st.integers(0, 60))
+    def it_ends(self, way: int) -> None:
+        call, fatal = self.rig.call, sorted(FATAL_ERRORS)[0]
+        ways: list[Any] = [
+            lambda: self.rig.carrier({"event": "stop", "streamSid": SID.decode()}),
+            lambda: self.rig.do(call.on_carrier_closed),
+            lambda: self.rig.do(call.on_carrier_status, "completed"),
+            lambda: self.rig.do(call.on_model_lost, 1006, ""),
+            lambda: self.rig.do(call.on_model_failed, ModelUnavailable("gone")),
+            lambda: self.rig.model({"type": "error", "error": {"code": fatal}}),
+        ]
+        if way < len(ways):  # most of the time it does not
+            ways[way]()
+            assert not call.live
+
+    # --- what holds ---
+
+    @invariant()
+    def holds(self) -> None:
+        if hasattr(self, "rig"):
+            self.look()
+
+    def look(self) -> None:
+        rig = self.rig
+        rig.assert_sound()
+        for entry in rig.journal[self.seen :]:
+            check = getattr(self, "saw_" + entry.kind.replace(".", "_"), None)
+            if check is not None:
+                check(entry.message)
+        self.seen = len(rig.journal)
+        self.look_at_end()
+
+    def look_at_end(self) -> None:
+        call = self.rig.call
+        assert len(self.rig.ended) == len(self.rig.carrier_link.closed) == (not call.live)
+        assert (call.end_reason is None) is call.live
+        self.first_end = self.first_end or call.end_reason
+        assert call.end_reason == self.first_end
+        assert call.end_reason is None or call.end_reason in list(EndReason)
+        assert len(call.stats.barge_ins) == len(self.rig.written("clear"))
+
+    def saw_clear(self, _: Any) -> None:
+        self.silenced = self.responses  # each step is looked at, and none both clears and begins
+
+    def saw_media(self, message: dict[str, Any]) -> None:
+        audio = b64decode(message["media"]["payload"])
+        assert len(audio) == 160
+        numbers = set(audio) - {0xFF}
+        assert len(numbers) <= 1, "a frame of two responses"
+        assert all(number > self.silenced for number in numbers), "audio of an interrupted response"
+
+    def saw_response_create(self, message: dict[str, Any]) -> None:
+        """Each is a new request, and none is sent while another response is under way."""
+        assert message["event_id"] not in self.asked
+        self.asked.add(message["event_id"])
+        fuses = self.rig.call.session.responses.counters["safety_fuse"]
+        assert self.under_way is None or fuses > self.fuses_at_beginning
+
+    def saw_response_cancel(self, message: dict[str, Any]) -> None:
+        assert message["response_id"] not in self.cancelled
+        self.cancelled.add(message["response_id"])
+
+    def saw_conversation_item_truncate(self, message: dict[str, Any]) -> None:
+        self.saw_cut(message)
+        assert 0 < message["audio_end_ms"] <= self.fed[message["item_id"]] // 8
+
+    def saw_conversation_item_delete(self, message: dict[str, Any]) -> None:
+        self.saw_cut(message)
+
+    def saw_cut(self, message: dict[str, Any]) -> None:
+        assert message["item_id"] not in self.cut
+        self.cut.add(message["item_id"])
+
+    def saw_conversation_item_create(self, message: dict[str, Any]) -> None:
+        assert message["item"]["call_id"] not in self.answered
+        self.answered.add(message["item"]["call_id"])
+
+
+CallMachine.TestCase.settings = settings(stateful_step_count=40)
+TestCall = CallMachine.TestCase

@@ -1,0 +1,553 @@
+"""fastbridge.call: beginning, both sides' events, and one end from every path. (Barge-in has a file of its own.)"""
+
+import asyncio
+import json
+import re
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from fastbridge import call as call_module
+from fastbridge._lanes import OTHER_REASON
+from fastbridge.agent import Agent
+from fastbridge.call import EndReason
+from fastbridge.errors import ModelUnavailable
+from helpers import FOREIGN_SID, LOUD, QUIET, SID, audio_of, base64_text, numbered_frame
+from virtual import Rig
+
+SECOND = bytes(range(160)) * 50
+SPEECH_STARTED = {"type": "input_audio_buffer.speech_started", "item_id": "item_u"}
+SPEECH_STOPPED = {"type": "input_audio_buffer.speech_stopped", "item_id": "item_u"}
+FRAMES = [numbered_frame(number) for number in range(1, 11)]
+
+
+@pytest.fixture
+def new():
+    """A fresh call, not started."""
+    rig = Rig()
+    yield rig
+    rig.shut()
+
+
+@pytest.fixture
+def rig(new):
+    """A live call whose session is ready."""
+    return new.up()
+
+
+@pytest.fixture
+def log(caplog):
+    """The lines that production shows."""
+    caplog.set_level("INFO")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+def media(payload: bytes = QUIET, **changes: Any) -> dict[str, Any]:
+    """A media message in a layout that is not the carrier's usual one."""
+    body = {"payload": base64_text(payload).decode(), "chunk": "1", "timestamp": "20", "track": "inbound", **changes}
+    return {"streamSid": SID.decode(), "event": "media", "media": body}
+
+
+class TestBeginning:
+    def test_starting_dials_the_model_once(self, new, log):
+        new.started()
+        assert new.dialled == [new.call]
+        assert log() == [f"[CALL_START] call_sid={new.call.call_sid}, business_id=, direction=inbound"]
+        assert new.journal == []
+
+    def test_the_update_waits_for_the_session_and_the_gate_for_its_confirmation(self, new, log):
+        new.started()
+        new.advance(0.234)
+        new.do(new.call.on_model_connected, new.model_link)
+        assert new.journal == []
+        new.model({"type": "session.created", "session": {"id": "sess_1"}})
+        assert [event["type"] for event in new.to_model] == ["session.update"]
+        new.caller_says(QUIET)
+        assert new.uplink == b""
+        new.confirm()
+        assert len(new.uplink) == 160 * 12
+        assert new.call.record()["timings_ms"]["connect"] == 234
+        assert new.call.record()["timings_ms"]["ready"] == 254
+        assert f"[REALTIME] OpenAI connected in 234ms call_sid={new.call.call_sid}" in log()
+
+    def test_what_the_caller_said_before_it_comes_first_and_in_order(self, new):
+        new.started()
+        new.caller_says(*FRAMES[:4])
+        new.do(new.call.on_model_connected, new.model_link)
+        new.model({"type": "session.created", "session": {"id": "sess_1"}})
+        new.caller_says(*FRAMES[4:6])
+        new.confirm()
+        new.caller_says(*FRAMES[6:])
+        assert new.uplink == b"".join(FRAMES)
+
+    def test_a_model_that_comes_after_the_end_is_hung_up(self, new):
+        new.started()
+        new.carrier({"event": "stop", "streamSid": SID.decode()})
+        new.do(new.call.on_model_connected, new.model_link)
+        assert new.model_link.hang_ups == 1
+        assert new.journal == []
+        new.model_link.hang_ups = 0  # shut() knows only of a model that came in time
+
+
+class TestCarrierMessages:
+    def test_media_in_another_layout_is_the_same_audio(self, rig):
+        for number, frame in enumerate(FRAMES, 1):
+            rig.carrier(media(frame, chunk=str(number)))
+        assert rig.uplink == b"".join(FRAMES)
+        assert rig.call.caller.frames_in == 10
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            {"event": "media"},
+            {"event": "media", "media": None},
+            {"event": "media", "media": {"payload": 7}},
+            media(track="outbound"),
+            media(payload=b""),
+            media() | {"streamSid": FOREIGN_SID.decode()},
+            media() | {"streamSid": None},
+            media() | {"media": {"payload": "!!!!"}},
+            media() | {"media": {"payload": "\ud800"}},
+        ],
+    )
+    def test_media_that_is_none_is_counted_in_and_out(self, rig, message):
+        rig.carrier(message)
+        assert (rig.call.caller.frames_in, rig.call.caller.outcomes[OTHER_REASON]) == (1, 1)
+        assert rig.uplink == b""
+
+    @pytest.mark.parametrize("number", ["x", "-1", "1.5", "٣", "9" * 30, 7, None, [], ""])
+    def test_numbers_that_are_none_do_no_harm(self, rig, number):
+        rig.carrier(media(LOUD, chunk=number, timestamp=number))
+        rig.carrier(media(LOUD, chunk="2"))
+        assert rig.uplink == LOUD * 2
+        assert rig.call.caller.concealed_frames == 0
+
+    def test_marks_in_another_layout(self, rig):
+        rig.respond(SECOND[:1600])
+        rig.advance(0.3)
+        name = rig.written("mark")[-1].message["mark"]["name"]
+        rig.carrier({"mark": {"name": name}, "streamSid": FOREIGN_SID.decode(), "event": "mark"})
+        rig.carrier({"mark": None, "streamSid": SID.decode(), "event": "mark"})
+        assert rig.call.assistant.marks_played == 0
+        rig.carrier({"mark": {"name": name}, "streamSid": SID.decode(), "event": "mark"})
+        assert rig.call.assistant.marks_played == 1
+
+    def test_keys(self, rig):
+        for digit in ("1", "#", "D", "x", 7, None):
+            rig.carrier({"event": "dtmf", "streamSid": SID.decode(), "dtmf": {"digit": digit}})
+        assert rig.call.stats.dtmf == "1#D"
+        for _ in range(200):
+            rig.carrier({"event": "dtmf", "streamSid": SID.decode(), "dtmf": {"digit": "5"}})
+        assert len(rig.call.stats.dtmf) == 128
+
+    @pytest.mark.parametrize("event", ["connected", "tomorrow", None, 7, [], {}])
+    def test_others_are_ignored(self, rig, event):
+        rig.carrier({"event": event})
+        assert rig.call.live
+        assert rig.call.stats.errors == []
+
+    def test_a_second_start_changes_nothing(self, rig, log):
+        rig.carrier({"event": "start", "start": {"streamSid": FOREIGN_SID.decode()}, "streamSid": FOREIGN_SID.decode()})
+        rig.caller_says(LOUD)
+        assert rig.uplink == LOUD
+        assert any("second start" in line for line in log())
+
+    def test_what_is_no_message_is_borne_three_times(self, rig):
+        for message in (b"", b"[]", b"\xff"):
+            rig.carrier(message)
+        assert rig.call.live
+        rig.carrier(b"{")
+        assert rig.call.end_reason == EndReason.CARRIER_PROTOCOL
+        assert rig.call.stats.errors == ["carrier_malformed"] * 4
+
+
+class TestCarriersHealth:
+    def test_a_line_without_audio_is_dead_after_5_s(self, rig):
+        rig.advance(3)
+        rig.advance(4.9, line=False)
+        assert rig.call.live
+        rig.advance(1.1, line=False)
+        assert rig.call.end_reason == EndReason.STREAM_DEAD
+
+    def test_so_is_one_that_never_had_any(self, rig):
+        rig.advance(4.9, line=False)
+        assert rig.call.live
+        rig.advance(1.2, line=False)
+        assert rig.call.end_reason == EndReason.STREAM_DEAD
+
+    def test_audio_keeps_it_alive(self, rig):
+        rig.advance(20)
+        assert rig.call.live
+
+    def test_a_carrier_that_takes_nothing_for_2_s_is_too_slow(self, rig):
+        rig.advance(0.5)
+        rig.do(rig.call.on_carrier_paused, True)
+        rig.advance(1.9)
+        assert rig.call.live
+        rig.advance(1.2)
+        assert rig.call.end_reason == EndReason.CARRIER_SLOW
+
+    def test_one_that_takes_it_again_in_time_is_not(self, rig):
+        rig.respond(SECOND)
+        for _ in range(3):
+            rig.do(rig.call.on_carrier_paused, True)
+            before = len(rig.downlink)
+            rig.advance(1.9)
+            assert len(rig.downlink) == before
+            rig.do(rig.call.on_carrier_paused, False)
+            rig.advance(0.2)
+        assert rig.call.live
+        rig.advance(2)
+        assert rig.downlink == SECOND
+
+    def test_no_call_is_for_ever(self):
+        rig = Rig(max_call_seconds=30).up()
+        rig.advance(29.9)
+        assert rig.call.live
+        rig.advance(0.2)
+        assert rig.call.end_reason == EndReason.MAX_DURATION
+        rig.shut()
+
+
+class TestMediaGap:
+    """The model ends a turn on silence that it is sent, not on silence."""
+
+    def test_while_the_caller_speaks_a_gap_is_filled_with_a_second_of_silence(self, rig):
+        rig.caller_says(LOUD)
+        rig.model(SPEECH_STARTED)
+        rig.advance(0.7, line=False)
+        assert rig.uplink == LOUD
+        rig.advance(0.06, line=False)
+        assert rig.uplink == LOUD + QUIET * 50
+        assert rig.call.record()["accounting"]["silence"] == 50
+
+    def test_not_while_audio_comes(self, rig):
+        rig.model(SPEECH_STARTED)
+        rig.caller_says(*[LOUD] * 200)
+        assert rig.call.caller.silence_frames == 0
+
+    def test_not_when_the_caller_has_stopped(self, rig):
+        rig.caller_says(LOUD)
+        rig.model(SPEECH_STARTED)
+        rig.model(SPEECH_STOPPED)
+        rig.advance(2, line=False)
+        assert rig.uplink == LOUD
+
+
+class TestModel:
+    def test_not_reached(self, new, log):
+        new.started()
+        new.do(new.call.on_model_failed, ModelUnavailable("OpenAI refused the connection", "http_401"))
+        assert new.call.end_reason == EndReason.MODEL_UNAVAILABLE
+        assert new.call.record()["errors"] == ["http_401"]
+        assert any("[SERVER_ERROR] OpenAI refused the connection (http_401)" in line for line in log())
+
+    def test_not_confirmed_in_8_s(self, new):
+        new.connected()
+        new.model({"type": "session.created", "session": {"id": "sess_1"}})
+        new.advance(7.9)
+        assert new.call.live
+        new.advance(0.2)
+        assert new.call.end_reason == EndReason.MODEL_UNAVAILABLE
+        assert new.call.record()["errors"] == ["session_update_timeout"]
+
+    def test_out_of_money(self, rig):
+        rig.model({"type": "error", "error": {"code": "insufficient_quota", "message": "Pay."}})
+        assert rig.call.end_reason == EndReason.MODEL_UNAVAILABLE
+        assert rig.call.record()["errors"] == ["insufficient_quota"]
+
+    def test_lost(self, rig, log):
+        rig.respond(SECOND)
+        rig.advance(0.2)
+        rig.do(rig.call.on_model_lost, 1006, "")
+        assert rig.call.end_reason == EndReason.MODEL_LOST
+        assert any("the model closed the session: 1006" in line for line in log())
+
+    def test_lost_before_it_was_ours(self, new):
+        new.started()
+        new.do(new.call.on_model_lost, 1008, "no")
+        new.do(new.call.on_model_failed, ModelUnavailable("again"))
+        assert new.call.end_reason == EndReason.MODEL_LOST
+        assert new.call.record()["errors"] == ["ModelUnavailable"]
+
+    def test_a_failed_response_is_an_error_but_not_the_end(self, rig):
+        rig.begin("resp_1")
+        rig.done("resp_1", "failed", status_details={"error": {"code": "rate_limit_exceeded"}})
+        assert rig.call.live
+        assert rig.call.record()["errors"] == ["rate_limit_exceeded"]
+
+    def test_its_back_pressure_makes_the_caller_wait(self, rig):
+        rig.do(rig.call.on_model_paused, True)
+        rig.caller_says(*FRAMES)
+        assert rig.uplink == b""
+        rig.do(rig.call.on_model_paused, False)
+        assert rig.uplink == b"".join(FRAMES)
+
+    def test_is_not_read_while_the_ring_is_full(self, rig):
+        rig.begin("resp_1", "item_1")
+        for _ in range(600):
+            assert rig.model_link.reading
+            rig.delta(SECOND, "resp_1", "item_1")
+        assert not rig.model_link.reading
+        rig.caller_says(*[LOUD] * 5)
+        assert rig.model_link.reading
+
+    def test_a_bug_in_an_event_costs_no_line(self, rig, monkeypatch, log):
+        monkeypatch.setattr(rig.call, "on_speech_started", lambda: 1 / 0)
+        rig.model(SPEECH_STARTED)
+        assert rig.call.live
+        assert rig.call.stats.errors == ["internal"]
+        assert any("[SERVER_ERROR]" in line for line in log())
+        rig.call.stats.errors.clear()
+
+    def test_a_bug_in_a_message_costs_no_line(self, rig, monkeypatch):
+        monkeypatch.setattr(call_module, "parse_dtmf", lambda message: 1 / 0)
+        rig.carrier({"event": "dtmf"})
+        assert rig.call.live
+        assert rig.call.stats.errors == ["internal"]
+        rig.call.stats.errors.clear()
+
+
+class TestConversation:
+    def test_audio_of_any_cut_is_heard_whole_and_in_order(self, rig):
+        rig.begin("resp_1", "item_1")
+        whole = bytes(number % 251 for number in range(9001))
+        for start, end in ((0, 1), (1, 160), (160, 160), (160, 4001), (4001, 9001)):
+            rig.delta(whole[start:end], "resp_1", "item_1")
+        rig.done("resp_1")
+        rig.advance(1.5)
+        assert rig.downlink == whole + b"\xff" * (-len(whole) % 160)
+        assert all(len(audio_of([entry.message])) == 160 for entry in rig.written("media"))
+
+    def test_pacing(self, rig):
+        rig.respond(SECOND * 4)
+        rig.advance(4.2)
+        times = [entry.at_ms for entry in rig.written("media")]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
+        assert min(gaps) >= 18
+        early = [20 * n - at for n, at in enumerate(times)]  # frame n is due 20·n ms after the audio came, at 0
+        assert (early[0], min(early[1:]) > 0, max(early)) == (-1, False, 160)
+
+    def test_how_long_the_caller_waited_for_an_answer(self, rig):
+        rig.model(SPEECH_STARTED)
+        rig.advance(1)
+        rig.model(SPEECH_STOPPED)
+        rig.advance(0.4)
+        rig.respond(SECOND)
+        rig.advance(1)
+        rig.respond(SECOND, 2)
+        rig.advance(1)
+        timings = rig.call.record()["timings_ms"]
+        assert (timings["responses"], timings["first_speech"]) == ([401], 0)
+
+    @pytest.mark.parametrize("shown", [True, False])
+    def test_transcripts(self, shown, log):
+        rig = Rig(log_transcripts=shown).up()
+        rig.model({"type": "input_audio_buffer.committed", "item_id": "item_u"})
+        rig.respond(SECOND, 1, "Of course.")
+        rig.model(
+            {
+                "type": "conversation.item.input_audio_transcription.completed",
+                "item_id": "item_u",
+                "transcript": "Nine o'clock, please.",
+            }
+        )
+        said = [line for line in log() if "[TRANSCRIPT]" in line]
+        if shown:
+            assert 'AI: "Of course."' in said[0]
+            assert 'Customer: "Nine o\'clock, please."' in said[1]
+        else:
+            assert "Of course" not in "".join(log())
+            assert "(10 characters)" in said[0]
+        assert rig.call.record()["turns"] == [
+            {"role": "caller", "text": "Nine o'clock, please.", "heard_ms": None},
+            {"role": "assistant", "text": "Of course.", "heard_ms": None},
+        ]
+        assert rig.call.stats.turns == 1
+        rig.shut()
+
+    def test_first_chunk_is_logged_once_a_call(self, rig, log):
+        rig.respond(SECOND)
+        rig.advance(1.2)
+        rig.respond(SECOND, 2)
+        rig.advance(1.2)
+        assert [line for line in log() if "FIRST_CHUNK" in line] == [
+            f"FIRST_CHUNK bytes=160, call_sid={rig.call.call_sid}"
+        ]
+        assert not any("TX_VALIDATION" in line for line in log())
+
+    def test_a_bad_frame_would_be_an_error(self, rig, log):
+        rig.do(rig.call._on_bad_frame, 3, 161)
+        assert any("[TX_VALIDATION] Frame 3 is 161 bytes (expected 160)!" in line for line in log())
+
+
+class TestTools:
+    @pytest.fixture
+    def rig(self):
+        agent = Agent()
+
+        @agent.tool
+        async def hours(day: str) -> str:
+            """When we are open."""
+            return f"{day}: 9 to 5"
+
+        rig = Rig(agent).up()
+        yield rig
+        rig.shut()
+
+    def test_result_then_exactly_one_create_after_the_response(self, rig, log):
+        rig.begin("resp_1")
+        for number in (1, 2):
+            rig.tool_call(f"call_{number}", "hours", '{"day": "Monday"}')
+        rig.advance(0.1)
+        assert rig.sent("response.create") == []
+        rig.done("resp_1")
+        rig.advance(0.1)
+        results = [event["item"] for event in rig.sent("conversation.item.create")]
+        assert results == [
+            {"type": "function_call_output", "call_id": f"call_{number}", "output": "Monday: 9 to 5"}
+            for number in (1, 2)
+        ]
+        assert rig.sent("response.create") == [{"type": "response.create", "event_id": "create_1"}]
+        assert rig.to_model[-1]["type"] == "response.create"
+        assert rig.call.record()["tools"] == [{"name": "hours", "outcome": "ok", "elapsed_ms": 0}] * 2
+        assert sum("[TOOL_CALL]" in line for line in log()) == sum("[TOOL_RESULT]" in line for line in log()) == 2
+
+    def test_a_call_that_comes_after_its_response_ended_is_answered_too(self, rig):
+        rig.begin("resp_1")
+        rig.done("resp_1")
+        rig.tool_call("call_1", "hours", '{"day": "Monday"}')
+        rig.advance(0.1)
+        assert [event["type"] for event in rig.to_model[-2:]] == ["conversation.item.create", "response.create"]
+
+    def test_a_response_that_never_ends_does_not_keep_the_model_from_going_on(self, rig):
+        rig.begin("resp_1")
+        rig.tool_call("call_1", "hours", '{"day": "Monday"}')
+        rig.advance(20)
+        assert [event["type"] for event in rig.to_model[-2:]] == ["response.cancel", "response.create"]
+
+    def test_nor_does_one_that_ends_without_a_word(self, rig):
+        rig.begin("resp_1")
+        rig.tool_call("call_1", "hours", '{"day": "Monday"}')
+        rig.begin("resp_2")
+        rig.done("resp_2")
+        rig.advance(0.1)
+        assert len(rig.sent("response.create")) == 1
+
+    def test_at_the_end_what_runs_is_forgotten(self, rig):
+        rig.begin("resp_1")
+        rig.tool_call("call_1", "hours", '{"day": "Monday"}')
+        rig.do(rig.call.close, "shutdown")
+        rig.advance(1)
+        assert rig.call.tools.running == 0
+
+
+ENDINGS = {
+    "stop": (lambda rig: rig.carrier({"event": "stop"}), "customer_hangup"),
+    "carrier closed": (lambda rig: rig.do(rig.call.on_carrier_closed), "customer_hangup"),
+    "stream ended": (lambda rig: rig.do(rig.call.on_stream_ended), "customer_hangup"),
+    "completed": (lambda rig: rig.do(rig.call.on_carrier_status, "completed"), "carrier_status"),
+    "failed": (lambda rig: rig.do(rig.call.on_carrier_status, "failed"), "carrier_status"),
+    "dead": (lambda rig: rig.advance(6.1, line=False), "stream_dead"),
+    "malformed": (lambda rig: [rig.carrier(b"{") for _ in range(4)], "carrier_protocol"),
+    "model failed": (lambda rig: rig.do(rig.call.on_model_failed, ModelUnavailable("x")), "model_unavailable"),
+    "model lost": (lambda rig: rig.do(rig.call.on_model_lost, 1006, ""), "model_lost"),
+    "fatal": (lambda rig: rig.model({"type": "error", "error": {"code": "session_expired"}}), "model_unavailable"),
+    "shutdown": (lambda rig: rig.do(rig.call.close, EndReason.SHUTDOWN), "shutdown"),
+}
+
+
+class TestEnd:
+    @pytest.mark.parametrize("path", ENDINGS)
+    @pytest.mark.parametrize("moment", ["new", "connected", "ready", "speaking", "tool", "interrupted"])
+    def test_from_every_path_at_every_moment_once_and_without_residue(self, path, moment):
+        agent = Agent(greeting="Hello!" if moment in ("new", "connected") else "")
+
+        @agent.tool
+        async def hang() -> None:
+            await asyncio.sleep(5)
+
+        rig = Rig(agent)
+        if moment == "new":
+            rig.started()
+        elif moment == "connected":
+            rig.connected()
+        else:
+            rig.up()
+        if moment in ("speaking", "interrupted"):
+            rig.begin("resp_1", "item_1")
+            rig.delta(SECOND * 9, "resp_1", "item_1")
+            rig.caller_says(*([LOUD] * 5 if moment == "interrupted" else [QUIET] * 5))
+        elif moment == "tool":
+            rig.begin("resp_1")
+            rig.tool_call("call_1", "hang")
+            rig.advance(0.1)
+        end, reason = ENDINGS[path]
+        end(rig)
+        assert rig.call.end_reason == reason
+        rig.loop.advance(0)
+        rig.assert_settled()
+        written = len(rig.journal)
+        for other, _ in ENDINGS.values():
+            other(rig)
+        rig.respond(SECOND, 3)
+        rig.caller_says(LOUD)
+        rig.loop.advance(60)
+        assert (rig.call.end_reason, len(rig.journal)) == (reason, written)
+        assert rig.carrier_link.closed == [(1000, "")]
+        rig.shut()
+
+    @pytest.mark.parametrize("status", ["queued", "initiated", "ringing", "in-progress", "answered", "", "nonsense"])
+    def test_other_statuses_do_not_end_it(self, rig, status):
+        rig.do(rig.call.on_carrier_status, status)
+        assert rig.call.live
+
+    def test_back_pressure_after_the_end_is_nothing(self, rig):
+        rig.respond(SECOND)
+        rig.do(rig.call.close, "shutdown")
+        for paused in (True, False):
+            rig.do(rig.call.on_carrier_paused, paused)
+            rig.do(rig.call.on_model_paused, paused)
+        assert rig.loop.pacer.active == 0
+
+    def test_the_last_lines(self, rig, log):
+        rig.caller_says(*[QUIET] * 100)
+        rig.respond(SECOND)
+        rig.advance(1.2)
+        rig.carrier({"event": "stop"})
+        sid = rig.call.call_sid
+        accounting, lock, metrics, end = log()[-4:]
+        assert accounting == f"Frame accounting OK: 160 = 160 + 0, call_sid={sid}"
+        assert lock == f"Greeting lock accounting OK: 0 frames, call_sid={sid}"
+        assert metrics.startswith(f"[CALL_METRICS] call_sid={sid}, greeting_ms=None")
+        assert (
+            "frames_in=160, frames_enqueued=50, tx=50, tx_late_frames=0, tx_schedule_resets=0, underruns=0" in metrics
+        )
+        assert end == f"[CALL_END] call_sid={sid}, duration=3s, reason=customer_hangup"
+
+    def test_a_quiet_call_is_10_to_30_lines_at_most(self, log):
+        rig = Rig(Agent(greeting="Hello!")).up()
+        for number in range(1, 5):
+            rig.respond(SECOND, number, "Text.")
+            rig.advance(1.5)
+            rig.echo_marks()
+        rig.carrier({"event": "stop"})
+        assert len(log()) <= 30
+        rig.shut()
+
+    def test_the_record_is_one_json_document(self, rig):
+        rig.respond(SECOND, text="Hello.")
+        rig.caller_says(*[LOUD] * 5)
+        rig.do(rig.call.close, EndReason.SHUTDOWN)
+        record = json.loads(json.dumps(rig.call.record()))
+        assert set(record) == {
+            "version", "call_sid", "stream_sid", "direction", "duration_ms", "end_reason", "timings_ms", "turns",
+            "responses", "caller_turns", "barge_ins", "accounting", "pacing", "tools", "tokens", "model_events", "errors",
+        }  # fmt: skip
+        assert (record["version"], record["duration_ms"], record["end_reason"]) == (1, 100, "shutdown")
+        assert re.fullmatch("CA[0-9a-f]{32}", record["call_sid"])
+        assert record["responses"] == {"count": 1}
+        assert record["accounting"]["frames_in"] == record["accounting"]["forwarded"] == 5
+        pacing = record["pacing"]
+        assert pacing["frames_enqueued"] == pacing["tx"] + sum(pacing["flushed"].values()) == 50

@@ -1,0 +1,373 @@
+"""The composition root: the tick, the node's books, the drain, and what is left of a call on disk."""
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from environment import clear_environment
+from fastbridge import server
+from fastbridge.agent import Agent
+from fastbridge.calls import Admission
+from fastbridge.config import load_settings
+from fastbridge.errors import ModelUnavailable
+from fastbridge.server import Node, Ticker, create_server, model_error, write_record
+from fastbridge.sockets import CarrierSocket
+from fastbridge.twilio import Start
+from virtual import VirtualLoop
+
+CALL_SID = "CA" + "12" * 16
+ACCOUNT_SID = "AC" + "34" * 16
+STREAM_SID = "MZ" + "56" * 16
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    clear_environment(monkeypatch, tmp_path)
+
+
+# The tick
+
+
+class Ticks:
+    """A Ticker whose sleeping is counted and not done."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_ns = 12_345_678
+        self.slept_until: list[int] = []
+        self.runs: list[int] = []
+        self.failure: Exception | None = None
+        monkeypatch.setattr(server, "monotonic_ns", lambda: self.now_ns)
+        monkeypatch.setattr(server, "sleep_until_ns", self.sleep_until)
+        self.ticker = Ticker(self, 1_000_000)
+
+    def sleep_until(self, until_ns: int) -> None:
+        self.slept_until.append(until_ns)
+        self.now_ns = until_ns
+
+    def run(self, now_ns: int) -> None:
+        self.runs.append(now_ns)
+        if self.failure is not None:
+            raise self.failure
+
+    async def turns(self, count: int) -> int:
+        """How often it ticked in so many turns of the loop."""
+        before = len(self.runs)
+        for _ in range(count):
+            await asyncio.sleep(0)
+        return len(self.runs) - before
+
+
+@pytest.fixture
+def ticks(monkeypatch):
+    return Ticks(monkeypatch)
+
+
+def test_it_ticks_on_the_boundaries_while_calls_live_and_then_no_more(ticks):
+    async def scene() -> None:
+        assert await ticks.turns(5) == 0
+        ticks.ticker.acquire()
+        ticks.ticker.acquire()
+        assert await ticks.turns(5) == 5
+        ticks.ticker.release()
+        assert await ticks.turns(5) == 5
+        ticks.ticker.release()
+        assert await ticks.turns(5) == 0
+
+    asyncio.run(scene())
+    assert ticks.slept_until == [13_000_000 + n * 1_000_000 for n in range(10)]
+    assert ticks.runs == ticks.slept_until
+
+
+def test_a_call_that_begins_as_the_last_one_ends_does_not_double_the_ticks(ticks):
+    async def scene() -> None:
+        ticks.ticker.acquire()
+        for _ in range(5):
+            await ticks.turns(1)
+            ticks.ticker.release()
+            ticks.ticker.acquire()
+        assert await ticks.turns(10) == 10
+
+    asyncio.run(scene())
+
+
+def test_one_failure_does_not_stop_the_ticks_of_all(ticks):
+    async def scene() -> None:
+        failures: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context["exception"]))
+        ticks.failure = RuntimeError("a lane's callback")
+        ticks.ticker.acquire()
+        assert await ticks.turns(3) == 3
+        assert failures == [ticks.failure] * 3
+
+    asyncio.run(scene())
+
+
+# The node
+
+
+class Carrier:
+    def __init__(self) -> None:
+        self.closed: list[int] = []
+
+    def write(self, frame: bytes) -> None:
+        pass
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed.append(code)
+
+
+def make_node(**settings: Any) -> Node:
+    given = {"public_url": "https://voice.example.com", "openai_base_url": "http://127.0.0.1:9/v1", **settings}
+    return Node(load_settings(**given), Agent())
+
+
+def begin(node: Node, carrier: Carrier) -> Any:
+    admission = Admission(CALL_SID, ACCOUNT_SID, "", "", "inbound", {"a": "b"}, 0, "token")
+    return node.begin_call(carrier, admission, Start(ACCOUNT_SID, CALL_SID, STREAM_SID, {}))
+
+
+def test_a_call_is_on_the_books_until_it_ends_and_leaves_its_record(tmp_path):
+    async def scene() -> None:
+        node = make_node(records_dir=tmp_path / "records")
+        carrier = Carrier()
+        call = begin(node, carrier)
+        assert node.directory.get(CALL_SID) is call
+        assert call.context.parameters == {"a": "b"}
+        call.close("max_duration")
+        call.close("shutdown")
+        assert node.directory.live == 0
+        assert node.directory.ended_reason(CALL_SID) == "max_duration"
+        assert carrier.closed == [1000]
+        await node.close()
+
+    asyncio.run(scene())
+    (path,) = (tmp_path / "records").iterdir()
+    assert path.name == f"{CALL_SID}.json"
+    assert json.loads(path.read_text())["end_reason"] == "max_duration"
+
+
+def test_a_model_that_nobody_answers_for(caplog):
+    async def scene() -> None:
+        node = make_node()
+        carrier = Carrier()
+        call = begin(node, carrier)
+        call.start()
+        await asyncio.wait(node._tasks)
+        assert call.end_reason == "model_unavailable"
+        await node.close()
+
+    asyncio.run(asyncio.wait_for(scene(), 10))
+    assert "OpenAI cannot be reached" in caplog.text
+
+
+def test_closing_the_node_ends_its_calls_and_waits_for_their_tasks():
+    async def scene() -> None:
+        node = make_node()
+        carrier = Carrier()
+        call = begin(node, carrier)
+        done: list[str] = []
+
+        async def last_words() -> None:
+            await asyncio.sleep(0.01)
+            done.append("said")
+
+        node.spawn(last_words())
+        await node.close()
+        assert (call.end_reason, done, node.draining) == ("shutdown", ["said"], True)
+
+    asyncio.run(scene())
+
+
+def test_closing_does_not_wait_for_ever():
+    loop = VirtualLoop()
+
+    async def scene() -> asyncio.Task[None]:
+        node = make_node()
+        task = node.spawn(asyncio.sleep(3600))
+        await node.close()
+        await asyncio.sleep(0)
+        return task
+
+    assert loop.run_until_complete(scene()).cancelled()
+    loop.close()
+
+
+def test_what_a_task_raises_is_logged(caplog):
+    async def scene() -> None:
+        node = make_node()
+
+        async def fail() -> None:
+            raise ValueError("a bug")
+
+        node.spawn(fail())
+        await asyncio.sleep(0.01)
+        await node.close()
+
+    asyncio.run(scene())
+    assert [record.exc_info[1].args for record in caplog.records if record.exc_info] == [("a bug",)]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (TimeoutError(), "connect_timeout"),
+        (OSError("refused"), "connect_failed"),
+        (SimpleNamespace(response=SimpleNamespace(status_code=401)), "http_401"),
+    ],
+)
+def test_why_the_model_could_not_be_reached(error, code):
+    found = model_error(error)
+    assert isinstance(found, ModelUnavailable)
+    assert found.code == code
+
+
+# Records
+
+
+def test_a_record_is_written_whole_or_not_at_all(tmp_path, monkeypatch, caplog):
+    write_record(tmp_path, {"call_sid": CALL_SID, "text": "first"})
+    path = tmp_path / f"{CALL_SID}.json"
+
+    def interrupted(source: Any, target: Any) -> None:
+        assert json.loads(source.read_text())["text"] == "second"
+        assert json.loads(path.read_text())["text"] == "first"
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(server.os, "replace", interrupted)
+    write_record(tmp_path, {"call_sid": CALL_SID, "text": "second"})
+    assert json.loads(path.read_text())["text"] == "first"
+    assert "could not be written" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["שלום", "\ud800", "a\u2028b", "😀"])
+def test_a_record_holds_any_text(tmp_path, text):
+    write_record(tmp_path / "new" / "folder", {"call_sid": CALL_SID, "text": text})
+    (path,) = (tmp_path / "new" / "folder").iterdir()
+    assert json.loads(path.read_text(encoding="utf-8"))["text"] == text.encode("utf-8", "replace").decode()
+
+
+def test_a_folder_that_cannot_be_made_costs_no_call(tmp_path, caplog):
+    (tmp_path / "file").write_text("in the way")
+    write_record(tmp_path / "file" / "records", {"call_sid": CALL_SID})
+    assert "could not be written" in caplog.text
+
+
+# The server
+
+
+class Draining:
+    """A server that is asked ten times a second, on a clock of its own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(server, "time", SimpleNamespace(monotonic=lambda: self.now))
+        settings = {"public_url": "https://voice.example.com", "openai_api_key": "sk-x", **settings}
+        self.server = create_server(load_settings(**settings), Agent())
+        self.directory = self.server.node.directory
+
+    def signal(self) -> None:
+        self.server.handle_exit(15, None)
+
+    def exits(self, seconds: float = 0.0) -> bool:
+        self.now += seconds
+        return asyncio.run(self.server.on_tick(1))
+
+    def call(self) -> Any:
+        call = SimpleNamespace(call_sid=CALL_SID, end_reason="customer_hangup")
+        self.directory.add(call)
+        return call
+
+
+def test_it_is_served_as_it_must_be(monkeypatch):
+    config = Draining(monkeypatch).server.config
+    assert config.ws is CarrierSocket
+    assert (config.server_header, config.access_log, config.proxy_headers) == (False, False, False)
+
+
+def test_without_a_signal_it_stays(monkeypatch):
+    draining = Draining(monkeypatch)
+    assert not draining.exits(100_000)
+    assert not draining.directory.draining
+
+
+def test_a_signal_without_calls_ends_it(monkeypatch):
+    draining = Draining(monkeypatch)
+    draining.signal()
+    assert draining.exits()
+
+
+def test_a_drain_waits_for_the_last_call_and_for_the_last_webhook(monkeypatch):
+    draining = Draining(monkeypatch)
+    call = draining.call()
+    draining.signal()
+    assert draining.directory.draining
+    assert not draining.exits(1000)
+    draining.directory.remove(call)
+    assert not draining.exits(server.LAST_WEBHOOK_SECONDS / 2)
+    assert draining.exits(server.LAST_WEBHOOK_SECONDS / 2)
+
+
+def test_a_drain_has_its_limit(monkeypatch):
+    draining = Draining(monkeypatch, drain_seconds=60)
+    draining.call()
+    draining.signal()
+    assert not draining.exits(59)
+    assert draining.exits(1)
+
+
+def test_a_second_signal_ends_it_now(monkeypatch):
+    draining = Draining(monkeypatch)
+    draining.call()
+    draining.signal()
+    assert not draining.exits()
+    draining.signal()
+    assert draining.exits()
+
+
+def test_a_head_and_a_body_have_their_deadlines():
+    """In whatever order they come, a deadline belongs to one phase and ends with it."""
+    loop = VirtualLoop()
+    refused: list[str] = []
+    node = SimpleNamespace(directory=SimpleNamespace(refuse=refused.append))
+    config = create_server(load_settings(public_url="https://voice.example.com", openai_api_key="sk-x"), Agent()).config
+    config.load()
+    state = SimpleNamespace(connections=set(), tasks=set(), default_headers=[], total_requests=0)
+
+    def deadlines() -> list[float]:
+        return [round(timer.when() - loop.time(), 3) for timer in loop.pending_timers()]
+
+    def made() -> Any:
+        made = server.WebhookSocket(config, state, {"node": node}, _loop=loop)
+        made.connection_made(transport)
+        return made
+
+    aborted: list[float] = []
+    transport: Any = SimpleNamespace(
+        get_extra_info=lambda name, default=None: None,
+        abort=lambda: aborted.append(loop.time()),
+        write=lambda data: None,
+        close=lambda: None,
+        is_closing=lambda: False,
+        resume_reading=lambda: None,
+        pause_reading=lambda: None,
+    )
+    http = loop.do(made)
+    assert deadlines() == [server.HEAD_SECONDS]
+    loop.advance(1)
+    loop.do(http.data_received, b"POST / HTTP/1.1\r\nHost: x\r\n")
+    assert deadlines() == [server.HEAD_SECONDS - 1]
+    loop.do(http.data_received, b"Content-Length: 3\r\n\r\n")
+    assert server.BODY_SECONDS in deadlines()
+    loop.do(http.data_received, b"abc")
+    assert server.BODY_SECONDS not in deadlines()
+    loop.do(http.connection_lost, None)
+    began = loop.time()
+    loop.do(made)
+    loop.advance(server.HEAD_SECONDS + 0.1)
+    assert [round(at - began) for at in aborted] == [server.HEAD_SECONDS]
+    assert refused == ["slow"]
+    assert state.tasks == set()
+    loop.close()

@@ -1,0 +1,290 @@
+"""The carrier's socket on a transport that only records, on virtual time: admission, deadlines, bounds, one end."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from websockets.frames import Close, Frame, Opcode
+
+from attacker import ACCOUNT_SID, AUTH_TOKEN, PUBLIC_URL, new_call_sid, sign, start_message, wire
+from environment import clear_environment
+from fastbridge import sockets
+from fastbridge._pacing import Pacer
+from fastbridge.agent import Agent
+from fastbridge.call import Call, CallContext
+from fastbridge.calls import Directory
+from fastbridge.config import load_settings
+from fastbridge.sockets import CarrierSocket, Messages, is_utf8
+from helpers import read_frames
+from recording_transport import Transport
+from virtual import VirtualLoop
+
+
+@pytest.fixture
+def loop():
+    loop = VirtualLoop()
+    yield loop
+    loop.close()
+    assert loop.failures == []
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    clear_environment(monkeypatch, tmp_path)
+
+
+class FakeNode:
+    """As much of a node as a socket needs; its calls are real, but they dial nobody."""
+
+    def __init__(self, loop: VirtualLoop, **settings: Any) -> None:
+        self.loop = loop
+        self.settings = load_settings(public_url=PUBLIC_URL, twilio_auth_token=AUTH_TOKEN, **settings)
+        self.directory = Directory(self.settings, loop.clock.now_ns)
+        self.calls: list[Call] = []
+        self.ended: list[Call] = []
+
+    def begin_call(self, carrier: CarrierSocket, admission: Any, start: Any) -> Call:
+        call = Call(
+            settings=self.settings,
+            agent=Agent(),
+            context=CallContext(admission.call_sid, "", "", "inbound", {}),
+            stream_sid=start.stream_sid,
+            carrier=carrier,
+            pacer=Pacer(),
+            clock=self.loop.clock,
+            dial=lambda call: None,
+            spawn=self.loop.create_task,
+            ended=self.ended.append,
+        )
+        self.calls.append(call)
+        return call
+
+
+class Carrier:
+    """One CarrierSocket and its transport."""
+
+    def __init__(self, loop: VirtualLoop, **settings: Any) -> None:
+        self.loop = loop
+        self.node = FakeNode(loop, **settings)
+        self.transport = Transport()
+        self.call_sid = new_call_sid()
+        admission = self.node.directory.admit(
+            self.call_sid, ACCOUNT_SID, from_number="", to_number="", direction="inbound", parameters={}
+        )
+        self.path = f"/media/{admission.token}"
+        self.server_state = SimpleNamespace(connections=set())
+        self.socket: Any = CarrierSocket(None, self.server_state, {"node": self.node})
+        loop.do(self.socket.connection_made, self.transport)
+
+    def knock(self, path: str = "", *, signature: str = "", extra: str = "") -> str:
+        path = path or self.path
+        signature = signature or sign("wss" + PUBLIC_URL.removeprefix("https") + path)
+        head = (
+            f"GET {path} HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
+            f"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            f"x-twilio-signature: {signature}\r\n{extra}\r\n"
+        )
+        self.loop.do(self.socket.data_received, head.encode())
+        answer, self.transport.written = self.transport.written, b""
+        return answer.split(b"\r\n")[0].decode()
+
+    def accepted(self) -> "Carrier":
+        assert self.knock() == "HTTP/1.1 101 Switching Protocols"
+        return self
+
+    def feed(self, data: bytes) -> None:
+        self.loop.do(self.socket.data_received, data)
+
+    def started(self) -> "Carrier":
+        self.accepted().feed(wire(1, start_message(self.call_sid)))
+        assert len(self.node.calls) == 1
+        return self
+
+    def lose(self) -> None:
+        self.loop.do(self.socket.connection_lost, None)
+
+    @property
+    def frames(self) -> list[Frame]:
+        return read_frames(self.transport.written, masked=False)
+
+    @property
+    def close_code(self) -> int | None:
+        closes = [frame for frame in self.frames if frame.opcode is Opcode.CLOSE]
+        assert len(closes) <= 1
+        return Close.parse(closes[0].data).code if closes else None
+
+
+@pytest.fixture
+def carrier(loop):
+    return Carrier(loop)
+
+
+# Messages
+
+
+def test_messages_are_put_together_in_order():
+    messages = Messages()
+    assert messages.feed(Frame(Opcode.TEXT, b"whole")) == (True, b"whole")
+    assert messages.feed(Frame(Opcode.BINARY, b"a", False)) is None
+    assert messages.pending
+    assert messages.feed(Frame(Opcode.CONT, b"b", False)) is None
+    assert messages.fragments == 2
+    assert messages.feed(Frame(Opcode.CONT, b"c")) == (False, b"abc")
+    assert not messages.pending
+    assert messages.fragments == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"), [(b"", True), ("é€😀".encode(), True), (b"\xff", False), (b"\xed\xa0\x80", False)]
+)
+def test_is_utf8(text, valid):
+    assert is_utf8(text) is valid
+
+
+# The carrier's socket: handshake
+
+
+def test_a_handshake(carrier):
+    carrier.accepted()
+    assert carrier.transport.high_water == sockets.CARRIER_BUFFER_BYTES
+    assert carrier.server_state.connections == {carrier.socket}
+    assert carrier.node.directory.pending == 1, "peeked at, not spent"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ({"path": "/elsewhere"}, "404"),
+        ({"path": "/media/unknown"}, "403"),
+        ({"signature": "wrong"}, "403"),
+        ({"extra": "x-twilio-signature: second\r\n"}, "403"),
+        ({"extra": "sec-websocket-key: second\r\n"}, "400"),
+        ({"extra": "content-length: 4\r\n"}, "400"),
+        ({"extra": "no colon\r\n"}, "400"),
+        ({"extra": "x: y\r\n" * 200}, "400"),
+    ],
+)
+def test_a_refused_handshake_is_answered_and_closed(carrier, request_, status):
+    assert carrier.knock(**request_).split()[1] == status
+    assert carrier.transport.state == "closed"
+    carrier.lose()
+    assert carrier.node.directory._total_connections == 0
+    assert carrier.server_state.connections == set()
+    assert carrier.loop.pending_timers() == []
+
+
+def test_in_dev_without_a_token_no_signature_is_asked_for(loop):
+    carrier = Carrier(loop)
+    carrier.node.settings = carrier.node.settings.model_copy(update={"twilio_auth_token": None})
+    assert carrier.knock(signature="none").split()[1] == "101"
+
+
+# The carrier's socket: before, during and after a call
+
+
+def test_start_begins_the_call_and_ends_the_deadline(carrier):
+    carrier.started()
+    carrier.loop.advance(carrier.node.settings.start_deadline_seconds)
+    assert carrier.node.directory.counters["start_deadline"] == 0
+    assert carrier.node.directory.pending == 0
+
+
+def test_no_start_in_time(carrier):
+    carrier.accepted().loop.advance(carrier.node.settings.start_deadline_seconds + 0.01)
+    assert carrier.close_code == 1008
+    assert carrier.node.directory.counters["start_deadline"] == 1
+    assert carrier.transport.eof
+    carrier.loop.advance(sockets.CLOSE_GRACE_SECONDS)
+    assert carrier.transport.state == "aborted"
+
+
+def test_a_call_that_ends_closes_its_socket_and_waits_for_the_peer(carrier):
+    carrier.started()
+    carrier.loop.do(carrier.node.calls[0].close, "customer_hangup")
+    assert (carrier.close_code, carrier.transport.state, carrier.transport.eof) == (1000, "open", False)
+    carrier.feed(wire(1, b"{}") + wire(8, b"\x03\xe8"))
+    assert carrier.transport.state == "closed"
+    carrier.lose()
+    assert carrier.node.ended == carrier.node.calls
+    assert carrier.loop.pending_timers() == []
+
+
+def test_a_peer_that_does_not_close_is_cut_off(carrier):
+    carrier.started()
+    carrier.loop.do(carrier.node.calls[0].close, "customer_hangup")
+    carrier.loop.advance(sockets.CLOSE_GRACE_SECONDS + 0.01)
+    assert carrier.transport.state == "aborted"
+
+
+def test_after_close_nothing_is_heard_and_pings_are_bounded(carrier):
+    carrier.accepted()
+    carrier.loop.do(carrier.socket.close, 1000, "")
+    start = start_message(carrier.call_sid)
+    carrier.feed(wire(1, start) + wire(1, start[:5], fin=False) + wire(0, start[5:]))
+    assert carrier.node.calls == []
+    carrier.feed(wire(9, b"x") * 1000)
+    assert len([frame for frame in carrier.frames if frame.opcode is Opcode.PONG]) <= sockets.MAX_CONTROL_PER_SECOND + 1
+    assert carrier.transport.state == "aborted"
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "reason"),
+    [
+        (wire(8, b"\x03\xe8"), 1000, "customer_hangup"),
+        (wire(2, b"x"), 1003, "carrier_protocol"),
+        (wire(1, b"x", mask=False), 1002, "carrier_protocol"),
+        (wire(1, b"", fin=False) + wire(0, b"", fin=False) * sockets.MAX_FRAGMENTS, 1009, "carrier_protocol"),
+        (wire(9) * (sockets.MAX_CONTROL_PER_SECOND + 1), 1008, "carrier_protocol"),
+    ],
+    ids=["close", "binary", "unmasked", "fragments", "pings"],
+)
+def test_why_a_call_ended(carrier, data, code, reason):
+    carrier.started().feed(data)
+    assert carrier.close_code == code
+    assert [call.end_reason for call in carrier.node.ended] == [reason]
+
+
+def test_as_many_fragments_and_pings_as_are_allowed(carrier):
+    carrier.started()
+    for _ in range(3):
+        carrier.feed(wire(9) * sockets.MAX_CONTROL_PER_SECOND)
+        carrier.loop.advance(1.0)
+    carrier.feed(wire(1, b"{", fin=False) + wire(0, b"", fin=False) * (sockets.MAX_FRAGMENTS - 1) + wire(0, b"}"))
+    assert carrier.close_code is None
+
+
+def test_an_end_of_stream_within_a_frame(carrier):
+    carrier.started().feed(wire(1, b"half")[:7])
+    assert carrier.loop.do(carrier.socket.eof_received) is False
+    carrier.lose()
+    assert [call.end_reason for call in carrier.node.ended] == ["customer_hangup"]
+
+
+def test_back_pressure_reaches_the_call_and_only_a_call(carrier):
+    carrier.accepted()
+    carrier.loop.do(carrier.socket.pause_writing)
+    carrier.loop.do(carrier.socket.resume_writing)
+    carrier.feed(wire(1, start_message(carrier.call_sid)))
+    carrier.loop.do(carrier.socket.pause_writing)
+    for _ in range(4):
+        carrier.loop.advance(1.0)
+    assert carrier.node.calls[0].end_reason == "carrier_slow"
+
+
+def test_shutdown_ends_the_call_by_name(carrier):
+    carrier.started().loop.do(carrier.socket.shutdown)
+    assert carrier.node.calls[0].end_reason == "shutdown"
+    assert carrier.close_code == 1000
+
+
+def test_shutdown_before_a_call(carrier):
+    carrier.accepted().loop.do(carrier.socket.shutdown)
+    assert carrier.close_code == 1001
+
+
+def test_nothing_is_written_once_the_connection_is_lost(carrier):
+    carrier.started().lose()
+    carrier.transport.state = "closed"
+    carrier.loop.do(carrier.socket.write, b"late")
+    carrier.loop.do(carrier.socket.close, 1000, "")
+    assert b"late" not in carrier.transport.written

@@ -1,0 +1,167 @@
+"""The wire on real transports, of asyncio and of uvloop: at once while it can, through the transport when it must."""
+
+import asyncio
+import contextlib
+import random
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+import uvloop
+
+from fastbridge._wire import Wire
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+SMALL = 4096
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    def on_loop(test: Coroutine[Any, Any, None]) -> None:
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            runner.run(test)
+
+    return on_loop
+
+
+class Peer(asyncio.Protocol):
+    paused = False
+    lost: Exception | bool = False
+
+    def pause_writing(self) -> None:
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        self.paused = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = exc or True
+
+
+@contextlib.asynccontextmanager
+async def connected() -> AsyncIterator[tuple[asyncio.Transport, Wire, Peer, socket.socket]]:
+    """A transport with small buffers, its wire, and the far end as a plain socket."""
+    near, far = socket.socketpair()
+    for end, option in ((near, socket.SO_SNDBUF), (far, socket.SO_RCVBUF)):
+        end.setsockopt(socket.SOL_SOCKET, option, SMALL)
+        end.setblocking(False)
+    transport, peer = await asyncio.get_running_loop().create_connection(Peer, sock=near)
+    try:
+        yield transport, Wire(transport), peer, far
+    finally:
+        transport.abort()
+        far.close()
+        await asyncio.sleep(0)
+
+
+async def read_all(far: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        data += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(far, 65_536), 5)
+    return data
+
+
+def test_a_write_is_on_the_wire_when_it_returns(run: Run) -> None:
+    async def test() -> None:
+        async with connected() as (_, wire, _, far):
+            wire.write(b"hello")
+            assert far.recv(100) == b"hello"
+            wire(b"again")
+            assert far.recv(100) == b"again"
+            assert (wire.direct_writes, wire.queued_writes) == (2, 0)
+
+    run(test())
+
+
+def test_what_the_kernel_does_not_take_follows_whole_and_in_order(run: Run) -> None:
+    async def test() -> None:
+        pieces = [random.Random(size).randbytes(size) for size in range(1, 30_000, 701)]
+        async with connected() as (_, wire, peer, far):
+            for piece in pieces:
+                wire.write(piece)
+            assert wire.queued_writes > 1
+            assert peer.paused
+            assert await read_all(far, sum(map(len, pieces))) == b"".join(pieces)
+            await asyncio.sleep(0.01)
+            assert not peer.paused
+            before = wire.direct_writes
+            wire.write(b"straight again")
+            assert far.recv(100) == b"straight again"
+            assert wire.direct_writes == before + 1
+
+    run(test())
+
+
+def test_writes_of_many_turns_keep_their_order(run: Run) -> None:
+    async def test() -> None:
+        chance = random.Random(7)
+        pieces = [chance.randbytes(chance.choice([1, 300, 5000, 20_000])) for _ in range(80)]
+        async with connected() as (_, wire, _, far):
+            received = asyncio.create_task(read_all(far, sum(map(len, pieces))))
+            for piece in pieces:
+                wire.write(piece)
+                if chance.random() < 0.3:
+                    await asyncio.sleep(0)
+            assert await received == b"".join(pieces)
+            assert wire.queued_writes > 1
+            assert wire.direct_writes >= 1
+
+    run(test())
+
+
+def test_nothing_is_written_after_the_end(run: Run) -> None:
+    async def test() -> None:
+        async with connected() as (transport, wire, _, far):
+            transport.close()
+            wire.write(b"too late")
+            await asyncio.sleep(0.01)
+            assert far.recv(100) == b""
+        async with connected() as (_, wire, _, far):
+            wire.close()
+            wire.write(b"too late")
+            with pytest.raises(BlockingIOError):
+                far.recv(100)
+            assert wire.direct_writes == wire.queued_writes == 0
+
+    run(test())
+
+
+def test_a_broken_connection_is_the_transports_to_notice(run: Run) -> None:
+    async def test() -> None:
+        async with connected() as (_, wire, peer, far):
+            far.close()
+            wire.write(b"x")
+            wire.write(b"y")
+            await asyncio.sleep(0.05)
+            assert peer.lost
+
+    run(test())
+
+
+def test_a_transport_that_encrypts_gets_everything(run: Run) -> None:
+    class Encrypting:
+        def __init__(self) -> None:
+            self.written: list[bytes] = []
+
+        def get_extra_info(self, name: str) -> object:
+            return object() if name == "ssl_object" else None
+
+        def get_write_buffer_size(self) -> int:
+            return 0
+
+        def is_closing(self) -> bool:
+            return False
+
+        def write(self, data: bytes) -> None:
+            self.written.append(data)
+
+    async def test() -> None:
+        transport: Any = Encrypting()
+        wire = Wire(transport)
+        wire.write(b"one")
+        wire.write(b"two")
+        assert transport.written == [b"one", b"two"]
+        assert wire.direct_writes == 0
+
+    run(test())
