@@ -4,12 +4,19 @@ Bridges Twilio Media Streams to the OpenAI Realtime API, hundreds of calls on on
 `Agent`; everything else is `fastbridge serve`. Importing this package is cheap: names are loaded when used.
 """
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fastbridge.agent import Agent, CallContext
 
 __all__ = ["Agent", "CallContext"]
+
+if find_spec("fastbridge._lanes") is None:
+    raise ImportError(
+        "fastbridge's compiled modules are missing: install it with `pip install .`, which needs a C compiler and the "
+        "Python headers."
+    )
 
 
 def __getattr__(name: str) -> object:
