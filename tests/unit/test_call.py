@@ -543,7 +543,8 @@ class TestEnd:
         record = json.loads(json.dumps(rig.call.record()))
         assert set(record) == {
             "version", "call_sid", "stream_sid", "direction", "duration_ms", "end_reason", "timings_ms", "turns",
-            "responses", "caller_turns", "barge_ins", "accounting", "pacing", "tools", "tokens", "model_events", "errors",
+            "responses", "caller_turns", "barge_ins",
+            "accounting", "pacing", "tools", "tokens", "model_events", "errors",
         }  # fmt: skip
         assert (record["version"], record["duration_ms"], record["end_reason"]) == (1, 100, "shutdown")
         assert re.fullmatch("CA[0-9a-f]{32}", record["call_sid"])
