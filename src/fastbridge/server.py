@@ -48,7 +48,6 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 5.0
 LAST_WEBHOOK_SECONDS = 2.0
 """After a stream has ended Twilio asks what to do with its call: a node that drains is there to answer."""
-MAX_HEAD_BYTES = 16_384
 HEAD_SECONDS = 5.0
 BODY_SECONDS = 7.0
 """How long a request's head and body may take. Webhooks answer to a slow body before that."""
@@ -257,9 +256,6 @@ def create_app(settings: Settings, agent: Agent) -> Starlette:
     return app
 
 
-UPGRADED = object()
-
-
 class WebhookSocket(H11Protocol):
     """HTTP as uvicorn speaks it, but it does not wait for ever: not for a head, nor for a body that nobody reads."""
 
@@ -274,11 +270,6 @@ class WebhookSocket(H11Protocol):
         super().data_received(data)
         self._watch()
 
-    def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        self._phase = UPGRADED  # from here on the socket is somebody else's
-        self._set_deadline(None)
-        super().handle_websocket_upgrade(event)
-
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_deadline(None)
         super().connection_lost(exc)
@@ -292,7 +283,7 @@ class WebhookSocket(H11Protocol):
     def _watch(self) -> None:
         """A deadline for each phase of a request, from the phase's beginning. Between requests uvicorn has its own."""
         phase = self.conn.their_state
-        if self._phase is not UPGRADED and phase is not self._phase:
+        if phase is not self._phase:
             self._phase = phase
             self._set_deadline({h11.IDLE: HEAD_SECONDS, h11.SEND_BODY: BODY_SECONDS}.get(phase))
 
@@ -345,7 +336,6 @@ def create_server(settings: Settings, agent: Agent) -> Server:
         host=settings.host,
         port=settings.port,
         http=WebhookSocket,
-        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         ws=CarrierSocket,
         loop="none",
         log_config=None,

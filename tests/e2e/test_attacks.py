@@ -193,7 +193,7 @@ def test_a_second_start_changes_nothing(node):
 
 def test_two_sockets_race_with_one_token(node, model):
     """One of them gets the call, and its sibling's end takes nothing from it."""
-    for _ in range(10):
+    for _ in range(5):
         call_sid, dialled = new_call_sid(), model.dialled
         token = node.token(call_sid)
         lines = [node.line(token) for _ in range(2)]
@@ -204,7 +204,7 @@ def test_two_sockets_race_with_one_token(node, model):
         for racer in racers:
             racer.join()
         assert eventually(lambda call_sid=call_sid: node.call(call_sid))
-        loser = next(line for line in lines if not line.is_quiet(0.3))
+        loser = next(line for line in lines if not line.is_quiet(0.2))
         assert loser.close_code() == 1008
         winner = next(line for line in lines if line is not loser)
         winner.send(wire(9, b"?"))

@@ -1,28 +1,111 @@
-"""Several calls at once through one real node: real sockets, signatures and audio, judged from outside.
+"""Several calls at once through one real bridge: real sockets, signatures and audio, judged from outside.
 
-FASTBRIDGE_E2E_CALLS and FASTBRIDGE_E2E_SECONDS make it as long and as wide as you like; FASTBRIDGE_E2E_STRICT=1 also
-forbids what a machine that is busy with something else may cause.
+The same calls go through fastbridge and through its rival in `bench/baseline`, where that is at hand: what is compared
+there must do the same work. FASTBRIDGE_E2E_CALLS and FASTBRIDGE_E2E_SECONDS make it as long and as wide as you like.
 """
 
 import asyncio
 import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from fastbridge.sim import AfterAssistant, HangUp, ModelServer, NodeProcess, Say, Scenario, SimulatedCaller, Speak
+from fastbridge.sim import (
+    AfterAssistant,
+    HangUp,
+    Interrupt,
+    ModelServer,
+    NodeProcess,
+    Say,
+    Scenario,
+    SimulatedCaller,
+    Speak,
+)
 from fastbridge.sim.audio import speech
+from fastbridge.sim.model import ModelSession
 from fastbridge.sim.report import CallReport
-from fastbridge.sim.verdict import compare_audio
+from fastbridge.sim.script import Step
+from fastbridge.sim.verdict import SILENCED_MS, Placed, compare_audio, place
 
 CALLS = int(os.environ.get("FASTBRIDGE_E2E_CALLS", "4"))
 SECONDS = int(os.environ.get("FASTBRIDGE_E2E_SECONDS", "12"))
-STRICT = os.environ.get("FASTBRIDGE_E2E_STRICT") == "1"
 RAMP_SECONDS = 0.05
+HEARD_TOLERANCE_MS = 60
+BASELINE = Path(__file__).parents[2] / "bench" / "baseline" / "serve.py"
+
+BRIDGES = [
+    pytest.param([], id="fastbridge"),
+    pytest.param(
+        [sys.executable, str(BASELINE)],
+        id="baseline",
+        marks=pytest.mark.skipif(not BASELINE.exists(), reason="the sdist comes without bench/"),
+    ),
+]
+Record = dict[str, Any]
 
 
-def scenario(attempt: int) -> Scenario:
+class Held(NamedTuple):
+    """One call, seen from its four sides: the caller's, the model's, and the bridge's own books."""
+
+    report: CallReport
+    session: ModelSession
+    items: list[Placed]
+    record: Record
+
+
+async def hold(node: NodeProcess, script: Sequence[Step], number: int) -> CallReport:
+    await asyncio.sleep(number * RAMP_SECONDS)
+    caller = SimulatedCaller(
+        node.url, script, auth_token=node.auth_token, account_sid=node.account_sid, limit_seconds=SECONDS * 2 + 30
+    )
+    return await caller.call()
+
+
+async def run(command: list[str], scenario: Callable[[int], Scenario], script: Sequence[Step]) -> list[Held]:
+    """CALLS calls at once, each of them a perfect one."""
+    settings = {"FASTBRIDGE_GREETING": "Good morning."}
+    async with ModelServer(scenario) as model, NodeProcess(model.base_url, settings=settings, command=command) as node:
+        reports = await asyncio.gather(*(hold(node, script, number) for number in range(CALLS)))
+        records = [await node.record(report.call_sid) for report in reports]
+        await node.stop()
+        log = node.log()
+        assert model.errors == []
+        assert len(model.sessions) == CALLS
+    assert not [line for line in log.splitlines() if " WARNING " in line or " ERROR " in line]
+    sessions = list(model.sessions)
+    held = []
+    for report, record in zip(reports, records, strict=True):
+        assert record is not None
+        assert_perfect(report, record)
+        session = next(one for one in sessions if not compare_audio(report, said(one)))
+        sessions.remove(session)  # each session was heard by one caller: byte for byte, as far as nobody interrupted
+        held.append(Held(report, session, place(report, said(session)), record))
+    return held
+
+
+def said(session: ModelSession) -> list[Any]:
+    return [item for item in session.items.values() if item.role == "assistant"]
+
+
+def assert_perfect(report: CallReport, record: Record) -> None:
+    assert report.errors == []
+    assert report.ended_by == "caller"
+    assert report.wrong_sizes == []
+    assert report.spacing().min_ms >= 18.0
+    books, pacing = record["accounting"], record["pacing"]
+    assert books["frames_in"] == books["forwarded"] + books["dropped"]
+    assert books["dropped"] == sum(books["by_reason"].values())
+    assert pacing["tx_schedule_resets"] == 0
+    assert pacing["tx"] == len(report.frames)
+    assert pacing["frames_enqueued"] == pacing["tx"] + sum(pacing["flushed"].values())
+    assert record["errors"] == []
+
+
+def conversation(attempt: int) -> Scenario:
     """Each session its own speech, so that one call's audio in another's ear is seen."""
     own = Random(attempt).randbytes(4000)
     return Scenario(
@@ -34,55 +117,40 @@ def scenario(attempt: int) -> Scenario:
     )
 
 
-def script() -> list[Speak | HangUp]:
-    talk = [Speak("caller_accepts", AfterAssistant(700)) for _ in range(max(1, SECONDS // 10))]
-    return [*talk, HangUp(AfterAssistant(800))]
-
-
-async def hold(node: NodeProcess, number: int) -> CallReport:
-    await asyncio.sleep(number * RAMP_SECONDS)
-    caller = SimulatedCaller(
-        node.url,
-        script(),
-        auth_token=node.auth_token,
-        account_sid=node.account_sid,
-        limit_seconds=SECONDS * 2 + 30,
-    )
-    return await caller.call()
-
-
-async def run() -> None:
-    async with (
-        ModelServer(scenario) as model,
-        NodeProcess(model.base_url, settings={"FASTBRIDGE_GREETING": "Good morning."}) as node,
-    ):
-        reports = await asyncio.gather(*(hold(node, number) for number in range(CALLS)))
-        records = [await node.record(report.call_sid) for report in reports]
-        await node.stop()
-        log = node.log()
-        assert model.errors == []
-        assert len(model.sessions) == CALLS
-    for report, record in zip(reports, records, strict=True):
-        assert report.errors == []
-        assert report.ended_by == "caller"
-        assert report.wrong_sizes == []
-        assert report.spacing().min_ms >= 18.0
-        session = next(one for one in model.sessions if not compare_audio(report, said(one)))
-        model.sessions.remove(session)  # each session was heard by one caller: whole, and byte for byte
-        assert record is not None
-        books, pacing = record["accounting"], record["pacing"]
-        assert books["frames_in"] == books["forwarded"] + books["dropped"]
-        if STRICT:
-            assert pacing["tx_schedule_resets"] == 0
-        assert pacing["frames_enqueued"] == pacing["tx"] == len(report.frames)
-        assert record["errors"] == []
-    assert not [line for line in log.splitlines() if " WARNING " in line or " ERROR " in line]
-
-
-def said(session: Any) -> list[Any]:
-    return [item for item in session.items.values() if item.role == "assistant"]
-
-
+@pytest.mark.parametrize("command", BRIDGES)
 @pytest.mark.timeout(SECONDS * 2 + 90)
-def test_calls_at_once_are_each_a_perfect_call() -> None:
-    asyncio.run(run())
+def test_calls_at_once_are_each_a_perfect_call(command: list[str]) -> None:
+    talk = [Speak("caller_accepts", AfterAssistant(700)) for _ in range(max(1, SECONDS // 10))]
+    for call in asyncio.run(run(command, conversation, [*talk, HangUp(AfterAssistant(800))])):
+        assert call.report.clears == []
+        assert call.record["pacing"]["frames_enqueued"] == call.record["pacing"]["tx"]
+        assert call.record["barge_ins"] == []
+
+
+def interrupted_conversation(attempt: int) -> Scenario:
+    own = Random(attempt).randbytes(4000)
+    return Scenario(
+        greeting=Say("Good morning.", own + speech("assistant_greeting")),
+        turns=[Say("A long story.", own + speech("assistant_morning") * 4), Say("I see.", own)],
+    )
+
+
+@pytest.mark.parametrize("command", BRIDGES)
+@pytest.mark.timeout(SECONDS * 2 + 90)
+def test_an_interruption_silences_the_assistant_and_the_model_learns_what_was_heard(command: list[str]) -> None:
+    script = [
+        Speak("caller_accepts", AfterAssistant(700)),
+        Interrupt("caller_accepts", 1500),
+        HangUp(AfterAssistant(800)),
+    ]
+    for call in asyncio.run(run(command, interrupted_conversation, script)):
+        assert [each.latency_ms < SILENCED_MS for each in call.report.interruptions()] == [True]
+        assert len(call.report.clears) == 1
+        [barge_in] = call.record["barge_ins"]
+        assert barge_in["source"] == "local"
+        [cut] = barge_in["items"]
+        [placed] = [each for each in call.items if each.unheard]
+        heard_ms = (placed.heard - placed.start) / 8
+        assert cut["item_id"] == placed.item.id
+        assert placed.item.audio_end_ms == cut["heard_ms"] == pytest.approx(heard_ms, abs=HEARD_TOLERANCE_MS)
+        assert call.record["pacing"]["flushed"]["barge_in"] == barge_in["frames_unsent"] > 0

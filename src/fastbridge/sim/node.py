@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,17 +44,25 @@ class NodeProcess:
     """`async with NodeProcess(model.base_url, "my_agent:agent") as node`: a node that is ready for calls.
 
     model_url: its OPENAI_BASE_URL. agent: as for `fastbridge serve`; empty for the built-in one. log: where its output
-    goes; by default a temporary file. settings: further environment variables. FastbridgeError when it does not start.
+    goes; by default a temporary file. settings: further environment variables. command: starts another bridge in its
+    place, with the same environment and webhooks. FastbridgeError when it does not start.
     """
 
     def __init__(
-        self, model_url: str, agent: str = "", *, log: Path | None = None, settings: dict[str, str] | None = None
+        self,
+        model_url: str,
+        agent: str = "",
+        *,
+        log: Path | None = None,
+        settings: dict[str, str] | None = None,
+        command: Sequence[str] = (),
     ) -> None:
         self.auth_token = secrets.token_hex(16)
         self.account_sid = "AC" + secrets.token_hex(16)
         self.url = f"http://127.0.0.1:{free_port()}"
         self._model_url = model_url
-        self._agent = agent
+        serve = [sys.executable, "-m", "fastbridge", "serve", *([agent] if agent else [])]
+        self._command = list(command) or serve
         self._given_log = log
         self._settings = settings or {}
         self._folder = Path()
@@ -69,11 +78,10 @@ class NodeProcess:
         return self
 
     async def _start(self) -> None:
-        command = [sys.executable, "-m", "fastbridge", "serve", *([self._agent] if self._agent else [])]
         given = environment(self.url, self._model_url, self.account_sid, self.auth_token, str(self._folder / "records"))
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *command, env=given | self._settings, cwd=self._folder, stdout=log, stderr=log
+                *self._command, env=given | self._settings, cwd=self._folder, stdout=log, stderr=log
             )
         await self._ready(self._process)
 
