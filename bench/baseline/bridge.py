@@ -14,11 +14,10 @@ from typing import Any
 
 import messages
 from connections import CarrierConnection, ModelConnection
-from messages import append_message, decode_json, encode_json, mean_power
-from pacing import Pacer, Playout
-
 from fastbridge.config import Settings
 from fastbridge.twilio import Start
+from messages import append_message, decode_json, encode_json, mean_power
+from pacing import Pacer, Playout
 
 logger = logging.getLogger(__name__)
 

@@ -20,17 +20,17 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import uvloop
-from bridge import Call
-from connections import CarrierConnection, ModelConnection
-from messages import decode_json
-from pacing import Pacer
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import WebSocketException
 from websockets.http11 import Request, Response
 
+from bridge import Call
+from connections import CarrierConnection, ModelConnection
 from fastbridge import twilio
 from fastbridge.config import Settings, load_settings
+from messages import decode_json
+from pacing import Pacer
 
 logger = logging.getLogger("baseline")
 

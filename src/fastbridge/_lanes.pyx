@@ -496,6 +496,8 @@ cdef class AssistantLane(Paced):
         self.marks_sent += 1
         message = mark_message(self.stream_sid, mark.name)
         self.write(text_frame_of(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), False))
+        # It may reach the carrier together with its frame: the next frame keeps its distance from both.
+        self.schedule.last_sent = max(self.schedule.last_sent, read_clock(self.clock))
         return 0
 
     cdef int reclaim(self, int64_t now) except -1:
