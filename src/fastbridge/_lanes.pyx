@@ -580,7 +580,7 @@ cdef class AssistantLane(Paced):
     cdef int echo(self, bytes name) except -1:
         cdef _PendingMark mark
         cdef int64_t now
-        cdef list ended = []
+        cdef list ended
         cdef Py_ssize_t i
         for i in range(len(self.pending)):
             mark = self.pending[i]
