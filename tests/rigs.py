@@ -176,6 +176,7 @@ class AssistantRig:
     def check(self) -> None:
         """What holds at every moment."""
         lane = self.lane
-        assert lane.frames_enqueued == lane.frames_sent + sum(lane.frames_flushed.values()) + lane.frames_unsent
+        books = lane.frames_sent - lane.frames_rewound + sum(lane.frames_flushed.values()) + lane.frames_unsent
+        assert lane.frames_enqueued == books
         assert 0 <= lane.heard_bytes <= lane.sent_bytes <= lane.received_bytes
         assert all(0 <= heard_ms <= received_ms for _, _, heard_ms, received_ms in lane.items())

@@ -1,9 +1,10 @@
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from fastbridge._bargein cimport Detector
 from fastbridge._framing cimport RealtimeMessage, Slice, TwilioMessage
 from fastbridge._mulaw cimport Ring
 from fastbridge._pacing cimport Paced, Pacer, Schedule
+from fastbridge._playout cimport Playout, Reply
 from fastbridge._websocket cimport TextSink
 from fastbridge._wire cimport Wire
 
@@ -48,27 +49,6 @@ cdef class CallerLane(TextSink):
     cdef int append_audio(self, const char *payload, Py_ssize_t size) except -1
 
 
-cdef class _Segment:
-    """The audio of one item in the ring: positions [start, end)."""
-    cdef bytes item_id, response_id
-    cdef int64_t start, end
-    cdef int64_t heard                      # bytes, frozen by a clear; -1 while it can still grow
-
-
-cdef class _Reply:
-    """One response in the ring: positions [start, end), end -1 while it is open."""
-    cdef str response_id
-    cdef int64_t start, end
-    cdef bint begun                         # its first frame has left
-
-
-cdef class _PendingMark:
-    cdef bytes name
-    cdef int64_t position
-    cdef int64_t expected_ns                # when its audio has been played, if the carrier plays at once
-    cdef str ends                           # the response it ends, or None
-
-
 cdef class AssistantLane(Paced):
     # wiring
     cdef object clock, write, on_event, on_first_frame, on_played, on_full, on_bad_frame
@@ -80,32 +60,23 @@ cdef class AssistantLane(Paced):
     cdef Py_ssize_t payload_at              # of the base64 text in the template
     # state
     cdef Ring ring
-    cdef int64_t sent                       # position after the last frame that left
-    cdef int64_t heard                      # the furthest position known to be heard
-    cdef int64_t marked_at                  # position at the last mark sent
-    cdef int64_t delay_ns                   # how much later than our estimate the carrier plays, by the marks
-    cdef int64_t[4] delays
-    cdef int delay_count
+    cdef Playout playout                    # positions in the ring
     cdef bytes response_id                  # the response begun last
     cdef bint taking, in_spurt, is_paused, is_closed, is_full
-    cdef list segments, replies, pending
-    cdef readonly uint32_t epoch
     # counters
     cdef readonly uint64_t frames_sent, deltas, refused_deltas, malformed_deltas, ignored_events
-    cdef readonly uint64_t marks_sent, marks_played, stale_marks
     cdef uint64_t flushed_barge_in, flushed_close
 
     cdef int model_message(self, const char *text, Py_ssize_t size) except -1
     cdef int take_delta(self, Slice response_id, Slice item_id, Slice delta) except -1
-    cdef _Segment segment_for(self, Slice item_id, int64_t start)
     cdef int wake(self) except -1
     cdef int send_frame(self, int64_t now) except -1
     cdef int after_frame(self, int64_t now) except -1
-    cdef int send_mark(self, str ends) except -1
     cdef int check_wire(self, bytes frame) except -1
+    cdef int send_end_mark(self, Reply reply) except -1
+    cdef int send_mark(self, str ends) except -1
+    cdef int send_clear(self) except -1
+    cdef int stop(self, int64_t now) except -1
     cdef int reclaim(self, int64_t now) except -1
-    cdef int note_delay(self, int64_t delay) except -1
-    cdef int64_t heard_at(self, int64_t now) noexcept
-    cdef bint is_playing(self, int64_t now) noexcept
+    cdef bint hearing(self, int64_t now, uint8_t *frame) noexcept
     cdef int echo(self, bytes name) except -1
-    cdef Py_ssize_t unsent(self) noexcept

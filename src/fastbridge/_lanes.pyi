@@ -102,7 +102,7 @@ class AssistantLane(Paced):
     Only deltas of the response begun last are taken; others are refused and counted, as are those of a cancelled one.
     Marks: one after every 8 frames and one at the end of each response; an echo implies those before it. The playout
     clock takes the carrier to play at once and in real time, later by the least delay that the last four echoes showed.
-    Positions count padding, and pass over what a clear drops. `deltas` counts all, refused and malformed ones too.
+    Positions count padding, and pass over what a clear drops; `resume` takes sent back, and heard to its frame's start. `deltas` counts all, refused and malformed ones too.
     """
 
     def __init__(
@@ -141,10 +141,16 @@ class AssistantLane(Paced):
         """
     def pause(self) -> None:
         """Twilio's transport is full: no frame leaves."""
-    def resume(self) -> None: ...
+    def unpause(self) -> None: ...
+    def hold(self) -> tuple[int, int]:
+        """Send Twilio `clear`, raise the epoch, and keep the unheard audio: (frames unsent, frames sent but unheard).
+        Heard stands still. Deltas are still taken; no frame leaves until `resume` or `clear`. Twice is once."""
+    def resume(self) -> int:
+        """Go on after `hold`, from the frame the caller was hearing: how many frames will be sent again (counted in
+        frames_rewound)."""
     def clear(self) -> tuple[int, int]:
-        """Send Twilio `clear`, forget all unheard audio, raise the epoch. (frames unsent, frames sent but unheard)
-        that were dropped.
+        """Send Twilio `clear`, unless held, forget all unheard audio, raise the epoch, unless held. (frames unsent,
+        frames sent but unheard) that were dropped.
         The open response, if any, is ended and refused. `items` keeps its heard positions until the next
         begin_response."""
     def close(self) -> None:
@@ -155,6 +161,9 @@ class AssistantLane(Paced):
     @property
     def playing(self) -> bool:
         """Audio is being played to the caller now, or waits to be sent."""
+    @property
+    def held(self) -> bool:
+        """Between `hold` and what ends it. What is held does not play."""
     @property
     def unheard_ms(self) -> int:
         """Audio received but not yet heard."""
@@ -176,7 +185,11 @@ class AssistantLane(Paced):
     def frames_sent(self) -> int: ...
     @property
     def frames_flushed(self) -> dict[str, int]:
-        """Frames that were never sent, by reason: barge_in, close. enqueued == sent + sum(flushed) + unsent."""
+        """Frames by reason that were flushed before they could be sent (again): barge_in, close.
+        enqueued + rewound == sent + sum(flushed) + unsent."""
+    @property
+    def frames_rewound(self) -> int:
+        """Frames sent again, or to be, after a hold."""
     @property
     def frames_unsent(self) -> int: ...
     @property

@@ -8,7 +8,7 @@ assistant's ring is received, then sent, then heard.
 from collections import deque
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastbridge._bargein cimport Detector
@@ -27,6 +27,7 @@ from fastbridge._framing cimport (
 )
 from fastbridge._mulaw cimport Ring, b64_decode_into, b64_decoded_size, b64_encode_into
 from fastbridge._pacing cimport Paced, Pacer, Schedule, read_clock
+from fastbridge._playout cimport BYTES_PER_MS, FRAME_BYTES, Playout, Reply
 from fastbridge._websocket cimport TextSink, text_frame_of
 from fastbridge._wire cimport Wire
 
@@ -51,16 +52,12 @@ SESSION_NOT_READY = <int>OUTCOME_SESSION_NOT_READY
 OTHER_REASON = <int>OUTCOME_OTHER
 
 cdef enum:
-    FRAME_BYTES = 160
     PAYLOAD_CHARS = 216                     # base64 of a frame
     FRAMES_PER_MARK = 8                     # 160 ms
-    MAX_PENDING_MARKS = 64                  # overflow: the oldest is given up (its echo then counts as stale)
     MAX_MEDIA_BYTES = 8000                  # 1 s in one message: far above what a carrier sends
     MAX_MEDIA_CHARS = 10_668
     MAX_GAP_FRAMES = 500                    # 10 s
     CHECKED_FRAMES = 5
-    NS_PER_BYTE = 125_000                   # 8000 bytes a second
-    BYTES_PER_MS = 8
 
 cdef bytes SILENT_PAYLOAD = b"/" * 213 + b"w=="
 cdef bytes APPEND_HEAD = append_message(b"")[:-2]
@@ -160,8 +157,9 @@ cdef class CallerLane(TextSink):
 
     cdef int media(self, Slice stream_sid, int64_t chunk, Slice payload) except -1:
         cdef Py_ssize_t size = -1
+        cdef uint8_t[FRAME_BYTES] heard
         cdef int64_t now, missing
-        cdef bint edge
+        cdef bint playing, edge = False
         self.frames_in += 1
         if payload.size <= MAX_MEDIA_CHARS:
             size = b64_decode_into(media_scratch, payload.text, payload.size)
@@ -171,10 +169,12 @@ cdef class CallerLane(TextSink):
         now = read_clock(self.clock)
         self.last_media_ns = now
         missing = self.missing_before(chunk)
+        if self.detector is not None:       # also behind the lock: it learns the line and its echo there
+            playing = self.playing.hearing(now, heard)
+            edge = self.detector.judge(media_scratch, size, heard if playing else NULL, FRAME_BYTES)
         if self.is_locked:
             self.settled[<int>OUTCOME_GREETING_LOCK] += 1
             return 0
-        edge = self.detector is not None and self.detector.judge(media_scratch, size, self.playing.is_playing(now))
         self.deliver(payload, missing)
         if edge:
             self.on_edge()
@@ -265,7 +265,7 @@ cdef class _ModelSink(TextSink):
 
 
 cdef class AssistantLane(Paced):
-    """The model to Twilio: scan, ring, pace, mark; and the playout clock."""
+    """The model to Twilio: scan, ring, pace, mark. What was heard of it: _playout."""
 
     def __init__(
         self,
@@ -292,10 +292,10 @@ cdef class AssistantLane(Paced):
         self.on_bad_frame = on_bad_frame
         self.schedule = Schedule(lead_ms=lead_ms)
         self.ring = Ring(cap_bytes=cap_bytes, hard_cap_bytes=max(5 * cap_bytes, <Py_ssize_t>16_384))
+        self.playout = Playout()
+        self.playout.ring = self.ring
+        self.playout.schedule = self.schedule
         self.response_id = b""
-        self.segments = []
-        self.replies = []
-        self.pending = []
 
     def start(self, bytes stream_sid not None, write) -> None:
         cdef bytes message = media_message(stream_sid, b"\xff" * FRAME_BYTES)
@@ -326,36 +326,22 @@ cdef class AssistantLane(Paced):
         self.take_delta(slice_of(response_id), slice_of(item_id), slice_of(delta))
 
     def begin_response(self, str response_id not None) -> None:
-        cdef _Reply reply = _Reply()
         self.end_response(self.response_id.decode())
-        self.reclaim(read_clock(self.clock))
-        self.segments = [segment for segment in self.segments if (<_Segment>segment).heard < 0]
+        self.playout.begin(response_id, read_clock(self.clock))
         self.response_id = response_id.encode()
         self.taking = not self.is_closed
-        reply.response_id = response_id
-        reply.start = self.ring.tail
-        reply.end = -1
-        self.replies.append(reply)
 
     def end_response(self, str response_id not None) -> None:
-        cdef _Reply reply
-        if not self.replies:
+        cdef Reply reply = self.playout.end(response_id)
+        if response_id.encode() == self.response_id:
+            self.taking = False
+        if reply is None:
             return
-        reply = self.replies[-1]
-        if reply.end >= 0 or reply.response_id != response_id:
-            return
-        self.taking = False
-        if (self.ring.tail - reply.start) % FRAME_BYTES:
-            self.ring.fill(0xFF, FRAME_BYTES - (self.ring.tail - reply.start) % FRAME_BYTES)
-        reply.end = self.ring.tail
-        if reply.end == reply.start:
-            self.replies.pop()
-        elif self.sent >= reply.end:        # the whole of it has left already: only its end mark is due
-            self.in_spurt = False
-            self.replies.pop()
-            self.send_mark(reply.response_id)
-        else:
+        if self.playout.sent < reply.end or self.playout.held:
             self.wake()
+        else:                               # the whole of it has left already: only its end mark is due
+            self.in_spurt = False
+            self.send_end_mark(reply)
 
     def refuse(self) -> None:
         self.taking = False
@@ -374,35 +360,20 @@ cdef class AssistantLane(Paced):
             self.malformed_deltas += 1
             return 0
         if taken > 0:
-            self.segment_for(item_id, start).end = self.ring.tail
+            self.playout.receive(item_id, self.response_id, start)
         if not self.is_full and self.ring.tail - self.ring.head >= self.ring.cap:
             self.is_full = True
             self.on_full(True)
         return self.wake()
 
-    cdef _Segment segment_for(self, Slice item_id, int64_t start):
-        cdef _Segment segment
-        if self.segments:
-            segment = self.segments[-1]
-            if segment.heard < 0 and same(item_id, segment.item_id):
-                return segment
-        segment = _Segment()
-        segment.item_id = bytes_of(item_id)
-        segment.response_id = self.response_id
-        segment.start = start
-        segment.heard = -1
-        self.segments.append(segment)
-        return segment
-
     # --- to Twilio ---
-
-    cdef Py_ssize_t unsent(self) noexcept:
-        return <Py_ssize_t>(self.ring.tail - self.sent) // FRAME_BYTES
 
     cdef int wake(self) except -1:
         """Join the pacer if a frame waits."""
         cdef int64_t now
-        if self.slot >= 0 or self.is_paused or self.is_closed or self.write is None or self.unsent() == 0:
+        if self.slot >= 0 or self.is_paused or self.is_closed or self.write is None:
+            return 0
+        if self.playout.held or self.playout.unsent() == 0:
             return 0
         now = read_clock(self.clock)
         if self.in_spurt:
@@ -414,10 +385,10 @@ cdef class AssistantLane(Paced):
 
     cdef int64_t run(self, int64_t now) except? -2:
         cdef int64_t earliest = self.schedule.earliest()
-        if self.is_paused or self.is_closed:
+        if self.is_paused or self.is_closed or self.playout.held:
             return -1
-        if self.unsent() == 0:
-            if self.replies and (<_Reply>self.replies[0]).end < 0:
+        if self.playout.unsent() == 0:
+            if self.playout.open_reply() is not None:
                 self.schedule.record_starve()
             else:
                 self.in_spurt = False
@@ -430,7 +401,7 @@ cdef class AssistantLane(Paced):
     cdef int send_frame(self, int64_t now) except -1:
         cdef uint8_t[FRAME_BYTES] audio
         cdef bytes frame = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.template), PyBytes_GET_SIZE(self.template))
-        self.ring.copy_out(self.sent, audio, FRAME_BYTES)
+        self.ring.copy_out(self.playout.sent, audio, FRAME_BYTES)
         b64_encode_into(PyBytes_AS_STRING(frame) + self.payload_at, audio, FRAME_BYTES)
         if self.wire is not None:
             self.wire.put(frame)
@@ -438,7 +409,7 @@ cdef class AssistantLane(Paced):
             self.write(frame)
         # The time it left, not the time the pacer began: the next frame keeps its distance from this.
         now = read_clock(self.clock)
-        self.sent += FRAME_BYTES
+        self.playout.sent += FRAME_BYTES
         self.frames_sent += 1
         self.schedule.record_sent(now)
         if self.frames_sent <= CHECKED_FRAMES:
@@ -447,18 +418,18 @@ cdef class AssistantLane(Paced):
 
     cdef int after_frame(self, int64_t now) except -1:
         """Marks, and the callbacks of a response's beginning and end."""
-        cdef _Reply reply = self.replies[0] if self.replies else None
+        cdef Reply reply = self.playout.leaving()
+        cdef uint32_t epoch = self.playout.epoch
         if reply is None:
             return 0
         if not reply.begun:
             reply.begun = True
             self.on_first_frame(reply.response_id)
-            if not self.replies or self.replies[0] is not reply:  # the callback cleared us
+            if self.playout.epoch != epoch or self.is_closed:  # the callback interrupted us
                 return 0
-        if self.sent == reply.end:
-            self.replies.pop(0)
-            self.send_mark(reply.response_id)
-        elif self.sent - self.marked_at >= FRAMES_PER_MARK * FRAME_BYTES:
+        if self.playout.sent == reply.end:
+            self.send_end_mark(reply)
+        elif self.playout.sent - self.playout.marked_at >= FRAMES_PER_MARK * FRAME_BYTES:
             self.send_mark(None)
             self.reclaim(now)
         return 0
@@ -472,44 +443,29 @@ cdef class AssistantLane(Paced):
             self.on_bad_frame(self.frames_sent, size)
         return 0
 
+    cdef int send_end_mark(self, Reply reply) except -1:
+        reply.marked = True
+        return self.send_mark(reply.response_id)
+
     cdef int send_mark(self, str ends) except -1:
-        cdef _PendingMark mark = _PendingMark()
-        cdef _Segment segment, candidate
-        cdef bytes message
-        segment = None
-        for candidate in reversed(self.segments):
-            if candidate.start < self.sent:
-                segment = candidate
-                break
-        if segment is None:
+        cdef bytes name = self.playout.next_mark(ends), message
+        if name is None:
             return 0
-        mark.name = b"%d:%b:%d" % (
-            self.epoch, segment.item_id, (min(self.sent, segment.end) - segment.start) // BYTES_PER_MS
-        )
-        mark.position = self.sent
-        mark.expected_ns = self.schedule.play_end_ns
-        mark.ends = ends
-        if len(self.pending) >= MAX_PENDING_MARKS:
-            self.pending.pop(0)
-        self.pending.append(mark)
-        self.marked_at = self.sent
-        self.marks_sent += 1
-        message = mark_message(self.stream_sid, mark.name)
+        message = mark_message(self.stream_sid, name)
         self.write(text_frame_of(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), False))
         # It may reach the carrier together with its frame: the next frame keeps its distance from both.
         self.schedule.last_sent = max(self.schedule.last_sent, read_clock(self.clock))
         return 0
 
+    cdef int send_clear(self) except -1:
+        cdef bytes message
+        if self.write is not None and not self.is_closed:
+            message = clear_message(self.stream_sid)
+            self.write(text_frame_of(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), False))
+        return 0
+
     cdef int reclaim(self, int64_t now) except -1:
-        """Give back what has been heard: of the ring, and of the list of segments all but the newest."""
-        cdef int64_t heard = self.heard_at(now)
-        cdef _Segment segment
-        self.ring.forget(max(heard, self.ring.head))
-        while len(self.segments) > 1:
-            segment = self.segments[0]
-            if segment.heard < 0 and segment.end > heard:
-                break
-            self.segments.pop(0)
+        self.playout.reclaim(now)
         if self.is_full and self.ring.tail - self.ring.head < self.ring.cap // 2:
             self.is_full = False
             self.on_full(False)
@@ -518,147 +474,135 @@ cdef class AssistantLane(Paced):
     def pause(self) -> None:
         self.is_paused = True
 
-    def resume(self) -> None:
+    def unpause(self) -> None:
         self.is_paused = False
         self.wake()
 
+    # --- interruption ---
+
+    def hold(self) -> tuple[int, int]:
+        cdef int64_t now = read_clock(self.clock)
+        cdef tuple counts = (self.playout.unsent(), self.playout.unheard_frames(now))
+        if self.is_closed or self.playout.held:
+            return counts
+        self.send_clear()
+        self.playout.hold(now)
+        self.stop(now)
+        return counts
+
+    def resume(self) -> int:
+        cdef uint64_t before = self.playout.frames_rewound
+        cdef Reply reply
+        if self.is_closed or not self.playout.held:
+            return 0
+        for reply in self.playout.resume():
+            self.send_end_mark(reply)
+        self.wake()
+        return self.playout.frames_rewound - before
+
     def clear(self) -> tuple[int, int]:
-        cdef int64_t now = read_clock(self.clock), heard = self.heard_at(now)
-        cdef int64_t unsent = self.unsent(), unheard = (self.sent - heard + FRAME_BYTES - 1) // FRAME_BYTES
-        cdef _Segment segment
-        cdef bytes message
-        if self.write is not None and not self.is_closed:
-            message = clear_message(self.stream_sid)
-            self.write(text_frame_of(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), False))
-        for segment in self.segments:
-            if segment.heard < 0:
-                segment.heard = min(max(heard - segment.start, 0), segment.end - segment.start)
-        self.flushed_barge_in += unsent
-        self.epoch += 1
+        cdef int64_t now = read_clock(self.clock)
+        cdef tuple counts = (self.playout.unsent(), self.playout.unheard_frames(now))
+        if not self.playout.held:
+            self.send_clear()
+        self.flushed_barge_in += self.playout.unsent()
         self.taking = False
-        self.in_spurt = False
-        self.replies.clear()
-        self.pending.clear()
-        self.sent = self.heard = self.marked_at = self.ring.tail
-        self.ring.forget(self.ring.tail)
-        self.schedule.record_cleared(now)
-        self.pacer.rest(self)
+        self.playout.forget(now)
+        self.stop(now)
         if self.is_full:
             self.is_full = False
             self.on_full(False)
-        return unsent, unheard
+        return counts
+
+    cdef int stop(self, int64_t now) except -1:
+        """The carrier has nothing more to play."""
+        self.in_spurt = False
+        self.schedule.record_cleared(now)
+        return self.pacer.rest(self)
 
     def close(self) -> None:
         if self.is_closed:
             return
         self.is_closed = True
         self.taking = False
-        self.flushed_close += self.unsent()
-        self.replies.clear()
-        self.pending.clear()
+        self.flushed_close += self.playout.unsent()
+        self.playout.replies.clear()
+        self.playout.pending.clear()
         self.pacer.rest(self)
 
     # --- the playout clock ---
 
-    cdef int64_t heard_at(self, int64_t now) noexcept:
-        """The carrier plays in real time: what it has been sent, less what it cannot have played yet."""
-        cdef int64_t ahead_ns = self.schedule.play_end_ns + self.delay_ns - now
-        cdef int64_t estimate = self.sent
-        if ahead_ns > 0:
-            estimate -= (ahead_ns + NS_PER_BYTE - 1) // NS_PER_BYTE
-        self.heard = min(max(self.heard, estimate), self.sent)
-        return self.heard
-
-    cdef bint is_playing(self, int64_t now) noexcept:
-        if self.is_closed:
-            return False
-        return self.unsent() > 0 or self.heard_at(now) < self.sent
+    cdef bint hearing(self, int64_t now, uint8_t *frame) noexcept:
+        return not self.is_closed and self.playout.hearing(now, frame)
 
     def mark(self, bytes name not None) -> None:
         self.echo(name)
 
     cdef int echo(self, bytes name) except -1:
-        cdef _PendingMark mark
-        cdef int64_t now
-        cdef list ended
-        cdef Py_ssize_t i
-        for i in range(len(self.pending)):
-            mark = self.pending[i]
-            if mark.name == name:
-                break
-        else:
-            self.stale_marks += 1
-            return 0
-        now = read_clock(self.clock)
-        self.marks_played += 1
-        self.note_delay(max(now - mark.expected_ns, 0))
-        self.heard = max(self.heard, mark.position)
-        ended = [(<_PendingMark>old).ends for old in self.pending[: i + 1] if (<_PendingMark>old).ends is not None]
-        del self.pending[: i + 1]
+        cdef list ended = self.playout.echo(name, read_clock(self.clock))
         for response_id in ended:
             self.on_played(response_id)
         return 0
 
-    cdef int note_delay(self, int64_t delay) except -1:
-        """Keep the least delay of the last four marks: an echo can be late for many reasons, never early."""
-        cdef int i
-        self.delays[self.delay_count % 4] = delay
-        self.delay_count += 1
-        self.delay_ns = delay
-        for i in range(min(self.delay_count, 4)):
-            self.delay_ns = min(self.delay_ns, self.delays[i])
-        return 0
-
     def items(self) -> list[tuple[str, str, int, int]]:
-        cdef int64_t heard = self.heard_at(read_clock(self.clock)), heard_bytes
-        cdef _Segment segment
-        found = []
-        for segment in self.segments:
-            heard_bytes = segment.heard
-            if heard_bytes < 0:
-                heard_bytes = min(max(heard - segment.start, 0), segment.end - segment.start)
-            if heard_bytes < segment.end - segment.start or segment is self.segments[-1]:
-                found.append(
-                    (
-                        segment.item_id.decode(),
-                        segment.response_id.decode(),
-                        heard_bytes // BYTES_PER_MS,
-                        (segment.end - segment.start) // BYTES_PER_MS,
-                    )
-                )
-        return found
+        return self.playout.items(read_clock(self.clock))
 
     @property
     def playing(self) -> bool:
-        return self.is_playing(read_clock(self.clock))
+        return not self.is_closed and self.playout.is_playing(read_clock(self.clock))
+
+    @property
+    def held(self) -> bool:
+        return self.playout.held and not self.is_closed
 
     @property
     def unheard_ms(self) -> int:
-        return (self.ring.tail - self.heard_at(read_clock(self.clock))) // BYTES_PER_MS
+        return (self.ring.tail - self.playout.heard_at(read_clock(self.clock))) // BYTES_PER_MS
 
     @property
     def heard_bytes(self) -> int:
-        return self.heard_at(read_clock(self.clock))
+        return self.playout.heard_at(read_clock(self.clock))
 
     @property
     def sent_bytes(self) -> int:
-        return self.sent
+        return self.playout.sent
 
     @property
     def received_bytes(self) -> int:
         return self.ring.tail
 
     @property
+    def epoch(self) -> int:
+        return self.playout.epoch
+
+    @property
     def frames_unsent(self) -> int:
-        return 0 if self.is_closed else self.unsent()
+        return 0 if self.is_closed else self.playout.unsent()
 
     @property
     def frames_flushed(self) -> dict[str, int]:
         return {"barge_in": self.flushed_barge_in, "close": self.flushed_close}
 
     @property
+    def frames_rewound(self) -> int:
+        return self.playout.frames_rewound
+
+    @property
     def frames_enqueued(self) -> int:
-        return self.frames_sent + self.flushed_barge_in + self.flushed_close + self.frames_unsent
+        flushed = self.flushed_barge_in + self.flushed_close
+        return self.frames_sent - self.playout.frames_rewound + flushed + self.frames_unsent
+
+    @property
+    def marks_sent(self) -> int:
+        return self.playout.marks_sent
+
+    @property
+    def marks_played(self) -> int:
+        return self.playout.marks_played
+
+    @property
+    def stale_marks(self) -> int:
+        return self.playout.stale_marks
 
     @property
     def peak_bytes(self) -> int:

@@ -63,6 +63,8 @@ cdef class Schedule:
 
     cdef void begin(self, int64_t now) noexcept:
         self.due_ns = max(now, self.due_ns)
+        if self.last_sent:                  # right behind a clear: the spacing is no lateness
+            self.due_ns = max(self.due_ns, self.last_sent + SPACING + GUARD)
         self.fresh = True
         self.starving = False
 

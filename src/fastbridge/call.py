@@ -19,16 +19,15 @@ from fastbridge.clock import Clock, Deadline
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.greeting import Greeting
+from fastbridge.interruption import Interruption
 from fastbridge.log import event
 from fastbridge.realtime import Session, Turn, parse_event
-from fastbridge.stats import BargeIn, CallStats
+from fastbridge.stats import CallStats
 from fastbridge.tools import ToolRunner
 from fastbridge.twilio import TERMINAL_STATUSES, parse_dtmf
 
 logger = logging.getLogger(__name__)
 
-SPEECH_CONFIRM_SECONDS = 0.15
-"""A caller whom only the model hears interrupts after this long without `speech_stopped`."""
 MEDIA_GAP_SECONDS = 0.75
 """No caller audio for this long while the caller speaks: the model can end the turn only on silence it is sent."""
 GAP_SILENCE_FRAMES = 50
@@ -118,12 +117,14 @@ class Call:
             on_bad_frame=self._guarded(self._on_bad_frame),
             lead_ms=settings.lead_ms,
         )
+        self.detector = Detector(threshold_dbfs=settings.barge_in_threshold_dbfs, frames=settings.barge_in_frames)
+        self.interruption = Interruption(self, confirm_ms=settings.barge_in_confirm_ms)
         self.caller = CallerLane(
             clock=clock.now_ns,
             playing=self.assistant,
-            detector=Detector(threshold_dbfs=settings.barge_in_threshold_dbfs, frames=settings.barge_in_frames),
+            detector=self.detector,
             on_message=self._guarded(self._on_carrier_message),
-            on_edge=self._guarded(self._on_edge),
+            on_edge=self._guarded(self.interruption.on_edge),
         )
         self.session = Session(
             agent=agent,
@@ -143,7 +144,6 @@ class Call:
         )
         lock = settings.greeting_lock if agent.greeting_lock is None else agent.greeting_lock
         self.greeting = Greeting(agent.greeting, lock=lock, call=self)
-        self._speech_confirm = Deadline(clock, lambda: self._barge_in("model"))
         self._media_gap = Deadline(clock, self._check_media_gap)
         self._watch = Deadline(clock, self._check_carrier)
         self._max_duration = Deadline(clock, lambda: self.close(EndReason.MAX_DURATION))
@@ -229,7 +229,7 @@ class Call:
             self.assistant.pause()
         else:
             self._carrier_paused_ns = 0
-            self.assistant.resume()
+            self.assistant.unpause()
 
     def _on_carrier_message(self, message: bytes) -> None:
         parsed = parse_event(message)
@@ -320,18 +320,23 @@ class Call:
         if self.stats.first_speech_ms is None:
             self.stats.first_speech_ms = self.now_ms()
         self._media_gap.set(MEDIA_GAP_SECONDS)
-        if self.assistant.playing and not self.greeting.locked:
-            self._speech_confirm.set(SPEECH_CONFIRM_SECONDS)
+        self.interruption.on_speech_started()
 
     def on_speech_stopped(self) -> None:
         self._speech_stopped_ns = self.clock.now_ns()
-        self._speech_confirm.clear()
         self._media_gap.clear()
+        self.interruption.on_speech_stopped()
 
     def _check_media_gap(self) -> None:
         if self.clock.now_ns() - self.caller.last_media_ns >= MEDIA_GAP_SECONDS * 1e9:
             self.caller.send_silence(GAP_SILENCE_FRAMES)
         self._media_gap.set(MEDIA_GAP_SECONDS)
+
+    def on_caller_turn(self) -> None:
+        self.interruption.on_caller_turn()
+
+    def on_response_beginning(self) -> None:
+        self.interruption.on_new_response()
 
     def on_response_created(self, response_id: str, purpose: str) -> None:
         self.stats.responses += 1
@@ -347,6 +352,8 @@ class Call:
     def on_transcript(self, turn: Turn) -> None:
         if turn.role == "caller":
             self.stats.turns += 1
+            if turn.text:
+                self.interruption.on_caller_turn()
         if turn.text:
             text = turn.text if self.settings.log_transcripts else f"({len(turn.text)} characters)"
             self.log("TRANSCRIPT", f'{"Customer" if turn.role == "caller" else "AI"}: "{text}"')
@@ -375,43 +382,13 @@ class Call:
             self.stats.response_ms.append(self.clock.elapsed_ms(self._speech_stopped_ns))
             self._speech_stopped_ns = 0
         self.greeting.playing(response_id)
+        self.interruption.on_first_frame()
 
     def _on_played(self, response_id: str) -> None:
         self.greeting.played(response_id)
 
     def _on_bad_frame(self, number: int, size: int) -> None:
         self.log("TX_VALIDATION", f"Frame {number} is {size} bytes (expected 160)!", level=logging.ERROR)
-
-    def _on_edge(self) -> None:
-        self._barge_in("local")
-
-    def _barge_in(self, source: str) -> None:
-        """The caller talks over the assistant: nothing more is said, and the model learns what was heard.
-
-        The order matters: first no new audio may come in (lock), then none may go out (clear), then the books.
-        """
-        if not self.live or self.greeting.locked or not self.assistant.playing:
-            return
-        self._speech_confirm.clear()
-        response_id = self.session.responses.response_id
-        self.assistant.refuse()
-        cancelled = self.session.responses.cancel()
-        unsent, unheard = self.assistant.clear()
-        barge_in = BargeIn(self.now_ms(), source, response_id, unsent, unheard)
-        for item_id, _, heard_ms, received_ms in self.assistant.items():
-            if heard_ms < received_ms and self.session.truncate(item_id, heard_ms, received_ms):
-                barge_in.items.append({"item_id": item_id, "heard_ms": heard_ms, "received_ms": received_ms})
-        self.stats.barge_ins.append(barge_in)
-        self.greeting.interrupted()
-        self.log(
-            "BARGE-IN",
-            f"Sent Twilio clear event, cleared {unsent + unheard} frames from TX queues "
-            f"(ring={unsent}, twilio={unheard}, reason=barge_in)",
-            source=source,
-            response_id=response_id,
-            cancel="sent" if cancelled else "not needed",
-            barge_in_events=len(self.stats.barge_ins),
-        )
 
     # --- end ---
 
@@ -421,8 +398,9 @@ class Call:
             return
         self.state = CallState.ENDED
         self.end_reason = str(reason)
-        for deadline in (self._speech_confirm, self._media_gap, self._watch, self._max_duration):
+        for deadline in (self._media_gap, self._watch, self._max_duration):
             deadline.clear()
+        self.interruption.close()
         self.greeting.close()
         self.tools.close()
         self.session.close()

@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     lead_ms: int = _env(160, "LEAD_MS", "FASTBRIDGE_LEAD_MS", what="milliseconds from 0 to 2000", ge=0, le=2000)
     tick_us: int = _env(1870, "FASTBRIDGE_TICK_US", what="microseconds from 100 to 10000", ge=100, le=10_000)
     barge_in_frames: int = _env(5, "BARGE_IN_FRAMES", what="a number of 20 ms frames from 1 to 50", ge=1, le=50)
+    barge_in_confirm_ms: int = _env(250, "BARGE_IN_CONFIRM_MS", what="milliseconds from 0 to 2000", ge=0, le=2000)
     barge_in_threshold_dbfs: float = _env(
         -30.0, "BARGE_IN_THRESHOLD_DBFS", what="a level from -90 to 0 dBFS", ge=-90, le=0
     )

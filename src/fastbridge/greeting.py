@@ -89,7 +89,8 @@ class Greeting:
 
     def _check_played(self) -> None:
         """The playout clock, for a carrier whose marks do not come back."""
-        if self._call.assistant.playing or self._call.session.responses.busy:
+        lane = self._call.assistant
+        if lane.playing or lane.held or self._call.session.responses.busy:
             self._check.set(CHECK_SECONDS)
         else:
             self._release()

@@ -51,12 +51,14 @@ def metrics(document: dict[str, Any]) -> dict[str, Any]:
     """The fields of the `[CALL_METRICS]` line."""
     timings, pacing = document["timings_ms"], document["pacing"]
     responses = timings["responses"]
+    outcomes = [barge_in["outcome"] for barge_in in document["barge_ins"]]
     return {
         "greeting_ms": timings["greeting"],
         "first_speech_ms": timings["first_speech"],
         "turns": document["caller_turns"],
         "response_ms": sum(responses) // len(responses) if responses else None,
-        "barge_ins": len(document["barge_ins"]),
+        "barge_ins": outcomes.count("committed"),
+        "barge_in_false": outcomes.count("resumed"),
         "frames_in": document["accounting"]["frames_in"],
         "frames_enqueued": pacing["frames_enqueued"],
         "tx": pacing["tx"],

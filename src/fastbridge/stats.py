@@ -12,13 +12,21 @@ from fastbridge._lanes import FORWARDED, GREETING_LOCK, OUTCOMES, AssistantLane,
 
 @dataclass
 class BargeIn:
-    """One interruption. source: `local` (our detector) or `model` (its speech detection)."""
+    """One interruption. source: `local` (our detector) or `model` (its speech detection). outcome: `held` as long as it
+    is, then `committed` or `resumed`; why: what decided that. frames_unsent waited here, frames_unheard at the carrier.
+    """
 
     at_ms: int
     source: str
     response_id: str | None
     frames_unsent: int
     frames_unheard: int
+    level_dbfs: float
+    threshold_dbfs: float
+    outcome: str = "held"
+    why: str = ""
+    held_ms: int | None = None
+    frames_rewound: int = 0
     items: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -61,6 +69,7 @@ def pacing(lane: AssistantLane) -> dict[str, Any]:
         "frames_enqueued": lane.frames_enqueued,
         "tx": lane.frames_sent,
         "flushed": lane.frames_flushed,
+        "rewound": lane.frames_rewound,
         "tx_late_frames": schedule.tx_late_frames,
         "tx_schedule_resets": schedule.tx_schedule_resets,
         "underruns": schedule.underruns,

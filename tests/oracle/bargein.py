@@ -9,10 +9,12 @@ class Detector:
         self._frames = frames
         self.loud_frames = 0
         self.level = 0.0
+        self.voice_ms = 0
 
-    def feed(self, frame: bytes, playing: bool) -> bool:
+    def feed(self, frame: bytes, playing: bytes | None) -> bool:
         self.level = mulaw.rms(frame)
-        if not playing or self.level <= self._threshold:
+        self.voice_ms = self.voice_ms + 20 if self.level > self._threshold else 0
+        if playing is None or self.level <= self._threshold:
             self.loud_frames = 0
             return False
         self.loud_frames += 1

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from oracle import framing, mulaw, websocket
-from oracle.assistant import FRAME_BYTES, AssistantLane
+from oracle.assistant import AssistantLane
 from oracle.bargein import Detector
+from oracle.playout import FRAME_BYTES
 
 OUTCOMES = (
     "forwarded",
@@ -116,10 +117,10 @@ class CallerLane(websocket.TextSink):
             return
         self.last_media_ns = self._clock()
         lost = self._lost_before(chunk)
+        edge = self._detector is not None and self._detector.feed(audio, self._playing.hearing())
         if self._locked:
             self._outcomes[GREETING_LOCK] += 1
             return
-        edge = self._detector is not None and self._detector.feed(audio, self._playing.playing)
         if self._write is not None and not self._paused and not self._queue:
             self._queue.append((payload, lost))
             self._flush()

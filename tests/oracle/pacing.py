@@ -28,6 +28,8 @@ class Schedule:
 
     def start(self, now_ns: int) -> None:
         self.due_ns = max(now_ns, self.due_ns)
+        if self._last_sent_ns is not None:
+            self.due_ns = max(self.due_ns, self._last_sent_ns + SPACING_NS + GUARD_NS)
         self._first_of_spurt = True
         self._starved = False
 

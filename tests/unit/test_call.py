@@ -291,6 +291,7 @@ class TestModel:
             rig.delta(SECOND, "resp_1", "item_1")
         assert not rig.model_link.reading
         rig.caller_says(*[LOUD] * 5)
+        rig.model(SPEECH_STARTED)
         assert rig.model_link.reading
 
     def test_a_bug_in_an_event_costs_no_line(self, rig, monkeypatch, log):

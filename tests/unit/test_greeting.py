@@ -235,7 +235,7 @@ class TestInterrupted:
     def test_unlocked_it_can_be(self):
         rig = Rig(Agent(greeting="Hello!", greeting_lock=False)).up()
         greet(rig)
-        rig.caller_says(*[LOUD] * 10)
+        rig.caller_says(*[LOUD] * 20)
         assert len(rig.call.stats.barge_ins) == 1
         assert rig.call.greeting.state is State.OVER
         assert rig.sent("response.cancel") == [{"type": "response.cancel", "response_id": "resp_1"}]

@@ -247,8 +247,10 @@ class TestEvents:
         up.event("response.created", response={"id": "resp_2"})
         up.event("response.done", response={"id": "resp_2", "status": "completed", "usage": usage})
         assert up.listener.told == [
+            ("response_beginning",),
             ("response_created", "resp_1", "turn"),
             ("response_done", "resp_1", "completed", None),
+            ("response_beginning",),
             ("response_created", "resp_2", "turn"),
             ("response_done", "resp_2", "completed", None),
         ]
@@ -258,7 +260,7 @@ class TestEvents:
     def test_its_purpose_is_told(self, up):
         up.loop.do(up.session.responses.create, "greeting")
         up.begin()
-        assert up.listener.told == [("response_created", "resp_1", "greeting")]
+        assert up.listener.told == [("response_beginning",), ("response_created", "resp_1", "greeting")]
 
     def test_a_failed_response_tells_its_code(self, up):
         up.begin()

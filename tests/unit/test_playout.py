@@ -1,10 +1,10 @@
-"""AssistantLane of fastbridge._lanes: when frames leave, what was heard of them, and how they are dropped."""
+"""The assistant lane and fastbridge._playout behind it: when frames leave, what was heard of them, and how they are dropped."""
 
 from itertools import pairwise
 
 import pytest
 
-from helpers import MS, SID
+from helpers import MS, SID, audio_of
 from rigs import AssistantRig, audio, cut, frames
 
 
@@ -31,7 +31,7 @@ class TestPacing:
         rig.lane.pause()
         rig.tick(100)
         assert len(rig.heard) == before
-        rig.lane.resume()
+        rig.lane.unpause()
         rig.tick(300)
         assert rig.heard == cut(audio(10))
         rig.check()
@@ -41,7 +41,7 @@ class TestPacing:
         rig.respond(audio(3))
         rig.tick(100)
         assert rig.downlink == []
-        rig.lane.resume()
+        rig.lane.unpause()
         rig.tick(100)
         assert rig.heard == frames(1, 2, 3)
 
@@ -253,6 +253,186 @@ class TestClear:
         rig.echo(rig.marks[0])
         rig.lane.clear()
         assert (rig.lane.playing, rig.lane.unheard_ms) == (False, 0)
+
+
+class TestHold:
+    def test_clears_the_carrier_at_once_and_keeps_the_audio(self, rig):
+        rig.respond(audio(30))
+        rig.tick(200)
+        sent = rig.lane.frames_sent
+        assert rig.lane.hold() == (30 - sent, sent - 10)
+        assert (rig.kinds[-1], rig.lane.epoch) == ("clear", 1)
+        assert (rig.lane.held, rig.lane.playing, rig.lane.unheard_ms) == (True, False, 400)
+        rig.check()
+
+    def test_no_frame_leaves_and_heard_stands_still(self, rig):
+        rig.respond(audio(30))
+        rig.tick(205)
+        rig.lane.hold()
+        heard = rig.lane.heard_bytes
+        rig.tick(1000)
+        assert (rig.kinds[-1], rig.lane.heard_bytes, rig.pacer.active) == ("clear", heard, 0)
+        assert rig.lane.items() == [("item_1", "resp_1", 205, 600)]
+
+    def test_resume_goes_on_with_the_frame_that_was_cut_off(self, rig):
+        rig.respond(audio(30))
+        rig.tick(205)
+        sent = rig.lane.frames_sent
+        rig.lane.hold()
+        rig.tick(500)
+        assert rig.lane.resume() == sent - 10
+        rig.tick(1000)
+        assert rig.heard == [*cut(audio(30))[:sent], *cut(audio(30))[10:]]
+        assert rig.lane.frames_enqueued == 30
+        assert rig.lane.frames_rewound == sent - 10
+        rig.check()
+
+    def test_between_two_frames_nothing_is_said_twice(self, rig):
+        rig.respond(audio(30))
+        rig.tick(200)
+        rig.lane.hold()
+        rig.lane.resume()
+        rig.tick(1000)
+        after = rig.kinds.index("clear")
+        assert cut(audio_of(rig.sent[after:])) == cut(audio(30))[10:]
+
+    def test_the_spacing_holds_across_it(self, rig):
+        rig.respond(audio(30))
+        rig.tick(101)
+        rig.lane.hold()
+        rig.lane.resume()
+        rig.tick(1000)
+        assert min(b - a for a, b in pairwise(rig.frame_times)) >= 18 * MS
+        assert rig.lane.schedule.tx_schedule_resets == rig.lane.schedule.tx_late_frames == 0
+
+    def test_deltas_that_come_meanwhile_are_kept(self, rig):
+        rig.begin()
+        rig.delta(audio(10))
+        rig.tick(100)
+        rig.lane.hold()
+        rig.delta(audio(10, first=11))
+        rig.tick(300)
+        rig.lane.resume()
+        rig.tick(1000)
+        after = rig.kinds.index("clear")
+        assert cut(audio_of(rig.sent[after:])) == cut(audio(20))[5:]
+
+    def test_the_end_comes_after_it_once(self, rig):
+        """All of it had been sent, its end mark too."""
+        rig.respond(audio(5))
+        rig.tick(90)
+        assert rig.kinds.count("mark") == 1
+        stale = rig.marks[0]
+        rig.lane.hold()
+        rig.echo(stale)
+        assert rig.played == []
+        rig.lane.resume()
+        rig.tick(200)
+        assert rig.kinds.count("mark") == 2
+        rig.echo(rig.marks[-1])
+        assert (rig.played, rig.lane.unheard_ms) == (["resp_1"], 0)
+
+    def test_a_response_that_ends_meanwhile_ends_after_it(self, rig):
+        rig.begin()
+        rig.delta(audio(5))
+        rig.tick(200)
+        rig.lane.hold()
+        rig.lane.end_response("resp_1")
+        rig.tick(100)
+        assert rig.kinds[-1] == "clear"
+        rig.lane.resume()
+        rig.tick(10)
+        rig.echo(rig.marks[-1])
+        assert rig.played == ["resp_1"]
+
+    def test_a_mark_of_what_was_heard_still_counts_and_no_other(self, rig):
+        rig.respond(audio(30))
+        rig.tick(165)
+        heard, unheard = rig.marks[0], None
+        rig.tick(5)
+        rig.lane.hold()
+        rig.echo(heard)
+        assert rig.lane.marks_played == 1
+        rig.lane.resume()
+        rig.tick(400)
+        unheard = rig.marks[1]
+        assert unheard.startswith("1:")
+
+    def test_clear_after_it_drops_what_was_kept_and_tells_the_carrier_nothing_more(self, rig):
+        rig.respond(audio(30))
+        rig.tick(200)
+        sent = rig.lane.frames_sent
+        rig.lane.hold()
+        rig.tick(300)
+        assert rig.lane.clear() == (30 - sent, sent - 10)
+        assert (rig.kinds.count("clear"), rig.lane.epoch, rig.lane.held) == (1, 1, False)
+        assert rig.lane.items() == [("item_1", "resp_1", 200, 600)]
+        rig.tick(500)
+        assert rig.kinds[-1] == "clear"
+        rig.check()
+
+    def test_twice_is_once(self, rig):
+        rig.respond(audio(30))
+        rig.tick(200)
+        rig.lane.hold()
+        rig.lane.hold()
+        assert (rig.kinds.count("clear"), rig.lane.epoch) == (1, 1)
+        rig.lane.resume()
+        assert rig.lane.resume() == 0
+        rig.check()
+
+    def test_again_and_again(self, rig):
+        rig.respond(audio(100))
+        for _ in range(10):
+            rig.tick(130)
+            rig.lane.hold()
+            rig.tick(70)
+            rig.lane.resume()
+            rig.check()
+        rig.tick(3000)
+        heard = [frame for message in split_at_clears(rig.sent) for frame in message]
+        assert list(dict.fromkeys(heard)) == cut(audio(100))
+        assert (rig.lane.unheard_ms, rig.lane.frames_enqueued) == (0, 100)
+
+    def test_with_nothing_playing_it_is_harmless(self, rig):
+        assert rig.lane.hold() == (0, 0)
+        assert rig.lane.resume() == 0
+        rig.respond(audio(3))
+        rig.tick(100)
+        assert rig.heard == frames(1, 2, 3)
+
+    def test_a_new_response_waits_behind_it(self, rig):
+        rig.respond(audio(5), 1)
+        rig.tick(40)
+        rig.lane.hold()
+        rig.respond(audio(5, first=6), 2)
+        rig.tick(500)
+        assert rig.kinds[-1] == "clear"
+        rig.lane.resume()
+        rig.tick(500)
+        assert rig.heard[-8:] == frames(3, 4, 5, 6, 7, 8, 9, 10)
+        rig.check()
+
+    def test_closed_it_is_over(self, rig):
+        rig.respond(audio(30))
+        rig.tick(200)
+        rig.lane.hold()
+        rig.lane.close()
+        assert (rig.lane.held, rig.lane.resume(), rig.lane.frames_unsent) == (False, 0, 0)
+        rig.tick(500)
+        assert rig.kinds[-1] == "clear"
+        rig.check()
+
+
+def split_at_clears(messages):
+    """The frames of each stretch between two clears."""
+    stretches = [[]]
+    for message in messages:
+        if message["event"] == "clear":
+            stretches.append([])
+        else:
+            stretches[-1].append(message)
+    return [cut(audio_of(stretch)) for stretch in stretches]
 
 
 class TestFull:

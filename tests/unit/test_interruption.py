@@ -1,9 +1,11 @@
-"""Barge-in of fastbridge.call: when the caller interrupts, when not, and exactly what follows."""
+"""fastbridge.interruption in a real call: when the caller interrupts, when not, and exactly what follows."""
 
 import pytest
 
 from fastbridge.agent import Agent
-from helpers import LOUD, QUIET
+from fastbridge.errors import IllegalEvent
+from fastbridge.interruption import TRANSITIONS, Event, State
+from helpers import LOUD, QUIET, base64_text
 from virtual import Rig
 
 SECOND = bytes(range(160)) * 50
@@ -13,8 +15,9 @@ SPEECH_STOPPED = {"type": "input_audio_buffer.speech_stopped", "item_id": "item_
 
 @pytest.fixture
 def rig():
-    """A live call in which the assistant has spoken for half a second of three; its response has ended."""
-    rig = Rig().up()
+    """A live call in which the assistant has spoken for half a second of three; its response has ended. What our
+    detector hears is believed at once."""
+    rig = Rig(barge_in_confirm_ms=0).up()
     rig.respond(SECOND * 3, text="one two three four five six")
     rig.advance(0.5)
     yield rig
@@ -23,8 +26,8 @@ def rig():
 
 @pytest.fixture
 def generating():
-    """A live call in which the assistant speaks and its response is still being generated."""
-    rig = Rig().up()
+    """The same, but its response is still being generated."""
+    rig = Rig(barge_in_confirm_ms=0).up()
     rig.begin("resp_1", "item_1")
     rig.delta(SECOND, "resp_1", "item_1")
     rig.advance(0.5)
@@ -142,10 +145,10 @@ class TestGuards:
 
 
 class TestOrder:
-    def test_cancel_then_clear_then_truncate_and_all_at_once(self, generating):
+    def test_clear_then_cancel_then_truncate_and_all_at_once(self, generating):
         assert interrupt(generating) == [
-            ("model", "response.cancel"),
             ("carrier", "clear"),
+            ("model", "response.cancel"),
             ("model", "conversation.item.truncate"),
         ]
         assert generating.sent("response.cancel") == [{"type": "response.cancel", "response_id": "resp_1"}]
@@ -211,7 +214,7 @@ class TestTruncation:
 
     def test_is_never_above_what_was_received(self):
         """The assistant ran dry in the middle: the playout clock goes on, the audio does not."""
-        rig = Rig().up()
+        rig = Rig(barge_in_confirm_ms=0).up()
         rig.begin("resp_1", "item_1")
         rig.delta(SECOND[:1601], "resp_1", "item_1")
         rig.caller_says(*[LOUD] * 5)
@@ -249,7 +252,7 @@ class TestTruncation:
         assert [turn["text"] for turn in generating.call.record()["turns"]] == []
 
     def test_an_item_that_was_wholly_heard_is_left_alone(self):
-        rig = Rig().up()
+        rig = Rig(barge_in_confirm_ms=0).up()
         rig.begin("resp_1", "item_1")
         rig.delta(SECOND[:1600], "resp_1", "item_1")
         rig.delta(SECOND, "resp_1", "item_2")
@@ -349,14 +352,239 @@ class TestOthers:
         assert generating.downlink[before:] == SECOND * 2
 
     def test_is_in_the_log_and_in_the_record(self, generating, caplog):
-        caplog.set_level("INFO")
+        caplog.set_level("DEBUG")
         interrupt(generating)
         (barge_in,) = generating.call.record()["barge_ins"]
         assert barge_in["response_id"] == "resp_1"
+        assert (barge_in["outcome"], barge_in["why"], barge_in["held_ms"]) == ("committed", "at_once", 0)
         assert barge_in["items"][0]["item_id"] == "item_1"
         assert 0 < barge_in["items"][0]["heard_ms"] < barge_in["items"][0]["received_ms"] == 1000
+        lines = [record.getMessage() for record in caplog.records if "[BARGE-IN]" in record.getMessage()]
+        unsent, unheard = barge_in["frames_unsent"], barge_in["frames_unheard"]
+        expected = [
+            "User interrupting AI!",
+            "Locked response state for cancel: resp_1",
+            "response.cancel sent for resp_1",
+            f"Sent Twilio clear event (stream_sid={generating.call.stream_sid})",
+            f"Cleared {unsent + unheard} frames from TX queues (realtime={unsent}, tx={unheard}, reason=barge_in)",
+            "Response state cleared",
+            "Event counted: barge_in_events=1",
+        ]
+        assert len(lines) == len(expected)
+        assert all(words in line for words, line in zip(expected, lines, strict=True))
+        assert all(generating.call.call_sid in line for line in lines)
+
+    def test_many_in_one_call_are_one_line_each(self, caplog):
+        caplog.set_level("INFO")
+        rig = Rig(barge_in_confirm_ms=0).up()
+        for number in range(1, 9):
+            rig.respond(SECOND * 2, number)
+            rig.advance(0.3)
+            rig.caller_says(*[LOUD] * 5, QUIET)
+        lines = [record.getMessage() for record in caplog.records if "[BARGE-IN]" in record.getMessage()]
+        assert len(lines) == 3 * 3 + 5
+        assert "barge_in_events=8" in lines[-1]
+        rig.shut()
+
+
+@pytest.fixture
+def staged():
+    """A live call in which the assistant speaks, its response still being generated; a hold must be confirmed."""
+    rig = Rig(barge_in_confirm_ms=250).up()
+    rig.begin("resp_1", "item_1")
+    rig.delta(SECOND * 3, "resp_1", "item_1")
+    rig.advance(0.5)
+    yield rig
+    rig.shut()
+
+
+def held(rig: Rig) -> None:
+    """Five loud frames, and no more."""
+    rig.caller_says(*[LOUD] * 5)
+    assert rig.call.interruption.held
+    assert [entry.kind for entry in rig.to_carrier][-1] == "clear"
+
+
+def outcome(rig: Rig) -> tuple[str, str]:
+    (barge_in,) = rig.call.stats.barge_ins
+    return barge_in.outcome, barge_in.why
+
+
+class TestHold:
+    def test_playback_stops_at_once_and_nothing_is_cancelled(self, staged):
+        held(staged)
+        before = len(staged.downlink)
+        staged.advance(0.2)
+        assert len(staged.downlink) == before
+        assert staged.to_model == staged.sent("session.update")
+
+    def test_what_the_model_says_meanwhile_is_kept(self, staged):
+        held(staged)
+        staged.delta(SECOND, "resp_1", "item_1")
+        assert staged.call.assistant.refused_deltas == 0
+
+    def test_it_is_one_interruption_however_long(self, staged):
+        held(staged)
+        staged.caller_says(*[LOUD] * 4, QUIET, *[LOUD] * 5)
+        assert interruptions(staged) == 1
+
+    def test_the_end_of_the_call_ends_it(self, staged):
+        held(staged)
+        staged.do(staged.call.close, "shutdown")
+        assert outcome(staged) == ("held", "")
+
+
+class TestCommit:
+    def expect(self, rig: Rig, why: str) -> None:
+        assert outcome(rig) == ("committed", why)
+        assert rig.sent("response.cancel") == [{"type": "response.cancel", "response_id": "resp_1"}]
+        (truncate,) = rig.sent("conversation.item.truncate")
+        assert truncate["audio_end_ms"] == pytest.approx(rig.call.stats.barge_ins[0].at_ms - 0, abs=40)
+        assert interruptions(rig) == 1
+        rig.advance(1)
+        assert not rig.call.assistant.playing
+
+    def test_when_the_model_hears_speech(self, staged):
+        held(staged)
+        staged.model(SPEECH_STARTED)
+        self.expect(staged, "speech_started")
+
+    def test_at_once_if_it_had_heard_it_before_us(self, staged):
+        staged.model(SPEECH_STARTED)
+        staged.caller_says(*[LOUD] * 5)
+        self.expect(staged, "speech_started")
+
+    def test_when_the_voice_lasts(self, staged):
+        held(staged)
+        staged.caller_says(*[LOUD] * 7)
+        assert staged.call.interruption.held
+        staged.caller_says(*[LOUD] * 2)
+        self.expect(staged, "voice")
+
+    def test_when_a_turn_of_the_caller_is_taken(self, staged):
+        held(staged)
+        staged.advance(0.1)
+        staged.model({"type": "input_audio_buffer.committed", "item_id": "item_u"})
+        self.expect(staged, "turn")
+
+    def test_when_there_are_words(self, staged):
+        held(staged)
+        words = {"item_id": "item_u", "transcript": "Stop."}
+        staged.model({"type": "conversation.item.input_audio_transcription.completed", **words})
+        self.expect(staged, "turn")
+
+    def test_when_another_response_begins_and_that_one_is_heard(self):
+        rig = Rig(barge_in_confirm_ms=250).up()
+        rig.respond(SECOND * 3)
+        rig.advance(0.5)
+        held(rig)
+        rig.respond(SECOND, 2)
+        assert outcome(rig) == ("committed", "response")
+        assert rig.sent("response.cancel") == []
+        rig.advance(2)
+        assert rig.downlink.endswith(SECOND)
+        rig.shut()
+
+    def test_what_was_heard_does_not_grow_while_it_is_held(self, staged):
+        held(staged)
+        heard = staged.call.assistant.items()
+        staged.advance(0.3)
+        staged.model(SPEECH_STARTED)
+        (truncate,) = staged.sent("conversation.item.truncate")
+        assert truncate["audio_end_ms"] == heard[0][2]
+
+    def test_local_audio_is_none_of_the_models(self):
+        rig = Rig(barge_in_confirm_ms=0).up()
+        lane = rig.call.assistant
+        rig.do(lane.begin_response, "local_filler_1")
+        rig.do(lane.feed_delta, b"local_filler_1", b"local_filler_1", base64_text(SECOND))
+        rig.do(lane.end_response, "local_filler_1")
+        rig.advance(0.3)
+        rig.caller_says(*[LOUD] * 5)
+        assert interruptions(rig) == 1
+        assert rig.to_model == rig.sent("session.update")
+        rig.shut()
+
+
+class TestFalseTrigger:
+    def test_detection_no_text_low_rms(self, staged):
+        """Nothing came of it: the assistant goes on where it was cut off, and says every word once."""
+        held(staged)
+        staged.advance(5)
+        assert outcome(staged) == ("resumed", "quiet")
+        barge_in = staged.call.stats.barge_ins[0]
+        assert staged.sent("response.cancel") == staged.sent("conversation.item.truncate") == []
+        rewound = 160 * barge_in.frames_rewound
+        at = 160 * (150 - barge_in.frames_unsent) - rewound
+        assert staged.downlink == (SECOND * 3)[: at + rewound] + (SECOND * 3)[at:]
+
+    def test_recovery_delay_is_500ms(self, staged):
+        held(staged)
+        staged.caller_says(*[QUIET] * 23)
+        assert staged.call.interruption.held
+        staged.caller_says(*[QUIET] * 2)
+        assert outcome(staged) == ("resumed", "quiet")
+        assert staged.call.stats.barge_ins[0].held_ms == 500
+
+    def test_none_when_rms_still_high(self):
+        """Loud, but no voice: 1 loud frame in 2."""
+        rig = Rig(barge_in_confirm_ms=250).up()
+        rig.respond(SECOND * 3)
+        rig.advance(0.5)
+        held(rig)
+        rig.caller_says(*[QUIET, LOUD] * 15)
+        assert rig.call.stats.barge_ins[0].outcome == "held" or rig.call.stats.barge_ins[0].held_ms > 500
+        rig.shut()
+
+    def test_none_when_text_received(self, staged):
+        held(staged)
+        words = {"item_id": "item_u", "transcript": "Wait."}
+        staged.model({"type": "conversation.item.input_audio_transcription.completed", **words})
+        staged.advance(1)
+        assert outcome(staged)[0] == "committed"
+
+    def test_none_when_user_speaking(self, staged):
+        held(staged)
+        staged.model(SPEECH_STARTED)
+        staged.advance(1)
+        assert outcome(staged)[0] == "committed"
+
+    def test_noise_that_is_speech_to_nobody_does_not_hold_for_ever(self):
+        rig = Rig(barge_in_confirm_ms=2000, barge_in_frames=1).up()
+        rig.respond(SECOND * 3)
+        rig.advance(0.5)
+        for _ in range(60):
+            rig.caller_says(LOUD, LOUD, QUIET)
+        first = rig.call.stats.barge_ins[0]
+        assert first.outcome == "resumed"
+        assert first.held_ms <= 2000
+        rig.shut()
+
+    def test_is_counted_and_logged(self, staged, caplog):
+        caplog.set_level("INFO")
+        held(staged)
+        staged.advance(1)
         (line,) = [record.getMessage() for record in caplog.records if "[BARGE-IN]" in record.getMessage()]
-        assert "Sent Twilio clear event, cleared" in line
-        assert f"ring={barge_in['frames_unsent']}, twilio={barge_in['frames_unheard']}" in line
-        assert "cancel=sent" in line
-        assert generating.call.call_sid in line
+        assert "False trigger: playback resumed after 500ms" in line
+        assert "barge_in_false=1" in line
+
+    def test_after_it_the_caller_can_interrupt(self, staged):
+        held(staged)
+        staged.advance(0.7)
+        staged.caller_says(*[LOUD] * 5)
+        staged.model(SPEECH_STARTED)
+        assert [one.outcome for one in staged.call.stats.barge_ins] == ["resumed", "committed"]
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("happening", list(Event))
+def test_the_table_knows_every_state_and_an_illegal_event_is_an_error(staged, state, happening):
+    interruption = staged.call.interruption
+    interruption.state = state
+    if happening in TRANSITIONS[state]:
+        interruption._to(happening)
+        assert interruption.state is TRANSITIONS[state][happening]
+    else:
+        with pytest.raises(IllegalEvent):
+            interruption._to(happening)
+    interruption.state = State.PLAYING

@@ -1,0 +1,223 @@
+"""The caller talks over the assistant: hold at once, then commit or resume. The only arrow between the two lanes.
+
+Hold costs nothing that cannot be taken back: the carrier is cleared, the unheard audio is kept. It is committed when
+there is more to it than our detector: the model hears speech, the voice lasts, a turn of the caller's arrives. Else,
+with the line quiet again, the assistant goes on with the frame that was cut off. All is synchronous and in order.
+"""
+
+import logging
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from fastbridge.clock import Deadline
+from fastbridge.errors import IllegalEvent
+from fastbridge.stats import BargeIn
+
+if TYPE_CHECKING:
+    from fastbridge.call import Call
+
+MODEL_ALONE_SECONDS = 0.15
+"""A caller whom only the model hears interrupts after this long without `speech_stopped`."""
+RECOVERY_MS = 500
+"""A hold of which nothing came by then was a false one, as soon as the line is quiet."""
+LOOK_SECONDS = 0.02
+LOCAL = "local_"
+"""Items of ours, of which the model knows nothing."""
+DETAILED_BARGE_INS = 3
+"""Of more than these, a call's log has one line each."""
+
+
+class State(StrEnum):
+    PLAYING = "playing"
+    HELD = "held"
+    COMMITTED = "committed"
+    RESUMED = "resumed"
+
+
+class Event(StrEnum):
+    HOLD = "hold"
+    COMMIT = "commit"
+    RESUME = "resume"
+
+
+_AT_REST = {Event.HOLD: State.HELD}
+
+TRANSITIONS: dict[State, dict[Event, State]] = {
+    State.PLAYING: _AT_REST,
+    State.HELD: {Event.COMMIT: State.COMMITTED, Event.RESUME: State.RESUMED},
+    State.COMMITTED: _AT_REST,
+    State.RESUMED: _AT_REST,
+}
+
+DEADLINES_SECONDS = {State.HELD: 2.0}
+"""By then noise that is no speech to anybody has held the assistant long enough: it goes on."""
+
+
+class Interruption:
+    """confirm_ms: how long a voice must last to be believed without the model; 0 believes the detector at once."""
+
+    def __init__(self, call: "Call", *, confirm_ms: int) -> None:
+        self.state = State.PLAYING
+        self._call = call
+        self._confirm_ms = confirm_ms
+        self._model_hears = False
+        self._held_ns = 0
+        self._response_id: str | None = None  # the response that was interrupted: no other is cancelled
+        self._current: BargeIn | None = None
+        self._model_alone = Deadline(call.clock, self._heard_by_the_model_alone)
+        self._look = Deadline(call.clock, self._judge)
+
+    @property
+    def held(self) -> bool:
+        return self.state is State.HELD
+
+    # --- what is heard ---
+
+    def on_edge(self) -> None:
+        """Our detector hears a voice over the assistant's."""
+        if self._may_begin():
+            self._hold("local")
+            if self._model_hears or not self._confirm_ms:
+                self._commit("speech_started" if self._model_hears else "at_once")
+
+    def on_speech_started(self) -> None:
+        self._model_hears = True
+        if self.held:
+            self._commit("speech_started")
+        elif self._may_begin():
+            self._model_alone.set(MODEL_ALONE_SECONDS)
+
+    def on_speech_stopped(self) -> None:
+        self._model_hears = False
+        self._model_alone.clear()
+
+    def on_first_frame(self) -> None:
+        """The assistant begins to speak; the caller may be doing so already."""
+        if self._model_hears and self._may_begin():
+            self._model_alone.set(MODEL_ALONE_SECONDS)
+
+    def on_caller_turn(self) -> None:
+        """The model has taken a turn of the caller's, or understood words of it."""
+        if self.held:
+            self._commit("turn")
+
+    def on_new_response(self) -> None:
+        """Another response begins: what is held has been overtaken. To be told before the lane is."""
+        if self.held:
+            self._commit("response")
+
+    def close(self) -> None:
+        self._model_alone.clear()
+        self._look.clear()
+
+    def _heard_by_the_model_alone(self) -> None:
+        if self._may_begin():
+            self._hold("model")
+            self._commit("speech_started")
+
+    def _may_begin(self) -> bool:
+        call = self._call
+        return call.live and not self.held and not call.greeting.locked and call.assistant.playing
+
+    def _judge(self) -> None:
+        """Every 20 ms of a hold: a voice that lasts, or a line gone quiet?"""
+        detector = self._call.detector
+        held_ms = self._call.clock.elapsed_ms(self._held_ns)
+        if detector.voice_ms >= self._confirm_ms:
+            self._commit("voice")
+        elif held_ms >= RECOVERY_MS and not detector.speaking and detector.level_dbfs < detector.threshold_dbfs:
+            self._resume("quiet")
+        elif held_ms >= 1000 * DEADLINES_SECONDS[State.HELD]:
+            self._resume("deadline")
+        else:
+            self._look.set(LOOK_SECONDS)
+
+    # --- what is done ---
+
+    def _to(self, event: Event) -> None:
+        row = TRANSITIONS[self.state]
+        if event not in row:
+            raise IllegalEvent(f"interruption: {event} in state {self.state}")
+        self.state = row[event]
+
+    def _hold(self, source: str) -> None:
+        call = self._call
+        self._to(Event.HOLD)
+        self._model_alone.clear()
+        responses = call.session.responses
+        self._response_id = responses.response_id if responses.generating else None
+        self._held_ns = call.clock.now_ns()
+        unsent, unheard = call.assistant.hold()
+        detector = call.detector
+        self._current = BargeIn(
+            at_ms=call.now_ms(),
+            source=source,
+            response_id=self._response_id,
+            frames_unsent=unsent,
+            frames_unheard=unheard,
+            level_dbfs=round(detector.level_dbfs, 1),
+            threshold_dbfs=round(detector.threshold_dbfs, 1),
+        )
+        call.stats.barge_ins.append(self._current)
+        self._look.set(LOOK_SECONDS)
+        self._log("User interrupting AI! Playback held", level=logging.DEBUG, source=source)
+
+    def _commit(self, why: str) -> None:
+        """First nothing more may come in (refuse, cancel), then nothing may be left to go out, then the books."""
+        call, barge_in = self._call, self._end(Event.COMMIT, why)
+        self._model_hears = False  # what he says interrupts once, however late its end is told
+        call.assistant.refuse()
+        cancelled = self._may_cancel(why) and call.session.responses.cancel()
+        call.assistant.clear()
+        for item_id, _, heard_ms, received_ms in call.assistant.items():
+            known = not item_id.startswith(LOCAL)
+            if known and heard_ms < received_ms and call.session.truncate(item_id, heard_ms, received_ms):
+                barge_in.items.append({"item_id": item_id, "heard_ms": heard_ms, "received_ms": received_ms})
+        call.greeting.interrupted()
+        self._log_commit(barge_in, cancelled)
+
+    def _may_cancel(self, why: str) -> bool:
+        """What was interrupted, and what was asked for before the caller spoke; never what overtakes it."""
+        responses = self._call.session.responses
+        return responses.response_id == self._response_id if responses.generating else why != "response"
+
+    def _resume(self, why: str) -> None:
+        barge_in = self._end(Event.RESUME, why)
+        barge_in.frames_rewound = self._call.assistant.resume()
+        self._log(
+            f"False trigger: playback resumed after {barge_in.held_ms}ms",
+            why=why,
+            barge_in_false=sum(one.outcome == State.RESUMED for one in self._call.stats.barge_ins),
+        )
+
+    def _end(self, event: Event, why: str) -> BargeIn:
+        self._to(event)
+        self._look.clear()
+        barge_in = self._current
+        if barge_in is None:
+            raise IllegalEvent("interruption: none is under way")
+        self._current = None
+        barge_in.outcome, barge_in.why = str(self.state), why
+        barge_in.held_ms = self._call.clock.elapsed_ms(self._held_ns)
+        return barge_in
+
+    # --- what is said of it ---
+
+    def _log_commit(self, barge_in: BargeIn, cancelled: bool) -> None:
+        count = sum(one.outcome == State.COMMITTED for one in self._call.stats.barge_ins)
+        detail = logging.INFO if count <= DETAILED_BARGE_INS else logging.DEBUG
+        if cancelled:
+            self._log(f"Locked response state for cancel: {barge_in.response_id}", level=logging.DEBUG)
+            self._log(f"response.cancel sent for {barge_in.response_id}", level=logging.DEBUG)
+        self._log(f"Sent Twilio clear event (stream_sid={self._call.stream_sid})", level=detail)
+        frames = barge_in.frames_unsent + barge_in.frames_unheard
+        self._log(
+            f"Cleared {frames} frames from TX queues "
+            f"(realtime={barge_in.frames_unsent}, tx={barge_in.frames_unheard}, reason=barge_in)",
+            level=detail,
+        )
+        self._log("Response state cleared", level=logging.DEBUG)
+        self._log(f"Event counted: barge_in_events={count}", source=barge_in.source, why=barge_in.why)
+
+    def _log(self, message: str, *, level: int = logging.INFO, **fields: object) -> None:
+        self._call.log("BARGE-IN", message, level=level, **fields)
