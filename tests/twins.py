@@ -3,7 +3,7 @@
 import importlib
 from types import ModuleType
 
-MODULES = ("mulaw", "framing", "websocket", "pacing", "bargein", "lanes")
+MODULES = ("mulaw", "framing", "websocket", "pacing", "bargein", "dsp", "lanes")
 
 
 class Twin:
