@@ -12,7 +12,7 @@ from setuptools import Extension, setup
 
 DEBUG = os.environ.get("FASTBRIDGE_DEBUG") == "1"
 SANITIZE = os.environ.get("FASTBRIDGE_SANITIZE", "")
-MODULES = ("_bargein", "_framing", "_lanes", "_mulaw", "_pacing", "_playout", "_websocket", "_wire")
+MODULES = ("_bargein", "_dsp", "_framing", "_lanes", "_mulaw", "_pacing", "_playout", "_websocket", "_wire")
 
 BUILD_BASE = "build/sanitized" if SANITIZE else "build/debug" if DEBUG else "build/release"
 

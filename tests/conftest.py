@@ -64,5 +64,10 @@ def bargein(twin: Twin) -> Any:
 
 
 @pytest.fixture(scope="session")
+def dsp(twin: Twin) -> Any:
+    return twin.dsp
+
+
+@pytest.fixture(scope="session")
 def lanes(twin: Twin) -> Any:
     return twin.lanes

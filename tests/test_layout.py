@@ -26,7 +26,7 @@ LAYERS = [
     ["agent", "clock", "stats", "twilio"],
     ["_lanes"],
     ["_playout"],
-    ["_bargein", "_framing", "_pacing", "_websocket", "_wire"],
+    ["_bargein", "_dsp", "_framing", "_pacing", "_websocket", "_wire"],
     ["_mulaw"],
     ["log"],
     ["config"],
@@ -112,7 +112,7 @@ every_file = pytest.mark.parametrize("path", code_files(), ids=relative)
 
 
 def test_there_is_something_to_check():
-    assert len(sources(".pyx")) == 8
+    assert len(sources(".pyx")) == 9
     assert "_lanes" in {name_of(path) for path in sources(".pyx")}
 
 

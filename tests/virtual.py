@@ -181,7 +181,8 @@ def call_context(**changes: Any) -> CallContext:
 
 
 class Rig:
-    """One real Call. Settings' fields are keyword arguments; an agent without a greeting is the default."""
+    """One real Call. Settings' fields are keyword arguments; an agent without a greeting is the default. Without DSP, so
+    that what the model hears is what the caller said, byte for byte."""
 
     def __init__(self, agent: Agent | None = None, *, loop: VirtualLoop | None = None, **settings: Any) -> None:
         self.loop = loop or VirtualLoop()
@@ -196,7 +197,7 @@ class Rig:
         self.chunk = 0
         self._echoed = 0
         self.call = Call(
-            settings=Settings.model_construct(**settings),
+            settings=Settings.model_construct(**{"enable_min_dsp": False, **settings}),
             agent=agent or Agent(),
             context=call_context(),
             stream_sid=SID.decode(),

@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from fastbridge._bargein cimport Detector
+from fastbridge._dsp cimport HighpassLimiter
 from fastbridge._framing cimport RealtimeMessage, Slice, TwilioMessage
 from fastbridge._mulaw cimport Ring
 from fastbridge._pacing cimport Paced, Pacer, Schedule
@@ -28,6 +29,7 @@ cdef class CallerLane(TextSink):
     cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef AssistantLane playing
     cdef Detector detector
+    cdef HighpassLimiter dsp                # or None
     cdef bytes stream_sid
     # state
     cdef bint is_open, is_paused, is_locked, is_closed

@@ -6,6 +6,7 @@ The lanes never await, log or read a clock (the reading transport stamps `now_ns
 from collections.abc import Callable
 
 from fastbridge._bargein import Detector
+from fastbridge._dsp import HighpassLimiter
 from fastbridge._pacing import Paced, Pacer, Schedule
 from fastbridge._websocket import TextSink
 
@@ -28,7 +29,8 @@ class CallerLane:
     frames_in == sum(outcomes) + waiting, always; after close() waiting is 0.
     Order of judgement for one frame: payload not strict base64, empty, or over 8000 bytes decoded: other. Foreign
     stream sid: other. Locked: greeting_lock.
-    Detector sees every frame that is none of these. Uplink open: forwarded at once, the base64 text untouched.
+    Detector sees every frame that is none of these. Then `dsp`, if given; audio it leaves as
+    it is keeps its base64 text. Uplink open: forwarded at once.
     Not open yet, or paused: it waits, at most `preroll_frames` (not open: oldest dropped as session_not_ready) or
     `backlog_frames` (paused: oldest dropped as queue_full).
     Lost frames: where `chunk` jumps by k > 1 after a first frame, k-1 frames of 0xFF silence (160 bytes) are inserted
@@ -46,6 +48,7 @@ class CallerLane:
         detector: Detector | None,
         on_message: Callable[[bytes], object],
         on_edge: Callable[[], object],
+        dsp: HighpassLimiter | None = None,
         preroll_frames: int = 1000,
         backlog_frames: int = 100,
     ) -> None: ...

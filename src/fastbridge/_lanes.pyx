@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastbridge._bargein cimport Detector
+from fastbridge._dsp cimport HighpassLimiter
 from fastbridge._framing cimport (
     KIND_DELTA,
     KIND_IGNORED,
@@ -63,7 +64,7 @@ cdef bytes SILENT_PAYLOAD = b"/" * 213 + b"w=="
 cdef bytes APPEND_HEAD = append_message(b"")[:-2]
 cdef Py_ssize_t APPEND_HEAD_SIZE = len(APPEND_HEAD)
 cdef uint8_t[MAX_MEDIA_BYTES + 8] media_scratch
-cdef char[MAX_MEDIA_CHARS + 64] append_scratch
+cdef char[MAX_MEDIA_CHARS + 64] append_scratch, encoded_scratch
 
 
 cdef Slice slice_of(bytes text) noexcept:
@@ -88,12 +89,14 @@ cdef class CallerLane(TextSink):
         Detector detector,
         on_message,
         on_edge,
+        HighpassLimiter dsp=None,
         Py_ssize_t preroll_frames=1000,
         Py_ssize_t backlog_frames=100,
     ):
         self.clock = clock
         self.playing = playing
         self.detector = detector
+        self.dsp = dsp
         self.on_message = on_message
         self.on_edge = on_edge
         self.preroll_frames = preroll_frames
@@ -175,6 +178,10 @@ cdef class CallerLane(TextSink):
         if self.is_locked:
             self.settled[<int>OUTCOME_GREETING_LOCK] += 1
             return 0
+        if self.dsp is not None and self.dsp.filter(media_scratch, media_scratch, size):
+            b64_encode_into(encoded_scratch, media_scratch, size)
+            payload.text = encoded_scratch
+            payload.size = (size + 2) // 3 * 4
         self.deliver(payload, missing)
         if edge:
             self.on_edge()

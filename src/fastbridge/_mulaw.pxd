@@ -1,6 +1,7 @@
 from libc.stdint cimport int16_t, int64_t, uint8_t
 
 cdef int16_t[256] LINEAR                    # mu-law code -> linear sample
+cdef uint8_t[65536] CODE                    # linear sample + 32768 -> mu-law code
 cdef float[256] POWER                       # mu-law code -> squared linear sample
 
 cdef double mean_power(const uint8_t *ulaw, Py_ssize_t count) noexcept nogil

@@ -8,7 +8,6 @@ from libc.string cimport memcpy, memset
 
 SILENCE = 0xFF
 
-cdef uint8_t[65536] CODE                    # linear sample + 32768 -> mu-law code
 cdef signed char[256] B64_VALUE             # base64 character -> 0..63, or -1
 cdef char[64] B64_CHAR
 

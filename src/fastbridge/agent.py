@@ -70,7 +70,8 @@ class Agent:
     """Who answers the phone.
 
     instructions: the system prompt. greeting: what is said first, in these words; empty for none. voice: the model's
-    voice. greeting_lock: while the greeting plays the caller is not listened to; None takes the setting.
+    voice. greeting_lock: while the greeting plays the caller is not listened to; None takes the setting. dsp: the
+    caller's audio goes through a high-pass and a limiter; None takes the setting.
     """
 
     instructions: str = "You are a friendly, brief voice assistant on a phone call."
@@ -78,6 +79,7 @@ class Agent:
     voice: str = "marin"
     language: str = ""
     greeting_lock: bool | None = None
+    dsp: bool | None = None
     tools: list[Tool] = field(default_factory=list)
 
     @overload

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from fastbridge import record, stats
 from fastbridge._bargein import Detector
+from fastbridge._dsp import HighpassLimiter
 from fastbridge._lanes import AssistantLane, CallerLane
 from fastbridge._pacing import Pacer
 from fastbridge.agent import Agent, CallContext
@@ -117,12 +118,14 @@ class Call:
             on_bad_frame=self._guarded(self._on_bad_frame),
             lead_ms=settings.lead_ms,
         )
+        self._dsp = settings.enable_min_dsp if agent.dsp is None else agent.dsp
         self.detector = Detector(threshold_dbfs=settings.barge_in_threshold_dbfs, frames=settings.barge_in_frames)
         self.interruption = Interruption(self, confirm_ms=settings.barge_in_confirm_ms)
         self.caller = CallerLane(
             clock=clock.now_ns,
             playing=self.assistant,
             detector=self.detector,
+            dsp=HighpassLimiter() if self._dsp else None,
             on_message=self._guarded(self._on_carrier_message),
             on_edge=self._guarded(self.interruption.on_edge),
         )
@@ -179,6 +182,8 @@ class Call:
         self.log(
             "CALL_START", business_id=self.context.parameters.get("business_id", ""), direction=self.context.direction
         )
+        if self._dsp:
+            self.log("DSP", "enabled: highpass+limiter")
         sid = self.stream_sid.encode()
         self.caller.start(sid)
         self.assistant.start(sid, self._carrier.write)

@@ -108,6 +108,7 @@ class Settings(BaseSettings):
     barge_in_threshold_dbfs: float = _env(
         -30.0, "BARGE_IN_THRESHOLD_DBFS", what="a level from -90 to 0 dBFS", ge=-90, le=0
     )
+    enable_min_dsp: bool = _env(True, "ENABLE_MIN_DSP", what="1 or 0")
     greeting_lock: bool = _env(True, "FASTBRIDGE_GREETING_LOCK", what="1 or 0")
     records_dir: Path | None = _env(None, "FASTBRIDGE_RECORDS_DIR", what="a directory for call records")
 

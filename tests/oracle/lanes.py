@@ -5,6 +5,7 @@ from collections.abc import Callable
 from oracle import framing, mulaw, websocket
 from oracle.assistant import AssistantLane
 from oracle.bargein import Detector
+from oracle.dsp import HighpassLimiter
 from oracle.playout import FRAME_BYTES
 
 OUTCOMES = (
@@ -39,12 +40,14 @@ class CallerLane(websocket.TextSink):
         detector: Detector | None,
         on_message: Callable[[bytes], object],
         on_edge: Callable[[], object],
+        dsp: HighpassLimiter | None = None,
         preroll_frames: int = 1000,
         backlog_frames: int = 100,
     ) -> None:
         self._clock = clock
         self._playing = playing
         self._detector = detector
+        self._dsp = dsp
         self._on_message = on_message
         self._on_edge = on_edge
         self._preroll_frames = preroll_frames
@@ -121,6 +124,9 @@ class CallerLane(websocket.TextSink):
         if self._locked:
             self._outcomes[GREETING_LOCK] += 1
             return
+        if self._dsp is not None:
+            filtered = self._dsp.process(audio)
+            payload = payload if filtered == audio else mulaw.b64encode(filtered)
         if self._write is not None and not self._paused and not self._queue:
             self._queue.append((payload, lost))
             self._flush()

@@ -553,3 +553,12 @@ class TestEnd:
         assert record["accounting"]["frames_in"] == record["accounting"]["forwarded"] == 5
         pacing = record["pacing"]
         assert pacing["frames_enqueued"] == pacing["tx"] + sum(pacing["flushed"].values()) == 50
+
+
+@pytest.mark.parametrize(("setting", "agents", "on"), [(True, None, True), (False, None, False), (True, False, False)])
+def test_dsp_is_as_the_setting_says_unless_the_agent_does(setting, agents, on, log):
+    rig = Rig(Agent(dsp=agents), enable_min_dsp=setting).up()
+    rig.caller_says(*[b"\x90" * 160] * 10)
+    assert (rig.uplink != b"\x90" * 1600) is on
+    assert len([line for line in log() if "[DSP] enabled: highpass+limiter" in line]) == on
+    rig.shut()

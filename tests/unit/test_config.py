@@ -30,6 +30,7 @@ def test_defaults():
     assert (settings.twiml_sla_ms, settings.stream_token_seconds, settings.start_deadline_seconds) == (350, 30, 5)
     assert (settings.max_calls, settings.max_call_seconds, settings.drain_seconds) == (400, 600, 3600)
     assert settings.greeting_lock
+    assert settings.enable_min_dsp
     assert settings.log_transcripts
     flags = ("log_json", "log_realtime_events", "log_audio_chunks", "log_transcript_deltas", "debug_tx")
     assert not any(getattr(settings, flag) for flag in flags)
@@ -61,6 +62,7 @@ def test_every_setting_is_described():
         ("FASTBRIDGE_LEAD_MS", "200", "lead_ms", 200),
         ("BARGE_IN_FRAMES", "4", "barge_in_frames", 4),
         ("BARGE_IN_THRESHOLD_DBFS", "-42.5", "barge_in_threshold_dbfs", -42.5),
+        ("ENABLE_MIN_DSP", "0", "enable_min_dsp", False),
         ("FASTBRIDGE_GREETING_LOCK", "0", "greeting_lock", False),
         ("TWIML_SLA_MS", "200", "twiml_sla_ms", 200),
         ("FASTBRIDGE_TICK_US", "2000", "tick_us", 2000),

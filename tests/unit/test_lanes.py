@@ -18,7 +18,7 @@ from helpers import (
     media_json,
     numbered_frame,
 )
-from rigs import SILENCE, CallerRig, frames
+from rigs import SILENCE, CallerRig, cut, frames
 
 
 @pytest.fixture
@@ -284,3 +284,31 @@ class TestDetector:
         lane.open(call.uplink.append)
         lane.feed_message(media_json(1, base64_text(LOUD)))
         assert seen == [(1, 1)]
+
+
+class TestDsp:
+    HUM = bytes([0x00, 0x80] * 80)  # full scale, plus and minus
+
+    def test_what_it_changes_is_what_the_model_hears(self, twin):
+        rig = CallerRig(twin, dsp=twin.dsp.HighpassLimiter()).opened()
+        rig.say(b"\x90" * 160, b"\x90" * 160)
+        expected = twin.dsp.HighpassLimiter().process(b"\x90" * 320)
+        assert expected != b"\x90" * 320
+        assert rig.heard == cut(expected)
+
+    def test_what_it_leaves_keeps_its_text(self, twin):
+        rig = CallerRig(twin, dsp=twin.dsp.HighpassLimiter()).opened()
+        rig.say(b"\xff" * 160, b"\xff" * 7)
+        assert b"".join(rig.heard) == b"\xff" * 167
+
+    def test_frames_of_any_size_keep_their_length(self, twin):
+        rig = CallerRig(twin, dsp=twin.dsp.HighpassLimiter()).opened()
+        rig.say(*[b"\x05" * size for size in (1, 2, 3, 159, 161, 8000)])
+        assert sum(map(len, rig.heard)) == 8326
+
+    def test_what_waits_was_filtered_in_its_turn(self, twin):
+        rig = CallerRig(twin, dsp=twin.dsp.HighpassLimiter()).started()
+        rig.say(self.HUM, b"\x90" * 160)
+        rig.lane.open(rig.uplink.append)
+        rig.say(b"\x90" * 160)
+        assert b"".join(rig.heard) == twin.dsp.HighpassLimiter().process(self.HUM + b"\x90" * 320)
