@@ -181,8 +181,8 @@ def call_context(**changes: Any) -> CallContext:
 
 
 class Rig:
-    """One real Call. Settings' fields are keyword arguments; an agent without a greeting is the default. Without DSP, so
-    that what the model hears is what the caller said, byte for byte."""
+    """One real Call. Settings' fields are keyword arguments; an agent without a greeting is the default. DSP is
+    off, so that what the model hears is what the caller said, byte for byte."""
 
     def __init__(self, agent: Agent | None = None, *, loop: VirtualLoop | None = None, **settings: Any) -> None:
         self.loop = loop or VirtualLoop()

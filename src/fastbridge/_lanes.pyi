@@ -105,7 +105,8 @@ class AssistantLane(Paced):
     Only deltas of the response begun last are taken; others are refused and counted, as are those of a cancelled one.
     Marks: one after every 8 frames and one at the end of each response; an echo implies those before it. The playout
     clock takes the carrier to play at once and in real time, later by the least delay that the last four echoes showed.
-    Positions count padding, and pass over what a clear drops; `resume` takes sent back, and heard to its frame's start. `deltas` counts all, refused and malformed ones too.
+    Positions count padding, and pass over what a clear drops; `resume` takes sent back, and heard to its frame's
+    start. `deltas` counts all, refused and malformed ones too.
     """
 
     def __init__(

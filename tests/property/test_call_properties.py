@@ -51,16 +51,19 @@ class CallMachine(RuleBasedStateMachine):
         greeting=st.sampled_from(["", "Hello!"]),
         lock=st.booleans(),
         frames=st.sampled_from([1, 5]),
+        confirm_ms=st.sampled_from([0, 250]),
         ready=st.sampled_from([True, True, True, False]),
     )
-    def call(self, greeting: str, lock: bool, frames: int, ready: bool) -> None:
-        self.rig = Rig(agent(greeting, lock), barge_in_frames=frames, max_call_seconds=60)
+    def call(self, greeting: str, lock: bool, frames: int, confirm_ms: int, ready: bool) -> None:
+        options = {"barge_in_frames": frames, "barge_in_confirm_ms": confirm_ms, "max_call_seconds": 60}
+        self.rig = Rig(agent(greeting, lock), **options)
         self.rig.up() if ready else self.rig.started()
         self.connected = ready
         self.responses = 0
         self.calls = 0
         self.fed: Counter[str] = Counter()  # bytes by item id
-        self.silenced = 0  # responses that a clear has ended: 1 to this
+        self.silenced = 0  # responses that an interruption has ended: 1 to this
+        self.interrupted: list[int] = []  # the response under way at each clear
         self.seen = 0  # entries of the journal that were looked at
         self.cut: set[str] = set()
         self.cancelled: set[str] = set()
@@ -205,6 +208,9 @@ class CallMachine(RuleBasedStateMachine):
             if check is not None:
                 check(entry.message)
         self.seen = len(rig.journal)
+        for number, barge_in in zip(self.interrupted, rig.call.stats.barge_ins, strict=True):
+            if barge_in.outcome == "committed":
+                self.silenced = max(self.silenced, number)
         self.look_at_end()
 
     def look_at_end(self) -> None:
@@ -217,7 +223,10 @@ class CallMachine(RuleBasedStateMachine):
         assert len(call.stats.barge_ins) == len(self.rig.written("clear"))
 
     def saw_clear(self, _: Any) -> None:
-        self.silenced = self.responses  # each step is looked at, and none both clears and begins
+        """Each step is looked at, and none both clears and begins. What is committed later is silenced then."""
+        if self.rig.call.stats.barge_ins[len(self.interrupted)].outcome == "committed":
+            self.silenced = self.responses
+        self.interrupted.append(self.responses)
 
     def saw_media(self, message: dict[str, Any]) -> None:
         audio = b64decode(message["media"]["payload"])

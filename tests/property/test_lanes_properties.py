@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import FOREIGN_SID, LOUD, MS, QUIET, SID, base64_text, mark_json
-from rigs import SILENCE, AssistantRig, CallerRig, frames
+from helpers import FOREIGN_SID, LOUD, MS, QUIET, SID, audio_of, base64_text, mark_json
+from rigs import SILENCE, AssistantRig, CallerRig, audio, frames
 from twins import Twin
 
 ORACLE, COMPILED = Twin("oracle"), Twin("compiled")
@@ -248,6 +248,43 @@ def test_the_assistant_lanes_agree(steps, lead):
             assert got == expected
     expected, got = (list(zip(rig.write_times, rig.downlink, strict=True)) for rig in rigs)
     assert got == expected
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 400), st.integers(0, 700)), max_size=8), st.integers(1, 60), st.integers(0, 200)
+)
+def test_held_and_resumed_no_word_is_lost_or_said_twice(twin, holds, count, lead):
+    """At the ear: after each hold it goes on with the frame that was cut off, or the next if none was."""
+    rig = AssistantRig(twin, lead_ms=lead).started()
+    rig.respond(audio(count))
+    for before_ms, held_ms in holds:
+        rig.tick(before_ms)
+        rig.lane.hold()
+        rig.tick(held_ms)
+        rig.lane.resume()
+        rig.check()
+    rig.tick(25 * count + 100)
+    expected, position = audio(count), 0
+    for stretch in at_the_ear(rig):
+        assert stretch == expected[position : position + len(stretch)]
+        position += len(stretch)
+        position -= position % 160  # the frame that was cut off is said again, from its start
+    assert position == len(expected)
+
+
+def at_the_ear(rig: AssistantRig) -> list[bytes]:
+    """What a carrier plays that plays at once and in real time: the stretches between clears."""
+    stretches, play_end_ns = [b""], 0
+    for at_ns, message in zip(rig.write_times, rig.sent, strict=True):
+        if message["event"] == "media":
+            stretches[-1] += audio_of([message])
+            play_end_ns = max(play_end_ns, at_ns) + 20 * MS
+        elif message["event"] == "clear":
+            unplayed = -(-max(play_end_ns - at_ns, 0) // 125_000)
+            stretches[-1] = stretches[-1][: len(stretches[-1]) - unplayed]
+            stretches.append(b"")
+            play_end_ns = at_ns
+    return stretches
 
 
 def assistant_counts(rig: AssistantRig) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The assistant lane and fastbridge._playout behind it: when frames leave, what was heard of them, and how they are dropped."""
+"""fastbridge._playout in its lane: when frames leave, what was heard of them, how they are held and dropped."""
 
 from itertools import pairwise
 
