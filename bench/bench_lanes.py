@@ -36,8 +36,8 @@ def assistant_lane(twin, pacer):
     return lane
 
 
-def bench_caller_lane_frame(twin, each, audio, media_messages):
-    """From Twilio's message to the masked frame for the model, while the assistant speaks."""
+def caller_lane(twin, audio, dsp=None):
+    """Open, while the assistant speaks."""
     assistant = assistant_lane(twin, twin.pacing.Pacer())
     assistant.feed_delta(RESPONSE.encode(), ITEM, base64_text(audio))
     lane = twin.lanes.CallerLane(
@@ -46,9 +46,22 @@ def bench_caller_lane_frame(twin, each, audio, media_messages):
         detector=twin.bargein.Detector(),
         on_message=nothing,
         on_edge=nothing,
+        dsp=dsp,
     )
     lane.start(SID)
     lane.open(deque(maxlen=1).append)
+    return lane
+
+
+def bench_caller_lane_frame(twin, each, audio, media_messages):
+    """From Twilio's message to the masked frame for the model."""
+    lane = caller_lane(twin, audio)
+    each(lane.feed_message, media_messages)
+    assert lane.frames_in == lane.outcomes[twin.lanes.FORWARDED] >= len(media_messages)
+
+
+def bench_caller_lane_frame_with_dsp(twin, each, audio, media_messages):
+    lane = caller_lane(twin, audio, twin.dsp.HighpassLimiter())
     each(lane.feed_message, media_messages)
     assert lane.frames_in == lane.outcomes[twin.lanes.FORWARDED] >= len(media_messages)
 

@@ -13,8 +13,9 @@ DELTA_BYTES = 3200
 """What the model sends at a time: 400 ms."""
 
 
-@pytest.fixture(scope="session", params=["oracle", "compiled"])
+@pytest.fixture(params=["oracle", "compiled"])
 def twin(request: pytest.FixtureRequest) -> Twin:
+    """Not of the session: pytest would run all of one twin first, and a kernel's two times should be neighbours."""
     return Twin(request.param)
 
 
