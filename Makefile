@@ -6,7 +6,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test build debug check wheel image image-check clean
+.PHONY: help demo test build debug check bench wheel image image-check clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -58,6 +58,13 @@ check: $(VENV)/.dev ## ruff, mypy --strict, and the .pyi against the compiled mo
 	@$(VENV)/bin/python -m mypy.stubtest --concise --ignore-disjoint-bases --ignore-unused-allowlist \
 		--allowlist .ci/stubtest.allow --mypy-config-file pyproject.toml $(COMPILED)
 	@echo "check: clean"
+
+# Generous floors on ratios within this run; no time is judged. ARGS="-k dsp" measures some (and misses the others' floors).
+bench: $(VENV)/.bench ## measure: each compiled kernel against its slow twin
+	@mkdir -p build/bench
+	@cd bench && ../$(VENV)/bin/python -m pytest -qq --benchmark-quiet --benchmark-json=../build/bench/kernels.json $(ARGS)
+	@$(VENV)/bin/python bench/compare.py build/bench/kernels.json
+# >>> the load table goes here: run the calls, write build/bench/load.json, give it to compare.py as --load
 
 wheel: $(VENV)/.dev ## sdist, the wheel from the sdist, and the tests on that wheel in a fresh environment
 	@rm -rf dist build/wheel src/*.egg-info && mkdir -p build/wheel
@@ -113,6 +120,10 @@ $(VENV)/.test: $(SOURCES) $(VENV)/.tools build/release/.setup
 $(VENV)/.dev: $(SOURCES) $(VENV)/.tools build/release/.setup
 	$(call install,$(VENV),dev,release)
 	@touch $(VENV)/.demo $(VENV)/.test $@
+
+$(VENV)/.bench: $(SOURCES) $(VENV)/.tools build/release/.setup
+	$(call install,$(VENV),bench,release)
+	@touch $@
 
 $(DEBUG_VENV)/.test: export FASTBRIDGE_DEBUG = 1
 $(DEBUG_VENV)/.test: export FASTBRIDGE_SANITIZE = $(SANITIZERS)

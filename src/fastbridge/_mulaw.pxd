@@ -9,7 +9,6 @@ cdef Py_ssize_t b64_encoded_size(Py_ssize_t count) noexcept nogil
 cdef void b64_encode_into(char *out, const uint8_t *data, Py_ssize_t count) noexcept nogil
 cdef Py_ssize_t b64_decoded_size(const char *text, Py_ssize_t count) noexcept nogil
 cdef Py_ssize_t b64_decode_into(uint8_t *out, const char *text, Py_ssize_t count) noexcept nogil
-cdef bint is_b64_char(unsigned char c) noexcept nogil
 
 
 cdef class Ring:

@@ -2,14 +2,17 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport sqrt
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 SILENCE = 0xFF
 
-cdef signed char[256] B64_VALUE             # base64 character -> 0..63, or -1
-cdef char[64] B64_CHAR
+cdef uint32_t[4][256] B64_BITS              # place in its group, base64 character -> its bits in 24, or BAD
+cdef char[4096][2] B64_CHARS                # 12 bits -> two characters
+
+cdef enum:
+    BAD = 1 << 24
 
 
 cdef uint8_t code_of(int sample) noexcept nogil:
@@ -32,18 +35,22 @@ cdef int linear_of(int code) noexcept nogil:
 
 
 cdef void build_tables() noexcept:
-    cdef int i
+    cdef int i, place
     cdef bytes alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     cdef const char *letters = PyBytes_AS_STRING(alphabet)
     for i in range(256):
         LINEAR[i] = <int16_t>linear_of(i)
         POWER[i] = <float>LINEAR[i] * <float>LINEAR[i]
-        B64_VALUE[i] = -1
+        for place in range(4):
+            B64_BITS[place][i] = BAD
     for i in range(65536):
         CODE[i] = code_of(i - 32768)
     for i in range(64):
-        B64_CHAR[i] = letters[i]
-        B64_VALUE[<uint8_t>letters[i]] = <signed char>i
+        for place in range(4):
+            B64_BITS[place][<uint8_t>letters[i]] = <uint32_t>i << (18 - 6 * place)
+    for i in range(4096):
+        B64_CHARS[i][0] = letters[i >> 6]
+        B64_CHARS[i][1] = letters[i & 63]
 
 
 build_tables()
@@ -93,10 +100,6 @@ def rms(bytes ulaw not None) -> float:
     return sqrt(mean_power(<const uint8_t *>PyBytes_AS_STRING(ulaw), PyBytes_GET_SIZE(ulaw)))
 
 
-cdef bint is_b64_char(unsigned char c) noexcept nogil:
-    return B64_VALUE[c] >= 0
-
-
 cdef Py_ssize_t b64_encoded_size(Py_ssize_t count) noexcept nogil:
     return (count + 2) // 3 * 4
 
@@ -107,19 +110,16 @@ cdef void b64_encode_into(char *out, const uint8_t *data, Py_ssize_t count) noex
     cdef uint32_t group
     while i + 3 <= count:
         group = (<uint32_t>data[i] << 16) | (<uint32_t>data[i + 1] << 8) | data[i + 2]
-        out[0] = B64_CHAR[group >> 18]
-        out[1] = B64_CHAR[(group >> 12) & 63]
-        out[2] = B64_CHAR[(group >> 6) & 63]
-        out[3] = B64_CHAR[group & 63]
+        memcpy(out, B64_CHARS[group >> 12], 2)
+        memcpy(out + 2, B64_CHARS[group & 0xFFF], 2)
         out += 4
         i += 3
     if i < count:
         group = <uint32_t>data[i] << 16
         if i + 1 < count:
             group |= <uint32_t>data[i + 1] << 8
-        out[0] = B64_CHAR[group >> 18]
-        out[1] = B64_CHAR[(group >> 12) & 63]
-        out[2] = B64_CHAR[(group >> 6) & 63] if i + 1 < count else c'='
+        memcpy(out, B64_CHARS[group >> 12], 2)
+        out[2] = B64_CHARS[group & 0xFFF][0] if i + 1 < count else c'='
         out[3] = c'='
 
 
@@ -135,31 +135,31 @@ cdef Py_ssize_t b64_decoded_size(const char *text, Py_ssize_t count) noexcept no
 cdef Py_ssize_t b64_decode_into(uint8_t *out, const char *text, Py_ssize_t count) noexcept nogil:
     """Strict decode into room for b64_decoded_size bytes. Bytes written, -1 malformed (what was written is junk)."""
     cdef Py_ssize_t size = b64_decoded_size(text, count), whole, i
-    cdef int32_t a, b, c, d, bad = 0
+    cdef uint32_t bits, seen = 0
     if size <= 0:
         return size
     whole = size // 3
     for i in range(whole):
-        a = B64_VALUE[<uint8_t>text[0]]
-        b = B64_VALUE[<uint8_t>text[1]]
-        c = B64_VALUE[<uint8_t>text[2]]
-        d = B64_VALUE[<uint8_t>text[3]]
-        bad |= a | b | c | d                # the sign bit survives: one test behind the loop instead of four in it
-        # unsigned, since -1 of a bad character may not be shifted left
-        out[0] = <uint8_t>((<uint32_t>a << 2) | (<uint32_t>b >> 4))
-        out[1] = <uint8_t>((<uint32_t>b << 4) | (<uint32_t>c >> 2))
-        out[2] = <uint8_t>((<uint32_t>c << 6) | <uint32_t>d)
+        bits = (
+            B64_BITS[0][<uint8_t>text[0]]
+            | B64_BITS[1][<uint8_t>text[1]]
+            | B64_BITS[2][<uint8_t>text[2]]
+            | B64_BITS[3][<uint8_t>text[3]]
+        )
+        seen |= bits                        # BAD survives: one test behind the loop instead of four in it
+        out[0] = <uint8_t>(bits >> 16)
+        out[1] = <uint8_t>(bits >> 8)
+        out[2] = <uint8_t>bits
         out += 3
         text += 4
     if size % 3:
-        a = B64_VALUE[<uint8_t>text[0]]
-        b = B64_VALUE[<uint8_t>text[1]]
-        c = B64_VALUE[<uint8_t>text[2]] if size % 3 == 2 else 0
-        bad |= a | b | c
-        out[0] = <uint8_t>((<uint32_t>a << 2) | (<uint32_t>b >> 4))
+        bits = B64_BITS[0][<uint8_t>text[0]] | B64_BITS[1][<uint8_t>text[1]]
         if size % 3 == 2:
-            out[1] = <uint8_t>((<uint32_t>b << 4) | (<uint32_t>c >> 2))
-    return -1 if bad < 0 else size
+            bits |= B64_BITS[2][<uint8_t>text[2]]
+            out[1] = <uint8_t>(bits >> 8)
+        seen |= bits
+        out[0] = <uint8_t>(bits >> 16)
+    return -1 if seen & BAD else size
 
 
 def b64encode(bytes data not None) -> bytes:
