@@ -19,7 +19,9 @@ cdef class Players(Model):
     cdef bint eager
     cdef volatile bint stopping
     cdef int64_t slot_ns, barge_after_ns
+    cdef int64_t turn_ns                    # the present slot's time
     cdef int64_t look_ns, looked_ns         # when we looked, and when before
+    cdef bint unsure                        # the message in hand came in a read of several, and late
     cdef Hist *spacing
     cdef Hist *lead
     cdef Hist *late

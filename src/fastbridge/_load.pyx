@@ -99,7 +99,7 @@ cdef enum:
     FRAME_NS = 20 * MS
     SHORT_NS = 18 * MS
     LONG_NS = 25 * MS
-    STALL_NS = 10 * MS                      # not looking for so long, we cannot say how frames were spaced
+    STALL_NS = 10 * MS                      # after so long, two messages read at once may have come far apart
     BARGE_SPREAD = 20
     FIFTH = 5
     COMMANDS = 0x7FFFFFFF                   # the pipe's tag
@@ -131,7 +131,7 @@ cdef class Players(Model):
             self.slot_first[slot] = i
         self.pipe[0], self.pipe[1] = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.epoll = fb_new_epoll()
-        watch(self.epoll, self.pipe[0], COMMANDS, False)
+        watch(self.epoll, self.pipe[0], COMMANDS)
 
     def __init__(self, *, int calls, int slot_us, bint eager=False, int barge_after_ms=2000, **settings):
         super().__init__(calls=calls, **settings)
@@ -218,6 +218,7 @@ cdef class Players(Model):
     cdef void slot(self, int64_t turn, int64_t now) noexcept nogil:
         """Whose turn it is. The model's side of a call has its turn half a frame after the caller's."""
         cdef int each = self.slot_first[turn % self.slots]
+        self.turn_ns = turn * self.slot_ns
         while each >= 0:
             if self.callers[each].stage == LIVE:
                 self.caller_turn(&self.callers[each], now)
@@ -268,6 +269,7 @@ cdef class Players(Model):
         cdef Message message
         cdef int64_t at
         cdef Py_ssize_t used = 0, cut = 0, size
+        cdef bint late
         if peer.fd < 0:
             return
         if not peer_flush(peer):
@@ -276,10 +278,12 @@ cdef class Players(Model):
         size = peer_read(peer, IN, &at)
         if size == 0:
             return
+        late = monotonic() - self.looked_ns > STALL_NS
         while size > 0 and peer.fd >= 0:
             cut = cut_message(IN + used, size - used, caller is NULL, &message)
             if cut <= 0:
                 break
+            self.unsure = late and (used or cut < size)
             used += cut
             if message.opcode == TEXT and message.whole:
                 if caller is not NULL:
@@ -308,7 +312,7 @@ cdef class Players(Model):
     cdef void begin_call(self, int index, int fd) noexcept nogil:
         cdef Caller *caller = &self.callers[index]
         peer_open(&caller.peer, fd, True, <uint32_t>index * <uint32_t>0x9E3779B1 + 12345)
-        watch(self.epoll, fd, <uint64_t>index << 1, False)
+        watch(self.epoll, fd, <uint64_t>index << 1)
         caller.sequence = 1                 # that was `start`
         caller.next_ns = 0                  # its first turn is its first frame
         caller.stage = LIVE
@@ -323,7 +327,7 @@ cdef class Players(Model):
 
     cdef void caller_turn(self, Caller *caller, int64_t now) noexcept nogil:
         if caller.next_ns == 0:
-            caller.next_ns = now
+            caller.next_ns = self.turn_ns
         self.echo_marks(caller, now)
         while caller.next_ns <= now and caller.stage == LIVE:
             self.send_frame(caller, now)
@@ -470,7 +474,7 @@ cdef class Players(Model):
         hist_add(self.late, dry)
         self.counted.underruns_2ms += dry > 2 * MS
         self.counted.underruns_20ms += dry > 20 * MS
-        if self.look_ns - self.looked_ns > STALL_NS:
+        if self.unsure:
             self.counted.spacing_unjudged += 1
             return
         hist_add(self.spacing, at - last)

@@ -237,7 +237,7 @@ cdef class Model:
         session = &self.sessions[index]
         self.session_count += 1
         peer_open(&session.peer, fd, False, 1)
-        watch(self.epoll, fd, <uint64_t>index << 1 | 1, False)
+        watch(self.epoll, fd, <uint64_t>index << 1 | 1)
         session.caller = session.active = -1
         session.stage = LIVE
         talk_init(&session.talk, index)

@@ -36,7 +36,7 @@ cdef struct Message:
 cdef int64_t monotonic() noexcept nogil
 cdef void sleep_until(int64_t deadline_ns) noexcept nogil
 cdef void wait_until(int epoll, int64_t deadline_ns) noexcept nogil
-cdef int watch(int epoll, int fd, uint64_t tag, bint writable) noexcept nogil
+cdef int watch(int epoll, int fd, uint64_t tag) noexcept nogil
 cdef void peer_open(Peer *peer, int fd, bint client, uint32_t seed) noexcept nogil
 cdef void peer_close(Peer *peer) noexcept nogil
 cdef Py_ssize_t peer_read(Peer *peer, uint8_t *buffer, int64_t *arrived_ns) noexcept nogil

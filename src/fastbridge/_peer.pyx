@@ -6,15 +6,17 @@ it came. No protocol is judged here: what is no WebSocket message, or too long, 
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strlen
+from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 
 from fastbridge._framing cimport Slice
 from fastbridge._websocket cimport apply_mask, write_header
 
 cdef extern from *:
     """
+    #include <netinet/in.h>
+    #include <netinet/tcp.h>
     #include <poll.h>
     #include <sys/epoll.h>
     #include <sys/socket.h>
@@ -39,11 +41,12 @@ cdef extern from *:
         ppoll(&watched, 1, &limit, NULL);
     }
 
-    static int fb_watch(int epoll, int fd, unsigned long long tag, int writable, int change) {
+    /* Edges only: a read that does not fill its buffer has left nothing, so no socket is asked twice. */
+    static int fb_watch(int epoll, int fd, unsigned long long tag) {
         struct epoll_event event;
-        event.events = EPOLLIN | (writable ? EPOLLOUT : 0);
+        event.events = EPOLLIN | EPOLLOUT | EPOLLET;
         event.data.u64 = tag;
-        return epoll_ctl(epoll, change ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+        return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
     }
 
     /* Reads, and says when the newest of what was read came in, on CLOCK_REALTIME; 0 where the kernel does not say. */
@@ -72,17 +75,22 @@ cdef extern from *:
     static ssize_t fb_send(int fd, const void *data, size_t count) {
         return send(fd, data, count, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
-    static int fb_stamp(int fd) { int on = 1; return setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on); }
+    /* Time stamps on; and no acknowledgement of its own for each message read, which would be half of our work. */
+    static void fb_prepare(int fd) {
+        int on = 1, off = 0;
+        setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+        setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
+    }
     static int fb_close(int fd) { return close(fd); }
     """
     int CLOCK_MONOTONIC, CLOCK_REALTIME
     long long fb_clock(int clock) noexcept nogil
     void fb_sleep_until(long long deadline) noexcept nogil
     void fb_wait(int fd, long long patience) noexcept nogil
-    int fb_watch(int epoll, int fd, unsigned long long tag, int writable, int change) noexcept nogil
+    int fb_watch(int epoll, int fd, unsigned long long tag) noexcept nogil
     ssize_t fb_read(int fd, void *buffer, size_t room, long long *stamp) noexcept nogil
     ssize_t fb_send(int fd, const void *data, size_t count) noexcept nogil
-    int fb_stamp(int fd) noexcept nogil
+    void fb_prepare(int fd) noexcept nogil
     int fb_close(int fd) noexcept nogil
 
 cdef enum:
@@ -107,10 +115,8 @@ cdef void wait_until(int epoll, int64_t deadline_ns) noexcept nogil:
         fb_wait(epoll, patience)
 
 
-cdef int watch(int epoll, int fd, uint64_t tag, bint writable) noexcept nogil:
-    if fb_watch(epoll, fd, tag, writable, True) == 0:
-        return 0
-    return fb_watch(epoll, fd, tag, writable, False)
+cdef int watch(int epoll, int fd, uint64_t tag) noexcept nogil:
+    return fb_watch(epoll, fd, tag)
 
 
 cdef void peer_open(Peer *peer, int fd, bint client, uint32_t seed) noexcept nogil:
@@ -118,7 +124,7 @@ cdef void peer_open(Peer *peer, int fd, bint client, uint32_t seed) noexcept nog
     peer.fd = fd
     peer.client = client
     peer.mask_state = seed | 1
-    fb_stamp(fd)
+    fb_prepare(fd)
 
 
 cdef void peer_close(Peer *peer) noexcept nogil:

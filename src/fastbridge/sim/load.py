@@ -9,12 +9,11 @@ import contextlib
 import os
 import platform
 import resource
-import signal
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,10 +32,9 @@ GRACE_SECONDS = 1.5
 """For frames that are under way when the window closes."""
 GOODBYE_SECONDS = 1.0
 SPARE_SECONDS = 30.0
-SETUP_SECONDS_A_CALL = 0.2
+SETUP_SECONDS_A_CALL = 0.3
 MOST_FAILURES = 20
 DESCRIPTORS_A_CALL = 3
-PULSED_MS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ class Options:
     tls: bool = False
     barge: bool = False
     dsp: bool = False
-    eager: bool = True
+    eager: bool = False
     warm: bool = False
     realtime: bool = False
     settle_seconds: float = 4.0
@@ -124,7 +122,7 @@ async def run(options: Options, calls: int, progress: Progress) -> Result:
     """One run with so many calls: a fresh bridge, or the one that runs. FastbridgeError if it cannot be done at all."""
     async with asyncio.timeout(limit_seconds(options, calls)), contextlib.AsyncExitStack() as stack:
         places = Places.here()
-        stack.enter_context(pinned(places.others))
+        stack.enter_context(pinned(places.others, options.realtime))
         await stack.enter_async_context(load_bridge.kept_awake(options.warm))
         players = _players(options, calls)
         door = await stack.enter_async_context(Door(players, options.model_port))
@@ -198,7 +196,7 @@ async def _playing(players: "Players", cpu: int, realtime: bool, seconds: float)
     def play() -> None:
         os.sched_setaffinity(0, {cpu})  # 0 is this thread
         if realtime:
-            first_in_line(True)
+            first_in_line()
         players.play(deadline_ns)
 
     thread = threading.Thread(target=play, name="players", daemon=True)
@@ -323,21 +321,3 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime()),
     }
-
-
-async def run_all(options: Options, progress: Callable[[int], Progress], done: Callable[[Result], None]) -> None:
-    """The runs of all call counts, one after the other; `done` gets each result as it comes."""
-    for calls in options.calls:
-        done(await run(replace(options, calls=(calls,)), calls, progress(calls)))
-
-
-def until_interrupted(main: "asyncio.coroutines.Coroutine") -> None:  # type: ignore[name-defined,type-arg]
-    """Run it; SIGTERM ends it as Ctrl-C does, in order."""
-
-    async def guarded() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await main
-
-    asyncio.run(guarded())

@@ -93,24 +93,22 @@ def pinned(cpus: set[int], realtime: bool = False) -> Iterator[None]:
     ConfigError without the right to it.
     """
     before = os.sched_getaffinity(0)
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
     os.sched_setaffinity(0, cpus)
     try:
         if realtime:
-            first_in_line(True)
+            first_in_line()
         yield
     finally:
         if realtime:
-            first_in_line(False)
+            os.sched_setscheduler(0, policy, priority)
         os.sched_setaffinity(0, before)
 
 
-def first_in_line(wanted: bool) -> None:
-    """Whether this thread goes before all ordinary ones. ConfigError without the right to it."""
+def first_in_line() -> None:
+    """This thread goes before all ordinary ones. ConfigError without the right to it."""
     try:
-        if wanted:
-            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(REALTIME_PRIORITY))
-        else:
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(REALTIME_PRIORITY))
     except PermissionError:
         raise ConfigError("--realtime needs the right to real-time scheduling (root, or CAP_SYS_NICE).") from None
 
