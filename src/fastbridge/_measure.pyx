@@ -398,35 +398,48 @@ cdef bint find_again(Talk *talk, const uint8_t *data, Py_ssize_t count) noexcept
     return True
 
 
+cdef bint one_altered(Talk *talk, const uint8_t *data, Py_ssize_t left, Py_ssize_t count) noexcept nogil:
+    """Is only this first byte another than the one expected, and do the next agree?"""
+    cdef Py_ssize_t both = min(left, count) - 1
+    return both > 0 and common(
+        speech_at(talk, talk.response, talk.position + 1), data + 1, both
+    ) >= min(<Py_ssize_t>ANCHOR, both)
+
+
+cdef void take_up(Talk *talk, Py_ssize_t count, int *heard) noexcept nogil:
+    """These bytes were the ones expected."""
+    if count:
+        heard[0] = 1 if heard[0] == 1 or talk.position == 0 else 0
+        talk.position += <uint32_t>count
+
+
 cdef int talk_hear(Talk *talk, const uint8_t *data, Py_ssize_t count) noexcept nogil:
     """Judge audio as it arrived. 1: with it a response began to be heard; 0: it did not; -1: there was no speech."""
-    cdef Py_ssize_t i = 0, match, left
-    cdef Spoken *spoken
-    cdef int heard = -1
+    cdef Py_ssize_t i = 0, match, left, before
+    cdef int heard = -1, before_heard
     while i < count:
-        spoken = talk_spoken(talk, talk.response)
-        left = spoken.sent - talk.position if talk.response < talk.begun else 0
+        left = talk_spoken(talk, talk.response).sent - talk.position if talk.response < talk.begun else 0
         match = common(speech_at(talk, talk.response, talk.position), data + i, min(left, count - i)) if left else 0
-        if match:
-            heard = 1 if heard == 1 or talk.position == 0 else 0
-            talk.position += <uint32_t>match
-            i += match
+        before, before_heard = talk.position, heard
+        take_up(talk, match, &heard)
+        i += match
         if i == count:
             break
         if is_silence(data + i, count - i):
             talk.padding += <uint64_t>(count - i) if i else 0
             talk.silence += 0 if i else 1
             break
-        if skip_to_later(talk, data + i, count - i):
-            continue
-        if match < left and count - i > 1 and left - match > 1 and common(
-            speech_at(talk, talk.response, talk.position + 1), data + i + 1, min(left - match, count - i) - 1
-        ) >= min(ANCHOR, min(left - match, count - i) - 1):
+        if match < left and one_altered(talk, data + i, left - match, count - i):
             heard = max(heard, 0)
             talk.faults += 1
             talk.altered += 1
             talk.position += 1
             i += 1
+            continue
+        if 0 < match < left and match < ANCHOR:
+            talk.position, heard = <uint32_t>before, before_heard  # a few bytes agree by chance
+            i -= match
+        if skip_to_later(talk, data + i, count - i):
             continue
         heard = max(heard, 0)
         if not find_again(talk, data + i, count - i):

@@ -116,7 +116,7 @@ def load(
     barge: Annotated[bool, typer.Option("--barge", help="Every caller interrupts every response.")] = False,
     dsp: Annotated[bool, typer.Option("--dsp", help="The bridge treats the caller's audio.")] = False,
     eager: Annotated[
-        bool, typer.Option("--eager", help="Wait for each message instead of looking twice a millisecond.")
+        bool, typer.Option("--eager", help="Wait for each message instead of looking once a millisecond.")
     ] = False,
     warm: Annotated[bool, typer.Option("--warm", help="Keep the CPUs from sleeping, for figures that repeat.")] = False,
     realtime: Annotated[

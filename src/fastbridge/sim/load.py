@@ -57,7 +57,7 @@ class Options:
     warm: bool = False
     realtime: bool = False
     settle_seconds: float = 4.0
-    slot_us: int = 500
+    slot_us: int = 1000
     talk_ms: int = 6000
     period_ms: int = 10_000
     delta_bytes: int = 3200
