@@ -214,6 +214,7 @@ cdef class Players(Model):
             self.slot(turn, now)
             self.look()
             turn += 1
+        self.close_all()
 
     cdef void slot(self, int64_t turn, int64_t now) noexcept nogil:
         """Whose turn it is. The model's side of a call has its turn half a frame after the caller's."""

@@ -115,6 +115,7 @@ cdef class Model:
 
     cdef Hist *histogram(self, str name)
     cdef void begin_session(self, int caller, int fd) noexcept nogil
+    cdef void close_all(self) noexcept nogil
     cdef void lost_session(self, Session *session) noexcept nogil
     cdef void session_turn(self, Session *session, int64_t now) noexcept nogil
     cdef void session_text(self, Session *session, const char *text, Py_ssize_t size, int64_t at) noexcept nogil

@@ -167,12 +167,8 @@ cdef class Model:
         self.truncate_error = self.histogram("truncate_error")
 
     def __dealloc__(self):
-        cdef int i
         if self.callers is not NULL and self.sessions is not NULL:
-            for i in range(self.count):
-                peer_close(&self.callers[i].peer)
-            for i in range(2 * self.count):
-                peer_close(&self.sessions[i].peer)
+            self.close_all()
         free(self.callers)
         free(self.sessions)
 
@@ -223,6 +219,13 @@ cdef class Model:
     cdef bint is_pulse(self, Caller *caller, uint32_t number) noexcept nogil:
         """Where frames come changed, and are told by their order, one a second is loud: it must come in its place."""
         return (number + <uint32_t>(caller - self.callers) * 7) % PULSE_EVERY == 0
+
+    cdef void close_all(self) noexcept nogil:
+        cdef int i
+        for i in range(self.count):
+            peer_close(&self.callers[i].peer)
+        for i in range(2 * self.count):
+            peer_close(&self.sessions[i].peer)
 
     cdef void lost_session(self, Session *session) noexcept nogil:
         self.counted.model_closes += not self.leaving
