@@ -1,8 +1,8 @@
-"""The published figures: `python bench/load.py` measures fastbridge and the baseline in one session and writes them down.
+"""The published figures: `python bench/load.py` measures fastbridge and the baseline in one session.
 
-The runs of the two alternate, so that a machine that changes its mind in between spoils both. Everything measured goes to
-`bench/results.json`, the table into `bench/README.md` between its markers, the plot beside it. `--table` and `--plot` make
-those two again from the results there are. What a run is and what it measures: `fastbridge load --help`.
+The runs of the two alternate, so that a machine that changes its mind in between spoils both. All that is measured goes
+to `bench/results.json`, the table into `bench/README.md` between its markers, the plot beside it. `--table` and
+`--plot` make those two again from the results there are. What is measured and how: `bench/README.md`.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def table(report: dict[str, Any]) -> str:
         cells = []
         for _, path, form in COLUMNS:
             found = name_of(result) if path == "bridge" else value(result, path)
-            cells.append("–" if found is None else form.format(found))
+            cells.append("-" if found is None else form.format(found))
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", *ratios(report["runs"]), ""]
     lines += [f"- {name_of(run)}, {run['calls']} calls: {doubt}." for run in report["runs"] for doubt in run["doubts"]]

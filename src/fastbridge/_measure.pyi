@@ -36,7 +36,7 @@ class FrameFinder:
         """That belong to no tagged frame."""
 
 class Player:
-    """The carrier's player: plays what comes as it comes, at 8000 bytes a second, and echoes marks when it gets there."""
+    """The carrier's player: plays what comes as it comes, at 8000 bytes a second, and echoes marks when it is there."""
 
     def take(self, now_ns: int, count: int) -> int:
         """Audio has come. For how long the player had been dry, in ns; negative: so much was left to play."""

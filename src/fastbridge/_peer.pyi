@@ -1,4 +1,4 @@
-"""One end of a WebSocket in a load run: reading with the kernel's time stamps, writing without waiting, a little JSON."""
+"""One end of a WebSocket in a load run: the kernel's time stamps, writing without waiting, a little JSON."""
 
 def first_frame(data: bytes, *, masked: bool) -> tuple[int, int, bool, bytes] | None:
     """(size on the wire, opcode, FIN, payload) of the first frame; None while it is incomplete.

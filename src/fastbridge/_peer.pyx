@@ -1,4 +1,4 @@
-"""One end of a WebSocket in a load run: reading with the kernel's time stamps, writing without waiting, a little JSON.
+"""One end of a WebSocket in a load run: the kernel's time stamps, writing without waiting, a little JSON.
 
 The kernel stamps what arrives when the sender's system call delivers it, so a player may look late and still say when
 it came. No protocol is judged here: what is no WebSocket message, or too long, ends the connection.

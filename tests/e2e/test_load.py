@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from faulty_bridge import Faults, faulty_bridge
 from fastbridge.sim.load import Options, run
 from fastbridge.sim.node import free_port
+from faulty_bridge import Faults, faulty_bridge
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="load runs on Linux")
 

@@ -127,7 +127,9 @@ async def run(options: Options, calls: int, progress: Progress) -> Result:
         players = _players(options, calls)
         door = await stack.enter_async_context(Door(players, options.model_port))
         bridge = await stack.enter_async_context(_bridge(options, calls, door.port, places))
-        thread = await stack.enter_async_context(_playing(players, places.players, options.realtime, limit_seconds(options, calls)))
+        thread = await stack.enter_async_context(
+            _playing(players, places.players, options.realtime, limit_seconds(options, calls))
+        )
         measured = _Run(options, calls, players, door, bridge, thread, places, progress)
         return await measured.all()
 

@@ -1,7 +1,7 @@
-"""The bridge that a load run goes through: fastbridge itself, the comparison in `bench/baseline`, or one that runs already.
+"""The bridge that a load run goes through, where we start it: fastbridge itself, or the comparison in `bench/baseline`.
 
-What we start has a process of its own, on a CPU of its own, and is gone when the run is over. TLS towards the model is
-a process too, between the bridge and the players: its certificate is made for the run, and the bridge is told to trust it.
+It has a process of its own, on a CPU of its own, and is gone when the run is over. TLS towards the model is a process
+too, between the bridge and the players: its certificate is made for the run, and the bridge is told to trust it.
 """
 
 import asyncio

@@ -25,7 +25,7 @@ INTERRUPTED = 130
 
 
 def call_counts(text: str) -> tuple[int, ...]:
-    """"50,100" as numbers. ConfigError for anything else."""
+    """ "50,100" as numbers. ConfigError for anything else."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:

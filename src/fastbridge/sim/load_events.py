@@ -1,8 +1,8 @@
 """What the model says in a load run: its messages as templates, and the sounds that both sides make.
 
 The shapes are those of the simulated service (`wire`, `response`); here they are bytes, written once before a run, in
-which a control character stands for what differs: \\x01 the session, \\x02 the response or \\x06 the caller's item, \\x03 the
-event's own number, \\x04 a number in decimal, \\x05 text as it came. `fastbridge._loadmodel` fills them in.
+which a control character stands for what differs: \\x01 the session, \\x02 the response, \\x03 the event's own number,
+\\x04 a number in decimal, \\x05 text as it came, \\x06 the caller's item. `fastbridge._loadmodel` fills them in.
 """
 
 from typing import Any
@@ -34,8 +34,8 @@ def scripts() -> dict[str, list[bytes]]:
     return {name: [_template(event) for event in events] for name, events in _occasions().items()} | {
         "updated": [_updated()],
         "delta": [_open_ended(Event("response.output_audio.delta", {**_WHERE, "delta": ""}), '"}')],
-        "truncated": [_raw_value(Event("conversation.item.truncated", _TRUNCATED))],
-        "deleted": [_raw_value(Event("conversation.item.deleted", {"item_id": _RAW}))],
+        "truncated": [_template(Event("conversation.item.truncated", _TRUNCATED))],
+        "deleted": [_template(Event("conversation.item.deleted", {"item_id": _RAW}))],
         "item_added": [_item(kind) for kind in ("added", "done")],
     }
 
@@ -195,10 +195,6 @@ def _template(event: Event) -> bytes:
 
 def _open_ended(event: Event, end: str) -> bytes:
     return _text(event).removesuffix(end).encode()
-
-
-def _raw_value(event: Event) -> bytes:
-    return _template(event)
 
 
 def _updated() -> bytes:

@@ -86,7 +86,8 @@ def summary(
         **facts,
         "seconds": round(seconds, 3),
         "bridge_cost": _cost(idle, before, after, facts["held"], seconds) if has_pid else None,
-        "generator": _generator(before, after, seconds, counts, shared_core) | {"send_lateness": times["send_lateness"]},
+        "generator": _generator(before, after, seconds, counts, shared_core)
+        | {"send_lateness": times["send_lateness"]},
         "uplink": _uplink(counts, integrity) | {"latency": times["uplink"]},
         "downlink": _downlink(counts) | {name: times[name] for name in ("spacing", "lead", "late")},
         "integrity": {name: integrity[name] for name in _INTEGRITY},

@@ -1,4 +1,4 @@
-"""How a call of a load run comes about: webhook, TwiML, the two WebSocket handshakes. Then the players take its sockets.
+"""How a call of a load run comes about: webhook, TwiML, two WebSocket handshakes. Then the players take its sockets.
 
 The protocol is that of the `websockets` library, without its connections; a socket's file descriptor is what is handed
 on. Everything here happens before a call is measured, one call after the other, so that order tells whose session is
@@ -62,7 +62,9 @@ class Target:
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "ws") or parts.hostname not in ("127.0.0.1", "localhost", "::1"):
-            raise ConfigError(f"Load goes to this machine only: give http://127.0.0.1:PORT or ws://..., not {self.url}.")
+            raise ConfigError(
+                f"Load goes to this machine only: give http://127.0.0.1:PORT or ws://..., not {self.url}."
+            )
 
     def signature(self, url: str, fields: dict[str, str]) -> dict[str, str]:
         """The header that proves it is Twilio who calls."""
