@@ -2,7 +2,8 @@
 
 The runs of the two alternate, so that a machine that changes its mind in between spoils both. All that is measured goes
 to `bench/results.json`, the table into `bench/README.md` between its markers, the plot beside it. `--table` and
-`--plot` make those two again from the results there are. What is measured and how: `bench/README.md`.
+`--plot` make those two again from the results there are; `--out` puts all three elsewhere. What is measured and how:
+`bench/README.md`.
 """
 
 import argparse
@@ -18,9 +19,8 @@ from fastbridge.sim.load_command import call_counts, document, perform
 from fastbridge.sim.load_report import Result, value, verdict
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results.json"
 README = HERE / "README.md"
-PLOT = HERE / "load.png"
+RESULTS, PLOT, TABLE = "results.json", "load.png", "table.md"
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
 
 COLUMNS = (
@@ -86,22 +86,25 @@ def table(report: dict[str, Any]) -> str:
             found = name_of(result) if path == "bridge" else value(result, path)
             cells.append("-" if found is None else form.format(found))
         lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", *ratios(report["runs"]), ""]
+    shown = ", ".join(f"{ratio:.1f} at {name.split('_')[1]} calls" for name, ratio in report["ratios"].items())
+    lines += ["", f"The baseline takes this many times fastbridge's CPU: {shown}." if shown else "", ""]
     lines += [f"- {name_of(run)}, {run['calls']} calls: {doubt}." for run in report["runs"] for doubt in run["doubts"]]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def ratios(runs: list[Result]) -> list[str]:
-    """How many times the baseline's CPU, at each number of calls that both were given."""
+def ratios(runs: list[Result]) -> dict[str, float]:
+    """How many times fastbridge's CPU the baseline takes, at each number of calls that both were given."""
     plain = [run for run in runs if not (run["tls"] or run["dsp"] or run["barge"]) and run["bridge_cost"]]
     cost = {(run["bridge"], run["calls"]): run["bridge_cost"]["cpu_ms_per_call_second"] for run in plain}
     both = sorted(calls for bridge, calls in cost if bridge == "baseline" and cost.get(("fastbridge", calls)))
-    shown = [f"{cost['baseline', calls] / cost['fastbridge', calls]:.1f} at {calls} calls" for calls in both]
-    return [f"The baseline takes this many times fastbridge's CPU: {', '.join(shown)}."] if shown else []
+    return {f"cpu_{calls}_calls": round(cost["baseline", calls] / cost["fastbridge", calls], 2) for calls in both}
 
 
-def write_table(report: dict[str, Any]) -> None:
-    """ValueError when the README has lost its markers."""
+def write_table(report: dict[str, Any], out: Path) -> None:
+    """Into the README, or beside the results. ValueError when the README has lost its markers."""
+    if out != HERE:
+        (out / TABLE).write_text(table(report))
+        return
     text = README.read_text()
     head, found_begin, rest = text.partition(BEGIN)
     _, found_end, tail = rest.partition(END)
@@ -119,6 +122,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--eager", action="store_true", help="the players wait for each message")
     parser.add_argument("--cold", action="store_true", help="do not keep the CPUs awake")
     parser.add_argument("--only-plain", action="store_true", help="no runs with interruptions, DSP, TLS")
+    parser.add_argument("--out", type=Path, default=HERE, help="the folder for what it writes")
     parser.add_argument("--table", action="store_true", help="only write the table, from the results there are")
     parser.add_argument("--plot", action="store_true", help="only draw the plot, from the results there are")
     return parser.parse_args(argv)
@@ -126,28 +130,35 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     arguments = parse(argv)
-    status = 0
+    out, status = arguments.out.resolve(), 0
     if not (arguments.table or arguments.plot):
-        runs = plan(arguments)
-        for options in runs:
-            load.check(options)
-        render.require()
-        results, status = perform(runs)
-        for result in results:
-            print(verdict(result))
-        if status or not results:
-            return status or 1
-        RESULTS.write_text(json.dumps(document(results), indent=1) + "\n")
-        # Pacing and loss are judged where they can be kept: the baseline is the yardstick, not the product.
-        status = int(any(run["broken"] for run in results if run["bridge"] == "fastbridge"))
-    if not RESULTS.is_file():
-        raise ConfigError(f"There is no {RESULTS.name} yet: run python bench/load.py.")
-    report = json.loads(RESULTS.read_text())
+        status = measure(arguments, out)
+    if not (out / RESULTS).is_file():
+        raise ConfigError(f"There is no {RESULTS} in {out} yet: run python bench/load.py.")
+    report = json.loads((out / RESULTS).read_text())
     if not arguments.plot:
-        write_table(report)
+        write_table(report, out)
     if not arguments.table:
-        load_plot.plot(PLOT, [run for run in report["runs"] if not (run["tls"] or run["dsp"] or run["barge"])])
+        plain = [run for run in report["runs"] if not (run["tls"] or run["dsp"] or run["barge"])]
+        load_plot.plot(out / PLOT, plain)
     return status
+
+
+def measure(arguments: argparse.Namespace, out: Path) -> int:
+    """Run them all, and keep what was measured. 1 if fastbridge broke what it must keep."""
+    runs = plan(arguments)
+    for options in runs:
+        load.check(options)
+    render.require()
+    results, status = perform(runs)
+    for result in results:
+        print(verdict(result))
+    if status or not results:
+        raise SystemExit(status or 1)
+    report = {**document(results), "ratios": ratios(results)}
+    (out / RESULTS).write_text(json.dumps(report, indent=1) + "\n")
+    # Pacing and loss are judged where they can be kept: the baseline is the yardstick, not the product.
+    return int(any(run["broken"] for run in results if run["bridge"] == "fastbridge"))
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def test_two_frames_at_once_are_too_close_and_a_batch_is_of_odd_size():
     "settings", [{"calls": 0}, {"slot_us": 50}, {"slot_us": 3000}, {"talk_ms": 0}, {"speed": 0.0}, {"period_ms": 10}]
 )
 def test_what_cannot_be_played(settings):
-    with pytest.raises(ValueError, match="need|slot"):
+    with pytest.raises(ValueError, match=r"need|slot"):
         Rig(**settings)
 
 

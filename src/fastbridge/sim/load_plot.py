@@ -46,8 +46,10 @@ def _title(results: Sequence[Result]) -> str:
     return f"Load through {names}" + (f" with {' and '.join(kinds)}" if kinds else "")
 
 
-def _style(axes: "Axes", title: str) -> None:
+def _style(axes: "Axes", title: str, label_colour: str) -> None:
     axes.set_title(title)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=8, labelcolor=label_colour)
     axes.grid(color=RULE, lw=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
@@ -68,8 +70,7 @@ def _over_calls(axes: "Axes", results: Sequence[Result], path: str, title: str) 
     axes.set_xlim(left=0)
     axes.set_ylim(0, axes.get_ylim()[1] * 1.1)
     axes.set_xlabel("calls")
-    axes.legend(frameon=False, labelcolor=INK)
-    _style(axes, title)
+    _style(axes, title, INK)
 
 
 def _distribution(axes: "Axes", results: Sequence[Result], curve: str, title: str) -> None:
@@ -84,5 +85,4 @@ def _distribution(axes: "Axes", results: Sequence[Result], curve: str, title: st
                 axes.plot(at, above, line, color=colour, label=label, lw=1.3, drawstyle="steps-post")
     axes.set_yscale("log")
     axes.set_ylim(1e-5, 1.2)
-    axes.legend(frameon=False, fontsize=8, labelcolor=FAINT)
-    _style(axes, title)
+    _style(axes, title, FAINT)

@@ -242,7 +242,7 @@ async def _send(connection: socket.socket, protocol: WebSocketProtocol) -> None:
 
 
 async def _first_event(connection: socket.socket, protocol: WebSocketProtocol) -> object:
-    """The other side's half of the handshake; None if there is none."""
+    """The other side's half of the handshake; None if there is none. Nothing may come with it."""
     for _ in range(LARGEST_HEAD):
         data = await asyncio.get_running_loop().sock_recv(connection, 4096)
         if data:
@@ -250,6 +250,8 @@ async def _first_event(connection: socket.socket, protocol: WebSocketProtocol) -
         else:
             protocol.receive_eof()
         events = protocol.events_received()
+        if len(events) > 1:
+            raise SetupError("the other side spoke before it was its turn")
         if events:
             return events[0]
         if not data or protocol.handshake_exc is not None:
@@ -259,7 +261,7 @@ async def _first_event(connection: socket.socket, protocol: WebSocketProtocol) -
 
 def _handed_over(connection: socket.socket, protocol: WebSocketProtocol) -> int:
     """The descriptor, for the players. Nothing that came may have been read before them."""
-    if protocol.reader.buffer or protocol.events_received():
+    if protocol.reader.buffer:
         connection.close()
         raise SetupError("the other side spoke before it was its turn")
     return connection.detach()
