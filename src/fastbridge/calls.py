@@ -40,6 +40,7 @@ Reason = Literal[
     "capacity",
     "pending",
     "replay",
+    "model_down",
     # media socket
     "connections",
     "connections_per_ip",
@@ -60,6 +61,10 @@ class LiveCall(Protocol):
     def call_sid(self) -> str: ...
     @property
     def end_reason(self) -> str | None: ...
+    @property
+    def apologised(self) -> bool:
+        """Whether the caller has heard that the model failed the call."""
+
     def on_carrier_status(self, status: str) -> None:
         """A CallStatus of Twilio's; a terminal one closes the call."""
 
@@ -89,7 +94,7 @@ class Admission:
 class Refusal:
     """Why a call was not admitted."""
 
-    reason: Literal["draining", "capacity", "pending", "replay"]
+    reason: Literal["draining", "capacity", "pending", "replay", "model_down"]
 
 
 class Directory:
@@ -97,6 +102,8 @@ class Directory:
 
     def __init__(self, settings: "Settings", now_ns: Callable[[], int]) -> None:
         self.draining = False
+        self.model_is_down: Callable[[], bool] = lambda: False
+        """Asked for each new call: would it wait for a model in vain?"""
         self.counters: dict[str, int] = dict.fromkeys(REASONS, 0)
         self._settings = settings
         self._now_ns = now_ns
@@ -110,6 +117,7 @@ class Directory:
         self._total_connections = 0
         self._minted: _Memory[bool] = _Memory(now_ns)
         self._ended: _Memory[str] = _Memory(now_ns)
+        self._apologised: _Memory[bool] = _Memory(now_ns)
         self._sequence: _Memory[int] = _Memory(now_ns)
 
     # Admission
@@ -159,7 +167,7 @@ class Directory:
             return Refusal("pending")
         if len(self._live) + len(self._pending) >= self._settings.max_calls:
             return Refusal("capacity")
-        return None
+        return Refusal("model_down") if self.model_is_down() else None
 
     def peek(self, token: str) -> Admission | None:
         """The admission this token stands for, not consumed: for the handshake, before any `start` was seen."""
@@ -246,6 +254,8 @@ class Directory:
         self._minted.put(call.call_sid, True)
         if call.end_reason is not None:
             self._ended.put(call.call_sid, call.end_reason)
+        if call.apologised:
+            self._apologised.put(call.call_sid, True)
 
     def get(self, call_sid: str) -> LiveCall | None:
         return self._live.get(call_sid)
@@ -266,6 +276,10 @@ class Directory:
     def ended_reason(self, call_sid: str) -> str | None:
         """Why this call ended, for an hour after it did."""
         return self._ended.get(call_sid)
+
+    def was_apologised(self, call_sid: str) -> bool:
+        """Whether a call that has ended had told its caller that it would."""
+        return bool(self._apologised.get(call_sid))
 
     def is_news(self, call_sid: str, status: str, sequence_number: int | None) -> bool:
         """Whether a status callback is newer than all before it.

@@ -11,7 +11,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from fastbridge.agent import Agent
 from fastbridge.call import EndReason
-from fastbridge.errors import ModelUnavailable
 from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS
 from helpers import FOREIGN_SID, LOUD, QUIET, SID, base64_text, mark_json, media_json
 from virtual import Rig
@@ -117,7 +116,7 @@ class CallMachine(RuleBasedStateMachine):
     def model_connects(self) -> None:
         self.connected = self.rig.call.live
         if self.connected:
-            self.rig.do(self.rig.call.on_model_connected, self.rig.model_link)
+            self.rig.connect()
 
     @rule()
     def session_is_created(self) -> None:
@@ -174,7 +173,7 @@ class CallMachine(RuleBasedStateMachine):
 
     @rule(paused=st.booleans())
     def model_is_paused(self, paused: bool) -> None:
-        self.rig.do(self.rig.call.on_model_paused, paused)
+        self.rig.do(self.rig.attempt.on_model_paused, paused)
 
     # --- the end ---
 
@@ -185,12 +184,12 @@ class CallMachine(RuleBasedStateMachine):
             lambda: self.rig.carrier({"event": "stop", "streamSid": SID.decode()}),
             lambda: self.rig.do(call.on_carrier_closed),
             lambda: self.rig.do(call.on_carrier_status, "completed"),
-            lambda: self.rig.do(call.on_model_lost, 1006, ""),
-            lambda: self.rig.do(call.on_model_failed, ModelUnavailable("gone")),
             lambda: self.rig.model({"type": "error", "error": {"code": fatal}}),
+            lambda: self.rig.refuse("http_401"),
         ]
         if way < len(ways):  # most of the time it does not
             ways[way]()
+            self.rig.advance(20)
             assert not call.live
 
     # --- what holds ---

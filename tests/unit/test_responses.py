@@ -7,9 +7,11 @@ import pytest
 from fastbridge.errors import IllegalEvent
 from fastbridge.responses import (
     DEADLINES_SECONDS,
+    MAX_REFUSALS,
     MAX_WAITING,
     RETRY_SECONDS,
     TRANSITIONS,
+    Create,
     Event,
     ResponseController,
     State,
@@ -22,6 +24,7 @@ UNDER_WAY = [State.REQUESTED, State.ACTIVE, State.CANCELLING]
 ROWS = {
     (State.REQUESTED, Event.CREATED): State.ACTIVE,
     (State.REQUESTED, Event.REFUSED): State.IDLE,
+    (State.REQUESTED, Event.REJECTED): State.FAILED,
     (State.REQUESTED, Event.EXPIRED): State.FAILED,
     (State.ACTIVE, Event.CANCEL): State.CANCELLING,
     (State.ACTIVE, Event.COMPLETED): State.DONE,
@@ -32,9 +35,15 @@ ROWS = {
     (State.CANCELLING, Event.WAS_CANCELLED): State.CANCELLED,
     (State.CANCELLING, Event.WAS_FAILED): State.FAILED,
     (State.CANCELLING, Event.EXPIRED): State.FAILED,
+    **{(state, Event.LINK_LOST): State.FAILED for state in UNDER_WAY},
     **{(state, Event.CREATE): State.REQUESTED for state in AT_REST},
     **{(state, Event.CREATED): State.ACTIVE for state in AT_REST},
 }
+
+
+def ours(number: int) -> dict[str, str]:
+    """The metadata of our create with this number, as the model shows it."""
+    return {"fastbridge": f"create_{number}"}
 
 
 class ControllerRig:
@@ -42,10 +51,21 @@ class ControllerRig:
         self.loop = loop
         self.sent: list[dict[str, Any]] = []
         self.lost: list[str] = []
+        self.stuck: list[tuple[str, str]] = []
+        self.failed: list[tuple[str, str]] = []
         self.headway = 0
         self.controller = ResponseController(
-            clock=loop.clock, send=self.sent.append, progress=lambda: self.headway, lost=self.lost.append
+            clock=loop.clock, send=self.sent.append, progress=lambda: self.headway, listener=self
         )
+
+    def on_response_lost(self, response_id: str) -> None:
+        self.lost.append(response_id)
+
+    def on_response_stuck(self, response_id: str, create: Create) -> None:
+        self.stuck.append((response_id, create.purpose))
+
+    def on_create_failed(self, create: Create, code: str) -> None:
+        self.failed.append((create.purpose, code))
 
     def __getattr__(self, verb: str) -> Any:
         """The controller's verbs, in the running loop; and its attributes."""
@@ -59,6 +79,12 @@ class ControllerRig:
     @property
     def creates(self) -> list[str]:
         return [event["event_id"] for event in self.sent if event["type"] == "response.create"]
+
+    def shows_metadata(self) -> None:
+        """The service has shown before that it shows what it was given."""
+        self.create("before")
+        self.created("resp_before", ours(1))
+        self.finished("resp_before", "completed")
 
     def at(self, state: State) -> "ControllerRig":
         """Brought there as the world would."""
@@ -119,13 +145,17 @@ class TestCreate:
     def test_is_sent_at_once_when_at_rest(self, rig):
         rig.create("greeting", {"instructions": "Hi"})
         assert rig.sent == [
-            {"type": "response.create", "event_id": "create_1", "response": {"instructions": "Hi"}},
+            {
+                "type": "response.create",
+                "event_id": "create_1",
+                "response": {"instructions": "Hi", "metadata": {"fastbridge": "create_1"}},
+            }
         ]
         assert (rig.state, rig.busy) == (State.REQUESTED, True)
 
-    def test_without_a_response_object_has_none(self, rig):
+    def test_without_a_response_object_has_only_our_mark(self, rig):
         rig.create("tool_result")
-        assert rig.sent == [{"type": "response.create", "event_id": "create_1"}]
+        assert rig.sent[0]["response"] == {"metadata": {"fastbridge": "create_1"}}
 
     @pytest.mark.parametrize("state", UNDER_WAY)
     def test_waits_for_the_one_under_way(self, rig, state):
@@ -201,7 +231,7 @@ class TestRefused:
         assert rig.creates == ["create_1"]
         loop.advance(0.002)
         assert rig.creates == ["create_1", "create_2"]
-        assert rig.sent[1]["response"] == {"instructions": "Hi"}
+        assert rig.sent[1]["response"] == {"instructions": "Hi", "metadata": {"fastbridge": "create_2"}}
         assert rig.counters["create_refused"] == 1
         assert rig.created("resp_1") == "greeting"
 
@@ -331,7 +361,7 @@ class TestCancel:
         assert rig.sent == [{"type": "response.cancel", "response_id": "resp_1"}]
         assert (rig.state, rig.counters["cancels"]) == (State.CANCELLING, 1)
 
-    @pytest.mark.parametrize("state", [*AT_REST, State.REQUESTED, State.CANCELLING])
+    @pytest.mark.parametrize("state", [*AT_REST, State.CANCELLING])
     def test_without_one_being_generated_is_nothing(self, rig, state):
         before = len(rig.at(state).sent)
         assert rig.cancel() is False
@@ -343,6 +373,201 @@ class TestCancel:
             rig.cancel()
             rig.finished(f"resp_{number}", "cancelled")
         assert [event["response_id"] for event in rig.sent] == ["resp_1", "resp_2"]
+
+    def test_of_one_that_was_only_requested_takes_effect_when_it_begins(self, rig):
+        rig.create("greeting")
+        assert rig.cancel() is True
+        assert (rig.cancel(), rig.kinds) == (False, ["response.create"])
+        assert rig.created("resp_1", ours(1)) is None
+        assert rig.sent[1:] == [{"type": "response.cancel", "response_id": "resp_1"}]
+        assert (rig.state, rig.counters["cancels"], rig.counters["late_created"]) == (State.CANCELLING, 1, 1)
+        assert rig.finished("resp_1", "cancelled") is True
+        assert (rig.state, rig.busy) == (State.CANCELLED, False)
+
+    def test_of_a_request_spares_the_models_own_that_comes_first(self, rig):
+        rig.shows_metadata()
+        rig.create("tool_result")
+        rig.cancel()
+        assert rig.created("resp_own") == "turn"
+        rig.refused("create_2")
+        rig.finished("resp_own", "completed")
+        assert (rig.busy, rig.failed) == (False, [])
+
+    def test_of_a_request_that_is_refused_then_or_rejected_is_all_there_was(self, rig, loop):
+        for answer in (lambda: rig.refused("create_1"), lambda: rig.rejected("create_2", "server_error")):
+            rig.create("greeting")
+            rig.cancel()
+            answer()
+            loop.advance(10)
+        assert (rig.busy, rig.failed, len(rig.creates)) == (False, [], 2)
+
+    def test_the_next_one_is_wanted_again(self, rig):
+        rig.create("greeting")
+        rig.cancel()
+        rig.created("resp_1", ours(1))
+        rig.create("tool_result")
+        rig.finished("resp_1", "cancelled")
+        assert rig.created("resp_2", ours(2)) == "tool_result"
+
+
+class TestWhose:
+    """A response is whose its metadata says, not whose turn it seems to be."""
+
+    def test_the_models_own_between_our_create_and_its_refusal(self, rig):
+        rig.shows_metadata()
+        rig.create("greeting")
+        assert rig.created("resp_own") == "turn"
+        rig.refused("create_2")
+        rig.finished("resp_own", "completed")
+        assert rig.created("resp_ours", ours(3)) == "greeting"
+
+    def test_ours_after_the_models_own_has_ended(self, rig):
+        rig.shows_metadata()
+        rig.create("tool_result")
+        rig.created("resp_own")
+        assert rig.created("resp_ours", ours(2)) == "tool_result"
+        assert rig.lost == ["resp_own"]
+
+    def test_ours_that_nobody_refused_nor_began_is_asked_for_again(self, rig):
+        rig.shows_metadata()
+        rig.create("tool_result")
+        rig.created("resp_own")
+        rig.finished("resp_own", "completed")
+        assert rig.creates[-1] == "create_3"
+
+    def test_one_that_comes_after_its_deadline_is_cancelled(self, rig, loop):
+        rig.create("greeting")
+        loop.advance(5.001)
+        assert rig.created("resp_late", ours(1)) is None
+        assert rig.sent[-1] == {"type": "response.cancel", "response_id": "resp_late"}
+        assert rig.counters["late_created"] == 1
+
+    def test_told_twice_is_told_once(self, rig):
+        rig.created("resp_1")
+        assert rig.created("resp_1") is None
+        assert (rig.state, rig.lost, rig.counters["duplicate_created"]) == (State.ACTIVE, [], 1)
+
+    def test_a_service_that_shows_no_metadata_is_believed_by_order(self, rig):
+        rig.create("greeting")
+        assert rig.created("resp_1", None) == "greeting"
+
+    @pytest.mark.parametrize("metadata", [{}, {"fastbridge": None}, {"other": "x"}, [], "create_1", 7])
+    def test_strange_metadata_is_none(self, rig, metadata):
+        assert rig.created("resp_1", metadata) == "turn"
+
+
+class TestRejected:
+    def test_ours_ends_at_once_and_is_told(self, rig):
+        rig.create("greeting")
+        assert rig.rejected("create_1", "server_error") is True
+        assert (rig.state, rig.failed) == (State.FAILED, [("greeting", "server_error")])
+        assert rig.counters["create_rejected"] == 1
+
+    def test_the_next_gets_its_turn(self, rig):
+        rig.create("a")
+        rig.create("b")
+        rig.rejected("create_1", "invalid_value")
+        assert rig.creates == ["create_1", "create_2"]
+
+    @pytest.mark.parametrize("event_id", ["create_2", "mine", "", None])
+    def test_what_is_not_ours_changes_nothing(self, rig, event_id):
+        rig.create("greeting")
+        assert rig.rejected(event_id, "invalid_value") is False
+        assert (rig.state, rig.failed) == (State.REQUESTED, [])
+
+    @pytest.mark.parametrize("state", [*AT_REST, State.ACTIVE, State.CANCELLING])
+    def test_without_a_request_there_is_nothing_to_reject(self, rig, state):
+        rig.at(state)
+        assert rig.rejected("create_1", "x") is False
+        assert rig.state is state
+
+
+class TestFuse:
+    def test_a_create_refused_for_ever_is_given_up(self, rig, loop):
+        rig.create("greeting")
+        for number in range(1, MAX_REFUSALS + 2):
+            assert rig.failed == []
+            rig.refused(f"create_{number}")
+            loop.advance(RETRY_SECONDS + 0.001)
+        assert (rig.failed, rig.counters["safety_fuse"]) == ([("greeting", "create_refused")], 1)
+        loop.advance(60)
+        assert (len(rig.creates), rig.busy) == (MAX_REFUSALS + 1, False)
+
+    def test_a_response_in_between_begins_the_count_anew(self, rig, loop):
+        rig.create("greeting")
+        for number in range(1, 3 * MAX_REFUSALS):
+            rig.refused(f"create_{number}")
+            if number % MAX_REFUSALS == 0:
+                rig.created(f"resp_{number}")
+                rig.finished(f"resp_{number}", "completed")
+            loop.advance(RETRY_SECONDS + 0.001)
+        assert (rig.failed, rig.counters["safety_fuse"]) == ([], 0)
+
+    @pytest.mark.parametrize("purpose", ["turn", "continuation", "repeat", "reprompt"])
+    def test_what_answers_the_caller_is_answered_by_the_models_own(self, rig, purpose):
+        rig.shows_metadata()
+        rig.create(purpose)
+        rig.created("resp_own")
+        rig.refused("create_2")
+        rig.finished("resp_own", "completed")
+        assert (rig.busy, rig.creates) == (False, ["create_1", "create_2"])
+
+
+class TestLinkLost:
+    @pytest.mark.parametrize("state", AT_REST)
+    def test_at_rest_nothing_was_under_way(self, rig, state):
+        rig.at(state)
+        assert rig.suspend() is None
+        assert (rig.state, rig.lost) == (state, [])
+
+    def test_what_had_begun_is_told(self, rig):
+        rig.create("greeting", {"instructions": "Hi"})
+        rig.created("resp_1")
+        create = rig.suspend()
+        assert (create.purpose, create.response) == ("greeting", {"instructions": "Hi"})
+        assert (rig.state, rig.lost, rig.busy) == (State.FAILED, ["resp_1"], False)
+
+    def test_one_that_was_being_cancelled_is_not_wanted_back(self, rig):
+        rig.created("resp_1")
+        rig.cancel()
+        assert rig.suspend() is None
+        assert rig.lost == ["resp_1"]
+
+    def test_what_was_requested_waits_in_front_and_is_asked_for_again(self, rig, loop):
+        rig.create("greeting")
+        rig.create("tool_result")
+        assert rig.suspend() is None
+        loop.advance(60)
+        assert (rig.creates, rig.counters["safety_fuse"]) == (["create_1"], 0)
+        rig.resume()
+        assert rig.creates == ["create_1", "create_2"]
+        assert rig.created("resp_1", ours(2)) == "greeting"
+
+    def test_twice_is_once(self, rig):
+        rig.create("greeting")
+        rig.suspend()
+        rig.suspend()
+        rig.resume()
+        assert (rig.creates, rig.busy) == (["create_1", "create_2"], True)
+
+    def test_a_refusal_waiting_for_its_retry_waits_for_the_line(self, rig, loop):
+        rig.create("greeting")
+        rig.refused("create_1")
+        rig.suspend()
+        loop.advance(5)
+        assert rig.creates == ["create_1"]
+        rig.resume()
+        assert rig.creates == ["create_1", "create_2"]
+
+    def test_an_interruption_meanwhile_drops_what_answered_the_caller_and_keeps_the_rest(self, rig):
+        rig.suspend()
+        for purpose in ("continuation", "tool_result", "turn"):
+            rig.create(purpose)
+        assert rig.awaits("turn")
+        assert rig.cancel() is False
+        assert not rig.awaits("turn", "continuation")
+        rig.resume()
+        assert rig.created("resp_1", ours(1)) == "tool_result"
 
 
 class TestDeadlines:
@@ -361,13 +586,14 @@ class TestDeadlines:
         rig.create("first")
         loop.advance(60)
         assert (rig.state, rig.busy, rig.lost) == (State.FAILED, False, [])
+        assert rig.failed == [("first", "unanswered")]
         assert rig.created("resp_late") == "turn"
 
     def test_active_without_progress_is_cancelled_then_given_up(self, rig, loop):
         rig.created("resp_1")
         loop.advance(8.001)
         assert rig.sent == [{"type": "response.cancel", "response_id": "resp_1"}]
-        assert (rig.state, rig.lost) == (State.CANCELLING, [])
+        assert (rig.state, rig.lost, rig.stuck) == (State.CANCELLING, [], [("resp_1", "turn")])
         loop.advance(3)
         assert (rig.state, rig.lost) == (State.FAILED, ["resp_1"])
         assert rig.counters["safety_fuse"] == 2
