@@ -61,10 +61,6 @@ class LiveCall(Protocol):
     def call_sid(self) -> str: ...
     @property
     def end_reason(self) -> str | None: ...
-    @property
-    def apologised(self) -> bool:
-        """Whether the caller has heard that the model failed the call."""
-
     def on_carrier_status(self, status: str) -> None:
         """A CallStatus of Twilio's; a terminal one closes the call."""
 
@@ -254,8 +250,6 @@ class Directory:
         self._minted.put(call.call_sid, True)
         if call.end_reason is not None:
             self._ended.put(call.call_sid, call.end_reason)
-        if call.apologised:
-            self._apologised.put(call.call_sid, True)
 
     def get(self, call_sid: str) -> LiveCall | None:
         return self._live.get(call_sid)
@@ -277,8 +271,12 @@ class Directory:
         """Why this call ended, for an hour after it did."""
         return self._ended.get(call_sid)
 
+    def note_apology(self, call_sid: str) -> None:
+        """The caller has heard that this call fails."""
+        self._apologised.put(call_sid, True)
+
     def was_apologised(self, call_sid: str) -> bool:
-        """Whether a call that has ended had told its caller that it would."""
+        """Whether `note_apology` was told of this call, within the hour."""
         return bool(self._apologised.get(call_sid))
 
     def is_news(self, call_sid: str, status: str, sequence_number: int | None) -> bool:

@@ -153,6 +153,8 @@ class Node:
 
     def _call_ended(self, call: Call) -> None:
         self._calls.discard(call)
+        if call.apologised:
+            self.directory.note_apology(call.call_sid)
         self.directory.remove(call)
         self._ticker.release()
         if self.settings.records_dir is not None:

@@ -440,7 +440,6 @@ class RealtimeSocket(ClientConnection):
             self.write(text_frame(message, mask=True))
 
     def redirect(self, sink: TextSink, feed_message: Callable[[bytes], object]) -> None:
-        """Messages go there from the next one on."""
         self._feed_message = feed_message
         self._reader.redirect(sink)
 

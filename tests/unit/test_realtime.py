@@ -13,7 +13,6 @@ from fastbridge import realtime as realtime_module
 from fastbridge._lanes import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.errors import ModelUnavailable
-from fastbridge.history import cut_to
 from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS, Session, parse_event, session_config
 from helpers import SID, base64_text, delta_json, read_messages
 from virtual import VirtualLoop
@@ -552,25 +551,6 @@ class TestTranscripts:
         up.say("y", "item_9")
         assert list(up.session.turns) == ["item_0", "item_1"]
         assert up.counters == {"transcript_overflow": 3}
-
-    @pytest.mark.parametrize(
-        ("share", "expected"),
-        [
-            (0, ""),
-            (0.1, ""),
-            (0.5, "one"),
-            (0.54, "one two"),
-            (0.6, "one two"),
-            (0.99, "one two"),
-            (1, "one two three"),
-            (2, "one two three"),
-        ],
-    )
-    def test_are_cut_to_whole_words(self, share, expected):
-        assert cut_to("one two three", share) == expected
-
-    def test_of_nothing_is_nothing(self):
-        assert cut_to("", 0.5) == ""
 
 
 class TestSending:
