@@ -197,11 +197,13 @@ class Answers:
         """It makes no progress and is being cancelled."""
         self._watchdog("responses_stuck")
         self._stuck += 1
-        if self._stuck >= MAX_STUCK:
-            self._stuck = 0
-            self._call.line.lose("the model's responses stand still", "response_stuck")
-        else:
+        if self._stuck < MAX_STUCK:
             self._redo = response_id, create
+            return
+        self._stuck = 0
+        self._call.line.lose("the model's responses stand still", "response_stuck")
+        if self._tool_response != response_id:
+            self._resume(create, self.spoke(response_id))
 
     def create_failed(self, create: Create, code: str) -> None:
         """A response of ours never began."""

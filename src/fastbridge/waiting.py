@@ -149,7 +149,7 @@ class Waiting:
         silent_ms = max(now - max(since, call.assistant.schedule.play_end_ns), 0) // 1_000_000
         if self._cause is None:
             self.intentional_ms += silent_ms
-        else:
+        elif silent_ms:
             self.unplanned_ms[self._cause] += silent_ms
             stretch_ms = max(now - self._silent_since_ns(), 0) // 1_000_000
             self.longest_unplanned_ms = max(self.longest_unplanned_ms, stretch_ms)
