@@ -42,8 +42,6 @@ GAP_SILENCE_FRAMES = 50
 DEAD_STREAM_SECONDS = 5.0
 """Twilio sends audio 50 times a second, silence too: without any for this long the line is dead."""
 SLOW_CARRIER_SECONDS = 2.0
-QUIET_LEVEL = 330.0
-"""RMS below which a line is quiet: -40 dBFS."""
 WATCH_SECONDS = 1.0
 
 
@@ -304,10 +302,6 @@ class Call:
         self.answers.speech_stopped()
         self.waiting.review()
 
-    def on_committed(self) -> None:
-        self.answers.committed()
-        self.waiting.review()
-
     @property
     def caller_is_loud(self) -> bool:
         """Whether the caller speaks now by our own ear, whatever the model says."""
@@ -321,6 +315,8 @@ class Call:
 
     def on_caller_turn(self) -> None:
         self.interruption.on_caller_turn()
+        self.answers.committed()
+        self.waiting.review()
 
     def on_response_beginning(self) -> None:
         self.interruption.on_new_response()

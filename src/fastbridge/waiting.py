@@ -120,12 +120,16 @@ class Waiting:
             self._postponed = 0
             self.review()
             return
-        if not self._call.line.up and self._call.caller_is_loud and self._postponed < MAX_POSTPONED:
+        if self._caller_may_be_speaking() and self._postponed < MAX_POSTPONED:
             self._postponed += 1
             self._deadline.set(POSTPONE_SECONDS)
             return
         self._postponed = 0
         self._fill(now)
+
+    def _caller_may_be_speaking(self) -> bool:
+        """What the model has not told, or cannot."""
+        return self._call.interruption.held or (not self._call.line.up and self._call.caller_is_loud)
 
     def _fill(self, now: int) -> None:
         self._account()

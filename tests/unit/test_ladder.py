@@ -100,7 +100,7 @@ class TestFiller:
         rig.advance(2.6)
         rig.delta(SECOND * 3, "resp_1", "item_1")
         rig.advance(2.8)
-        rig.caller_says(*[LOUD] * 6)
+        rig.caller_says(*[LOUD] * 40)
         (cut,) = rig.sent("conversation.item.truncate")
         assert cut["item_id"] == "item_1"
         assert 1000 < cut["audio_end_ms"] < 4000, "the second before the filler counts, the filler does not"

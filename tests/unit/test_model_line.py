@@ -324,7 +324,7 @@ class TestLost:
         rig.delta(SECOND * 5, "resp_1", "item_1")
         rig.advance(0.4)
         rig.lose_model()
-        rig.caller_says(*[LOUD] * 6)
+        rig.caller_says(*[LOUD] * 40)
         assert len(rig.call.stats.barge_ins) == 1
         back(rig)
         assert asked(rig) == []
