@@ -16,16 +16,23 @@ from fastbridge._dsp import HighpassLimiter
 from fastbridge._lanes import AssistantLane, CallerLane
 from fastbridge._pacing import Pacer
 from fastbridge.agent import Agent, CallContext
+from fastbridge.answers import Answers
+from fastbridge.attempt import Attempt
+from fastbridge.breaker import Breaker
 from fastbridge.clock import Clock, Deadline
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.greeting import Greeting
 from fastbridge.interruption import Interruption
+from fastbridge.ladder import Ladder
 from fastbridge.log import event
-from fastbridge.realtime import Session, Turn, parse_event
+from fastbridge.model_line import LOST, UNAVAILABLE, ModelLine
+from fastbridge.realtime import LOCAL_ID, Session, Turn, parse_event
+from fastbridge.responses import Create
 from fastbridge.stats import CallStats
 from fastbridge.tools import ToolRunner
 from fastbridge.twilio import TERMINAL_STATUSES, parse_dtmf
+from fastbridge.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +53,8 @@ class EndReason(StrEnum):
     STREAM_DEAD = "stream_dead"
     CARRIER_SLOW = "carrier_slow"
     CARRIER_PROTOCOL = "carrier_protocol"
-    MODEL_UNAVAILABLE = "model_unavailable"
-    MODEL_LOST = "model_lost"
+    MODEL_UNAVAILABLE = UNAVAILABLE
+    MODEL_LOST = LOST
     MAX_DURATION = "max_duration"
     SHUTDOWN = "shutdown"
 
@@ -59,24 +66,14 @@ class CarrierLink(Protocol):
     def close(self, code: int, reason: str) -> None: ...
 
 
-class ModelLink(Protocol):
-    """The model's socket, as its call sees it."""
-
-    def write(self, frame: bytes) -> object: ...
-    def send_text(self, message: bytes) -> None: ...
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
-    def hang_up(self) -> None: ...
-
-
 class CallState(StrEnum):
     LIVE = "live"
     ENDED = "ended"
 
 
 class Call:
-    """dial(call): start connecting the model's socket; it ends in on_model_connected or on_model_failed.
-    spawn(coroutine): run a task beside the audio. ended(call): all is settled, take the call off the books."""
+    """dial(attempt): start connecting the model's socket; the attempt is told how that ends. spawn(coroutine): run a
+    task beside the audio. ended(call): all is settled, take the call off the books. breaker: shared by all calls."""
 
     def __init__(
         self,
@@ -88,9 +85,10 @@ class Call:
         carrier: CarrierLink,
         pacer: Pacer,
         clock: Clock,
-        dial: Callable[["Call"], object],
+        dial: Callable[[Attempt], object],
         spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
         ended: Callable[["Call"], object],
+        breaker: Breaker | None = None,
     ) -> None:
         self.settings = settings
         self.agent = agent
@@ -102,9 +100,8 @@ class Call:
         self.stats = CallStats()
         self.state = CallState.LIVE
         self.end_reason: str | None = None
+        self.spawn = spawn
         self._carrier = carrier
-        self._model: ModelLink | None = None
-        self._dial = dial
         self._ended = ended
         self._speech_stopped_ns = 0
         self._carrier_paused_ns = 0
@@ -114,7 +111,7 @@ class Call:
             on_event=self._guarded(self._on_model_event),
             on_first_frame=self._guarded(self._on_first_frame),
             on_played=self._guarded(self._on_played),
-            on_full=self._guarded(self._on_ring_full),
+            on_full=self._guarded(lambda full: self.line.ring_full(full)),
             on_bad_frame=self._guarded(self._on_bad_frame),
             lead_ms=settings.lead_ms,
         )
@@ -147,6 +144,10 @@ class Call:
         )
         lock = settings.greeting_lock if agent.greeting_lock is None else agent.greeting_lock
         self.greeting = Greeting(agent.greeting, lock=lock, call=self)
+        self.line = ModelLine(self, dial, breaker or Breaker(clock.now_ns))
+        self.answers = Answers(self)
+        self.ladder = Ladder(self)
+        self.waiting = Waiting(self)
         self._media_gap = Deadline(clock, self._check_media_gap)
         self._watch = Deadline(clock, self._check_carrier)
         self._max_duration = Deadline(clock, lambda: self.close(EndReason.MAX_DURATION))
@@ -167,6 +168,10 @@ class Call:
     @property
     def live(self) -> bool:
         return self.state is CallState.LIVE
+
+    @property
+    def apologised(self) -> bool:
+        return self.ladder.apologised
 
     def now_ms(self) -> int:
         """Milliseconds since the call began."""
@@ -190,29 +195,8 @@ class Call:
         self.greeting.begin()
         self._watch.set(WATCH_SECONDS)
         self._max_duration.set(self.settings.max_call_seconds)
-        self._dial(self)
-
-    def on_model_connected(self, link: ModelLink) -> None:
-        """The model's socket is open; the gate for audio is not (see on_session_ready)."""
-        if not self.live:
-            link.hang_up()
-            return
-        self._model = link
-        self.stats.connect_ms = self.now_ms()
-        self.log("REALTIME", f"OpenAI connected in {self.stats.connect_ms}ms")
-        self.session.connected(link.send_text)
-
-    def on_model_failed(self, error: ModelError) -> None:
-        """The model's socket could not be opened."""
-        if self.live:
-            self._model_error(error)
-            self.close(EndReason.MODEL_UNAVAILABLE)
-
-    def on_model_lost(self, code: int, reason: str) -> None:
-        """The model's socket is gone."""
-        if self.live:
-            self._model_error(ModelUnavailable(f"the model closed the session: {code} {reason}".rstrip()))
-            self.close(EndReason.MODEL_LOST)
+        self.line.start()
+        self.waiting.review()
 
     # --- the carrier's side ---
 
@@ -297,40 +281,32 @@ class Call:
     def _on_model_event(self, message: bytes) -> None:
         self.session.on_event(message)
 
-    def on_model_paused(self, paused: bool) -> None:
-        """Back-pressure of the model's transport: caller frames wait, the oldest give way."""
-        if paused:
-            self.caller.pause()
-        else:
-            self.caller.resume()
-
-    def _on_ring_full(self, full: bool) -> None:
-        if self._model is not None:
-            if full:
-                self._model.pause_reading()
-            else:
-                self._model.resume_reading()
-
     def on_session_ready(self) -> None:
-        self.stats.ready_ms = self.now_ms()
-        if self._model is not None:
-            self.caller.open(self._model.write)
-        self.greeting.ready()
+        self.line.ready()
 
     def on_session_failed(self, error: ModelUnavailable) -> None:
-        self._model_error(error)
-        self.close(EndReason.MODEL_UNAVAILABLE)
+        self.line.session_failed(error)
 
     def on_speech_started(self) -> None:
         if self.stats.first_speech_ms is None:
             self.stats.first_speech_ms = self.now_ms()
         self._media_gap.set(MEDIA_GAP_SECONDS)
         self.interruption.on_speech_started()
+        self.answers.speech_started()
+        self.waiting.review()
 
     def on_speech_stopped(self) -> None:
         self._speech_stopped_ns = self.clock.now_ns()
         self._media_gap.clear()
         self.interruption.on_speech_stopped()
+        self.answers.speech_stopped()
+        self.waiting.review()
+
+    @property
+    def caller_is_loud(self) -> bool:
+        """Whether the caller speaks now by our own ear, whatever the model says."""
+        heard = self.clock.now_ns() - self.caller.last_media_ns <= MEDIA_GAP_SECONDS * 1e9
+        return heard and self.detector.speaking
 
     def _check_media_gap(self) -> None:
         if self.clock.now_ns() - self.caller.last_media_ns >= MEDIA_GAP_SECONDS * 1e9:
@@ -339,6 +315,8 @@ class Call:
 
     def on_caller_turn(self) -> None:
         self.interruption.on_caller_turn()
+        self.answers.committed()
+        self.waiting.review()
 
     def on_response_beginning(self) -> None:
         self.interruption.on_new_response()
@@ -347,12 +325,25 @@ class Call:
         self.stats.responses += 1
         self.log("RESPONSE_CREATED", response_id=response_id, type=purpose)
         self.greeting.response_created(response_id, purpose)
+        self.answers.response_created()
+        self.waiting.review()
+
+    def on_message_begun(self, response_id: str) -> None:
+        self.ladder.give_way(response_id)
 
     def on_response_done(self, response_id: str, status: str, code: str | None) -> None:
         self.tools.response_done(response_id)
         if status == "failed":
-            self._model_error(ModelError("a response failed", code))
+            self.model_error(ModelError("a response failed", code))
         self.greeting.response_done(response_id, status)
+        self.answers.response_done(response_id, status, code)
+        self.waiting.review()
+
+    def on_response_stuck(self, response_id: str, create: Create) -> None:
+        self.answers.response_stuck(response_id, create)
+
+    def on_create_failed(self, create: Create, code: str) -> None:
+        self.answers.create_failed(create, code)
 
     def on_transcript(self, turn: Turn) -> None:
         if turn.role == "caller":
@@ -365,6 +356,7 @@ class Call:
 
     def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
         self.log("TOOL_CALL", tool=name)
+        self.answers.tool_called(response_id)
         self.tools.start(call_id, name, arguments, response_id)
         responses = self.session.responses
         if not responses.generating or response_id != responses.response_id:
@@ -374,7 +366,11 @@ class Call:
         self.log("TOOL_RESULT", tool=name, outcome=outcome, elapsed_ms=elapsed_ms)
         self.stats.tool_calls.append({"name": name, "outcome": outcome, "elapsed_ms": elapsed_ms})
 
-    def _model_error(self, error: ModelError) -> None:
+    async def transfer(self, number: str) -> bool:
+        """Pass the caller on to a number. False where there is no way to: then the stream's TwiML is asked."""
+        return False
+
+    def model_error(self, error: ModelError) -> None:
         self.stats.errors.append(error.code or type(error).__name__)
         self.log("SERVER_ERROR", str(error), level=logging.ERROR)
 
@@ -383,7 +379,8 @@ class Call:
     def _on_first_frame(self, response_id: str) -> None:
         if self.assistant.frames_sent == 1:
             logger.info("FIRST_CHUNK bytes=160, call_sid=%s", self.call_sid)
-        if self._speech_stopped_ns:
+        self.waiting.sound(response_id)
+        if self._speech_stopped_ns and not response_id.startswith(LOCAL_ID):
             self.stats.response_ms.append(self.clock.elapsed_ms(self._speech_stopped_ns))
             self._speech_stopped_ns = 0
         self.greeting.playing(response_id)
@@ -391,6 +388,7 @@ class Call:
 
     def _on_played(self, response_id: str) -> None:
         self.greeting.played(response_id)
+        self.ladder.played(response_id)
 
     def _on_bad_frame(self, number: int, size: int) -> None:
         self.log("TX_VALIDATION", f"Frame {number} is {size} bytes (expected 160)!", level=logging.ERROR)
@@ -405,16 +403,14 @@ class Call:
         self.end_reason = str(reason)
         for deadline in (self._media_gap, self._watch, self._max_duration):
             deadline.clear()
-        self.interruption.close()
-        self.greeting.close()
-        self.tools.close()
+        for part in (self.waiting, self.ladder, self.answers, self.interruption, self.greeting, self.tools):
+            part.close()
         self.session.close()
         self.caller.close()
         self.assistant.close()
         self._report()
         self._ended(self)
-        if self._model is not None:
-            self._model.hang_up()
+        self.line.close()
         self._carrier.close(1000, "")
 
     def _report(self) -> None:

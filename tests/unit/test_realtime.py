@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbridge import realtime
+from fastbridge import history
+from fastbridge import realtime as realtime_module
 from fastbridge._lanes import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.errors import ModelUnavailable
-from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS, Session, cut_to, parse_event, session_config
+from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS, Session, parse_event, session_config
 from helpers import SID, base64_text, delta_json, read_messages
 from virtual import VirtualLoop
 
@@ -248,6 +249,7 @@ class TestEvents:
         up.event("response.done", response={"id": "resp_2", "status": "completed", "usage": usage})
         assert [told for told in up.listener.told if told != ("response_beginning",)] == [
             ("response_created", "resp_1", "turn"),
+            ("message_begun", "resp_1"),
             ("response_done", "resp_1", "completed", None),
             ("response_created", "resp_2", "turn"),
             ("response_done", "resp_2", "completed", None),
@@ -258,7 +260,11 @@ class TestEvents:
     def test_its_purpose_is_told(self, up):
         up.loop.do(up.session.responses.create, "greeting")
         up.begin()
-        assert up.listener.told == [("response_beginning",), ("response_created", "resp_1", "greeting")]
+        assert up.listener.told == [
+            ("response_beginning",),
+            ("response_created", "resp_1", "greeting"),
+            ("message_begun", "resp_1"),
+        ]
 
     def test_a_failed_response_tells_its_code(self, up):
         up.begin()
@@ -333,7 +339,7 @@ class TestMalformed:
         assert up.counters == {"malformed_events": 1}
         assert parse_event(message) is None
 
-    @pytest.mark.parametrize("kind", sorted(realtime._HANDLERS))
+    @pytest.mark.parametrize("kind", sorted(realtime_module._HANDLERS))
     @pytest.mark.parametrize(
         "value", [None, [], "", 7, {}, {"id": None}, [[]], "\ud800", {"id": "\ud800", "type": "message"}]
     )
@@ -377,7 +383,7 @@ class TestMalformed:
         )
         names = ["session", "response", "item", "error", "item_id", "response_id", "transcript", "arguments", "delta"]
         events = st.fixed_dictionaries(
-            {"type": st.sampled_from(sorted(realtime._HANDLERS))}, optional=dict.fromkeys(names, json_values)
+            {"type": st.sampled_from(sorted(realtime_module._HANDLERS))}, optional=dict.fromkeys(names, json_values)
         )
         told = data.draw(st.lists(events, max_size=8))
         with contextlib.closing(SessionRig()) as rig:
@@ -538,32 +544,13 @@ class TestTranscripts:
         assert up.session.responses.counters["safety_fuse"] == 0
 
     def test_turns_are_bounded(self, up, monkeypatch):
-        monkeypatch.setattr(realtime, "MAX_TURNS", 2)
+        monkeypatch.setattr(history, "MAX_TURNS", 2)
         for number in range(3):
             up.event("input_audio_buffer.committed", item_id=f"item_{number}")
             up.event("conversation.item.input_audio_transcription.completed", item_id=f"item_{number}", transcript="x")
         up.say("y", "item_9")
         assert list(up.session.turns) == ["item_0", "item_1"]
         assert up.counters == {"transcript_overflow": 3}
-
-    @pytest.mark.parametrize(
-        ("share", "expected"),
-        [
-            (0, ""),
-            (0.1, ""),
-            (0.5, "one"),
-            (0.54, "one two"),
-            (0.6, "one two"),
-            (0.99, "one two"),
-            (1, "one two three"),
-            (2, "one two three"),
-        ],
-    )
-    def test_are_cut_to_whole_words(self, share, expected):
-        assert cut_to("one two three", share) == expected
-
-    def test_of_nothing_is_nothing(self):
-        assert cut_to("", 0.5) == ""
 
 
 class TestSending:
