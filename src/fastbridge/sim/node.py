@@ -35,6 +35,7 @@ OWN_VARIABLES = (
     "PORT",
     "BARGE_IN_",
     "LEAD_MS",
+    "ENABLE_MIN_DSP",
     "TWIML_",
 )
 """How the variables begin that set up a node."""
