@@ -43,7 +43,7 @@ class TestBreakOff:
         assert spoken(history).break_off(0) == ""
 
     def test_without_a_message_neither(self, history):
-        assert history.break_off(1000) == "one"
+        assert history.break_off(1000) == ""
 
     def test_what_an_interruption_has_cut_stays_as_it_is(self, history):
         turn = spoken(history).turns["item_1"]
