@@ -28,10 +28,10 @@ class CallContext:
     """What a tool may know of the call it serves: declare a parameter of this type to get it."""
 
     call_sid: str
-    from_number: str
-    to_number: str
+    from_number: str = field(repr=False)
+    to_number: str = field(repr=False)
     direction: str
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,21 @@ def realtime_connected(log: CallLog, elapsed_ms: int) -> None:
     log("REALTIME", f"OpenAI connected in {elapsed_ms}ms", depth=1)
 
 
+def realtime_lost(log: CallLog, code: str | None, *, tries: int) -> None:
+    """The line to the model was lost or not got; another try follows."""
+    log("REALTIME", "connection lost", level=logging.WARNING, code=code, tries=tries, depth=1)
+
+
+def realtime_reconnected(log: CallLog, down_ms: int, *, tries: int, replayed: int) -> None:
+    """A lost line is there again, and the model told what was said."""
+    log("REALTIME", f"OpenAI reconnected in {down_ms}ms", tries=tries, replayed=replayed, depth=1)
+
+
+def realtime_renewed(log: CallLog, renewals: int) -> None:
+    """The call has moved to a new session before the old one's hour was over."""
+    log("REALTIME", "session renewed", renewals=renewals, depth=1)
+
+
 def realtime_error(log: CallLog, error: Exception) -> None:
     """The model refused, failed or left."""
     log("SERVER_ERROR", clean(error, MAX_WORDS), level=logging.ERROR, depth=1)
@@ -227,6 +242,21 @@ def audio_drain(log: CallLog, **fields: Any) -> None:
 def hangup(log: CallLog, reason: str) -> None:
     """We end the call."""
     log("HANGUP", reason=reason, depth=1)
+
+
+def given_up(log: CallLog, *, step: str, reason: str) -> None:
+    """The model has failed this call for good. step: what the caller gets instead."""
+    log("HANGUP", "the model has failed this call", step=step, reason=reason, level=logging.WARNING, depth=1)
+
+
+def filler(log: CallLog, *, cause: str, silent_ms: int) -> None:
+    """The caller has waited in silence for long enough and hears something."""
+    log("WATCHDOG", "filler", cause=cause, silent_ms=silent_ms, depth=1)
+
+
+def answer_watchdog(log: CallLog, what: str, count: int) -> None:
+    """An answer that did not come as it should. count: how often in this call."""
+    log("WATCHDOG", what, count=count, depth=1)
 
 
 def watchdog(log: CallLog, message: str, **fields: Any) -> None:

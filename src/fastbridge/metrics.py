@@ -30,9 +30,11 @@ OTHER = "other"
 ERROR_CODES = (
     *sorted(EXPECTED_ERRORS | FATAL_ERRORS),
     *("rate_limit_exceeded", "inference_rate_limit_exceeded", "server_error"),
+    *(f"closed_{code}" for code in (1000, 1001, 1006, 1008, 1009, 1011, 1012, 1013)),
     *("connect_timeout", "connect_failed", "session_update_timeout", "ModelUnavailable"),
     *(f"http_{status}" for status in (400, 401, 403, 404, 429, 500, 502, 503)),
 )
+LINE_EVENTS = ("dials", "dial_failures", "losses", "reconnects", "renewals", "renewal_failures")
 OWN_ERRORS = ("internal", "carrier_malformed")
 SECONDS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 LAG_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -89,6 +91,8 @@ _LIST = (
     _histogram("model_connect_seconds", "From a stream's start to the model's open socket.", SECONDS),
     _counter("responses", "Responses that the model began."),
     _counter("openai_errors", "Errors of the model's, expected ones included, by code.", code=ERROR_CODES),
+    _counter("model_line", "What became of the connections to the model.", event=LINE_EVENTS),
+    _counter("fillers", "Fillers played while a caller waited."),
     _counter("call_errors", "Errors within calls that were not the model's.", kind=OWN_ERRORS),
     _counter("safety_fuse", "States that outlived their deadline: expected to stay 0."),
     _counter("tool_calls", "Tool calls that have ended.", outcome=("ok", "error", "timeout", "unknown")),
@@ -226,7 +230,11 @@ def _counts_of(call: "Call") -> Iterable[tuple[tuple[str, ...], float]]:
     yield ("schedule_resets",), schedule.tx_schedule_resets
     yield ("underruns",), schedule.underruns
     yield ("responses",), call.stats.responses
-    yield ("safety_fuse",), call.session.responses.counters["safety_fuse"]
+    line = call.line.counters
+    yield ("safety_fuse",), call.session.responses.counters["safety_fuse"] + line["safety_fuse"]
+    for event in LINE_EVENTS:
+        yield ("model_line", event), line[event]
+    yield ("fillers",), sum(call.waiting.fillers.values())
     for kind, tokens in vars(call.session.usage).items():
         if kind in CATALOGUE["tokens"].labels["kind"]:
             yield ("tokens", kind), tokens

@@ -23,9 +23,14 @@ MAX_OUTPUT_CHARS = 32_000
 MAX_ERROR_CHARS = 1000
 
 
+def _log_failure(name: str, error: BaseException) -> None:
+    logger.error("[TOOL_RESULT] %s failed", name, exc_info=error)
+
+
 class ToolRunner:
     """answer(call_id, output): a result to the model. proceed(): ask the model to go on.
-    report(name, arguments, outcome, elapsed_ms): a call has ended; outcome is ok, error, timeout or unknown."""
+    report(name, arguments, outcome, elapsed_ms): a call has ended; outcome is ok, error, timeout or unknown.
+    failed(name, error): a function raised, for the log."""
 
     def __init__(
         self,
@@ -37,6 +42,7 @@ class ToolRunner:
         answer: Callable[[str, str], object],
         proceed: Callable[[], object],
         report: Callable[[str, str, str, int], object],
+        failed: Callable[[str, BaseException], object] = _log_failure,
     ) -> None:
         self._agent = agent
         self._context = context
@@ -45,6 +51,7 @@ class ToolRunner:
         self._answer = answer
         self._proceed = proceed
         self._report = report
+        self._failed = failed
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by call id
         self._seen: set[str] = set()  # call ids
         self._closed = False
@@ -104,7 +111,7 @@ class ToolRunner:
             if self._closed and isinstance(error, asyncio.CancelledError):
                 raise
             # Whatever a user's function raises is its own affair, sys.exit() too: the call goes on.
-            logger.exception("[TOOL_RESULT] %s failed", name)
+            self._failed(name, error)
             text = f"{type(error).__name__}: {clean(error, MAX_ERROR_CHARS)}"
             return json.dumps({"error": text}, ensure_ascii=False), "error"
 

@@ -111,7 +111,7 @@ def test_slow_twiml_is_a_warning(node, monkeypatch, caplog):
     post(make_node(twiml_sla_ms=200), INCOMING)
     (record,) = [record for record in caplog.records if record.name == "fastbridge.events"]
     assert record.levelno == logging.WARNING
-    assert record.getMessage() == f"[SLA] TwiML too slow: 313ms > 200ms call_sid={CALL}"
+    assert record.getMessage() == f"[SLA] TwiML too slow: 313ms > 200ms, call_sid={CALL}"
     caplog.clear()
     post(node, INCOMING)
     assert "[SLA]" not in caplog.text
@@ -312,7 +312,7 @@ def test_what_breaks_is_logged_and_answered_kindly(node, caplog):
     assert answer.verbs == ["Say", "Hangup"]
     assert b"TypeError" not in answer.body
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert record.getMessage() == f"[SERVER_ERROR] webhook failed path={INCOMING}"
+    assert record.getMessage() == f"[SERVER_ERROR] webhook failed, path={INCOMING}"
     assert record.exc_info
 
 
@@ -358,7 +358,7 @@ def test_statuses_reach_the_call_once_and_in_order(node, caplog):
     for word, number in [("in-progress", "2"), ("ringing", "1"), ("completed", "3"), ("completed", "3")]:
         status(node, word, number)
     assert call.told == ["in-progress", "completed"]
-    assert events(caplog) == [f"[WEBHOOK_CLOSE] call_sid={CALL}, status=completed"]
+    assert events(caplog) == [f"[WEBHOOK_CLOSE] source=call_status, status=completed, call_sid={CALL}"]
 
 
 def test_a_terminal_status_that_overtakes_the_others_is_the_last(node):
@@ -418,7 +418,7 @@ def test_stream_ended_reaches_its_call_and_hangs_up(node, caplog):
     node.directory.add(call := FakeCall())
     assert stream_ended(node).verbs == ["Hangup"]
     assert call.told == ["stream_ended"]
-    assert events(caplog) == [f"[WEBHOOK_CLOSE] call_sid={CALL}, source=stream_ended"]
+    assert events(caplog) == [f"[WEBHOOK_CLOSE] source=stream_ended, call_sid={CALL}"]
 
 
 @pytest.mark.parametrize("reason", [None, "caller_hangup", "the_model_"])
