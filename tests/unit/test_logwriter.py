@@ -155,6 +155,7 @@ os.waitpid(child, 0)
 def test_processes_that_share_a_pipe_keep_long_lines_whole(tmp_path):
     code = """
 import sys
+from pathlib import Path
 from fastbridge.logwriter import LineWriter
 writer = LineWriter(sys.stdout, str, lock=Path(sys.argv[1]))
 for number in range(40):

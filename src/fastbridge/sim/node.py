@@ -31,6 +31,7 @@ OWN_VARIABLES = (
     "OPENAI_",
     "LOG_",
     "DATABASE_URL",
+    "ENABLE_",
     "DEBUG",
     "PUBLIC_",
     "PORT",
