@@ -10,8 +10,9 @@ from openai import AsyncOpenAI
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK, InvalidStatus
 
+from fastbridge.sim.disruption import Refuse
 from fastbridge.sim.model_server import ModelServer
-from fastbridge.sim.scenario import Refuse, ResponseRequest, Say, Scenario, Turn
+from fastbridge.sim.scenario import ResponseRequest, Say, Scenario, Turn
 from model_client import VirtualClient, assert_valid
 
 QUICK = Scenario(greeting=Say("Hello there.", b"\x20" * 8000), speed=100.0, first_delta_ms=4.0, update_ms=1.0)
