@@ -232,6 +232,12 @@ def endless_speech(turn: int = 0) -> Fault:
     return Fault("endless speech", _about(endless_speech), lambda base, _: replace(base, endless_turns=turns))
 
 
+def unanswered(turn: int = 0) -> Fault:
+    """The service hears the caller's turn to its end, and makes no response to it."""
+    turns = frozenset({turn})
+    return Fault("unanswered", _about(unanswered), lambda base, _: replace(base, unanswered_turns=turns))
+
+
 def empty_transcripts() -> Fault:
     """The service makes turns of noise: it commits and answers them, and understands nothing."""
     return Fault(
@@ -368,6 +374,7 @@ CATALOGUE: tuple[Fault, ...] = (
     recoverable_errors(),
     rubbish(),
     endless_speech(),
+    unanswered(),
     empty_transcripts(),
     flood(),
     stalled(),

@@ -272,8 +272,9 @@ class ModelSession:
     def _on_speech_stopped(self, at_ms: int) -> None:
         body = {"audio_end_ms": at_ms, "item_id": self._speech_item_id}
         self._send(Event("input_audio_buffer.speech_stopped", body))
+        answered = self._caller_turns not in self.scenario.unanswered_turns
         self._commit(self._input.take(at_ms))
-        if not self.session.turn_detection.get("create_response"):
+        if not answered or not self.session.turn_detection.get("create_response"):
             return
         if self.active is None:
             self._respond("vad", {}, ResponseSettings.merged(self.session.settings, {}))

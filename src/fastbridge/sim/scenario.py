@@ -136,6 +136,8 @@ class Scenario:
     """What goes wrong in a session, and when."""
     endless_turns: Collection[int] = ()
     """The caller's turns, from 0, whose end the service does not notice: only a commit of the client's ends them."""
+    unanswered_turns: Collection[int] = ()
+    """The caller's turns, from 0, to which the service makes no response of its own."""
 
     def turn_for(self, request: ResponseRequest) -> tuple[Output | Ending, ...]:
         """What the model answers: outputs in order, possibly with an ending that is no success."""

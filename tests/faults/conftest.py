@@ -1,0 +1,25 @@
+"""Every performance of a fault test is checked at its end: nothing left behind, nothing asked twice, no fuse blown."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from plays import Play
+from stage import Stage
+
+
+@pytest.fixture
+def perform() -> Iterator[Callable[..., Stage]]:
+    """`perform(fault, phase)`: the play, performed with this fault; what there is to know of it is the stage's."""
+    stages: list[Stage] = []
+
+    def run(*arguments: Any, **options: Any) -> Stage:
+        play = Play(*arguments, **options)
+        stages.append(play.stage())
+        stages[-1].play = play
+        return play.perform(stages[-1])
+
+    yield run
+    for stage in stages:
+        stage.shut()
