@@ -96,9 +96,9 @@ class Play:
         settle(stage)
 
     def _interrupted(self, stage: Stage) -> None:
-        begun = len(stage.ear.sounds)
         stage.says(QUESTION)
-        stage.until(lambda: stage.over or len(stage.ear.sounds) > begun, PATIENCE_SECONDS)
+        stage.run(0.5)
+        stage.until(lambda: stage.over or stage.ear.is_answered, PATIENCE_SECONDS)
         stage.run(1.5)
         if not stage.over:
             stage.says(INTERRUPTION)
@@ -123,7 +123,7 @@ def settle(stage: Stage) -> None:
     end = stage.loop.time() + PATIENCE_SECONDS
     while not settled():
         assert stage.loop.time() < end, f"the caller waits in vain: {stage.ear.owed}; heard {stage.ear.words}"
-        stage.run(0.02)
+        stage.run(0.1)
 
 
 def assert_never_left_alone(stage: Stage) -> None:

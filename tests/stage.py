@@ -26,7 +26,7 @@ from fastbridge.sim.disruption import NO_CLOSE_FRAME, Obstacle, Refuse, Unreacha
 from fastbridge.sim.model import ModelSession
 from fastbridge.sim.scenario import Say, Scenario
 from helpers import MS, QUIET, SID
-from virtual import SECOND_NS, Entry, VirtualLoop, call_context
+from virtual import SECOND_NS, VirtualLoop, call_context
 from witness import Witness
 
 LATENCY_MS = 15.0
@@ -40,6 +40,22 @@ UNREACHABLE = {
     "tls": lambda: ssl.SSLCertVerificationError("certificate verify failed"),
 }
 UNIX_S = 1_800_000_000.0
+
+
+def unframed(frame: bytes, *, masked: bool) -> str:
+    """The text of exactly one whole frame, the quick way: others prove the frames themselves."""
+    assert frame[0] == 0x81
+    short = frame[1] & 0x7F
+    head = 2 + {126: 2, 127: 8}.get(short, 0)
+    size = short if short < 126 else int.from_bytes(frame[2:head], "big")
+    if not masked:
+        payload = frame[head:]
+    else:
+        key = (frame[head : head + 4] * (size // 4 + 1))[:size]
+        head += 4
+        payload = (int.from_bytes(frame[head:], "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
+    assert len(payload) == size
+    return payload.decode()
 
 
 class StageLoop(VirtualLoop):
@@ -139,8 +155,7 @@ class Wire:
         while self._up and self._up[0][0] <= now_ms and self.channel.deaf_until_ms <= now_ms:
             _, raw, framed = self._up.popleft()
             self._unread_bytes -= len(raw)
-            text = Entry(0, "model", raw, framed=framed).text
-            self.channel.receive(text, now_ms)
+            self.channel.receive(unframed(raw, masked=True) if framed else raw.decode(), now_ms)
         if self._paused and self._unread_bytes < KERNEL_BYTES:
             self._paused = False
             self._attempt.on_model_paused(False)
@@ -252,7 +267,7 @@ class Stage:
 
     def write(self, frame: bytes) -> None:
         assert not self.closed, "written after the close"
-        self.carrier.receive(Entry(0, "carrier", frame, framed=True).text, self.clock_ms)
+        self.carrier.receive(unframed(frame, masked=False), self.clock_ms)
         self.loop.call_soon(self._echo)
 
     def close(self, code: int, reason: str) -> None:

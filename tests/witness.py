@@ -5,11 +5,14 @@ should be speaking to the caller: before the greeting, after the caller's own tu
 while a tool of the model's runs. Silence that nobody owes is the caller's own.
 """
 
+from bisect import bisect_left
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastbridge.sim.ear import BREATH_MS, VOICE_MS, audible, sounds
 from fastbridge.sim.items import Item
 from fastbridge.sim.response import ResponseRun
+from helpers import QUIET
 
 if TYPE_CHECKING:
     from stage import Stage
@@ -39,6 +42,10 @@ class Wait(NamedTuple):
         return self.end_ms - self.start_ms
 
 
+def is_audible(frame: bytes) -> bool:
+    return frame != QUIET and audible(frame)
+
+
 class Witness:
     """`listen` is called every 20 ms. Times are ms since the stream began."""
 
@@ -57,6 +64,8 @@ class Witness:
         self._waits: list[Wait] = []
         self._waiting = ""
         self._names: dict[str, str] = {}
+        self._sounds: list[Sound] = []
+        self._sounds_at = -1
 
     # While the call runs.
 
@@ -64,7 +73,7 @@ class Witness:
         now_ms = self._ticks * FRAME_MS
         self._ticks += 1
         self._hear_caller(now_ms)
-        if audible(bytes(self._stage.carrier.heard[-160:])):
+        if is_audible(bytes(self._stage.carrier.heard[-160:])):
             self._end_wait(now_ms)
             self._hear_assistant()
             self.quiet_ms = 0
@@ -85,6 +94,11 @@ class Witness:
         return self._unfinished(self._last_item)
 
     @property
+    def is_answered(self) -> bool:
+        """The model is heard now, and it is what the caller waited for."""
+        return self.quiet_ms == 0 and not self._turn_owed
+
+    @property
     def caller_speaks(self) -> bool:
         return self._caller_quiet_ms < BREATH_MS and self._caller_voice_ms >= VOICE_MS
 
@@ -96,7 +110,7 @@ class Witness:
         return self._waits + under_way
 
     def _hear_caller(self, now_ms: int) -> None:
-        if audible(bytes(self._stage.carrier.said[-160:])):
+        if is_audible(bytes(self._stage.carrier.said[-160:])):
             if self._caller_quiet_ms >= BREATH_MS:
                 self._caller_voice_ms = 0
             self._caller_voice_ms += FRAME_MS
@@ -172,30 +186,32 @@ class Witness:
 
     def _item_at(self, position: int) -> str:
         """The item of the byte before `position`, as the marks tell: each names the item that ends there."""
-        item_id = ""
-        for mark in self._stage.carrier.marks:
-            item_id = mark.name.split(":")[1]
-            if mark.position >= position:
-                break
-        return item_id
+        marks = self._stage.carrier.marks
+        index = min(bisect_left(marks, position, key=lambda mark: mark.position), len(marks) - 1)
+        return marks[index].name.split(":")[1] if marks else ""
+
+    def _heard(self) -> Iterator[tuple[int, str, bytes]]:
+        """Every frame that could be heard: when, of which item, and the frame."""
+        carrier = self._stage.carrier
+        for span in carrier.spans:
+            for at in range(0, span.length, 160):
+                frame = bytes(carrier.heard[span.ear + at : span.ear + at + 160])
+                if is_audible(frame):
+                    yield (span.ear + at) // 8, self._item_at(span.position + min(at + 160, span.length)), frame
 
     @property
     def sounds(self) -> list[Sound]:
         """All that was heard, in order, cut where another item begins or where there was a pause."""
-        found: list[Sound] = []
-        carrier = self._stage.carrier
-        for span in carrier.spans:
-            for at in range(0, span.length, 160):
-                if not audible(bytes(carrier.heard[span.ear + at : span.ear + at + 160])):
-                    continue
-                start_ms = (span.ear + at) // 8
-                item_id = self._item_at(span.position + min(at + 160, span.length))
-                last = found[-1] if found else None
+        if self._sounds_at != self._ticks:
+            self._sounds_at = self._ticks
+            self._sounds = []
+            for start_ms, item_id, _ in self._heard():
+                last = self._sounds[-1] if self._sounds else None
                 if last is not None and last.item_id == item_id and start_ms - last.end_ms <= BREATH_MS:
-                    found[-1] = last._replace(end_ms=start_ms + FRAME_MS)
+                    self._sounds[-1] = last._replace(end_ms=start_ms + FRAME_MS)
                 else:
-                    found.append(Sound(start_ms, start_ms + FRAME_MS, item_id, self._name(item_id)))
-        return found
+                    self._sounds.append(Sound(start_ms, start_ms + FRAME_MS, item_id, self._name(item_id)))
+        return self._sounds
 
     @property
     def words(self) -> list[str]:
@@ -229,15 +245,9 @@ class Witness:
     def heard_twice(self) -> list[str]:
         """Items of which the ear got the same bytes more than once."""
         got: dict[str, list[bytes]] = {}
-        carrier = self._stage.carrier
-        for span in carrier.spans:
-            for at in range(0, span.length, 160):
-                item_id = self._item_at(span.position + min(at + 160, span.length))
-                if item_id.startswith(LOCAL):
-                    continue
-                frame = bytes(carrier.heard[span.ear + at : span.ear + at + 160])
-                if audible(frame):
-                    got.setdefault(item_id, []).append(frame)
+        for _, item_id, frame in self._heard():
+            if not item_id.startswith(LOCAL):
+                got.setdefault(item_id, []).append(frame)
         return [item_id for item_id, frames in got.items() if self._repeats(item_id, b"".join(frames))]
 
     def _repeats(self, item_id: str, heard: bytes) -> bool:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from plays import Play
-from stage import Stage
+pytest.register_assert_rewrite("plays", "stage")
+
+from plays import Play  # noqa: E402
+from stage import Stage  # noqa: E402
 
 
 @pytest.fixture

@@ -171,9 +171,9 @@ def test_the_caller_interrupts_the_words_before_a_call(stage_with):
     """The model has asked for the tool: it gets its answer, whatever the caller says meanwhile."""
     stage = stage_with([quick], (SECOND, CallTool("quick", DAY)), cancel_ms=5000.0)
     settle(stage)
-    begun = len(stage.ear.sounds)
     stage.says(QUESTION)
-    stage.until(lambda: len(stage.ear.sounds) > begun)
+    stage.run(0.5)
+    stage.until(lambda: stage.ear.is_answered)
     stage.run(0.6)
     stage.says(INTERRUPTION)
     settle(stage)

@@ -51,6 +51,16 @@ TOOL_RUNNING = On("response.function_call_arguments.done", after_ms=300)
 MID_TRANSCRIPT = On(f"{TRANSCRIPT}.delta")
 IDLE = On("response.done", after_ms=6000)
 """Long after the greeting was made: it has been heard and nobody speaks."""
+_PHASES: dict[Moment, str] = {
+    GREETING: "in the greeting",
+    CALLER_SPEAKING: "while the caller speaks",
+    BEFORE_THE_ANSWER: "before the answer",
+    ASSISTANT_SPEAKING: "while the assistant speaks",
+    BARGE_IN: "at an interruption",
+    TOOL_RUNNING: "while a tool runs",
+    MID_TRANSCRIPT: "in a transcript",
+    IDLE: "while nobody speaks",
+}
 
 
 @dataclass(frozen=True)
@@ -112,14 +122,14 @@ def wrong_format(times: int = 1) -> Fault:
 
 def dropped(at: Moment, code: int = NO_CLOSE_FRAME, reason: str = "", times: int = 1) -> Fault:
     """The connection ends in the middle of the call: 1006 is a reset, 1011 an error of the service."""
-    return _disrupted(f"dropped {code}", dropped, times, Disruption(at, Drop(code, reason)))
+    return _disrupted(f"dropped {code}{_at(at)}", dropped, times, Disruption(at, Drop(code, reason)))
 
 
 def expired(at: Moment, times: int = 1) -> Fault:
     """The session's sixty minutes are over at that moment: an error event, and the close."""
     error = {"type": EXPIRED.type, "code": EXPIRED.code, "message": EXPIRED.message, "param": None, "event_id": None}
     told = Disruption(at, Send({"type": "error", "error": error}))
-    return _disrupted("session expired", expired, times, told, Disruption(at, Drop(1001, EXPIRED.message)))
+    return _disrupted(f"session expired{_at(at)}", expired, times, told, Disruption(at, Drop(1001, EXPIRED.message)))
 
 
 # Responses. `nth` counts the responses of a session from 1, the greeting included; `times` in a row go wrong.
@@ -184,14 +194,14 @@ def truncate_refused() -> Fault:
 
 def late_deltas(after_ms: float = 1500.0) -> Fault:
     """Every piece of audio comes a second time, when its response may be over or cancelled."""
-    return _disrupted("late deltas", late_deltas, EVERY, Disruption(On(AUDIO, count=EVERY), Repeat(after_ms)))
+    return _disrupted("late deltas", late_deltas, ALWAYS, Disruption(On(AUDIO, count=EVERY), Repeat(after_ms)))
 
 
 def foreign_deltas(at: Moment = ASSISTANT_SPEAKING) -> Fault:
     """Audio of a response and an item that nobody announced."""
     fields = {"response_id": "resp_foreign", "item_id": "item_foreign", "output_index": 0, "content_index": 0}
     delta = Send({"type": AUDIO, **fields, "delta": "AAAA" * 1000})
-    return _disrupted("foreign deltas", foreign_deltas, 1, Disruption(at, delta))
+    return _disrupted(f"foreign deltas{_at(at)}", foreign_deltas, 1, Disruption(at, delta))
 
 
 def deltas_before_created(nth: int = 2, by_ms: float = 400.0) -> Fault:
@@ -215,12 +225,12 @@ def recoverable_errors(at: Moment = ASSISTANT_SPEAKING) -> Fault:
     """Error events of the kinds that do not end a session."""
     codes = ("input_audio_buffer_commit_empty", "invalid_value", "rate_limit_exceeded", "something_new")
     sends = [Disruption(at, Send(_error(code))) for code in codes]
-    return _disrupted("recoverable errors", recoverable_errors, 1, *sends)
+    return _disrupted(f"recoverable errors{_at(at)}", recoverable_errors, 1, *sends)
 
 
 def rubbish(at: Moment = ASSISTANT_SPEAKING) -> Fault:
     """Unknown events, events without their fields, audio that is no base64, a megabyte of it, and what is not JSON."""
-    return _disrupted("rubbish", rubbish, 1, *(Disruption(at, Send(message)) for message in RUBBISH))
+    return _disrupted(f"rubbish{_at(at)}", rubbish, 1, *(Disruption(at, Send(message)) for message in RUBBISH))
 
 
 # The caller's turns.
@@ -255,17 +265,17 @@ def flood(speed: float = 60.0) -> Fault:
 
 def stalled(at: Moment = ASSISTANT_SPEAKING, ms: float = 2000.0) -> Fault:
     """Nothing comes for a while, and then everything."""
-    return _disrupted(f"stalled {ms:g} ms", stalled, 1, Disruption(at, Stall(ms)))
+    return _disrupted(f"stalled {ms:g} ms{_at(at)}", stalled, 1, Disruption(at, Stall(ms)))
 
 
 def jittery(ms: float = 300.0) -> Fault:
     """Every event is late by a little, and never by the same."""
-    return _disrupted(f"jitter {ms:g} ms", jittery, EVERY, Disruption(On("session.created"), Jitter(ms)))
+    return _disrupted(f"jitter {ms:g} ms", jittery, ALWAYS, Disruption(On("session.created"), Jitter(ms)))
 
 
 def upload_blocked(at: Moment = CALLER_SPEAKING, ms: float = 4000.0) -> Fault:
     """The service does not read what it is sent."""
-    return _disrupted(f"upload blocked {ms:g} ms", upload_blocked, 1, Disruption(at, StopReading(ms)))
+    return _disrupted(f"upload blocked {ms:g} ms{_at(at)}", upload_blocked, 1, Disruption(at, StopReading(ms)))
 
 
 RUBBISH: tuple[Mapping[str, Any] | str, ...] = (
@@ -296,14 +306,14 @@ def _at_connect(name: str, factory: Callable[..., Fault], obstacle: Obstacle, ti
     def script(base: Scenario, attempt: int) -> Scenario:
         return replace(base, on_connect=lambda _: obstacle) if attempt < times else base
 
-    return Fault(name, _about(factory), script)
+    return Fault(_counted(name, times), _about(factory), script)
 
 
 def _disrupted(name: str, factory: Callable[..., Fault], times: int, *disruptions: Disruption) -> Fault:
     def script(base: Scenario, attempt: int) -> Scenario:
         return replace(base, disruptions=(*base.disruptions, *disruptions)) if attempt < times else base
 
-    return Fault(name, _about(factory), script)
+    return Fault(_counted(name, times), _about(factory), script)
 
 
 def _turns(name: str, factory: Callable[..., Fault], nth: int, times: int, turn: Turn) -> Fault:
@@ -313,15 +323,27 @@ def _turns(name: str, factory: Callable[..., Fault], nth: int, times: int, turn:
         if attempt and times < ALWAYS:
             return base
 
+        wrong: set[int] = set()  # replies that were none
+
         def decide(request: ResponseRequest) -> Turn:
             if nth - 1 <= request.index < nth - 1 + times:
+                wrong.update(() if request.is_greeting else (request.index,))
                 return turn
-            wrong = times if nth > 1 and request.index >= nth else 0
-            return base.turn_for(replace(request, reply_index=request.reply_index - wrong))
+            return base.turn_for(replace(request, reply_index=request.reply_index - len(wrong)))
 
         return replace(base, script=decide)
 
-    return Fault(name, _about(factory), script)
+    return Fault(_counted(name, times), _about(factory), script)
+
+
+def _at(moment: Moment) -> str:
+    if moment in _PHASES:
+        return f" {_PHASES[moment]}"
+    return f" on {moment.type}" if isinstance(moment, On) else f" after {moment.ms:g} ms"
+
+
+def _counted(name: str, times: int) -> str:
+    return name if times == 1 else f"{name} for ever" if times >= ALWAYS else f"{name} x{times}"
 
 
 def _type_of(code: str) -> str:
