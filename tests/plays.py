@@ -90,10 +90,9 @@ class Play:
         ask(stage)
 
     def _idle(self, stage: Stage) -> None:
-        ask(stage)
-        if not stage.over:
-            stage.run(6.0)
+        stage.run(8.0)
         settle(stage)
+        ask(stage)
 
     def _interrupted(self, stage: Stage) -> None:
         stage.says(QUESTION)

@@ -5,6 +5,7 @@ should be speaking to the caller: before the greeting, after the caller's own tu
 while a tool of the model's runs. Silence that nobody owes is the caller's own.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -66,6 +67,8 @@ class Witness:
         self._names: dict[str, str] = {}
         self._sounds: list[Sound] = []
         self._sounds_at = -1
+        self._undecided = 0
+        self._onset = False
 
     # While the call runs.
 
@@ -75,10 +78,11 @@ class Witness:
         self._hear_caller(now_ms)
         if is_audible(bytes(self._stage.carrier.heard[-160:])):
             self._end_wait(now_ms)
-            self._hear_assistant()
+            self._hear_assistant(is_onset=self.quiet_ms > 0)
             self.quiet_ms = 0
             self._silent_since_ms = now_ms + FRAME_MS
             return
+        self._decide(self._undecided)
         self.quiet_ms += FRAME_MS
         owed = self.owed
         if not owed or self.caller_speaks:
@@ -122,12 +126,26 @@ class Witness:
         else:
             self._caller_quiet_ms += FRAME_MS
 
-    def _hear_assistant(self) -> None:
-        item_id = self._item_at(self._position())
+    def _hear_assistant(self, *, is_onset: bool) -> None:
         self.heard_anything = True
+        position = self._position()
+        marks = self._stage.carrier.marks
+        if is_onset:
+            self._onset = True
+        self._undecided = position
+        if marks and marks[-1].position >= position:
+            self._decide(position)
+
+    def _decide(self, position: int) -> None:
+        """Whose words these are; known when the mark behind them has come, or nothing comes any more."""
+        if not position:
+            return
+        self._undecided = 0
+        onset, self._onset = self._onset, False
+        item_id = self._item_at(position)
         if item_id.startswith(LOCAL):
             return
-        if self._turn_owed and not self._is_new(item_id):
+        if self._turn_owed and not (onset or self._is_new(item_id)):
             return  # what was said before the caller spoke
         self._turn_owed = False
         self._last_item = item_id
@@ -144,7 +162,7 @@ class Witness:
         if run is None:
             return True
         since_ms = (self._ticks * FRAME_MS - self._caller_quiet_ms) + self._stage.carrier.start_ms
-        return self.quiet_ms > 0 or run.created_ms >= since_ms
+        return run.created_ms >= since_ms
 
     def _unfinished(self, item_id: str) -> str:
         """Why more of this is to come, empty if it is not."""
@@ -224,7 +242,7 @@ class Witness:
 
     def _name(self, item_id: str) -> str:
         if item_id.startswith(LOCAL):
-            return item_id.rpartition("_")[0] or item_id
+            return re.sub(r"(_\d+)+$", "", item_id)
         item = self.item(item_id)
         if item is None:
             return f"unknown {item_id}"

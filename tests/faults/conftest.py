@@ -1,5 +1,6 @@
 """Every performance of a fault test is checked at its end: nothing left behind, nothing asked twice, no fuse blown."""
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,11 @@ pytest.register_assert_rewrite("plays", "stage")
 
 from plays import Play  # noqa: E402
 from stage import Stage  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def whole_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
 
 
 @pytest.fixture

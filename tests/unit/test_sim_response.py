@@ -266,7 +266,7 @@ def test_deltas_are_uneven_and_lose_nothing() -> None:
 def test_a_stuck_response_ends_only_by_a_cancellation() -> None:
     made = configured(Scenario(greeting=(Say("Half a", b"\x20" * 800), Stuck())))
     made.send("response.create")
-    made.run(3_600_000)
+    made.run(60_000)
     assert made.audio() == b"\x20" * 800
     assert made.of("response.done") == []
     assert made.session.active is not None
