@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 FRAME_MS = 20
 LOCAL = "local_"
+MARK_BYTES = 8 * 160
+"""From one mark to the next: so exactly can it be told whose audio it was."""
 
 
 class Sound(NamedTuple):
@@ -203,10 +205,16 @@ class Witness:
         return spans[-1].position + spans[-1].length if spans else 0
 
     def _item_at(self, position: int) -> str:
-        """The item of the byte before `position`, as the marks tell: each names the item that ends there."""
+        """The item of the byte before `position`, as the marks tell: each says which item, and how much of it, ends
+        there."""
         marks = self._stage.carrier.marks
+        if not marks:
+            return ""
         index = min(bisect_left(marks, position, key=lambda mark: mark.position), len(marks) - 1)
-        return marks[index].name.split(":")[1] if marks else ""
+        _, item_id, ms = marks[index].name.split(":")
+        if index and position <= marks[index].position - int(ms) * 8:
+            return marks[index - 1].name.split(":")[1]
+        return item_id
 
     def _heard(self) -> Iterator[tuple[int, str, bytes]]:
         """Every frame that could be heard: when, of which item, and the frame."""
@@ -270,4 +278,4 @@ class Witness:
 
     def _repeats(self, item_id: str, heard: bytes) -> bool:
         item = self.item(item_id)
-        return item is None or len(heard) > len(item.audio) + 160
+        return item is None or len(heard) > len(item.audio) + MARK_BYTES

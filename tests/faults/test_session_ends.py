@@ -42,7 +42,7 @@ def test_the_call_goes_on_in_a_new_session(perform, caplog, ending, phase):
     assert len(stage.wires) == 2
     assert counted(stage, "model_line.losses") == counted(stage, "model_line.reconnects") == 1
     assert stage.attempts[1] - dropped_ms(stage) <= 150, "the first try comes at once"
-    assert "[REALTIME] reconnected" in caplog.text
+    assert "reconnected" in caplog.text
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -69,7 +69,7 @@ def test_the_new_session_knows_what_was_said(perform, phase):
     else:
         assert roles[:1] == ["assistant"]
         assert GREETING.transcript in told
-    if phase in ("assistant speaking", "barge-in", "tool running", "idle"):
+    if phase in ("assistant speaking", "barge-in", "tool running"):
         assert first.scenario.caller_transcript(0) in told
     if phase == "tool running":
         calls = [item["call_id"] for item in replayed if item["type"] == "function_call"]
