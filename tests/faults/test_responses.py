@@ -125,7 +125,7 @@ def test_a_response_that_begins_late(perform, ms, place, nth):
 def test_a_turn_that_the_service_does_not_take(perform, caplog, kind, phase, turn):
     stage = perform(kind(turn), phase)
     assert_answered(stage)
-    name = "speech_unstopped" if kind is faults.endless_speech else "turns_unanswered"
+    name = "speech_unstopped" if kind is faults.endless_speech else "turn_unanswered"
     assert counted(stage, f"answers.{name}") == 1
     assert "[WATCHDOG]" in caplog.text
 
