@@ -79,26 +79,31 @@ class Play:
     def perform(self, stage: Stage) -> Stage:
         """The whole play, up to the caller's hanging up or the end that the node makes."""
         settle(stage)
-        scene = {"barge_in": self._interrupted, "idle": self._idle, "greeting": lambda stage: None}
-        scene.get(self.phase, self._asked)(stage)
+        scenes = {
+            "greeting": lambda stage: None,
+            "idle": self._idle,
+            "barge_in": self._interrupted,
+            "late_barge_in": self._interrupted_late,
+        }
+        scenes.get(self.phase, ask)(stage)
         ask(stage)
         if not stage.over:
             stage.run(0.5)
         return stage
-
-    def _asked(self, stage: Stage) -> None:
-        ask(stage)
 
     def _idle(self, stage: Stage) -> None:
         stage.run(8.0)
         settle(stage)
         ask(stage)
 
-    def _interrupted(self, stage: Stage) -> None:
+    def _interrupted_late(self, stage: Stage) -> None:
+        self._interrupted(stage, 7.0)
+
+    def _interrupted(self, stage: Stage, after_seconds: float = 1.5) -> None:
         stage.says(QUESTION)
         stage.run(0.5)
         stage.until(lambda: stage.over or stage.ear.is_answered, PATIENCE_SECONDS)
-        stage.run(1.5)
+        stage.run(after_seconds)
         if not stage.over:
             stage.says(INTERRUPTION)
             settle(stage)

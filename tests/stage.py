@@ -346,7 +346,8 @@ class Stage:
         assert self.tasks == set()
         assert (call.caller.waiting, lane.frames_unsent, self.loop.pacer.active) == (0, 0, 0)
         assert call.caller.frames_in == sum(call.caller.outcomes)
-        assert lane.frames_enqueued == lane.frames_sent + sum(lane.frames_flushed.values())
+        rewound = getattr(lane, "frames_rewound", 0)
+        assert lane.frames_enqueued + rewound == lane.frames_sent + sum(lane.frames_flushed.values())
         assert self.carrier.errors == []
         assert [error for session in self.sessions for error in session.errors] == []
         assert call.record()["responses"].get("safety_fuse", 0) == 0

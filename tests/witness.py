@@ -183,14 +183,16 @@ class Witness:
         return next((run for run in runs if any(item.id == item_id for item in run.items)), None)
 
     def _played_ms(self, item_id: str) -> int:
-        """By the marks: the last of this item's audio that has gone to the ear."""
+        """By the marks: how much of this item's audio has gone to the ear."""
         position = self._position()
-        played = 0
+        played = before = 0
         for mark in self._stage.carrier.marks:
             _, item, ms = mark.name.split(":")
             if item == item_id and not mark.cleared:
-                played = max(played, int(ms) - max(0, mark.position - position) // 8)
-        return played
+                length = min(mark.position - before, int(ms) * 8)
+                played += max(0, length - max(0, mark.position - position))
+            before = mark.position
+        return played // 8
 
     # Afterwards.
 

@@ -93,7 +93,7 @@ def test_audio_before_its_response_is_announced(perform, by_ms):
 
 def test_a_cancelled_response_is_heard_no_more(perform):
     """The service has not noticed the cancellation, and all of the old answer still arrives."""
-    stage = perform(faults.cancel_refused(), "barge_in", speed=4.0)
+    stage = perform(faults.cancel_refused(), "barge_in", speed=2.5)
     assert_answered(stage)
     (clear,) = stage.carrier.clears
     answer = [sound for sound in stage.ear.sounds if sound.name == ANSWER.transcript]

@@ -39,6 +39,18 @@ def test_a_stall_in_a_sentence_is_filled(perform, ms):
         assert [name for name in stage.ear.words if name.startswith("local_")] != []
 
 
+def test_a_cut_behind_a_filler_is_where_the_caller_interrupted(perform):
+    """The filler that bridged a stall is no part of the item: the model remembers what was heard of it, and no less."""
+    stage = perform(faults.stalled(faults.ASSISTANT_SPEAKING, 5000.0), "answer", speed=1.2)
+    assert_answered(stage)
+    stage = perform(faults.stalled(On("response.created", 2, after_ms=1000), 4000.0), "late_barge_in", speed=1.2)
+    assert_answered(stage)
+    item = next(item for item in stage.sessions[0].items.values() if item.audio_end_ms is not None)
+    heard_ms = sum(sound.end_ms - sound.start_ms for sound in stage.ear.sounds if sound.item_id == item.id)
+    assert abs((item.audio_end_ms or 0) - heard_ms) <= 200
+    assert [name for name in stage.ear.words if name.startswith("local_")] != []
+
+
 def test_a_service_that_stalls_for_good(perform):
     stage = perform(faults.stalled(faults.ASSISTANT_SPEAKING, 60_000.0), "answer", speed=1.1)
     assert_never_left_alone(stage)

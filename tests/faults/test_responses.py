@@ -4,7 +4,7 @@ import pytest
 
 from fastbridge.sim import faults
 from fastbridge.sim.faults import ALWAYS
-from plays import ANSWER, GREETING, LINES, assert_answered, assert_apologised, assert_never_left_alone, counted
+from plays import ANSWER, GREETING, LINES, ask, assert_answered, assert_apologised, assert_never_left_alone, counted
 
 APOLOGY_MS = 2000
 # Which response of the session it is: the greeting, the answer, what follows a tool call, what follows an interruption.
@@ -91,6 +91,8 @@ def test_a_model_that_always_gets_stuck(perform, place):
 def test_a_response_whose_end_is_not_reported(perform, place):
     nth, phase = PLACES[place]
     stage = perform(faults.done_is_lost(nth), phase)
+    stage.run(8.0)
+    ask(stage)
     assert_answered(stage)
 
 

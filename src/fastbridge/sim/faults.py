@@ -317,16 +317,17 @@ def _disrupted(name: str, factory: Callable[..., Fault], times: int, *disruption
 
 
 def _turns(name: str, factory: Callable[..., Fault], nth: int, times: int, turn: Turn) -> Fault:
-    """Those responses of the first session go wrong; asked again, the model says what it would have said."""
+    """Those responses of the first session go wrong (and all of any later one, if it is for ever); asked again, the
+    model says what it would have said."""
 
     def script(base: Scenario, attempt: int) -> Scenario:
         if attempt and times < ALWAYS:
             return base
-
+        first = 0 if attempt else nth - 1
         wrong: set[int] = set()  # replies that were none
 
         def decide(request: ResponseRequest) -> Turn:
-            if nth - 1 <= request.index < nth - 1 + times:
+            if first <= request.index < first + times:
                 wrong.update(() if request.is_greeting else (request.index,))
                 return turn
             return base.turn_for(replace(request, reply_index=request.reply_index - len(wrong)))
