@@ -176,7 +176,8 @@ class Witness:
         if any(item.type == "function_call" for item in run.items):
             return "tool"
         item = next(item for item in run.items if item.id == item_id)
-        return "" if self._played_ms(item_id) >= len(item.audio) // 8 - FRAME_MS else "rest of the answer"
+        missing_bytes = len(item.audio) - self._played_ms(item_id) * 8
+        return "" if missing_bytes <= 2 * MARK_BYTES else "rest of the answer"
 
     def _run_of(self, item_id: str) -> ResponseRun | None:
         runs = (run for session in self._stage.sessions for run in session.responses)
@@ -248,6 +249,15 @@ class Witness:
         for sound in self.sounds:
             if not names or names[-1] != sound.name:
                 names.append(sound.name)
+        return names
+
+    @property
+    def answers(self) -> list[str]:
+        """The model's own words, without what was said locally in between."""
+        names: list[str] = []
+        for name in self.words:
+            if not name.startswith(LOCAL) and (not names or names[-1] != name):
+                names.append(name)
         return names
 
     def _name(self, item_id: str) -> str:
