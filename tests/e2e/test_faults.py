@@ -1,0 +1,171 @@
+"""The service goes wrong behind real sockets: the same node as in earnest, and what its caller hears.
+
+The matrix of all faults in all phases is played on virtual time (tests/faults); here a few of each kind prove that
+sockets, resets, handshakes and clocks behave as they do there. How long a caller waits is judged with room for a busy
+machine, unless FASTBRIDGE_E2E_STRICT=1.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from fastbridge.sim import HangUp, Interrupt, ModelServer, NodeProcess, Say, Scenario, SimulatedCaller, Speak, faults
+from fastbridge.sim.disruption import On
+from fastbridge.sim.ear import LONGEST_WAIT_MS, Span, sounds, waits
+from fastbridge.sim.faults import ALWAYS, AUDIO, Fault
+from fastbridge.sim.model import ModelSession
+from fastbridge.sim.report import CallReport
+from fastbridge.sim.scenario import ResponseRequest, Turn, babble
+from fastbridge.sim.script import AfterAssistant, Step
+
+STRICT = os.environ.get("FASTBRIDGE_E2E_STRICT") == "1"
+WAIT_MS = LONGEST_WAIT_MS if STRICT else 2 * LONGEST_WAIT_MS
+GREETING = Say("Good morning to you.")
+ANSWER = Say("We open at nine, and close at five.")
+QUESTION = babble("When do you open?")
+ASK: list[Step] = [Speak(QUESTION, AfterAssistant(500)), HangUp(AfterAssistant(900))]
+SPEAKING = On(AUDIO, 6)
+
+Run = Callable[..., "Told"]
+
+
+class Told(NamedTuple):
+    """One call, from all sides."""
+
+    report: CallReport
+    sessions: list[ModelSession]
+    attempts: int
+    record: dict[str, Any]
+    log: str
+
+    @property
+    def waits(self) -> list[Span]:
+        return waits(self.report.said, self.report.heard, WAIT_MS)
+
+
+def script(request: ResponseRequest) -> Turn:
+    return GREETING if request.is_greeting else ANSWER
+
+
+async def hold(fault: Fault, steps: list[Step], speed: float) -> Told:
+    base = Scenario(script=script, speed=speed)
+    settings = {"FASTBRIDGE_GREETING": GREETING.transcript}
+    async with ModelServer(fault(base)) as model, NodeProcess(model.base_url, settings=settings) as node:
+        caller = SimulatedCaller(
+            node.url, steps, auth_token=node.auth_token, account_sid=node.account_sid, limit_seconds=40.0
+        )
+        report = await caller.call()
+        record = await node.record(caller.call_sid)
+        await node.stop()
+        assert record is not None
+        assert model.errors == []
+        return Told(report, model.sessions, model.attempts, record, node.log())
+
+
+@pytest.fixture
+def call() -> Iterator[Run]:
+    """`call(fault)`: a whole call with it, and what must hold of every call."""
+    with asyncio.Runner() as runner:
+
+        def run(fault: Fault, steps: list[Step] = ASK, speed: float = 2.0) -> Told:
+            body: Coroutine[Any, Any, Told] = hold(fault, steps, speed)
+            told = runner.run(body)
+            assert told.waits == []
+            assert told.record["responses"].get("safety_fuse", 0) == 0
+            assert "internal" not in told.record["errors"]
+            assert "Traceback" not in told.log
+            books = told.record["accounting"]
+            assert books["frames_in"] == books["forwarded"] + books["dropped"]
+            return told
+
+        yield run
+
+
+def assert_answered(told: Told) -> None:
+    assert told.report.errors == []
+    assert told.report.ended_by == "caller"
+    answered = [run for session in told.sessions for run in session.responses if run.status == "completed"]
+    assert len(answered) >= 1
+    question = [line for line in sounds(told.report.said) if line.length_ms > 500][-1]
+    assert any(sound.start_ms >= question.end_ms for sound in sounds(told.report.heard))
+
+
+def assert_apologised(told: Told) -> None:
+    """Something was said, and then the carrier was sent on by the node."""
+    assert told.report.ended_by == "server"
+    assert sounds(told.report.heard) != []
+    assert told.report.errors in ([], ["caller waited 15 s in vain to Speak"])
+    assert told.record["end_reason"].startswith("model_")
+    assert "[HANGUP]" in told.log
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.unreachable(),
+        faults.refused(429, "rate_limit_exceeded"),
+        faults.closed_at_once(1008),
+    ],
+    ids=str,
+)
+def test_connecting_is_tried_again(call: Run, fault: Fault) -> None:
+    told = call(fault)
+    assert_answered(told)
+    assert told.attempts == 2
+
+
+@pytest.mark.parametrize(
+    "fault", [faults.refused(401, "invalid_api_key", ALWAYS), faults.unreachable(times=ALWAYS)], ids=str
+)
+def test_what_lasts_is_told_and_the_carrier_goes_on(call: Run, fault: Fault) -> None:
+    told = call(fault)
+    assert_apologised(told)
+    assert told.attempts <= 4
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.dropped(SPEAKING),
+        faults.dropped(faults.CALLER_SPEAKING, 1011, "internal error"),
+        faults.expired(SPEAKING),
+    ],
+    ids=str,
+)
+def test_the_call_goes_on_in_a_new_session(call: Run, fault: Fault) -> None:
+    told = call(fault)
+    assert_answered(told)
+    assert len(told.sessions) == 2
+    assert told.record["model_line"]["reconnects"] == 1
+    replayed = [request for request in told.sessions[1].requests if request["type"] == "conversation.item.create"]
+    assert replayed != []
+
+
+@pytest.mark.parametrize("fault", [faults.fails("rate_limit_exceeded"), faults.silent()], ids=str)
+def test_a_response_is_asked_for_again(call: Run, fault: Fault) -> None:
+    told = call(fault)
+    assert_answered(told)
+    assert len(told.sessions) == 1
+
+
+def test_rubbish_is_not_heard(call: Run) -> None:
+    told = call(faults.rubbish(SPEAKING))
+    assert_answered(told)
+    assert len(told.sessions) == 1
+    said = sum(len(GREETING.sound()) + len(ANSWER.sound()) for _ in "1")
+    assert abs(len(told.report.received) - said) < 2 * 160
+
+
+def test_after_a_flood_an_interruption_silences_at_once(call: Run) -> None:
+    steps: list[Step] = [
+        Speak(QUESTION, AfterAssistant(500)),
+        Interrupt(babble("No, wait."), 700),
+        HangUp(AfterAssistant(900)),
+    ]
+    told = call(faults.flood(), steps)
+    assert told.report.errors == []
+    assert len(told.report.clears) >= 1
+    assert all(each.latency_ms < (200 if STRICT else 1000) for each in told.report.interruptions())
