@@ -7,7 +7,7 @@ machine, unless FASTBRIDGE_E2E_STRICT=1.
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -50,38 +50,80 @@ def script(request: ResponseRequest) -> Turn:
     return GREETING if request.is_greeting else ANSWER
 
 
-async def hold(fault: Fault, steps: list[Step], speed: float) -> Told:
-    base = Scenario(script=script, speed=speed)
-    settings = {"FASTBRIDGE_GREETING": GREETING.transcript}
-    async with ModelServer(fault(base)) as model, NodeProcess(model.base_url, settings=settings) as node:
+class House:
+    """One node and one service for several calls, each with a fault of its own."""
+
+    def __init__(self, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self._fault: Callable[[int], Scenario] = faults.CATALOGUE[0]()
+        self._before = 0
+        self._model = ModelServer(lambda attempt: self._fault(attempt - self._before))
+        self._node: NodeProcess | None = None
+
+    async def _start(self) -> NodeProcess:
+        await self._model.__aenter__()
+        settings = {"FASTBRIDGE_GREETING": GREETING.transcript}
+        self._node = await NodeProcess(self._model.base_url, settings=settings).__aenter__()
+        return self._node
+
+    def stop(self) -> None:
+        async def stop() -> None:
+            if self._node is not None:
+                await self._node.__aexit__(None, None, None)
+            await self._model.__aexit__(None, None, None)
+
+        self._runner.run(stop())
+
+    def call(self, fault: Fault, steps: list[Step] = ASK, speed: float = 2.0) -> Told:
+        """A whole call with this fault, and what must hold of every call."""
+        told = self._runner.run(self._hold(fault(Scenario(script=script, speed=speed)), steps))
+        assert told.waits == []
+        assert told.record["responses"].get("safety_fuse", 0) == 0
+        assert "internal" not in told.record["errors"]
+        assert "Traceback" not in told.log
+        books = told.record["accounting"]
+        assert books["frames_in"] == books["forwarded"] + books["dropped"]
+        return told
+
+    async def _hold(self, sessions: Callable[[int], Scenario], steps: list[Step]) -> Told:
+        node, model = self._node or await self._start(), self._model
+        self._fault, self._before = sessions, model.attempts
+        seen, logged, refused = len(model.sessions), len(node.log()), len(model.errors)
         caller = SimulatedCaller(
             node.url, steps, auth_token=node.auth_token, account_sid=node.account_sid, limit_seconds=40.0
         )
         report = await caller.call()
         record = await node.record(caller.call_sid)
-        await node.stop()
         assert record is not None
-        assert model.errors == []
-        return Told(report, model.sessions, model.attempts, record, node.log())
+        assert model.errors[refused:] == []
+        return Told(report, model.sessions[seen:], model.attempts - self._before, record, node.log()[logged:])
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def house(runner: asyncio.Runner) -> Iterator[House]:
+    made = House(runner)
+    yield made
+    made.stop()
 
 
 @pytest.fixture
-def call() -> Iterator[Run]:
-    """`call(fault)`: a whole call with it, and what must hold of every call."""
-    with asyncio.Runner() as runner:
+def call(house: House) -> Run:
+    """`call(fault)`, on the node of all."""
+    return house.call
 
-        def run(fault: Fault, steps: list[Step] = ASK, speed: float = 2.0) -> Told:
-            body: Coroutine[Any, Any, Told] = hold(fault, steps, speed)
-            told = runner.run(body)
-            assert told.waits == []
-            assert told.record["responses"].get("safety_fuse", 0) == 0
-            assert "internal" not in told.record["errors"]
-            assert "Traceback" not in told.log
-            books = told.record["accounting"]
-            assert books["frames_in"] == books["forwarded"] + books["dropped"]
-            return told
 
-        yield run
+@pytest.fixture
+def call_alone(runner: asyncio.Runner) -> Iterator[Run]:
+    """`call_alone(fault)`, on a node of its own: what it learns of the service is nobody else's trouble."""
+    made = House(runner)
+    yield made.call
+    made.stop()
 
 
 def assert_answered(told: Told) -> None:
@@ -155,8 +197,7 @@ def test_rubbish_is_not_heard(call: Run) -> None:
     told = call(faults.rubbish(SPEAKING))
     assert_answered(told)
     assert len(told.sessions) == 1
-    said = sum(len(GREETING.sound()) + len(ANSWER.sound()) for _ in "1")
-    assert abs(len(told.report.received) - said) < 2 * 160
+    assert abs(len(told.report.received) - len(GREETING.sound() + ANSWER.sound())) < 2 * 160
 
 
 def test_after_a_flood_an_interruption_silences_at_once(call: Run) -> None:
