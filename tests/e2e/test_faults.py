@@ -8,7 +8,8 @@ machine, unless FASTBRIDGE_E2E_STRICT=1.
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from contextlib import ExitStack
+from typing import Any, NamedTuple, Self
 
 import pytest
 
@@ -53,26 +54,29 @@ def script(request: ResponseRequest) -> Turn:
 class House:
     """One node and one service for several calls, each with a fault of its own."""
 
-    def __init__(self, runner: asyncio.Runner) -> None:
-        self._runner = runner
+    def __init__(self) -> None:
         self._fault: Callable[[int], Scenario] = faults.CATALOGUE[0]()
         self._before = 0
         self._model = ModelServer(lambda attempt: self._fault(attempt - self._before))
-        self._node: NodeProcess | None = None
+        self._stack = ExitStack()
 
-    async def _start(self) -> NodeProcess:
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._runner = stack.enter_context(asyncio.Runner())
+            self._node = self._runner.run(self._open(stack))
+            self._stack = stack.pop_all()
+        return self
+
+    async def _open(self, stack: ExitStack) -> NodeProcess:
         await self._model.__aenter__()
+        stack.callback(lambda: self._runner.run(self._model.__aexit__(None, None, None)))
         settings = {"FASTBRIDGE_GREETING": GREETING.transcript}
-        self._node = await NodeProcess(self._model.base_url, settings=settings).__aenter__()
-        return self._node
+        node = await NodeProcess(self._model.base_url, settings=settings).__aenter__()
+        stack.callback(lambda: self._runner.run(node.__aexit__(None, None, None)))
+        return node
 
-    def stop(self) -> None:
-        async def stop() -> None:
-            if self._node is not None:
-                await self._node.__aexit__(None, None, None)
-            await self._model.__aexit__(None, None, None)
-
-        self._runner.run(stop())
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
     def call(self, fault: Fault, steps: list[Step] = ASK, speed: float = 2.0) -> Told:
         """A whole call with this fault, and what must hold of every call."""
@@ -86,7 +90,7 @@ class House:
         return told
 
     async def _hold(self, sessions: Callable[[int], Scenario], steps: list[Step]) -> Told:
-        node, model = self._node or await self._start(), self._model
+        node, model = self._node, self._model
         self._fault, self._before = sessions, model.attempts
         seen, logged, refused = len(model.sessions), len(node.log()), len(model.errors)
         caller = SimulatedCaller(
@@ -100,16 +104,9 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
-def house(runner: asyncio.Runner) -> Iterator[House]:
-    made = House(runner)
-    yield made
-    made.stop()
+def house() -> Iterator[House]:
+    with House() as house:
+        yield house
 
 
 @pytest.fixture
@@ -119,11 +116,10 @@ def call(house: House) -> Run:
 
 
 @pytest.fixture
-def call_alone(runner: asyncio.Runner) -> Iterator[Run]:
+def call_alone() -> Iterator[Run]:
     """`call_alone(fault)`, on a node of its own: what it learns of the service is nobody else's trouble."""
-    made = House(runner)
-    yield made.call
-    made.stop()
+    with House() as house:
+        yield house.call
 
 
 def assert_answered(told: Told) -> None:
