@@ -84,7 +84,6 @@ class House:
         assert told.waits == []
         assert told.record["responses"].get("safety_fuse", 0) == 0
         assert "internal" not in told.record["errors"]
-        assert "Traceback" not in told.log
         books = told.record["accounting"]
         assert books["frames_in"] == books["forwarded"] + books["dropped"]
         return told
@@ -98,7 +97,7 @@ class House:
         )
         report = await caller.call()
         record = await node.record(caller.call_sid)
-        assert record is not None
+        assert record is not None, report.events
         assert model.errors[refused:] == []
         return Told(report, model.sessions[seen:], model.attempts - self._before, record, node.log()[logged:])
 
