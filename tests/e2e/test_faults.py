@@ -97,7 +97,7 @@ class House:
         )
         report = await caller.call()
         record = await node.record(caller.call_sid)
-        assert record is not None, report.events
+        assert record is not None, node.log()[logged:]
         assert model.errors[refused:] == []
         return Told(report, model.sessions[seen:], model.attempts - self._before, record, node.log()[logged:])
 
