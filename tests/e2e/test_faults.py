@@ -157,8 +157,8 @@ def test_connecting_is_tried_again(call: Run, fault: Fault) -> None:
 @pytest.mark.parametrize(
     "fault", [faults.refused(401, "invalid_api_key", ALWAYS), faults.unreachable(times=ALWAYS)], ids=str
 )
-def test_what_lasts_is_told_and_the_carrier_goes_on(call: Run, fault: Fault) -> None:
-    told = call(fault)
+def test_what_lasts_is_told_and_the_carrier_goes_on(call_alone: Run, fault: Fault) -> None:
+    told = call_alone(fault)
     assert_apologised(told)
     assert told.attempts <= 4
 
