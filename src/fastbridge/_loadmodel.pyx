@@ -44,6 +44,7 @@ cdef enum:
     SPEECH_BEFORE_NS = 700 * MS             # a scheduled response comes after a caller who speaks from here ...
     SILENCE_BEFORE_NS = 200 * MS            # ... to here
     FIRST_TURN_NS = 2_500_000_000
+    ANSWER_NS = 300 * MS
     PULSE_EVERY = 50
     DELIVERED_AFTER_NS = 2000 * MS          # of slack, for a response to have been heard
 
@@ -266,6 +267,8 @@ cdef class Model:
         if session.silence_ns and session.silence_ns <= now:
             session.silence_ns = 0
             self.say(session, SAY_SPEECH_STOPPED, now // MS, NULL)
+            session.turn_stage = 2          # who interrupts is answered, and soon
+            session.turn_ns = now + ANSWER_NS
         if not session.configured:
             return
         if session.turn_stage == 0 and now >= session.turn_ns - SPEECH_BEFORE_NS:

@@ -119,7 +119,11 @@ async def helper(*arguments: str, cpus: set[int]) -> AsyncIterator[asyncio.subpr
     """A Python process beside the run, which ends with it; what it writes can be read."""
     with pinned(cpus):
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            sys.executable,
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is ours to answer
         )
     try:
         yield process
