@@ -17,14 +17,17 @@ from fastbridge._lanes import AssistantLane, CallerLane
 from fastbridge._pacing import Pacer
 from fastbridge.agent import Agent, CallContext
 from fastbridge.clock import Clock, Deadline
+from fastbridge.conduct import CarrierControl, Conduct
 from fastbridge.config import Settings
+from fastbridge.ending import EndReason
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.greeting import Greeting
 from fastbridge.interruption import Interruption
 from fastbridge.log import event
-from fastbridge.realtime import Session, Turn, parse_event
+from fastbridge.lookup import Lookup
+from fastbridge.realtime import Session, parse_event
 from fastbridge.stats import CallStats
-from fastbridge.tools import ToolRunner
+from fastbridge.transcript import Turn
 from fastbridge.twilio import TERMINAL_STATUSES, parse_dtmf
 
 logger = logging.getLogger(__name__)
@@ -36,20 +39,6 @@ DEAD_STREAM_SECONDS = 5.0
 """Twilio sends audio 50 times a second, silence too: without any for this long the line is dead."""
 SLOW_CARRIER_SECONDS = 2.0
 WATCH_SECONDS = 1.0
-
-
-class EndReason(StrEnum):
-    """Why a call ended: a closed set, for records, logs and metrics."""
-
-    CUSTOMER_HANGUP = "customer_hangup"
-    CARRIER_STATUS = "carrier_status"
-    STREAM_DEAD = "stream_dead"
-    CARRIER_SLOW = "carrier_slow"
-    CARRIER_PROTOCOL = "carrier_protocol"
-    MODEL_UNAVAILABLE = "model_unavailable"
-    MODEL_LOST = "model_lost"
-    MAX_DURATION = "max_duration"
-    SHUTDOWN = "shutdown"
 
 
 class CarrierLink(Protocol):
@@ -91,6 +80,8 @@ class Call:
         dial: Callable[["Call"], object],
         spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
         ended: Callable[["Call"], object],
+        control: CarrierControl | None = None,
+        lookup: Lookup | None = None,
     ) -> None:
         self.settings = settings
         self.agent = agent
@@ -136,15 +127,7 @@ class Call:
             clock=clock,
             listener=self,
         )
-        self.tools = ToolRunner(
-            agent=agent,
-            context=context,
-            clock=clock,
-            spawn=spawn,
-            answer=self.session.tool_result,
-            proceed=lambda: self.session.responses.create("tool_result"),
-            report=self._on_tool_ended,
-        )
+        self.conduct = Conduct(self, agent=agent, control=control, lookup=lookup, spawn=spawn)
         lock = settings.greeting_lock if agent.greeting_lock is None else agent.greeting_lock
         self.greeting = Greeting(agent.greeting, lock=lock, call=self)
         self._media_gap = Deadline(clock, self._check_media_gap)
@@ -187,6 +170,7 @@ class Call:
         sid = self.stream_sid.encode()
         self.caller.start(sid)
         self.assistant.start(sid, self._carrier.write)
+        self.conduct.begin()
         self.greeting.begin()
         self._watch.set(WATCH_SECONDS)
         self._max_duration.set(self.settings.max_call_seconds)
@@ -277,9 +261,8 @@ class Call:
 
     def _on_dtmf(self, message: dict[str, Any]) -> None:
         digit = parse_dtmf(message)
-        if digit is not None and len(self.stats.dtmf) < 128:
-            self.stats.dtmf += digit
-            logger.debug("[DTMF] key pressed")
+        if digit is not None:
+            self.conduct.key(digit)
 
     def _check_carrier(self) -> None:
         """Once a second: is the line alive, and does it take what we send?"""
@@ -316,6 +299,7 @@ class Call:
         if self._model is not None:
             self.caller.open(self._model.write)
         self.greeting.ready()
+        self.conduct.ready()
 
     def on_session_failed(self, error: ModelUnavailable) -> None:
         self._model_error(error)
@@ -326,9 +310,11 @@ class Call:
             self.stats.first_speech_ms = self.now_ms()
         self._media_gap.set(MEDIA_GAP_SECONDS)
         self.interruption.on_speech_started()
+        self.conduct.speech_started()
 
     def on_speech_stopped(self) -> None:
         self._speech_stopped_ns = self.clock.now_ns()
+        self.conduct.speech_stopped()
         self._media_gap.clear()
         self.interruption.on_speech_stopped()
 
@@ -349,7 +335,7 @@ class Call:
         self.greeting.response_created(response_id, purpose)
 
     def on_response_done(self, response_id: str, status: str, code: str | None) -> None:
-        self.tools.response_done(response_id)
+        self.conduct.tools.response_done(response_id)
         if status == "failed":
             self._model_error(ModelError("a response failed", code))
         self.greeting.response_done(response_id, status)
@@ -359,20 +345,13 @@ class Call:
             self.stats.turns += 1
             if turn.text:
                 self.interruption.on_caller_turn()
+        self.conduct.transcript(turn)
         if turn.text:
             text = turn.text if self.settings.log_transcripts else f"({len(turn.text)} characters)"
             self.log("TRANSCRIPT", f'{"Customer" if turn.role == "caller" else "AI"}: "{text}"')
 
     def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
-        self.log("TOOL_CALL", tool=name)
-        self.tools.start(call_id, name, arguments, response_id)
-        responses = self.session.responses
-        if not responses.generating or response_id != responses.response_id:
-            self.tools.response_done(response_id)  # it has ended already: no event will say so
-
-    def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int) -> None:
-        self.log("TOOL_RESULT", tool=name, outcome=outcome, elapsed_ms=elapsed_ms)
-        self.stats.tool_calls.append({"name": name, "outcome": outcome, "elapsed_ms": elapsed_ms})
+        self.conduct.tool_call(call_id, name, arguments, response_id)
 
     def _model_error(self, error: ModelError) -> None:
         self.stats.errors.append(error.code or type(error).__name__)
@@ -391,27 +370,37 @@ class Call:
 
     def _on_played(self, response_id: str) -> None:
         self.greeting.played(response_id)
+        self.conduct.played(response_id)
 
     def _on_bad_frame(self, number: int, size: int) -> None:
         self.log("TX_VALIDATION", f"Frame {number} is {size} bytes (expected 160)!", level=logging.ERROR)
 
     # --- end ---
 
+    def hang_up(self) -> None:
+        """End the call when all that was said has been heard."""
+        self.conduct.hang_up()
+
+    async def transfer(self, number: str) -> bool:
+        """Connect the caller to this number (E.164) when all that was said has been heard. False if that fails."""
+        return await self.conduct.transfer_now(number)
+
     def close(self, reason: str) -> None:
         """End the call, once. The first reason wins."""
         if not self.live:
             return
         self.state = CallState.ENDED
-        self.end_reason = str(reason)
+        self.end_reason = str(self.conduct.end_reason(reason))
         for deadline in (self._media_gap, self._watch, self._max_duration):
             deadline.clear()
         self.interruption.close()
         self.greeting.close()
-        self.tools.close()
+        self.conduct.close()
         self.session.close()
         self.caller.close()
         self.assistant.close()
         self._report()
+        self.conduct.ended()
         self._ended(self)
         if self._model is not None:
             self._model.hang_up()

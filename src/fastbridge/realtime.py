@@ -16,14 +16,12 @@ from fastbridge.agent import Agent
 from fastbridge.clock import Clock, Deadline
 from fastbridge.errors import ModelUnavailable
 from fastbridge.responses import ResponseController
+from fastbridge.transcript import Transcript, Turn
 
 logger = logging.getLogger(__name__)
 
 UPDATE_RETRY_SECONDS = 3.0
 UPDATE_DEADLINE_SECONDS = 8.0
-MAX_TURNS = 2000
-"""Turns kept of one call; one more is counted as transcript_overflow and not kept."""
-
 EXPECTED_ERRORS = frozenset(
     {
         "response_cancel_not_active",
@@ -61,22 +59,8 @@ class SessionListener(Protocol):
     def on_response_beginning(self) -> None: ...
     def on_response_created(self, response_id: str, purpose: str) -> None: ...
     def on_response_done(self, response_id: str, status: str, code: str | None) -> None: ...
-    def on_transcript(self, turn: "Turn") -> None: ...
+    def on_transcript(self, turn: Turn) -> None: ...
     def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None: ...
-
-
-@dataclass
-class Turn:
-    """What one side said. Where the caller interrupted the assistant, `heard_ms` and `heard_share` (of its audio) are
-    set and the text is cut to what was heard."""
-
-    role: str
-    item_id: str
-    text: str = ""
-    heard_ms: int | None = None
-    heard_share: float | None = None
-    ended: bool = False
-    """Nothing more will be said of it."""
 
 
 @dataclass
@@ -119,7 +103,7 @@ def session_config(agent: Agent, transcription_model: str) -> dict[str, Any]:
             },
             "output": {"format": PCMU, "voice": agent.voice},
         },
-        "tools": [tool.definition() for tool in agent.tools],
+        "tools": [tool.definition() for tool in agent.all_tools],
         "tool_choice": "auto",
     }
 
@@ -143,13 +127,16 @@ class Session:
     def __init__(
         self, *, agent: Agent, transcription_model: str, lane: AssistantLane, clock: Clock, listener: SessionListener
     ) -> None:
-        self.turns: dict[str, Turn] = {}
         self.usage = Usage()
         self.counters: Counter[str] = Counter()
+        self.transcript = Transcript(self.counters)
+        self.turns = self.transcript.turns
         self.session_id = ""
         self.ready = False
         self.closed = False
+        self._transcription_model = transcription_model
         self._config = session_config(agent, transcription_model)
+        self._held = False
         self._lane = lane
         self._listener = listener
         self._send: Callable[[bytes], object] | None = None
@@ -168,6 +155,17 @@ class Session:
         self._send = send
         self._update_deadline.set(UPDATE_DEADLINE_SECONDS)
         if self.session_id:
+            self._send_update()
+
+    def hold(self) -> None:
+        """`session.update` waits for `configure`: who answers is not known yet."""
+        self._held = True
+
+    def configure(self, agent: Agent) -> None:
+        """This agent answers: from here on `session.update` says so."""
+        self._config = session_config(agent, self._transcription_model)
+        self._held = False
+        if self._send is not None and self.session_id:
             self._send_update()
 
     def send(self, event: dict[str, Any]) -> None:
@@ -203,7 +201,7 @@ class Session:
     def truncate(self, item_id: str, heard_ms: int, received_ms: int) -> bool:
         """Tell the model, once an item, what was heard of one that was cut off. Nothing heard: it was never said.
         False if it was told before."""
-        turn = self._turn("assistant", item_id)
+        turn = self.transcript.turn("assistant", item_id)
         if turn is not None and turn.heard_ms is not None:
             return False
         heard_ms = max(0, min(heard_ms, received_ms))
@@ -212,15 +210,17 @@ class Session:
             self.send({**cut, "audio_end_ms": heard_ms})
         else:
             self.send({"type": "conversation.item.delete", "item_id": item_id})
-        if turn is not None:
-            turn.heard_ms = heard_ms
-            turn.heard_share = heard_ms / received_ms if heard_ms else 0.0
-            turn.text = cut_to(turn.text, turn.heard_share)
+        self.transcript.cut(turn, heard_ms, received_ms)
         return True
 
     def tool_result(self, call_id: str, output: str) -> None:
         item = {"type": "function_call_output", "call_id": call_id, "output": output}
         self.send({"type": "conversation.item.create", "item": item})
+
+    def note(self, role: str, text: str) -> None:
+        """A message in the conversation that nobody spoke: role `user` or `system`."""
+        content = [{"type": "input_text", "text": text}]
+        self.send({"type": "conversation.item.create", "item": {"type": "message", "role": role, "content": content}})
 
     # --- events ---
 
@@ -228,6 +228,8 @@ class Session:
         return self._lane.deltas, self._lane.ignored_events, self._text_deltas
 
     def _send_update(self) -> None:
+        if self._held:
+            return
         self.send({"type": "session.update", "session": self._config})
         self._update_retry.set(UPDATE_RETRY_SECONDS)
 
@@ -263,8 +265,13 @@ class Session:
         self._listener.on_speech_stopped()
 
     def _on_committed(self, event: dict[str, Any]) -> None:
-        self._turn("caller", str(event["item_id"]))
+        item_id = str(event["item_id"])
+        self.transcript.follows(item_id, event.get("previous_item_id"))
+        self.transcript.turn("caller", item_id)
         self._listener.on_caller_turn()
+
+    def _on_item_added(self, event: dict[str, Any]) -> None:
+        self.transcript.follows(str(event["item"]["id"]), event.get("previous_item_id"))
 
     def _on_response_created(self, event: dict[str, Any]) -> None:
         response_id = str(event["response"]["id"])
@@ -276,7 +283,9 @@ class Session:
     def _on_output_item_added(self, event: dict[str, Any]) -> None:
         item = event["item"]
         if item.get("type") == "message":
-            self._turn("assistant", str(item["id"]))
+            turn = self.transcript.turn("assistant", str(item["id"]))
+            if turn is not None:
+                turn.response_id = str(event.get("response_id", ""))
         elif item.get("type") == "function_call":
             self._call_names[str(item["call_id"])] = str(item["name"])
 
@@ -288,26 +297,26 @@ class Session:
     def _on_assistant_words(self, event: dict[str, Any]) -> None:
         """Kept as they come: what is cut off is not said again in whole."""
         self._text_deltas += 1
-        turn = self._turn("assistant", str(event["item_id"]))
-        if turn is not None and turn.heard_ms is None and not turn.ended:
-            turn.text += str(event["delta"])
+        self.transcript.words(self.transcript.turn("assistant", str(event["item_id"])), str(event["delta"]))
 
     def _on_assistant_transcript(self, event: dict[str, Any]) -> None:
-        turn = self._turn("assistant", str(event["item_id"]))
-        if turn is None or turn.ended:
-            return
-        text = str(event["transcript"])
-        turn.ended = True
-        if turn.heard_share is None:
-            turn.text = text or turn.text
-        elif not turn.text:
-            turn.text = cut_to(text, turn.heard_share)
-        self._listener.on_transcript(turn)
+        turn = self.transcript.turn("assistant", str(event["item_id"]))
+        if turn is not None and self.transcript.whole(turn, str(event["transcript"])):
+            self._listener.on_transcript(turn)
 
     def _on_caller_transcript(self, event: dict[str, Any]) -> None:
-        turn = self._turn("caller", str(event["item_id"]))
-        if turn is not None:
+        turn = self.transcript.turn("caller", str(event["item_id"]))
+        if turn is not None and not turn.ended:
+            turn.ended = True
             turn.text = str(event["transcript"]).strip()
+            self._listener.on_transcript(turn)
+
+    def _on_caller_transcript_failed(self, event: dict[str, Any]) -> None:
+        """Something was said that nobody could write down: the turn stands, with what there is of its words."""
+        self.counters["transcription_failed"] += 1
+        turn = self.transcript.turn("caller", str(event["item_id"]))
+        if turn is not None and not turn.ended:
+            turn.ended = turn.failed = True
             self._listener.on_transcript(turn)
 
     def _on_arguments_done(self, event: dict[str, Any]) -> None:
@@ -343,23 +352,6 @@ class Session:
         else:
             logger.warning("[REALTIME] the model reports %s (%s)", code, error.get("param"))
 
-    def _turn(self, role: str, item_id: str) -> Turn | None:
-        turn = self.turns.get(item_id)
-        if turn is None:
-            if len(self.turns) >= MAX_TURNS:
-                self.counters["transcript_overflow"] += 1
-                return None
-            turn = self.turns[item_id] = Turn(role, item_id)
-        return turn
-
-
-def cut_to(text: str, share: float) -> str:
-    """The part of a text that was heard, by its share of the audio, to whole words."""
-    if share >= 1:
-        return text
-    head = text[: int(len(text) * share)]
-    return head if text[len(head) : len(head) + 1].isspace() else head.rpartition(" ")[0]
-
 
 _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
     "session.created": Session._on_session_created,
@@ -367,7 +359,9 @@ _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
     "input_audio_buffer.speech_started": Session._on_speech_started,
     "input_audio_buffer.speech_stopped": Session._on_speech_stopped,
     "input_audio_buffer.committed": Session._on_committed,
+    "conversation.item.added": Session._on_item_added,
     "conversation.item.input_audio_transcription.completed": Session._on_caller_transcript,
+    "conversation.item.input_audio_transcription.failed": Session._on_caller_transcript_failed,
     "response.created": Session._on_response_created,
     "response.output_item.added": Session._on_output_item_added,
     "response.output_audio.delta": Session._on_audio_delta,

@@ -32,10 +32,11 @@ def record(call: "Call") -> dict[str, Any]:
         },
         "turns": [
             {"role": turn.role, "text": turn.text, "heard_ms": turn.heard_ms}
-            for turn in call.session.turns.values()
+            for turn in call.session.transcript.ordered()
             if turn.text
         ],
         "caller_turns": moments.turns,
+        "silences": moments.silences,
         "responses": {"count": moments.responses, **call.session.responses.counters},
         "barge_ins": [vars(barge_in) for barge_in in moments.barge_ins],
         "accounting": stats.accounting(call.caller),
@@ -59,6 +60,7 @@ def metrics(document: dict[str, Any]) -> dict[str, Any]:
         "response_ms": sum(responses) // len(responses) if responses else None,
         "barge_ins": outcomes.count("committed"),
         "barge_in_false": outcomes.count("resumed"),
+        "silences": document["silences"],
         "frames_in": document["accounting"]["frames_in"],
         "frames_enqueued": pacing["frames_enqueued"],
         "tx": pacing["tx"],

@@ -11,7 +11,7 @@ import pytest
 from fastbridge import call as call_module
 from fastbridge._lanes import OTHER_REASON
 from fastbridge.agent import Agent
-from fastbridge.call import EndReason
+from fastbridge.ending import EndReason
 from fastbridge.errors import ModelUnavailable
 from helpers import FOREIGN_SID, LOUD, QUIET, SID, audio_of, base64_text, numbered_frame
 from virtual import Rig
@@ -441,7 +441,7 @@ class TestTools:
         rig.tool_call("call_1", "hours", '{"day": "Monday"}')
         rig.do(rig.call.close, "shutdown")
         rig.advance(1)
-        assert rig.call.tools.running == 0
+        assert rig.call.conduct.tools.running == 0
 
 
 ENDINGS = {

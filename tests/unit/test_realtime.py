@@ -12,7 +12,8 @@ from fastbridge import realtime
 from fastbridge._lanes import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.errors import ModelUnavailable
-from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS, Session, cut_to, parse_event, session_config
+from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS, Session, parse_event, session_config
+from fastbridge.transcript import cut_to
 from helpers import SID, base64_text, delta_json, read_messages
 from virtual import VirtualLoop
 
