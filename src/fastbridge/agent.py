@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import inspect
+import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -116,9 +117,10 @@ class Tool:
             "parameters": self.parameters,
         }
 
-    async def call(self, arguments: str, context: CallContext) -> Any:
-        """Run it with the model's JSON text. ArgumentError where that is not what the function takes; TimeoutError."""
-        given = self.arguments.read(arguments)
+    async def call(self, arguments: str | Mapping[str, Any], context: CallContext) -> Any:
+        """Run it with the model's JSON text, or the same as a mapping. ArgumentError where that is not what it takes;
+        TimeoutError."""
+        given = self.arguments.read(arguments if isinstance(arguments, str) else json.dumps(arguments))
         given.update(dict.fromkeys(self.arguments.injected_names, context))
         async with asyncio.timeout(self.timeout_seconds):
             return await run(self.function, **given)

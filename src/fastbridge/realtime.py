@@ -313,8 +313,8 @@ class Session:
 
     def _on_caller_transcript_failed(self, event: dict[str, Any]) -> None:
         """Something was said that nobody could write down: the turn stands, with what there is of its words."""
-        self.counters["transcription_failed"] += 1
         turn = self.transcript.turn("caller", str(event["item_id"]))
+        self.counters["transcription_failed"] += 1
         if turn is not None and not turn.ended:
             turn.ended = turn.failed = True
             self._listener.on_transcript(turn)

@@ -6,6 +6,7 @@ can act on. Nothing here calls the function.
 """
 
 import enum
+import functools
 import inspect
 import re
 import typing
@@ -69,13 +70,19 @@ class Arguments:
 
 def _parameters(function: Callable[..., Any], where: str) -> list[tuple[str, Any, Any]]:
     """(name, annotation, default) of each."""
+    bound: Mapping[str, Any] = {}
+    target = function
+    while isinstance(target, functools.partial):
+        target, bound = target.func, {**target.keywords, **bound}
     try:
-        target = function if inspect.isroutine(function) else type(function).__call__
+        target = target if inspect.isroutine(target) else type(target).__call__
         hints = typing.get_type_hints(target, include_extras=True)
     except (NameError, TypeError) as error:
         raise ConfigError(f"{where}: its annotations cannot be resolved: {error}.") from error
     found = []
     for parameter in inspect.signature(function).parameters.values():
+        if parameter.name in bound:
+            continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise ConfigError(f"{where}: parameter {parameter.name!r} must be passable by name.")
         if parameter.name not in hints:

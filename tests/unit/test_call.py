@@ -544,7 +544,7 @@ class TestEnd:
         record = json.loads(json.dumps(rig.call.record()))
         assert set(record) == {
             "version", "call_sid", "stream_sid", "direction", "duration_ms", "end_reason", "timings_ms", "turns",
-            "responses", "caller_turns", "barge_ins",
+            "responses", "caller_turns", "silences", "barge_ins",
             "accounting", "pacing", "tools", "tokens", "model_events", "errors",
         }  # fmt: skip
         assert (record["version"], record["duration_ms"], record["end_reason"]) == (1, 100, "shutdown")

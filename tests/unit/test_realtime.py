@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbridge import realtime
+from fastbridge import realtime, transcript
 from fastbridge._lanes import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.errors import ModelUnavailable
@@ -152,7 +152,12 @@ class TestConfig:
                     "type": "function",
                     "name": "hours",
                     "description": "When we are open.",
-                    "parameters": {"type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"]},
+                    "parameters": {
+                        "type": "object",
+                        "properties": {"day": {"type": "string"}},
+                        "required": ["day"],
+                        "additionalProperties": False,
+                    },
                 }
             ],
             "tool_choice": "auto",
@@ -312,7 +317,7 @@ class TestEvents:
         [
             "conversation.created",
             "conversation.item.truncated",
-            "conversation.item.input_audio_transcription.failed",
+            "conversation.item.input_audio_transcription.segment",
             "input_audio_buffer.timeout_triggered",
             "mcp_list_tools.in_progress",
             "response.tomorrow",
@@ -539,7 +544,7 @@ class TestTranscripts:
         assert up.session.responses.counters["safety_fuse"] == 0
 
     def test_turns_are_bounded(self, up, monkeypatch):
-        monkeypatch.setattr(realtime, "MAX_TURNS", 2)
+        monkeypatch.setattr(transcript, "MAX_TURNS", 2)
         for number in range(3):
             up.event("input_audio_buffer.committed", item_id=f"item_{number}")
             up.event("conversation.item.input_audio_transcription.completed", item_id=f"item_{number}", transcript="x")

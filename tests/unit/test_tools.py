@@ -1,8 +1,10 @@
 """fastbridge.tools: every call answered once, however it ends, and the model asked to go on once."""
 
 import asyncio
+import datetime
 import json
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,6 +12,12 @@ import pytest
 from fastbridge.agent import Agent, CallContext
 from fastbridge.tools import MAX_OUTPUT_CHARS, MAX_RUNNING, ToolRunner
 from virtual import VirtualLoop, call_context
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
 
 
 class ToolRig:
@@ -26,7 +34,7 @@ class ToolRig:
             clock=self.loop.clock,
             spawn=self._spawn,
             answer=lambda call_id, output: self.journal.append((call_id, output)),
-            proceed=lambda: self.journal.append(("proceed",)),
+            proceed=lambda answered: self.journal.append(("proceed",)),
             report=lambda name, arguments, outcome, ms: self.reports.append((name, outcome, ms)),
         )
 
@@ -102,7 +110,10 @@ class TestAnswers:
             (7, "7"),
             ("", ""),
             ({"שלום": 1}, '{"שלום": 1}'),
-            (frozenset(), '"frozenset()"'),
+            (frozenset({1}), "[1]"),
+            ({"at": datetime.date(2026, 11, 20)}, '{"at": "2026-11-20"}'),
+            (Point(1, 2), '{"x": 1, "y": 2}'),
+            (object, json.dumps(str(object))),
         ],
     )
     def test_anything_else_as_json(self, rig, result, text):
@@ -145,7 +156,9 @@ class TestErrors:
         assert rig.reports == [("at_once", "error", 0)]
 
     def test_arguments_it_does_not_take(self, rig, caplog):
-        assert "unexpected keyword argument" in json.loads(rig.call("at_once", '{"surprise": 1}'))["error"]
+        error = json.loads(rig.call("at_once", '{"surprise": 1}'))["error"]
+        assert error == "wrong arguments: surprise: there is no such argument"
+        assert caplog.records == []  # the model's mistake, which it will mend: no trace of ours
 
     def test_a_timeout(self, rig):
         output = rig.call("wait", wait(3600), seconds=10.1)

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from twilio.request_validator import RequestValidator
 
 from fastbridge import log, webhooks
+from fastbridge.agent import Agent
 from fastbridge.calls import Directory
 from fastbridge.config import Settings
 
@@ -66,8 +67,15 @@ class FakeCall:
 def make_node(**settings):
     defaults = {"public_url": URL, "twilio_auth_token": SecretStr(TOKEN)}
     settings = Settings.model_construct(**(defaults | settings))
+    announced = []
     return SimpleNamespace(
-        settings=settings, directory=Directory(settings, lambda: 0), draining=False, ready=True, agent=None
+        settings=settings,
+        directory=Directory(settings, lambda: 0),
+        draining=False,
+        ready=True,
+        agent=Agent(),
+        announced=announced,
+        announce=announced.append,
     )
 
 

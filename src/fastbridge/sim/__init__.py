@@ -11,6 +11,7 @@ strict: what Twilio or OpenAI would reject or ignore is in `errors`.
 """
 
 from fastbridge.sim.caller import SimulatedCaller
+from fastbridge.sim.carrier_api import CarrierApi
 from fastbridge.sim.model_server import ModelServer
 from fastbridge.sim.node import NodeProcess
 from fastbridge.sim.report import CallReport
@@ -22,6 +23,7 @@ __all__ = [
     "AfterMs",
     "CallReport",
     "CallTool",
+    "CarrierApi",
     "Dtmf",
     "Fail",
     "HangUp",
