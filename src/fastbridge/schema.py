@@ -71,7 +71,7 @@ class Arguments:
 def _parameters(function: Callable[..., Any], where: str) -> list[tuple[str, Any, Any]]:
     """(name, annotation, default) of each."""
     bound: Mapping[str, Any] = {}
-    target = function
+    target: Any = function
     while isinstance(target, functools.partial):
         target, bound = target.func, {**target.keywords, **bound}
     try:

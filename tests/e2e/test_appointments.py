@@ -65,6 +65,8 @@ class Desk:
         if lines not in self._looked_up:
             self._looked_up.add(lines)
             return CallTool("check_availability", {"day": self.day, "not_before": "09:00"})
+        if lines == 3:
+            return Say("Ten thirty on Thursday?", speech("assistant_morning"))
         return Say("There are many times. " * 8, speech("assistant_times"))
 
     def _book(self, request: ResponseRequest) -> Turn:
@@ -95,9 +97,7 @@ def rows(database: Path, statement: str) -> list[Any]:
 def prepare(database: Path) -> None:
     connection = sqlite3.connect(database)
     with connection:
-        connection.execute("create table customers (business_id text, phone text, name text, primary key (1, 2))") if (
-            False
-        ) else connection.execute(
+        connection.execute(
             "create table customers (business_id varchar(64), phone varchar(20), name varchar(100),"
             " primary key (business_id, phone))"
         )
@@ -135,14 +135,15 @@ def test_an_appointment_is_booked_once_while_the_caller_interrupts_twice(tmp_pat
     desk = Desk()
     report, record, log, api, model = asyncio.run(hold(desk, database, faults=[503]))
 
+    print(json.dumps(record, indent=1))
+    print(log)
+    print(report.events, [(r.index, r.trigger, dict(r.params)) for r in desk.requests])
     day = desk.day
     assert rows(database, "select business_id, starts_at, phone, name from appointments") == [
         ("456", f"{day} 10:30:00.000000", CALLER, "Dana")
     ]
     assert (report.errors, model.errors, api.errors) == ([], [], [])
     assert record is not None
-    print(json.dumps(record, indent=1))
-    print(log)
     assert len(record["barge_ins"]) == 2
     assert record["end_reason"] == "agent_hangup"
     assert record["errors"] == []
