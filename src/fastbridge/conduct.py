@@ -288,8 +288,14 @@ class Conduct:
         responses = self._call.session.responses
         if not self.departure.asked:
             responses.create("tool_result", SAY_ONLY if self.tools.exhausted else None)
-        elif not any(turn.response_id in response_ids and turn.text for turn in self._call.session.turns.values()):
+        elif not self._said_something(response_ids):
             responses.create("goodbye", {**SAY_ONLY, "instructions": GOODBYE})
+
+    def _said_something(self, response_ids: set[str]) -> bool:
+        """Beside its function calls."""
+        turns = self._call.session.turns.values()
+        voiced = {response_id for _, response_id, _, received_ms in self._call.assistant.items() if received_ms}
+        return bool(voiced & response_ids) or any(turn.text for turn in turns if turn.response_id in response_ids)
 
     def _say(self, purpose: str, instructions: str) -> None:
         if self._call.session.ready:

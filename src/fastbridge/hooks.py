@@ -87,7 +87,10 @@ class Hooks:
 async def call_hook(function: Callable[..., Any], value: Any, context: CallContext) -> Any:
     """`function(value)`, and the context for a parameter that asks for it by its type or by the name `context`."""
     wanted = context_parameter(function) if value is not context else None
-    return await run(function, value, **({wanted: context} if wanted else {}))
+    if wanted is None:
+        return await run(function, value)
+    others = [name for name in inspect.signature(function).parameters if name != wanted]
+    return await run(function, **{wanted: context}, **({others[0]: value} if others else {}))
 
 
 def context_parameter(function: Callable[..., Any]) -> str | None:

@@ -7,7 +7,6 @@ API when its last word has been heard.
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -135,15 +134,46 @@ def test_an_appointment_is_booked_once_while_the_caller_interrupts_twice(tmp_pat
     desk = Desk()
     report, record, log, api, model = asyncio.run(hold(desk, database, faults=[503]))
 
-    print(json.dumps(record, indent=1))
-    print(log)
-    print(report.events, [(r.index, r.trigger, dict(r.params)) for r in desk.requests])
-    day = desk.day
     assert rows(database, "select business_id, starts_at, phone, name from appointments") == [
-        ("456", f"{day} 10:30:00.000000", CALLER, "Dana")
+        ("456", f"{desk.day} 10:30:00.000000", CALLER, "Dana")
     ]
     assert (report.errors, model.errors, api.errors) == ([], [], [])
     assert record is not None
-    assert len(record["barge_ins"]) == 2
-    assert record["end_reason"] == "agent_hangup"
-    assert record["errors"] == []
+    check_record(record)
+    check_log(log)
+    # The first request met a 503 and was made again; the call ended when the goodbye had been heard.
+    assert [update.form for update in api.updates] == [{"Status": "completed"}] * 2
+    assert {update.call_sid for update in api.updates} == {report.call_sid}
+    assert ("rest", "Status") in [(event.kind, event.text) for event in report.events]
+    assert len(report.clears) == 2
+    [session] = model.sessions
+    outputs = [json.loads(output) for output in session.tool_outputs.values() if output.startswith("{")]
+    assert [output["booked"] for output in outputs if "booked" in output] == [True, True]
+
+
+def check_record(record: dict[str, Any]) -> None:
+    assert (record["end_reason"], record["errors"]) == ("agent_hangup", [])
+    assert [barge_in["source"] for barge_in in record["barge_ins"]] == ["local", "local"]
+    tools = [tool["name"] for tool in record["tools"]]
+    assert tools == [*["check_availability"] * 3, *["schedule_appointment"] * 2, "hang_up"]
+    assert {tool["outcome"] for tool in record["tools"]} == {"ok"}
+    said = [(turn["role"], turn["text"]) for turn in record["turns"]]
+    assert said[0] == ("assistant", "Hello Dana, how can I help you?")
+    assert [text for role, text in said if role == "caller"] == [
+        "I would like an appointment.", "Wait, in the morning?", "No, sorry, earlier.", "Yes, fine.",
+    ]  # fmt: skip
+    assert said[-1] == ("assistant", "Booked. See you then, goodbye!")
+    cut = [turn for turn in record["turns"] if turn["heard_ms"] is not None]
+    assert [turn["role"] for turn in cut] == ["assistant", "assistant"]
+    assert all(turn["text"].count("There are many times.") < 8 for turn in cut)
+
+
+def check_log(log: str) -> None:
+    lines = log.splitlines()
+    assert not [line for line in lines if " ERROR " in line or "Traceback" in line]
+    [loaded] = [line for line in lines if "[DB]" in line]
+    assert "Customer context loaded" in loaded
+    assert "name=Dana, phone=+1500****01" in loaded
+    [booked] = [line for line in lines if "[CREATE_APPT]" in line]
+    assert "10:30" in booked
+    assert sum("[HANGUP]" in line for line in lines) == 1

@@ -211,7 +211,8 @@ class TestBadFunctions:
             arguments(ask)
 
     @pytest.mark.parametrize(
-        "hint", [object, bytes, set[int], Any, list[bytes], list[Any], Literal[b"x"], Literal[None], "Nowhere", Context()]
+        "hint",
+        [object, bytes, set[int], Any, list[bytes], list[Any], Literal[b"x"], Literal[None], "Nowhere", Context()],
     )
     def test_a_type_no_model_can_fill_in(self, hint):
         with pytest.raises(ConfigError, match="Tool 'it'"):

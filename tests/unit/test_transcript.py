@@ -120,7 +120,8 @@ class TestWords:
         assert turn.text == ("abcd " * 5).rstrip()
 
     @pytest.mark.parametrize(
-        ("share", "expected"), [(0, ""), (0.1, ""), (0.5, "one"), (0.54, "one two"), (0.99, "one two"), (1, "one two three")]
+        ("share", "expected"),
+        [(0, ""), (0.1, ""), (0.5, "one"), (0.54, "one two"), (0.99, "one two"), (1, "one two three")],
     )
     def test_are_cut_to_whole_words(self, share, expected):
         assert cut_to("one two three", share) == expected
