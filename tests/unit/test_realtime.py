@@ -13,7 +13,6 @@ from fastbridge._lanes import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.errors import ModelUnavailable
 from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS, Session, parse_event, session_config
-from fastbridge.transcript import cut_to
 from helpers import SID, base64_text, delta_json, read_messages
 from virtual import VirtualLoop
 
@@ -492,6 +491,21 @@ class TestTranscripts:
         ]
         assert [turn.text for (turn,) in up.listener.of("transcript")] == ["Of course.", "Please."]
 
+    def test_are_in_the_order_the_model_says(self, up):
+        up.begin()
+        up.say("Of course.")
+        up.event("conversation.item.added", item={"id": "item_1", "type": "message"}, previous_item_id="item_u")
+        up.event("input_audio_buffer.committed", item_id="item_u", previous_item_id=None)
+        up.event("conversation.item.input_audio_transcription.completed", item_id="item_u", transcript="Please.")
+        assert [turn.text for turn in up.session.transcript.ordered()] == ["Please.", "Of course."]
+
+    def test_that_fail_are_turns_all_the_same(self, up):
+        up.event("input_audio_buffer.committed", item_id="item_u")
+        for _ in range(2):
+            up.event("conversation.item.input_audio_transcription.failed", item_id="item_u", error={})
+        (((turn,)),) = up.listener.of("transcript")
+        assert (turn.failed, turn.text, up.counters["transcription_failed"]) == (True, "", 2)
+
     def test_are_kept_by_item_not_by_last(self, up):
         for item_id in ("item_a", "item_b"):
             up.event("input_audio_buffer.committed", item_id=item_id)
@@ -551,25 +565,6 @@ class TestTranscripts:
         up.say("y", "item_9")
         assert list(up.session.turns) == ["item_0", "item_1"]
         assert up.counters == {"transcript_overflow": 3}
-
-    @pytest.mark.parametrize(
-        ("share", "expected"),
-        [
-            (0, ""),
-            (0.1, ""),
-            (0.5, "one"),
-            (0.54, "one two"),
-            (0.6, "one two"),
-            (0.99, "one two"),
-            (1, "one two three"),
-            (2, "one two three"),
-        ],
-    )
-    def test_are_cut_to_whole_words(self, share, expected):
-        assert cut_to("one two three", share) == expected
-
-    def test_of_nothing_is_nothing(self):
-        assert cut_to("", 0.5) == ""
 
 
 class TestSending:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fastbridge import tools
 from fastbridge.agent import Agent, CallContext
 from fastbridge.tools import MAX_OUTPUT_CHARS, MAX_RUNNING, ToolRunner
 from virtual import VirtualLoop, call_context
@@ -332,6 +333,39 @@ class TestOnce:
         rig.loop.advance(2)
         assert len(rig.answered) == MAX_RUNNING + 2
         assert rig.answered.count("proceed") == 1
+
+
+class TestBudget:
+    def test_of_the_phone_call(self, rig):
+        rig.agent.max_tool_calls = 2
+        for number in range(4):
+            rig.start(f"call_{number}", "at_once")
+        rig.done()
+        rig.loop.advance(1)
+        outputs = dict(entry for entry in rig.journal if len(entry) == 2)
+        assert [outputs[f"call_{number}"][:9] for number in range(4)] == ["done", "done", '{"error":', '{"error":']
+        assert sorted(outcome for _, outcome, _ in rig.reports) == ["ok", "ok", "refused", "refused"]
+        assert rig.runner.exhausted
+        assert rig.answered.count("proceed") == 1
+
+    def test_of_one_tool(self, rig):
+        @rig.agent.tool(max_calls=1)
+        async def book() -> str:
+            return "booked"
+
+        for number in range(2):
+            rig.start(f"call_{number}", "book")
+        rig.done()
+        rig.loop.advance(1)
+        assert ("call_1", '{"error": "book cannot be used again in this phone call"}') in rig.journal
+        assert not rig.runner.exhausted
+
+    def test_a_model_that_never_ends_is_not_answered_for_ever(self, rig, monkeypatch):
+        monkeypatch.setattr(tools, "MAX_SEEN", 3)
+        for number in range(10):
+            rig.start(f"call_{number}", "nothing")
+        rig.done()
+        assert rig.answered == ["call_0", "call_1", "call_2", "proceed"]
 
 
 class TestClose:

@@ -67,16 +67,10 @@ class FakeCall:
 def make_node(**settings):
     defaults = {"public_url": URL, "twilio_auth_token": SecretStr(TOKEN)}
     settings = Settings.model_construct(**(defaults | settings))
-    announced = []
-    return SimpleNamespace(
-        settings=settings,
-        directory=Directory(settings, lambda: 0),
-        draining=False,
-        ready=True,
-        agent=Agent(),
-        announced=announced,
-        announce=announced.append,
-    )
+    node = SimpleNamespace(settings=settings, directory=Directory(settings, lambda: 0), draining=False, ready=True)
+    node.agent, node.announced = Agent(), []
+    node.announce = node.announced.append
+    return node
 
 
 @pytest.fixture
@@ -593,3 +587,11 @@ def test_a_full_node_is_still_ready_to_say_that_it_is_busy():
     node = make_node(max_calls=1)
     node.directory.add(FakeCall())
     assert exchange(node, "GET", "/readyz").status == 200
+
+
+@pytest.mark.parametrize(("number", "verb"), [("", "Reject"), ("anonymous", "Reject"), ("+14155550100", "Connect")])
+def test_the_agent_says_who_is_answered(node, number, verb):
+    node.agent = Agent(allowed_callers=["+14155550100"])
+    answer = post(node, "/webhook/incoming_call", {**CALLER, "From": number})
+    assert answer.xml[0].tag == verb
+    assert node.announced == ([admitted(node, answer)] if verb == "Connect" else [])
