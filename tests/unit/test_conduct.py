@@ -208,7 +208,7 @@ class TestTools:
         assert all(create["tool_choice"] == "none" for create in fillers)
         rig.respond(SECOND * 3, 40)
         rig.advance(0.5)
-        rig.caller_says(*[LOUD] * 6)
+        rig.caller_says(*[LOUD] * 20)
         assert len(rig.call.stats.barge_ins) == 1
         rig.advance(3)
         assert rig.outputs == ["found"]
@@ -270,7 +270,7 @@ class TestHangUp:
         rig = make(Agent(hang_up=True), control=Control()).up()
         self.ask(rig)
         rig.advance(0.5)
-        rig.caller_says(*[LOUD] * 6)
+        rig.caller_says(*[LOUD] * 20)
         rig.advance(10)
         assert (rig.control.done, rig.call.live) == ([], True)
         assert rig.notes[-1][0] == "system"
@@ -413,7 +413,7 @@ class TestSilence:
         rig.advance(21)
         rig.respond(SECOND * 3, 1, "Bye.")
         rig.advance(1)
-        rig.caller_says(*[LOUD] * 6)
+        rig.caller_says(*[LOUD] * 20)
         rig.caller_turn("Wait!")
         rig.respond(SECOND, 2, "Yes?")
         rig.advance(15)
@@ -528,7 +528,7 @@ class TestTranscript:
         rig.caller_turn("Hi.")
         rig.respond(SECOND * 4, 2, "one two three four")
         rig.advance(2)
-        rig.caller_says(*[LOUD] * 6)
+        rig.caller_says(*[LOUD] * 20)
         rig.advance(0.1)
         assert turns == [("assistant", "Hello there."), ("caller", "Hi."), ("assistant", "one two")]
         rig.respond(SECOND * 4, 3, "five six seven eight")
