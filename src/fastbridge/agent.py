@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import inspect
 import json
 import re
@@ -214,7 +215,7 @@ class Agent:
         """Those of `tools`, and those that `hang_up` and `transfer_to` bring."""
         built_in = [_hang_up_tool()] if self.hang_up else []
         if self.transfer_to:
-            built_in.append(_transfer_tool(self.transfer_to))
+            built_in.append(_transfer_tool(tuple(self.transfer_to)))
         own = {tool.name for tool in self.tools}
         return [*self.tools, *(tool for tool in built_in if tool.name not in own)]
 
@@ -329,6 +330,7 @@ def tool_from(
     return Tool(name, description, arguments.schema, function, arguments, timeout_seconds, filler, max_calls)
 
 
+@functools.cache
 def _hang_up_tool() -> Tool:
     def hang_up(context: CallContext) -> str:
         """End the call. Use it only when the conversation is over; say goodbye first."""
@@ -338,7 +340,8 @@ def _hang_up_tool() -> Tool:
     return tool_from(hang_up, name=HANG_UP_TOOL, filler="")
 
 
-def _transfer_tool(destinations: Mapping[str, str]) -> Tool:
+@functools.lru_cache(maxsize=256)
+def _transfer_tool(destinations: tuple[str, ...]) -> Tool:
     def transfer(context: CallContext, destination: str) -> str:
         """Connect the caller to somebody else, which ends your part in the call. Tell the caller so first."""
         if context.transfer(destination):
@@ -361,16 +364,19 @@ def _setting(name: str, value: Any) -> Any:
     if name not in PER_CALL_SETTINGS:
         known = ", ".join(sorted(PER_CALL_SETTINGS))
         raise ConfigError(f"An agent has no setting {name!r} of its own: it may have {known}.")
-    info = Settings.model_fields[name]
     try:
-        return TypeAdapter(_constrained(info)).validate_python(value)
+        return _checker(name).validate_python(value)
     except ValidationError:
-        raise ConfigError(f"settings: {name} must be {info.description}, not {value!r}.") from None
+        what = Settings.model_fields[name].description
+        raise ConfigError(f"settings: {name} must be {what}, not {value!r}.") from None
 
 
-def _constrained(info: Any) -> Any:
-    """A field's type with its bounds."""
-    return Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
+@functools.cache
+def _checker(name: str) -> TypeAdapter[Any]:
+    """For a setting's type with its bounds. Kept: making one takes longer than a call's start may."""
+    info = Settings.model_fields[name]
+    hint: Any = info.annotation
+    return TypeAdapter(Annotated[(hint, *info.metadata)] if info.metadata else hint)
 
 
 def _one_line(value: Any) -> str:
