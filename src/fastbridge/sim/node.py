@@ -36,6 +36,7 @@ OWN_VARIABLES = (
     "PUBLIC_",
     "PORT",
     "BARGE_IN_",
+    "ENABLE_",
     "LEAD_MS",
     "TWIML_",
 )
