@@ -192,6 +192,8 @@ class Conduct:
 
     def end_reason(self, reason: str) -> str:
         """Why the call ends: whoever closes it while we leave, we left."""
+        if self.departure.reason is not None and self.departure.errand is not None:
+            self._log_departure(self.departure.errand)
         return self.departure.reason or reason
 
     # --- what is heard ---
@@ -345,9 +347,12 @@ class Conduct:
         self._on_loop(lambda: self._say("say", exactly(text)))
 
     def departed(self, errand: Errand) -> None:
+        self._log_departure(errand)
+        self._call.close(errand.reason)
+
+    def _log_departure(self, errand: Errand) -> None:
         how = "by REST" if self._control is not None else "by the end of the stream"
         self._call.log("HANGUP", f"{errand.name} {how}", reason=errand.reason)
-        self._call.close(errand.reason)
 
     def stayed(self, errand: Errand, why: str) -> None:
         self._call.log("HANGUP", f"{errand.name} {why}", reason=errand.reason)

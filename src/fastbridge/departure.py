@@ -120,12 +120,12 @@ class Departure:
             self._stay(Event.INTERRUPTED)
 
     def close(self) -> None:
-        """The call is over, by us or by others."""
+        """The call is over, by us or by others: while we leave, the carrier may be faster than its own answer."""
         self._deadline.clear()
         self._check.clear()
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
-        self._settle(self.state is State.GONE)
+        self._settle(self.state in (State.LEAVING, State.GONE))
 
     def _look(self) -> None:
         now = self._clock.now_ns()

@@ -292,7 +292,8 @@ class TestHangUp:
         rig.advance(4)
         assert rig.call.end_reason == "agent_hangup"
 
-    def test_a_carrier_that_is_faster_than_its_answer(self, make):
+    def test_a_carrier_that_is_faster_than_its_answer(self, make, caplog):
+        caplog.set_level("INFO")
         control = Control()
         control.seconds = 2
         rig = make(Agent(hang_up=True), control=control).up()
@@ -301,6 +302,7 @@ class TestHangUp:
         assert len(control.done) == 1
         rig.carrier({"event": "stop", "streamSid": SID.decode(), "stop": {}})
         assert rig.call.end_reason == "agent_hangup"
+        assert caplog.text.count("[HANGUP] hang_up by REST") == 1
 
     def test_a_thread_may_ask_for_it(self, make):
         agent = Agent()

@@ -175,7 +175,14 @@ def test_the_end_of_the_call_ends_it(rig):
     rig.loop.advance(1)
     rig.loop.do(rig.departure.close)
     rig.loop.advance(10)
-    assert (rig.told, outcome.result(), rig.tasks[0].cancelled()) == ([], False, True)
+    assert (rig.told, outcome.result(), rig.tasks[0].cancelled()) == ([], True, True)
+
+
+def test_a_call_that_ends_before_we_leave_was_not_left(rig):
+    rig.quiet = False
+    outcome = rig.ask()
+    rig.loop.do(rig.departure.close)
+    assert outcome.result() is False
 
 
 def test_every_state_that_is_not_final_has_a_deadline_or_rests():
