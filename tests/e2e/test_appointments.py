@@ -81,7 +81,7 @@ SCRIPT = [
     Interrupt("caller_interrupts", 2500),
     Interrupt("caller_interrupts", 2500),
     Speak("caller_accepts", AfterAssistant(700)),
-    HangUp(AfterAssistant(20_000)),
+    HangUp(AfterAssistant(40_000)),
 ]
 
 
@@ -119,6 +119,7 @@ async def hold(
                     account_sid=node.account_sid,
                     from_number=CALLER,
                     query="business_id=456",
+                    patience_ms=60_000,
                 )
                 api.register(caller)
                 report = await caller.call()
@@ -134,6 +135,7 @@ def test_an_appointment_is_booked_once_while_the_caller_interrupts_twice(tmp_pat
     desk = Desk()
     report, record, log, api, model = asyncio.run(hold(desk, database, faults=[503]))
 
+    print(log)  # pytest shows it if this fails
     assert rows(database, "select business_id, starts_at, phone, name from appointments") == [
         ("456", f"{desk.day} 10:30:00.000000", CALLER, "Dana")
     ]
