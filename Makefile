@@ -6,7 +6,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test build debug check bench wheel image image-check clean
+.PHONY: help demo test build debug check bench bench-publish wheel image image-check clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -60,11 +60,14 @@ check: $(VENV)/.dev ## ruff, mypy --strict, and the .pyi against the compiled mo
 	@echo "check: clean"
 
 # Generous floors on ratios within this run; no time is judged. ARGS="-k dsp" measures some (and misses the others' floors).
-bench: $(VENV)/.bench ## measure: each compiled kernel against its slow twin
+bench: $(VENV)/.bench ## measure: each compiled kernel against its slow twin, then both bridges under load
 	@mkdir -p build/bench
 	@cd bench && ../$(VENV)/bin/python -m pytest -qq --benchmark-quiet --benchmark-json=../build/bench/kernels.json $(ARGS)
-	@$(VENV)/bin/python bench/compare.py build/bench/kernels.json
-# >>> the load table goes here: run the calls, write build/bench/load.json, give it to compare.py as --load
+	@$(VENV)/bin/python bench/load.py --seconds 10 --out build/bench
+	@$(VENV)/bin/python bench/compare.py build/bench/kernels.json --load build/bench/results.json
+
+bench-publish: $(VENV)/.bench ## measure both bridges under load for longer, and write the figures into bench/
+	@$(VENV)/bin/python bench/load.py --calls 50,100,200,400 $(ARGS)
 
 wheel: $(VENV)/.dev ## sdist, the wheel from the sdist, and the tests on that wheel in a fresh environment
 	@rm -rf dist build/wheel src/*.egg-info && mkdir -p build/wheel

@@ -42,7 +42,7 @@ KERNEL_FLOORS = {
 }
 """Kernel -> the least ratio oracle / compiled. Encoding, the ring and an unmasked frame are C in Python, too."""
 
-LOAD_FLOORS: dict[str, float] = {}
+LOAD_FLOORS = {"cpu_50_calls": 1.5, "cpu_100_calls": 1.5}
 """Name of a ratio in the load report -> its least value."""
 
 

@@ -71,3 +71,13 @@ def dsp(twin: Twin) -> Any:
 @pytest.fixture(scope="session")
 def lanes(twin: Twin) -> Any:
     return twin.lanes
+
+
+@pytest.fixture(scope="session")
+def measure(twin: Twin) -> Any:
+    return twin.measure
+
+
+@pytest.fixture(scope="session")
+def peer(twin: Twin) -> Any:
+    return twin.peer

@@ -91,7 +91,8 @@ class Conversation(Rig):
     # --- the model ---
 
     def _dialled(self) -> None:
-        self.call.on_model_connected(self.model_link)
+        self.model_links.append(self.model_link)
+        self.attempt.on_model_connected(self.model_link)
         self._model_speaks()
 
     def _model_speaks(self) -> None:

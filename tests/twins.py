@@ -3,7 +3,7 @@
 import importlib
 from types import ModuleType
 
-MODULES = ("mulaw", "framing", "websocket", "pacing", "playout", "dsp", "bargein", "lanes")
+MODULES = ("mulaw", "framing", "websocket", "pacing", "playout", "dsp", "bargein", "lanes", "measure", "peer")
 
 
 class Twin:

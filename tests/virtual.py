@@ -16,9 +16,11 @@ from websockets.frames import Opcode
 
 from fastbridge._pacing import Pacer
 from fastbridge.agent import Agent, CallContext
+from fastbridge.attempt import Attempt
 from fastbridge.call import Call
 from fastbridge.clock import Clock
 from fastbridge.config import Settings
+from fastbridge.errors import ModelUnavailable
 from helpers import MS, QUIET, SID, base64_text, delta_json, mark_json, media_json, read_frames
 
 START_NS = 1_000_000 * MS
@@ -150,6 +152,8 @@ class RecordingModel:
         self._rig = rig
         self.hang_ups = 0
         self.reading = True
+        self.redirected = False
+        """Its messages go to the lane, and not to the attempt any more."""
 
     def write(self, frame: bytes) -> None:
         assert not self.hang_ups, "written after the hang-up"
@@ -164,6 +168,9 @@ class RecordingModel:
 
     def resume_reading(self) -> None:
         self.reading = True
+
+    def redirect(self, sink: Any, feed_message: Callable[[bytes], object]) -> None:
+        self.redirected = True
 
     def hang_up(self) -> None:
         self.hang_ups += 1
@@ -191,7 +198,10 @@ class Rig:
         """Everything written to either side, in order."""
         self.carrier_link = RecordingCarrier(self)
         self.model_link = RecordingModel(self)
-        self.dialled: list[Call] = []
+        """Of the connection made last."""
+        self.model_links: list[RecordingModel] = []
+        """Every one that was connected."""
+        self.dialled: list[Attempt] = []
         self.ended: list[Call] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.chunk = 0
@@ -264,12 +274,14 @@ class Rig:
     # --- the beginning ---
 
     def started(self) -> "Rig":
-        self.do(self.call.start)
+        if not self.dialled:
+            self.do(self.call.start)
         return self
 
     def connected(self) -> "Rig":
         self.started()
-        self.do(self.call.on_model_connected, self.model_link)
+        if not self.model_links:
+            self.connect()
         return self
 
     def up(self) -> "Rig":
@@ -278,6 +290,32 @@ class Rig:
         self.model({"type": "session.created", "session": {"id": "sess_1"}})
         self.confirm()
         return self
+
+    @property
+    def attempt(self) -> Attempt:
+        """The one dialled last."""
+        return self.dialled[-1]
+
+    def connect(self) -> RecordingModel:
+        """The model answers what was dialled last: with a socket of its own."""
+        if self.model_links:
+            self.model_link = RecordingModel(self)
+        self.model_links.append(self.model_link)
+        self.do(self.attempt.on_model_connected, self.model_link)
+        return self.model_link
+
+    def refuse(self, code: str = "connect_failed") -> None:
+        """It does not."""
+        self.do(self.attempt.on_model_failed, ModelUnavailable("no", code))
+
+    def lose_model(self, code: int = 1006, reason: str = "") -> None:
+        """The connection made last breaks."""
+        self.do(self.attempt.on_model_lost, code, reason)
+
+    def open_session(self, number: int = 1) -> None:
+        """The session of the connection made last is created and confirmed."""
+        self.model({"type": "session.created", "session": {"id": f"sess_{number}"}})
+        self.confirm()
 
     def confirm(self, audio_format: str = "audio/pcmu") -> None:
         both = {side: {"format": {"type": audio_format}} for side in ("input", "output")}
@@ -300,6 +338,7 @@ class Rig:
             self.loop.advance(0.02)
 
     def lose(self, frames: int) -> None:
+        """Frames that the network lost."""
         self.chunk += frames
 
     def carrier(self, message: dict[str, Any] | bytes) -> None:
@@ -388,7 +427,7 @@ class Rig:
         assert call.end_reason is not None
         assert self.ended == [call]
         assert len(self.carrier_link.closed) == 1
-        assert self.model_link.hang_ups == (call.stats.connect_ms is not None)
+        assert [link.hang_ups for link in self.model_links] == [1] * len(self.model_links)
         assert (call.caller.waiting, call.assistant.frames_unsent, self.loop.pacer.active) == (0, 0, 0)
         assert not call.assistant.playing
         assert self.loop.pending_timers() == []

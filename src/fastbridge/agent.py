@@ -148,10 +148,10 @@ class Agent:
     None takes the setting.
 
     hang_up: the model may end the call. transfer_to: {name: number} of those it may connect the caller to; nobody else
-    can ever be dialled. allowed_callers: numbers that are answered; empty for all. filler: what is said while a tool
-    takes long; empty for silence, None lets the model find the words. max_tool_calls: in one phone call. keys_to_model:
-    the model is told which keys the caller pressed, keys_end_seconds after the last one or at keys_end. settings:
-    settings that differ for this agent's calls, by field name, such as {"silence_seconds": 30}.
+    can ever be dialled. allowed_callers: numbers that are answered; empty for all. filler: what the model says while a
+    tool takes long; empty for silence, None for a recording. max_tool_calls: in one phone call. keys_to_model: the
+    model is told which keys the caller pressed, keys_end_seconds after the last one or at keys_end. settings: those of
+    the node that differ for this agent's calls, by field name, such as {"silence_seconds": 30}.
     """
 
     instructions: str = "You are a friendly, brief voice assistant on a phone call."

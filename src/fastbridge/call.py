@@ -16,6 +16,9 @@ from fastbridge._dsp import HighpassLimiter
 from fastbridge._lanes import AssistantLane, CallerLane
 from fastbridge._pacing import Pacer
 from fastbridge.agent import Agent, CallContext
+from fastbridge.answers import Answers
+from fastbridge.attempt import Attempt
+from fastbridge.breaker import Breaker
 from fastbridge.clock import Clock, Deadline
 from fastbridge.conduct import CarrierControl, Conduct
 from fastbridge.config import Settings
@@ -23,12 +26,15 @@ from fastbridge.ending import EndReason
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.greeting import Greeting
 from fastbridge.interruption import Interruption
+from fastbridge.ladder import Ladder
 from fastbridge.log import event
 from fastbridge.lookup import Lookup
-from fastbridge.realtime import Session, parse_event
+from fastbridge.model_line import ModelLine
+from fastbridge.realtime import LOCAL_ID, Session, Turn, parse_event
+from fastbridge.responses import Create
 from fastbridge.stats import CallStats
-from fastbridge.transcript import Turn
 from fastbridge.twilio import TERMINAL_STATUSES, parse_dtmf
+from fastbridge.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -48,24 +54,14 @@ class CarrierLink(Protocol):
     def close(self, code: int, reason: str) -> None: ...
 
 
-class ModelLink(Protocol):
-    """The model's socket, as its call sees it."""
-
-    def write(self, frame: bytes) -> object: ...
-    def send_text(self, message: bytes) -> None: ...
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
-    def hang_up(self) -> None: ...
-
-
 class CallState(StrEnum):
     LIVE = "live"
     ENDED = "ended"
 
 
 class Call:
-    """dial(call): start connecting the model's socket; it ends in on_model_connected or on_model_failed.
-    spawn(coroutine): run a task beside the audio. ended(call): all is settled, take the call off the books."""
+    """dial(attempt): start connecting the model's socket; the attempt is told how that ends. spawn(coroutine): run a
+    task beside the audio. ended(call): all is settled, take the call off the books. breaker: shared by all calls."""
 
     def __init__(
         self,
@@ -77,9 +73,10 @@ class Call:
         carrier: CarrierLink,
         pacer: Pacer,
         clock: Clock,
-        dial: Callable[["Call"], object],
+        dial: Callable[[Attempt], object],
         spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
         ended: Callable[["Call"], object],
+        breaker: Breaker | None = None,
         control: CarrierControl | None = None,
         lookup: Lookup | None = None,
     ) -> None:
@@ -93,9 +90,8 @@ class Call:
         self.stats = CallStats()
         self.state = CallState.LIVE
         self.end_reason: str | None = None
+        self.spawn = spawn
         self._carrier = carrier
-        self._model: ModelLink | None = None
-        self._dial = dial
         self._ended = ended
         self._speech_stopped_ns = 0
         self._carrier_paused_ns = 0
@@ -105,7 +101,7 @@ class Call:
             on_event=self._guarded(self._on_model_event),
             on_first_frame=self._guarded(self._on_first_frame),
             on_played=self._guarded(self._on_played),
-            on_full=self._guarded(self._on_ring_full),
+            on_full=self._guarded(lambda full: self.line.ring_full(full)),
             on_bad_frame=self._guarded(self._on_bad_frame),
             lead_ms=settings.lead_ms,
         )
@@ -128,8 +124,13 @@ class Call:
             listener=self,
         )
         self.conduct = Conduct(self, agent=agent, control=control, lookup=lookup, spawn=spawn)
+        self.tools = self.conduct.tools
         lock = settings.greeting_lock if agent.greeting_lock is None else agent.greeting_lock
         self.greeting = Greeting(agent.greeting, lock=lock, call=self)
+        self.line = ModelLine(self, dial, breaker or Breaker(clock.now_ns))
+        self.answers = Answers(self)
+        self.ladder = Ladder(self)
+        self.waiting = Waiting(self)
         self._media_gap = Deadline(clock, self._check_media_gap)
         self._watch = Deadline(clock, self._check_carrier)
         self._max_duration = Deadline(clock, lambda: self.close(EndReason.MAX_DURATION))
@@ -150,6 +151,10 @@ class Call:
     @property
     def live(self) -> bool:
         return self.state is CallState.LIVE
+
+    @property
+    def apologised(self) -> bool:
+        return self.ladder.apologised
 
     def now_ms(self) -> int:
         """Milliseconds since the call began."""
@@ -174,29 +179,8 @@ class Call:
         self.greeting.begin()
         self._watch.set(WATCH_SECONDS)
         self._max_duration.set(self.settings.max_call_seconds)
-        self._dial(self)
-
-    def on_model_connected(self, link: ModelLink) -> None:
-        """The model's socket is open; the gate for audio is not (see on_session_ready)."""
-        if not self.live:
-            link.hang_up()
-            return
-        self._model = link
-        self.stats.connect_ms = self.now_ms()
-        self.log("REALTIME", f"OpenAI connected in {self.stats.connect_ms}ms")
-        self.session.connected(link.send_text)
-
-    def on_model_failed(self, error: ModelError) -> None:
-        """The model's socket could not be opened."""
-        if self.live:
-            self._model_error(error)
-            self.close(EndReason.MODEL_UNAVAILABLE)
-
-    def on_model_lost(self, code: int, reason: str) -> None:
-        """The model's socket is gone."""
-        if self.live:
-            self._model_error(ModelUnavailable(f"the model closed the session: {code} {reason}".rstrip()))
-            self.close(EndReason.MODEL_LOST)
+        self.line.start()
+        self.waiting.review()
 
     # --- the carrier's side ---
 
@@ -280,30 +264,12 @@ class Call:
     def _on_model_event(self, message: bytes) -> None:
         self.session.on_event(message)
 
-    def on_model_paused(self, paused: bool) -> None:
-        """Back-pressure of the model's transport: caller frames wait, the oldest give way."""
-        if paused:
-            self.caller.pause()
-        else:
-            self.caller.resume()
-
-    def _on_ring_full(self, full: bool) -> None:
-        if self._model is not None:
-            if full:
-                self._model.pause_reading()
-            else:
-                self._model.resume_reading()
-
     def on_session_ready(self) -> None:
-        self.stats.ready_ms = self.now_ms()
-        if self._model is not None:
-            self.caller.open(self._model.write)
-        self.greeting.ready()
+        self.line.ready()
         self.conduct.ready()
 
     def on_session_failed(self, error: ModelUnavailable) -> None:
-        self._model_error(error)
-        self.close(EndReason.MODEL_UNAVAILABLE)
+        self.line.session_failed(error)
 
     def on_speech_started(self) -> None:
         if self.stats.first_speech_ms is None:
@@ -311,12 +277,22 @@ class Call:
         self._media_gap.set(MEDIA_GAP_SECONDS)
         self.interruption.on_speech_started()
         self.conduct.speech_started()
+        self.answers.speech_started()
+        self.waiting.review()
 
     def on_speech_stopped(self) -> None:
         self._speech_stopped_ns = self.clock.now_ns()
         self.conduct.speech_stopped()
         self._media_gap.clear()
         self.interruption.on_speech_stopped()
+        self.answers.speech_stopped()
+        self.waiting.review()
+
+    @property
+    def caller_is_loud(self) -> bool:
+        """Whether the caller speaks now by our own ear, whatever the model says."""
+        heard = self.clock.now_ns() - self.caller.last_media_ns <= MEDIA_GAP_SECONDS * 1e9
+        return heard and self.detector.speaking
 
     def _check_media_gap(self) -> None:
         if self.clock.now_ns() - self.caller.last_media_ns >= MEDIA_GAP_SECONDS * 1e9:
@@ -325,6 +301,8 @@ class Call:
 
     def on_caller_turn(self) -> None:
         self.interruption.on_caller_turn()
+        self.answers.committed()
+        self.waiting.review()
 
     def on_response_beginning(self) -> None:
         self.interruption.on_new_response()
@@ -333,12 +311,25 @@ class Call:
         self.stats.responses += 1
         self.log("RESPONSE_CREATED", response_id=response_id, type=purpose)
         self.greeting.response_created(response_id, purpose)
+        self.answers.response_created()
+        self.waiting.review()
+
+    def on_message_begun(self, response_id: str) -> None:
+        self.ladder.give_way(response_id)
 
     def on_response_done(self, response_id: str, status: str, code: str | None) -> None:
-        self.conduct.tools.response_done(response_id)
+        self.tools.response_done(response_id)
         if status == "failed":
-            self._model_error(ModelError("a response failed", code))
+            self.model_error(ModelError("a response failed", code))
         self.greeting.response_done(response_id, status)
+        self.answers.response_done(response_id, status, code)
+        self.waiting.review()
+
+    def on_response_stuck(self, response_id: str, create: Create) -> None:
+        self.answers.response_stuck(response_id, create)
+
+    def on_create_failed(self, create: Create, code: str) -> None:
+        self.answers.create_failed(create, code)
 
     def on_transcript(self, turn: Turn) -> None:
         if turn.role == "caller":
@@ -351,9 +342,10 @@ class Call:
             self.log("TRANSCRIPT", f'{"Customer" if turn.role == "caller" else "AI"}: "{text}"')
 
     def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
+        self.answers.tool_called(response_id)
         self.conduct.tool_call(call_id, name, arguments, response_id)
 
-    def _model_error(self, error: ModelError) -> None:
+    def model_error(self, error: ModelError) -> None:
         self.stats.errors.append(error.code or type(error).__name__)
         self.log("SERVER_ERROR", str(error), level=logging.ERROR)
 
@@ -362,7 +354,8 @@ class Call:
     def _on_first_frame(self, response_id: str) -> None:
         if self.assistant.frames_sent == 1:
             logger.info("FIRST_CHUNK bytes=160, call_sid=%s", self.call_sid)
-        if self._speech_stopped_ns:
+        self.waiting.sound(response_id)
+        if self._speech_stopped_ns and not response_id.startswith(LOCAL_ID):
             self.stats.response_ms.append(self.clock.elapsed_ms(self._speech_stopped_ns))
             self._speech_stopped_ns = 0
         self.greeting.playing(response_id)
@@ -370,6 +363,7 @@ class Call:
 
     def _on_played(self, response_id: str) -> None:
         self.greeting.played(response_id)
+        self.ladder.played(response_id)
         self.conduct.played(response_id)
 
     def _on_bad_frame(self, number: int, size: int) -> None:
@@ -393,17 +387,15 @@ class Call:
         self.end_reason = str(self.conduct.end_reason(reason))
         for deadline in (self._media_gap, self._watch, self._max_duration):
             deadline.clear()
-        self.interruption.close()
-        self.greeting.close()
-        self.conduct.close()
+        for part in (self.waiting, self.ladder, self.answers, self.interruption, self.greeting, self.conduct):
+            part.close()
         self.session.close()
         self.caller.close()
         self.assistant.close()
         self._report()
         self.conduct.ended()
         self._ended(self)
-        if self._model is not None:
-            self._model.hang_up()
+        self.line.close()
         self._carrier.close(1000, "")
 
     def _report(self) -> None:

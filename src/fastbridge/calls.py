@@ -41,6 +41,7 @@ Reason = Literal[
     "capacity",
     "pending",
     "replay",
+    "model_down",
     # media socket
     "connections",
     "connections_per_ip",
@@ -90,7 +91,7 @@ class Admission:
 class Refusal:
     """Why a call was not admitted."""
 
-    reason: Literal["draining", "capacity", "pending", "replay"]
+    reason: Literal["draining", "capacity", "pending", "replay", "model_down"]
 
 
 class Directory:
@@ -98,6 +99,8 @@ class Directory:
 
     def __init__(self, settings: "Settings", now_ns: Callable[[], int]) -> None:
         self.draining = False
+        self.model_is_down: Callable[[], bool] = lambda: False
+        """Asked for each new call: would it wait for a model in vain?"""
         self.counters: dict[str, int] = dict.fromkeys(REASONS, 0)
         self._settings = settings
         self._now_ns = now_ns
@@ -111,6 +114,7 @@ class Directory:
         self._total_connections = 0
         self._minted: _Memory[bool] = _Memory(now_ns)
         self._ended: _Memory[str] = _Memory(now_ns)
+        self._apologised: _Memory[bool] = _Memory(now_ns)
         self._sequence: _Memory[int] = _Memory(now_ns)
 
     # Admission
@@ -160,7 +164,7 @@ class Directory:
             return Refusal("pending")
         if len(self._live) + len(self._pending) >= self._settings.max_calls:
             return Refusal("capacity")
-        return None
+        return Refusal("model_down") if self.model_is_down() else None
 
     def peek(self, token: str) -> Admission | None:
         """The admission this token stands for, not consumed: for the handshake, before any `start` was seen."""
@@ -267,6 +271,14 @@ class Directory:
     def ended_reason(self, call_sid: str) -> str | None:
         """Why this call ended, for an hour after it did."""
         return self._ended.get(call_sid)
+
+    def note_apology(self, call_sid: str) -> None:
+        """The caller has heard that this call fails."""
+        self._apologised.put(call_sid, True)
+
+    def was_apologised(self, call_sid: str) -> bool:
+        """Whether `note_apology` was told of this call, within the hour."""
+        return bool(self._apologised.get(call_sid))
 
     def is_news(self, call_sid: str, status: str, sequence_number: int | None) -> bool:
         """Whether a status callback is newer than all before it.

@@ -98,6 +98,66 @@ def demo(
     raise typer.Exit(run(out=out, wav=wav))
 
 
+@app.command()
+def load(
+    calls: Annotated[str, typer.Option(help="How many calls at once; several numbers for several runs.")] = "50,100",
+    seconds: Annotated[float, typer.Option(help="How long to measure, once all calls are up.")] = 20.0,
+    bridge: Annotated[
+        str,
+        typer.Option(
+            metavar="fastbridge|baseline|URL",
+            help="What to load: a node started here, bench/baseline of a checkout, or a bridge that runs on this "
+            "machine: http://127.0.0.1:5050 (asked by webhook) or ws://127.0.0.1:5050/media-stream.",
+        ),
+    ] = "fastbridge",
+    json: Annotated[Path | None, typer.Option(help="Write everything measured to this file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the figures into this file (.png, .svg).")] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="TLS between bridge and model.")] = False,
+    barge: Annotated[bool, typer.Option("--barge", help="Every caller interrupts every response.")] = False,
+    dsp: Annotated[bool, typer.Option("--dsp", help="The bridge treats the caller's audio.")] = False,
+    eager: Annotated[
+        bool, typer.Option("--eager", help="Wait for each message instead of looking once a millisecond.")
+    ] = False,
+    warm: Annotated[bool, typer.Option("--warm", help="Keep the CPUs from sleeping, for figures that repeat.")] = False,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Bridge and players go before all else on their CPUs (needs root).")
+    ] = False,
+    pid: Annotated[int, typer.Option(help="The process of a bridge given by URL, to measure what it costs.")] = 0,
+    model_port: Annotated[
+        int, typer.Option(help="Where the model listens (ws://127.0.0.1:PORT/v1/realtime) [default: any free port].")
+    ] = 0,
+    auth_token: Annotated[str, typer.Option(help="Sign as Twilio would, for a bridge given by URL.")] = "",
+    public_url: Annotated[str, typer.Option(help="The address that is signed, if it is not the bridge's.")] = "",
+    webhook: Annotated[str, typer.Option(help="The voice webhook's path.")] = "/webhook/incoming_call",
+    delta_bytes: Annotated[int, typer.Option(help="Audio in a delta of the model's.", min=1, max=48_000)] = 3200,
+    speed: Annotated[float, typer.Option(help="How much faster than real time the model speaks.", min=0.5)] = 6.7,
+) -> None:
+    """Many calls at once through a bridge on this machine, measured: latency, pacing, loss, CPU. Exit code 1 if any
+    audio was lost, altered or ill paced."""
+    from fastbridge.sim.load import Options
+    from fastbridge.sim.load_command import call_counts, main
+
+    options = Options(
+        calls=call_counts(calls),
+        seconds=seconds,
+        bridge=bridge,
+        tls=tls,
+        barge=barge,
+        dsp=dsp,
+        eager=eager,
+        warm=warm,
+        realtime=realtime,
+        pid=pid,
+        model_port=model_port,
+        auth_token=auth_token,
+        public_url=public_url,
+        webhook=webhook,
+        delta_bytes=delta_bytes,
+        speed=speed,
+    )
+    raise typer.Exit(main(options, json_path=json, plot_path=plot))
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version

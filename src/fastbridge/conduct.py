@@ -17,12 +17,12 @@ from fastbridge.clock import Clock, Deadline
 from fastbridge.departure import Departure, Errand
 from fastbridge.ending import EndReason
 from fastbridge.filler import Filler, exactly
+from fastbridge.history import Turn
 from fastbridge.hooks import Hooks
 from fastbridge.keys import Keys, told
 from fastbridge.lookup import Lookup
 from fastbridge.silence import Silence
 from fastbridge.tools import ToolRunner
-from fastbridge.transcript import Turn
 from fastbridge.twilio import transfer_twiml
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Conduct:
         lookup: Lookup | None,
         spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
     ) -> None:
-        clock, settings = call.clock, call.settings
+        clock = call.clock
         self.agent = agent
         self.context = replace(call.context, agent=agent, control=self)
         self._call = call
@@ -86,6 +86,7 @@ class Conduct:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.get_ident()
         self._early: list[str] = []
+        self._started = False
         self._unheard: dict[str, Turn] = {}  # of the assistant: the hook is told what was heard
         self.tools = ToolRunner(
             agent=agent,
@@ -97,7 +98,7 @@ class Conduct:
             report=self._on_tool_ended,
         )
         self.hooks = Hooks(agent, self.context, clock, spawn)
-        self.filler = Filler(self, clock, seconds=settings.filler_seconds, say=lambda text: self._say("filler", text))
+        self.filler = Filler(self, say=lambda text: self._say("filler", text))
         self.silence = self._silence(clock)
         self.departure = Departure(self, clock, spawn)
         self.keys = Keys(
@@ -124,14 +125,14 @@ class Conduct:
     def quiet(self) -> bool:
         """Nothing is being said, and nothing is about to be."""
         lane, session = self._call.assistant, self._call.session
-        if lane.playing or lane.held:
+        if lane.playing or lane.held or self._call.answers.owed:
             return False
         return not (session.ready and (session.responses.busy or self.tools.busy))
 
     @property
     def attentive(self) -> bool:
         """The session is up and nobody is leaving: silence counts."""
-        return self._call.session.ready and not self.departure.asked
+        return self._call.session.ready and not self.departure.asked and not self._call.ladder.ending
 
     @property
     def caller_speaking(self) -> bool:
@@ -143,7 +144,7 @@ class Conduct:
 
     @property
     def speechless(self) -> bool:
-        """A filler would be the only thing to be heard."""
+        """The model has nothing else to say, and could."""
         call = self._call
         busy = call.assistant.playing or call.assistant.held or call.session.responses.busy
         return not (busy or self.caller_speaking) and self.attentive
@@ -164,12 +165,15 @@ class Conduct:
         self.context = self.tools.context = self.hooks.context = replace(self.context, agent=agent)
         self.filler.words = agent.filler
         self._call.session.configure(agent)
+        self._call.ladder.use(agent.language)
         lock = self._call.settings.greeting_lock if agent.greeting_lock is None else agent.greeting_lock
         self._call.greeting.change(agent.greeting, lock=lock)
 
     def ready(self) -> None:
-        """The model listens."""
-        self.hooks.emit("on_start", self.context)
+        """The model listens: for the first time, or again after its connection was lost."""
+        if not self._started:
+            self._started = True
+            self.hooks.emit("on_start", self.context)
         early, self._early = self._early, []
         for text in early:
             self.tell(text)
@@ -180,7 +184,6 @@ class Conduct:
         self._tell_heard(self._unheard)
         self._lookup.close()
         self.tools.close()
-        self.filler.close()
         self.silence.close()
         self.departure.close()
         self.keys.close()
@@ -236,12 +239,16 @@ class Conduct:
 
     def _cut_unheard(self) -> None:
         """The call ends in the middle of a sentence: what was not heard was not said."""
-        transcript = self._call.session.transcript
+        history = self._call.session.history
         positions = {item_id: (heard, received) for item_id, _, heard, received in self._call.assistant.items()}
-        for turn in transcript.turns.values():
-            heard_ms, received_ms = positions.get(turn.item_id, (0, 0))
-            if turn.role == "assistant" and (heard_ms < received_ms or not turn.ended):
-                transcript.cut(turn, heard_ms, received_ms)
+        for turn in history.turns.values():
+            if turn.role != "assistant" or (turn.ended and turn.item_id not in positions):
+                continue
+            heard_ms, received_ms = (
+                history.whole_ms(turn.item_id, part_ms) for part_ms in positions.get(turn.item_id, (0, 0))
+            )
+            if heard_ms < received_ms or not turn.ended:
+                history.cut(turn, heard_ms, received_ms)
 
     # --- keys ---
 
@@ -279,7 +286,6 @@ class Conduct:
         responses = self._call.session.responses
         if not responses.generating or response_id != responses.response_id:
             self.tools.response_done(response_id)  # it has ended already: no event will say so
-        self.filler.tool_started()
 
     def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int) -> None:
         self._call.log("TOOL_RESULT", tool=name, outcome=outcome, elapsed_ms=elapsed_ms)
@@ -341,7 +347,11 @@ class Conduct:
         it is done, and the call over."""
         if E164.fullmatch(number) is None or self._control is None:
             return False
-        return await self.departure.ask(self._transfer_errand("fallback", number))
+        try:
+            return await self.departure.ask(self._transfer_errand("fallback", number))
+        except asyncio.CancelledError:
+            self.departure.abandon()
+            raise
 
     def say(self, text: str) -> None:
         self._on_loop(lambda: self._say("say", exactly(text)))
@@ -356,6 +366,8 @@ class Conduct:
 
     def stayed(self, errand: Errand, why: str) -> None:
         self._call.log("HANGUP", f"{errand.name} {why}", reason=errand.reason)
+        if errand.name == "fallback":
+            return  # whoever asked knows what else to do
         if why == "interrupted":
             self.silence.resume()
             self._call.session.note("system", NOT_LEFT)

@@ -77,6 +77,15 @@ class Settings(BaseSettings):
         "gpt-transcribe", "FASTBRIDGE_TRANSCRIPTION_MODEL", what="a transcription model's name"
     )
 
+    session_renew_seconds: float = _env(
+        3300, "FASTBRIDGE_SESSION_RENEW_SECONDS", what="a number of seconds from 10 to 3500", ge=10, le=3500
+    )
+    outage_seconds: float = _env(12, "FASTBRIDGE_OUTAGE_SECONDS", what="a number of seconds from 1 to 60", ge=1, le=60)
+    fallback_number: str | None = _env(
+        None, "FASTBRIDGE_FALLBACK_NUMBER", what="a number such as +14155550123", pattern=r"^\+[1-9][0-9]{6,14}$"
+    )
+    prompts_dir: Path | None = _env(None, "FASTBRIDGE_PROMPTS_DIR", what="a directory of recordings")
+
     # The carrier
     twilio_account_sid: str | None = _env(
         None, "TWILIO_ACCOUNT_SID", what="AC and 32 hexadecimal digits", pattern=r"^AC[0-9a-f]{32}$"
@@ -145,9 +154,6 @@ class Settings(BaseSettings):
     )
     noise_seconds: float = _env(
         120, "FASTBRIDGE_NOISE_SECONDS", what="a number of seconds, 0 for never", per_call=True, ge=0, le=3600
-    )
-    filler_seconds: float = _env(
-        4, "FASTBRIDGE_FILLER_SECONDS", what="a number of seconds, 0 for never", per_call=True, ge=0, le=60
     )
     records_dir: Path | None = _env(None, "FASTBRIDGE_RECORDS_DIR", what="a directory for call records")
 

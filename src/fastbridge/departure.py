@@ -119,6 +119,12 @@ class Departure:
         if self.state is State.ASKED and self.errand is not None and not self.errand.firm:
             self._stay(Event.INTERRUPTED)
 
+    def abandon(self) -> None:
+        """Whoever asked does not want it any more."""
+        if self.asked:
+            self._cancel()
+            self._stay(Event.REFUSED if self.state is State.LEAVING else Event.INTERRUPTED)
+
     def close(self) -> None:
         """The call is over, by us or by others: while we leave, the carrier may be faster than its own answer."""
         self._deadline.clear()
@@ -161,10 +167,13 @@ class Departure:
         if self.state is State.ASKED:
             self._leave(Event.EXPIRED)
             return
+        self._cancel()
+        self._stay(Event.EXPIRED)
+
+    def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
             self._task = None
-        self._stay(Event.EXPIRED)
 
     def _stay(self, event: Event) -> None:
         errand, self.errand = self.errand, None

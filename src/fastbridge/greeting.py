@@ -40,6 +40,11 @@ class Greeting:
         self._hard = Deadline(call.clock, self._release)
         self._check = Deadline(call.clock, self._check_played)
 
+    @property
+    def awaited(self) -> bool:
+        """It is to be heard, and nothing has been heard of it."""
+        return self.state in (State.WAITING, State.REQUESTED)
+
     def begin(self) -> None:
         """The stream has started: from here on the caller is locked out."""
         self._begun = True
@@ -82,6 +87,9 @@ class Greeting:
 
     def response_done(self, response_id: str, status: str) -> None:
         if response_id != self._response_id:
+            return
+        if status == "lost" and self.state is State.REQUESTED:  # none of it was heard: it will be asked for again
+            self._response_id = None
             return
         silent = self.state is State.REQUESTED and not self._call.assistant.playing
         if status != "completed" or silent:  # nothing more of it will be heard

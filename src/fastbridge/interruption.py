@@ -124,7 +124,9 @@ class Interruption:
 
     def _may_begin(self) -> bool:
         call = self._call
-        return call.live and not self.held and not call.greeting.locked and call.assistant.playing
+        if self.held or call.greeting.locked or call.ladder.ending:
+            return False
+        return call.live and call.assistant.playing
 
     def _judge(self) -> None:
         """Every 20 ms of a hold: a voice that lasts, or a line gone quiet?"""

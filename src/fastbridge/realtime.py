@@ -13,15 +13,19 @@ from typing import Any, Protocol
 
 from fastbridge._lanes import AssistantLane
 from fastbridge.agent import Agent
-from fastbridge.clock import Clock, Deadline
+from fastbridge.clock import Clock
 from fastbridge.errors import ModelUnavailable
-from fastbridge.responses import ResponseController
-from fastbridge.transcript import Transcript, Turn
+from fastbridge.history import History, ToolCall
+from fastbridge.history import Turn as Turn
+from fastbridge.opening import PCMU, Opening
+from fastbridge.replay import continuation, replay_items
+from fastbridge.responses import Create, ResponseController
 
 logger = logging.getLogger(__name__)
 
-UPDATE_RETRY_SECONDS = 3.0
-UPDATE_DEADLINE_SECONDS = 8.0
+LOCAL_ID = "local_"
+"""What the ids of our own recordings begin with: the model never hears of those."""
+
 EXPECTED_ERRORS = frozenset(
     {
         "response_cancel_not_active",
@@ -45,7 +49,7 @@ FATAL_ERRORS = frozenset(
     }
 )
 
-PCMU = {"type": "audio/pcmu"}
+ALREADY_ACTIVE_WORDS = "Conversation already has an active response"
 
 
 class SessionListener(Protocol):
@@ -58,8 +62,11 @@ class SessionListener(Protocol):
     def on_caller_turn(self) -> None: ...
     def on_response_beginning(self) -> None: ...
     def on_response_created(self, response_id: str, purpose: str) -> None: ...
+    def on_message_begun(self, response_id: str) -> None: ...
     def on_response_done(self, response_id: str, status: str, code: str | None) -> None: ...
-    def on_transcript(self, turn: Turn) -> None: ...
+    def on_response_stuck(self, response_id: str, create: Create) -> None: ...
+    def on_create_failed(self, create: Create, code: str) -> None: ...
+    def on_transcript(self, turn: "Turn") -> None: ...
     def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None: ...
 
 
@@ -117,6 +124,11 @@ def parse_event(message: bytes) -> dict[str, Any] | None:
     return event if isinstance(event, dict) else None
 
 
+def encode_event(event: dict[str, Any]) -> bytes:
+    """One client event, as a text message."""
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
 class Session:
     """One conversation with the model.
 
@@ -127,57 +139,99 @@ class Session:
     def __init__(
         self, *, agent: Agent, transcription_model: str, lane: AssistantLane, clock: Clock, listener: SessionListener
     ) -> None:
-        self.usage = Usage()
         self.counters: Counter[str] = Counter()
-        self.transcript = Transcript(self.counters)
-        self.turns = self.transcript.turns
-        self.session_id = ""
-        self.ready = False
+        self.history = History(self.counters)
+        self.usage = Usage()
         self.closed = False
+        self.sounds_right = True
+        """Whether the last complete answer was as long as its words."""
+        self.speech_end_ms: int | None = None
+        """Where the caller's last speech ended, by the model's clock: ms of caller audio in this session."""
         self._transcription_model = transcription_model
-        self._config = session_config(agent, transcription_model)
-        self._held = False
+        self._config: dict[str, Any] | None = session_config(agent, transcription_model)
         self._lane = lane
         self._listener = listener
         self._send: Callable[[bytes], object] | None = None
+        self._clock = clock
         self._text_deltas = 0
+        self.local_deltas = 0
+        """Deltas that were recordings of ours: no progress of the model's."""
+        self._replayed: set[str] = set()  # items that are text in this session, and no audio
         self._call_names: dict[str, str] = {}  # of function calls whose arguments are still coming
-        self.responses = ResponseController(
-            clock=clock, send=self.send, progress=self._progress, lost=self._on_response_lost
-        )
-        self._update_retry = Deadline(clock, self._send_update)
-        self._update_deadline = Deadline(clock, self._update_expired)
+        self.responses = ResponseController(clock=clock, send=self.send, progress=self._progress, listener=self)
+        self._opening = self.new_opening(listener.on_session_ready, listener.on_session_failed)
 
     # --- the socket's side ---
+
+    def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelUnavailable], object]) -> Opening:
+        """For a connection: this session's settings, to be confirmed there."""
+        return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed)
+
+    @property
+    def turns(self) -> dict[str, Turn]:
+        return self.history.turns
+
+    @property
+    def tool_calls(self) -> dict[str, ToolCall]:
+        return self.history.tool_calls
+
+    @property
+    def ready(self) -> bool:
+        return self._opening.is_ready
+
+    @property
+    def session_id(self) -> str:
+        return self._opening.session_id
+
+    @property
+    def expires_at_s(self) -> float | None:
+        return self._opening.expires_at_s
 
     def connected(self, send: Callable[[bytes], object]) -> None:
         """The socket is open. `session.update` follows the model's `session.created`, which may have come already."""
         self._send = send
-        self._update_deadline.set(UPDATE_DEADLINE_SECONDS)
-        if self.session_id:
-            self._send_update()
+        self._opening.connected(self.send)
+
+    def disconnected(self) -> None:
+        """The connection is gone: the next one will be opened from the beginning, and told what was said here."""
+        self.responses.suspend()
+        self._opening.close()
+        self._opening = self.new_opening(self._listener.on_session_ready, self._listener.on_session_failed)
+        self._send = None
+        self._call_names.clear()
+
+    def move(self, opening: Opening, send: Callable[[bytes], object]) -> None:
+        """Go on, at rest, on another connection, which is open and confirmed."""
+        self._opening.close()
+        self._opening = opening
+        self._send = send
+
+    def replay(self) -> int:
+        """Tell a new session what was said; the number of items."""
+        items = replay_items(list(self.turns.values()), self.tool_calls.values())
+        self._replayed = {item["id"] for item in items if "id" in item}
+        for item in items:
+            self.send({"type": "conversation.item.create", "item": item})
+        return len(items)
 
     def hold(self) -> None:
         """`session.update` waits for `configure`: who answers is not known yet."""
-        self._held = True
+        self._config = self._opening.config = None
 
     def configure(self, agent: Agent) -> None:
         """This agent answers: from here on `session.update` says so."""
         self._config = session_config(agent, self._transcription_model)
-        self._held = False
-        if self._send is not None and self.session_id:
-            self._send_update()
+        self._opening.configure(self._config)
 
     def send(self, event: dict[str, Any]) -> None:
         """A client event to the model; after the end of the session, to nobody."""
         if self._send is not None and not self.closed:
-            self._send(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
+            self._send(encode_event(event))
 
     def close(self) -> None:
         self.closed = True
         self._send = None
-        self._update_retry.clear()
-        self._update_deadline.clear()
+        self._opening.close()
         self.responses.close()
 
     def on_event(self, message: bytes) -> None:
@@ -200,20 +254,41 @@ class Session:
 
     def truncate(self, item_id: str, heard_ms: int, received_ms: int) -> bool:
         """Tell the model, once an item, what was heard of one that was cut off. Nothing heard: it was never said.
-        False if it was told before."""
-        turn = self.transcript.turn("assistant", item_id)
+        False if it was told before, and for a recording of ours."""
+        if item_id.startswith(LOCAL_ID):
+            return False
+        turn = self.history.turn("assistant", item_id)
         if turn is not None and turn.heard_ms is not None:
             return False
-        heard_ms = max(0, min(heard_ms, received_ms))
-        if heard_ms:
+        received_ms = self.history.whole_ms(item_id, received_ms)
+        heard_ms = max(0, min(self.history.whole_ms(item_id, heard_ms), received_ms))
+        self.history.cut(turn, heard_ms, received_ms)
+        if heard_ms and item_id not in self._replayed:
             cut = {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0}
             self.send({**cut, "audio_end_ms": heard_ms})
-        else:
-            self.send({"type": "conversation.item.delete", "item_id": item_id})
-        self.transcript.cut(turn, heard_ms, received_ms)
+            return True
+        self.send({"type": "conversation.item.delete", "item_id": item_id})
+        if heard_ms and turn is not None and turn.text:  # in this session it is text: it is cut by saying it again
+            content = [{"type": "output_text", "text": turn.text}]
+            item = {"type": "message", "role": "assistant", "content": content}
+            self.send({"type": "conversation.item.create", "item": item})
         return True
 
+    def break_off(self) -> dict[str, Any]:
+        """The answer under way will not be finished in this session: the `response` object that continues it."""
+        return {"instructions": continuation(self.history.break_off(self._received_ms()))}
+
+    def stalled(self) -> None:
+        """A recording of ours goes between the audio that came of the message under way and the rest of it."""
+        self.history.played_before(self.history.speaking_item, self._received_ms())
+
+    def _received_ms(self) -> int:
+        """Audio of the message under way that came since the lane began to count it."""
+        return sum(ms for item, _, _, ms in self._lane.items() if item == self.history.speaking_item)
+
     def tool_result(self, call_id: str, output: str) -> None:
+        """To the model, now or in the session to come."""
+        self.history.add_output(call_id, output)
         item = {"type": "function_call_output", "call_id": call_id, "output": output}
         self.send({"type": "conversation.item.create", "item": item})
 
@@ -225,67 +300,53 @@ class Session:
     # --- events ---
 
     def _progress(self) -> tuple[int, int, int]:
-        return self._lane.deltas, self._lane.ignored_events, self._text_deltas
-
-    def _send_update(self) -> None:
-        if self._held:
-            return
-        self.send({"type": "session.update", "session": self._config})
-        self._update_retry.set(UPDATE_RETRY_SECONDS)
-
-    def _update_expired(self) -> None:
-        self._fail("the model did not confirm the session's settings", "session_update_timeout")
-
-    def _fail(self, message: str, code: str | None) -> None:
-        self._listener.on_session_failed(ModelUnavailable(message, code))
+        return self._lane.deltas - self.local_deltas, self._lane.ignored_events, self._text_deltas
 
     def _on_session_created(self, event: dict[str, Any]) -> None:
-        self.session_id = str(event["session"].get("id") or "unnamed")
-        if self._send is not None:
-            self._send_update()
+        self._opening.on_created(event)
 
     def _on_session_updated(self, event: dict[str, Any]) -> None:
-        audio = event["session"]["audio"]
-        formats = (audio["input"]["format"]["type"], audio["output"]["format"]["type"])
-        if formats != ("audio/pcmu", "audio/pcmu"):
-            # Audio in the wrong format is noise in somebody's ear: wait for the retry or the deadline.
+        before = self._opening.format_mismatches
+        self._opening.on_updated(event)
+        if self._opening.format_mismatches > before:
             self.counters["format_mismatch"] += 1
-            logger.warning("[REALTIME] session has audio formats %s instead of audio/pcmu", formats)
-            return
-        self._update_retry.clear()
-        self._update_deadline.clear()
-        if not self.ready:
-            self.ready = True
-            self._listener.on_session_ready()
 
     def _on_speech_started(self, event: dict[str, Any]) -> None:
         self._listener.on_speech_started()
 
     def _on_speech_stopped(self, event: dict[str, Any]) -> None:
+        end_ms = event.get("audio_end_ms")
+        self.speech_end_ms = end_ms if isinstance(end_ms, int) else None
         self._listener.on_speech_stopped()
 
     def _on_committed(self, event: dict[str, Any]) -> None:
         item_id = str(event["item_id"])
-        self.transcript.follows(item_id, event.get("previous_item_id"))
-        self.transcript.turn("caller", item_id)
+        self.history.follows(item_id, event.get("previous_item_id"))
+        self.history.turn("caller", item_id)
         self._listener.on_caller_turn()
 
     def _on_item_added(self, event: dict[str, Any]) -> None:
-        self.transcript.follows(str(event["item"]["id"]), event.get("previous_item_id"))
+        self.history.follows(str(event["item"]["id"]), event.get("previous_item_id"))
 
     def _on_response_created(self, event: dict[str, Any]) -> None:
         response_id = str(event["response"]["id"])
         self._listener.on_response_beginning()
-        purpose = self.responses.created(response_id)
+        purpose = self.responses.created(response_id, event["response"].get("metadata"))
+        if purpose is None:  # told before, or not wanted: its audio is refused by its id
+            return
+        self.history.speaking_item = ""
         self._lane.begin_response(response_id)
         self._listener.on_response_created(response_id, purpose)
 
     def _on_output_item_added(self, event: dict[str, Any]) -> None:
         item = event["item"]
         if item.get("type") == "message":
-            turn = self.transcript.turn("assistant", str(item["id"]))
+            turn = self.history.turn("assistant", str(item["id"]))
             if turn is not None:
                 turn.response_id = str(event.get("response_id", ""))
+            self.history.speaking_item = str(item["id"])
+            if self.responses.generating:
+                self._listener.on_message_begun(self.responses.response_id or "")
         elif item.get("type") == "function_call":
             self._call_names[str(item["call_id"])] = str(item["name"])
 
@@ -295,17 +356,16 @@ class Session:
         self._lane.feed_delta(*(str(value).encode("ascii", "replace") for value in fields))
 
     def _on_assistant_words(self, event: dict[str, Any]) -> None:
-        """Kept as they come: what is cut off is not said again in whole."""
         self._text_deltas += 1
-        self.transcript.words(self.transcript.turn("assistant", str(event["item_id"])), str(event["delta"]))
+        self.history.add_words(str(event["item_id"]), str(event["delta"]))
 
     def _on_assistant_transcript(self, event: dict[str, Any]) -> None:
-        turn = self.transcript.turn("assistant", str(event["item_id"]))
-        if turn is not None and self.transcript.whole(turn, str(event["transcript"])):
+        turn = self.history.end_words(str(event["item_id"]), str(event["transcript"]))
+        if turn is not None:
             self._listener.on_transcript(turn)
 
     def _on_caller_transcript(self, event: dict[str, Any]) -> None:
-        turn = self.transcript.turn("caller", str(event["item_id"]))
+        turn = self.history.turn("caller", str(event["item_id"]))
         if turn is not None and not turn.ended:
             turn.ended = True
             turn.text = str(event["transcript"]).strip()
@@ -313,7 +373,7 @@ class Session:
 
     def _on_caller_transcript_failed(self, event: dict[str, Any]) -> None:
         """Something was said that nobody could write down: the turn stands, with what there is of its words."""
-        turn = self.transcript.turn("caller", str(event["item_id"]))
+        turn = self.history.turn("caller", str(event["item_id"]))
         self.counters["transcription_failed"] += 1
         if turn is not None and not turn.ended:
             turn.ended = turn.failed = True
@@ -322,7 +382,9 @@ class Session:
     def _on_arguments_done(self, event: dict[str, Any]) -> None:
         call_id = str(event["call_id"])
         name = self._call_names.pop(call_id, None) or str(event.get("name"))
-        self._listener.on_tool_call(call_id, name, str(event.get("arguments", "")), str(event["response_id"]))
+        arguments = str(event.get("arguments", ""))
+        self.history.add_call(call_id, name, arguments)
+        self._listener.on_tool_call(call_id, name, arguments, str(event["response_id"]))
 
     def _on_response_done(self, event: dict[str, Any]) -> None:
         response = event["response"]
@@ -331,26 +393,43 @@ class Session:
         if not self.responses.finished(response_id, status):
             return
         self.usage.add(response.get("usage") or {})
+        if status == "completed":
+            self.sounds_right = self.history.learn_speed(self._received_ms())
         error = (response.get("status_details") or {}).get("error") or {}
         self._listener.on_response_done(response_id, status, error.get("code"))
 
-    def _on_response_lost(self, response_id: str) -> None:
+    # --- the response controller's side ---
+
+    def on_response_lost(self, response_id: str) -> None:
         """Whoever waits for its end need not any more."""
         self._lane.end_response(response_id)
         self._listener.on_response_done(response_id, "lost", None)
+
+    def on_response_stuck(self, response_id: str, create: Create) -> None:
+        self._listener.on_response_stuck(response_id, create)
+
+    def on_create_failed(self, create: Create, code: str) -> None:
+        self._listener.on_create_failed(create, code)
 
     def _on_error(self, event: dict[str, Any]) -> None:
         error = event.get("error") or {}
         code = str(error.get("code"))
         self.counters[f"error_{code}" if code in EXPECTED_ERRORS | FATAL_ERRORS else "error_other"] += 1
         if code in FATAL_ERRORS:
-            self._fail(str(error.get("message", "")), code)
-        elif code == "conversation_already_has_active_response":
+            self._listener.on_session_failed(ModelUnavailable(str(error.get("message", "")), code))
+        elif code == "conversation_already_has_active_response" or _means_active(error):
             self.responses.refused(error.get("event_id"))
+        elif self.responses.rejected(error.get("event_id"), code):
+            logger.warning("[REALTIME] a response was rejected: %s (%s)", code, error.get("param"))
         elif code in EXPECTED_ERRORS:
             logger.debug("[REALTIME] %s", code)
         else:
             logger.warning("[REALTIME] the model reports %s (%s)", code, error.get("param"))
+
+
+def _means_active(error: dict[str, Any]) -> bool:
+    """Some servers give no code, only the words."""
+    return error.get("code") is None and str(error.get("message")).startswith(ALREADY_ACTIVE_WORDS)
 
 
 _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {

@@ -32,7 +32,7 @@ def record(call: "Call") -> dict[str, Any]:
         },
         "turns": [
             {"role": turn.role, "text": turn.text, "heard_ms": turn.heard_ms}
-            for turn in call.session.transcript.ordered()
+            for turn in call.session.history.ordered()
             if turn.text
         ],
         "caller_turns": moments.turns,
@@ -42,6 +42,9 @@ def record(call: "Call") -> dict[str, Any]:
         "accounting": stats.accounting(call.caller),
         "pacing": stats.pacing(call.assistant),
         "tools": moments.tool_calls,
+        "model_line": {**call.line.counters, "apologised": call.ladder.apologised},
+        "answers": dict(call.answers.counters),
+        "waiting": call.waiting.summary(),
         "tokens": vars(call.session.usage),
         "model_events": dict(call.session.counters),
         "errors": moments.errors,

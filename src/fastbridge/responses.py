@@ -1,14 +1,16 @@
 """The one creator of responses: at most one is under way, and every state that is not at rest has a deadline.
 
 The model creates a response after a caller's turn; greeting, tool results and the like are created here, one by one,
-each when the last has ended. Whatever arrives late, twice or out of order finds its row in the table or is counted.
+each when the last has ended. Every create carries its event id as metadata, which the model shows in what it creates:
+whose a response is, is read there, never guessed from what came last (unless the service shows no metadata). Whatever
+arrives late, twice or out of order finds its row in the table or is counted.
 """
 
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from fastbridge.clock import Clock, Deadline
 from fastbridge.errors import IllegalEvent
@@ -28,11 +30,13 @@ class Event(StrEnum):
     CREATE = "create"
     CREATED = "created"
     REFUSED = "refused"
+    REJECTED = "rejected"
     CANCEL = "cancel"
     COMPLETED = "completed"
     WAS_CANCELLED = "was_cancelled"
     WAS_FAILED = "was_failed"
     EXPIRED = "expired"
+    LINK_LOST = "link_lost"
 
 
 _AT_REST = {Event.CREATE: State.REQUESTED, Event.CREATED: State.ACTIVE}
@@ -40,6 +44,7 @@ _ENDINGS = {
     Event.COMPLETED: State.DONE,
     Event.WAS_CANCELLED: State.CANCELLED,
     Event.WAS_FAILED: State.FAILED,
+    Event.LINK_LOST: State.FAILED,
 }
 
 TRANSITIONS: dict[State, dict[Event, State]] = {
@@ -47,7 +52,13 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     State.DONE: _AT_REST,
     State.CANCELLED: _AT_REST,
     State.FAILED: _AT_REST,
-    State.REQUESTED: {Event.CREATED: State.ACTIVE, Event.REFUSED: State.IDLE, Event.EXPIRED: State.FAILED},
+    State.REQUESTED: {
+        Event.CREATED: State.ACTIVE,
+        Event.REFUSED: State.IDLE,
+        Event.REJECTED: State.FAILED,
+        Event.EXPIRED: State.FAILED,
+        Event.LINK_LOST: State.FAILED,
+    },
     State.ACTIVE: {**_ENDINGS, Event.CANCEL: State.CANCELLING, Event.EXPIRED: State.CANCELLING},
     State.CANCELLING: {**_ENDINGS, Event.EXPIRED: State.FAILED},
 }
@@ -56,10 +67,15 @@ DEADLINES_SECONDS = {State.REQUESTED: 5.0, State.ACTIVE: 8.0, State.CANCELLING: 
 """How long each state may last; for ACTIVE, without any sign of progress."""
 
 RETRY_SECONDS = 0.25
+MAX_REFUSALS = 8
+"""Refusals in a row without any response in sight; then the session is not as it should be, and we stop asking."""
 MAX_WAITING = 8
 """Creates that wait for their turn; one more is dropped and counted as create_overflow."""
+METADATA_KEY = "fastbridge"
 
 _STATUS_EVENTS = {"completed": Event.COMPLETED, "cancelled": Event.WAS_CANCELLED}
+_ANSWERS = frozenset({"turn", "continuation", "repeat", "reprompt"})
+"""What answers the caller, as a response that the model begins itself does. The rest is said whoever speaks between."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +86,25 @@ class Create:
     response: dict[str, Any] | None = None
 
 
+OWN_TURN = Create("turn")
+"""What the model's own response serves: a turn of the caller's."""
+
+
+class Listener(Protocol):
+    """Who is told what no event of the model's tells."""
+
+    def on_response_lost(self, response_id: str) -> None:
+        """One that had begun has ended without a word; its `response.done` will not count."""
+
+    def on_response_stuck(self, response_id: str, create: Create) -> None:
+        """It made no progress and is being cancelled; its end is still to come."""
+
+    def on_create_failed(self, create: Create, code: str) -> None:
+        """A response of ours never began. code: `unanswered`, `create_refused`, or the model's own word."""
+
+
 class ResponseController:
-    """send(event): a client event to the model. progress(): any number that changes while a response makes headway.
-    lost(response_id): one that had begun has ended without a word; its `response.done` will not count."""
+    """send(event): a client event to the model. progress(): any number that changes while a response makes headway."""
 
     def __init__(
         self,
@@ -80,21 +112,29 @@ class ResponseController:
         clock: Clock,
         send: Callable[[dict[str, Any]], object],
         progress: Callable[[], object],
-        lost: Callable[[str], object],
+        listener: Listener,
     ) -> None:
         self.state = State.IDLE
         self.response_id: str | None = None
-        self.purpose: str | None = None
+        self.serving = OWN_TURN
         self.counters: Counter[str] = Counter()
         self._send = send
         self._progress = progress
-        self._lost = lost
+        self._listener = listener
         self._last_progress: object = None
         self._waiting: deque[Create] = deque()
-        self._requested: Create | None = None
+        self._requested: Create | None = None  # until it is known to be under way, or to have come to nothing
+        self._unwanted = False  # the one requested was cancelled before it began
         self._request_id = 0
+        self._refusals = 0
+        self._shows_metadata = False
+        self._suspended = False
         self._deadline = Deadline(clock, self._expired)
         self._retry = Deadline(clock, self._pump)
+
+    @property
+    def purpose(self) -> str:
+        return self.serving.purpose
 
     @property
     def resting(self) -> bool:
@@ -110,6 +150,12 @@ class ResponseController:
         """A response is under way or waits for its turn."""
         return not self.resting or bool(self._waiting)
 
+    def awaits(self, *purposes: str) -> bool:
+        """Whether a create for one of these waits for its turn."""
+        return any(create.purpose in purposes for create in self._waiting)
+
+    # --- what is asked for ---
+
     def create(self, purpose: str, response: dict[str, Any] | None = None) -> None:
         """Ask for a response; it is requested when the one under way has ended."""
         if len(self._waiting) >= MAX_WAITING:
@@ -118,38 +164,97 @@ class ResponseController:
         self._waiting.append(Create(purpose, response))
         self._pump()
 
-    def created(self, response_id: str) -> str:
-        """The model has begun a response: the purpose it serves (`turn`: the model's own)."""
+    def cancel(self) -> bool:
+        """Cancel the response under way: once, by its id. One that is only requested is cancelled when it begins, and
+        none of it is heard. What was to be said after a lost connection is not said any more."""
+        if self._suspended:
+            self._waiting = deque(create for create in self._waiting if create.purpose not in _ANSWERS)
+            return False
+        if self.state is State.REQUESTED and not self._unwanted:
+            self._unwanted = True
+            return True
+        if self.state is not State.ACTIVE:
+            return False
+        self._send_cancel(Event.CANCEL)
+        return True
+
+    def suspend(self) -> Create | None:
+        """The connection is gone, and with it what was under way: that, if it had begun and was wanted. One that was
+        only requested waits again, in front; nothing is asked for until `resume`."""
+        self._suspended = True
+        begun, generating, requested = self.state is State.ACTIVE, self.generating, self._requested
+        if requested is not None and not self._unwanted and self.serving is not requested:
+            self._waiting.appendleft(requested)
+        self._forget_request()
+        self._retry.clear()
+        self._refusals = 0
+        self._shows_metadata = False
+        if not self.resting:
+            self._to(Event.LINK_LOST)
+        if generating and self.response_id is not None:
+            self._listener.on_response_lost(self.response_id)
+        return self.serving if begun else None
+
+    def resume(self) -> None:
+        self._suspended = False
+        self._pump()
+
+    def close(self) -> None:
+        self._waiting.clear()
+        self._deadline.clear()
+        self._retry.clear()
+
+    # --- what the model says ---
+
+    def created(self, response_id: str, metadata: object = None) -> str | None:
+        """The model has begun a response: the purpose it serves (`turn`: the model's own). None for one that was told
+        before, and for one that nobody wants any more, which is being cancelled."""
+        if self.generating and response_id == self.response_id:
+            self.counters["duplicate_created"] += 1
+            return None
         unannounced = self.response_id if self.generating else None
         if unannounced is not None:
             # The one before ended without a word: the model runs at most one at a time.
             self.counters["unannounced_end"] += 1
-            self._requested = None
+            if self._requested is self.serving:
+                self._forget_request()
             self._to(Event.WAS_FAILED)
-        self.purpose = self._requested.purpose if self._requested is not None else "turn"
+        create, wanted = self._served_by(metadata)
+        self._refusals = 0
+        self.serving = create
         self._to(Event.CREATED)
         self.response_id = response_id
         if unannounced is not None:
-            self._lost(unannounced)
-        return self.purpose
+            self._listener.on_response_lost(unannounced)
+        if wanted:
+            return self.purpose
+        self._forget_request()
+        self.counters["late_created"] += 1
+        self._send_cancel(Event.CANCEL)
+        return None
+
+    def _served_by(self, metadata: object) -> tuple[Create, bool]:
+        """Whose the response just begun is, and whether it is still wanted."""
+        event_id = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
+        requested = self._requested
+        if event_id is not None:
+            self._shows_metadata = True
+            if requested is None or event_id != self._event_id():
+                return OWN_TURN, False
+        elif self._shows_metadata or self.state is not State.REQUESTED or requested is None:
+            return OWN_TURN, True
+        return requested, not self._unwanted
 
     def finished(self, response_id: str, status: str) -> bool:
         """`response.done`. False for one that is not under way (late, duplicate or unknown)."""
         if response_id != self.response_id or not self.generating:
             self.counters["stray_done"] += 1
             return False
-        self._requested = None
+        if self._requested is not None and self._requested is not self.serving and not self._unwanted:
+            self._waiting.appendleft(self._requested)  # neither begun nor refused: it was overtaken
+        self._forget_request()
         self._to(_STATUS_EVENTS.get(status, Event.WAS_FAILED))
         self._pump()
-        return True
-
-    def cancel(self) -> bool:
-        """Cancel the response under way, if it is still being generated: once, by its id."""
-        if self.state is not State.ACTIVE:
-            return False
-        self._to(Event.CANCEL)
-        self._send({"type": "response.cancel", "response_id": self.response_id})
-        self.counters["cancels"] += 1
         return True
 
     def refused(self, event_id: str | None) -> None:
@@ -159,34 +264,68 @@ class ResponseController:
         ours = self._requested is not None and event_id == self._event_id()
         if self.state is State.REQUESTED and (ours or event_id is None):
             self._to(Event.REFUSED)
-            self._retry.set(RETRY_SECONDS)
             ours = True
         if ours and self._requested is not None:
-            # Where another's `created` had come before this refusal, that one was the model's own.
-            self._waiting.appendleft(self._requested)
-            self._requested = None
-            self.purpose = "turn"
+            self._ask_again(self._requested)
         elif event_id is None and not any(create.purpose == "turn" for create in self._waiting):
             self.create("turn")
 
-    def close(self) -> None:
-        self._waiting.clear()
-        self._deadline.clear()
-        self._retry.clear()
+    def _ask_again(self, create: Create) -> None:
+        wanted = not self._unwanted
+        self._forget_request()
+        if self.generating:
+            # Another's `created` had come before this refusal: that one was the model's own.
+            self.serving = OWN_TURN
+            if wanted and create.purpose not in _ANSWERS:
+                self._waiting.appendleft(create)
+            return
+        self._refusals += 1
+        if not wanted:
+            self._pump()
+        elif self._refusals > MAX_REFUSALS:
+            self._refusals = 0
+            self.counters["safety_fuse"] += 1
+            self._listener.on_create_failed(create, "create_refused")
+        else:
+            self._waiting.appendleft(create)
+            self._retry.set(RETRY_SECONDS)
+
+    def rejected(self, event_id: str | None, code: str) -> bool:
+        """The model answered a client event with an error that is no refusal: True if that event was our create."""
+        create = self._requested
+        if create is None or self.state is not State.REQUESTED or event_id != self._event_id():
+            return False
+        wanted = not self._unwanted
+        self._forget_request()
+        self._to(Event.REJECTED)
+        self.counters["create_rejected"] += 1
+        if wanted:
+            self._listener.on_create_failed(create, code)
+        self._pump()
+        return True
+
+    # --- inside ---
 
     def _event_id(self) -> str:
         return f"create_{self._request_id}"
 
+    def _forget_request(self) -> None:
+        self._requested = None
+        self._unwanted = False
+
+    def _send_cancel(self, event: Event) -> None:
+        self._to(event)
+        self._send({"type": "response.cancel", "response_id": self.response_id})
+        self.counters["cancels"] += 1
+
     def _pump(self) -> None:
-        if not self._waiting or not self.resting:
+        if not self._waiting or not self.resting or self._suspended:
             return
         self._requested = self._waiting.popleft()
         self._request_id += 1
         self._to(Event.CREATE)
-        event: dict[str, Any] = {"type": "response.create", "event_id": self._event_id()}
-        if self._requested.response is not None:
-            event["response"] = self._requested.response
-        self._send(event)
+        response = {**(self._requested.response or {}), "metadata": {METADATA_KEY: self._event_id()}}
+        self._send({"type": "response.create", "event_id": self._event_id(), "response": response})
         self.counters["creates"] += 1
 
     def _to(self, event: Event) -> None:
@@ -206,12 +345,15 @@ class ResponseController:
             self._deadline.set(DEADLINES_SECONDS[self.state])
             return
         self.counters["safety_fuse"] += 1
-        expired = self.state
-        self._to(Event.EXPIRED)
+        expired, create, wanted = self.state, self._requested, not self._unwanted
         if expired is State.ACTIVE:
-            self._send({"type": "response.cancel", "response_id": self.response_id})
+            self._send_cancel(Event.EXPIRED)
+            self._listener.on_response_stuck(self.response_id or "", self.serving)
             return
-        self._requested = None
+        self._forget_request()
+        self._to(Event.EXPIRED)
         if expired is State.CANCELLING and self.response_id is not None:
-            self._lost(self.response_id)
+            self._listener.on_response_lost(self.response_id)
+        elif create is not None and wanted:
+            self._listener.on_create_failed(create, "unanswered")
         self._pump()

@@ -29,6 +29,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from fastbridge import log, webhooks
 from fastbridge._pacing import Pacer, monotonic_ns, sleep_until_ns
 from fastbridge.agent import Agent, CallContext
+from fastbridge.attempt import Attempt
+from fastbridge.breaker import Breaker
 from fastbridge.call import Call, CarrierLink
 from fastbridge.calls import Admission, Directory
 from fastbridge.clock import Clock
@@ -37,6 +39,7 @@ from fastbridge.ending import EndReason
 from fastbridge.endpoint import model_client
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.lookup import Lookups
+from fastbridge.realtime import FATAL_ERRORS, parse_event
 from fastbridge.rest import carrier_rest
 from fastbridge.sockets import (
     CLOSE_GRACE_SECONDS,
@@ -49,7 +52,7 @@ from fastbridge.twilio import Start
 
 logger = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 3.0
 LAST_WEBHOOK_SECONDS = 2.0
 """After a stream has ended Twilio asks what to do with its call: a node that drains is there to answer."""
 HEAD_SECONDS = 5.0
@@ -106,6 +109,8 @@ class Node:
         self.clock = Clock()
         self.directory = Directory(settings, self.clock.now_ns)
         self.pacer = Pacer()
+        self.breaker = Breaker(self.clock.now_ns)
+        self.directory.model_is_down = self.breaker.refuses
         self.ready = True
         self._ticker = Ticker(self.pacer, settings.tick_us * 1000)
         self._calls: set[Call] = set()
@@ -140,9 +145,10 @@ class Node:
             carrier=carrier,
             pacer=self.pacer,
             clock=self.clock,
-            dial=lambda call: self.spawn(self._dial(call)),
+            dial=lambda attempt: self.spawn(self._dial(attempt)),
             spawn=self.spawn,
             ended=self._call_ended,
+            breaker=self.breaker,
             control=self.rest,
             lookup=lookup,
         )
@@ -153,6 +159,8 @@ class Node:
 
     def _call_ended(self, call: Call) -> None:
         self._calls.discard(call)
+        if call.apologised:
+            self.directory.note_apology(call.call_sid)
         self.directory.remove(call)
         self._ticker.release()
         if self.settings.records_dir is not None:
@@ -170,13 +178,14 @@ class Node:
         if not task.cancelled() and task.exception() is not None:
             logger.error("[SERVER_ERROR] a task failed", exc_info=task.exception())
 
-    async def _dial(self, call: Call) -> None:
-        """Open the model's socket for a call, through the SDK, and stay until it is closed."""
+    async def _dial(self, attempt: Attempt) -> None:
+        """Open a socket to the model, through the SDK, and stay until it is closed."""
         sockets: list[RealtimeSocket] = []
 
         def create(*args: Any, **options: Any) -> RealtimeSocket:
-            lane = call.assistant
-            made = RealtimeSocket(*args, sink=lane.sink, feed_message=lane.feed_message, listener=call, **options)
+            made = RealtimeSocket(
+                *args, sink=attempt.sink, feed_message=attempt.feed_message, listener=attempt, **options
+            )
             sockets.append(made)
             return made
 
@@ -196,9 +205,9 @@ class Node:
                 )
                 await connecting.enter()
         except Exception as error:
-            call.on_model_failed(model_error(error))
+            attempt.on_model_failed(model_error(error))
             return
-        call.on_model_connected(sockets[-1])
+        attempt.on_model_connected(sockets[-1])
         await sockets[-1].wait_closed()
 
     async def close(self) -> None:
@@ -235,8 +244,17 @@ def model_error(error: Exception) -> ModelError:
     if isinstance(error, TimeoutError):
         return ModelUnavailable("OpenAI did not answer in time", "connect_timeout")
     if status is not None:
-        return ModelUnavailable(f"OpenAI refused the connection with HTTP {status}", f"http_{status}")
+        code = refusal_code(getattr(response, "body", None)) or f"http_{status}"
+        return ModelUnavailable(f"OpenAI refused the connection with HTTP {status}", code)
     return ModelUnavailable(f"OpenAI cannot be reached: {type(error).__name__}: {error}", "connect_failed")
+
+
+def refusal_code(body: object) -> str | None:
+    """The model's own word for a refused connection, where its answer has one of those that no retry cures."""
+    document = parse_event(bytes(body)) if isinstance(body, bytes | bytearray) else None
+    error = document.get("error") if document is not None else None
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, str) and code in FATAL_ERRORS else None
 
 
 def write_record(directory: Path, record: dict[str, Any]) -> None:

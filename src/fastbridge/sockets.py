@@ -333,7 +333,7 @@ class CarrierSocket(asyncio.Protocol):
 
 
 class ModelListener(Protocol):
-    """What a RealtimeSocket tells its call."""
+    """What a RealtimeSocket tells: an Attempt."""
 
     def on_model_paused(self, paused: bool) -> None: ...
     def on_model_lost(self, code: int, reason: str) -> None: ...
@@ -361,7 +361,7 @@ class RealtimeSocket(ClientConnection):
         self,
         protocol: ClientProtocol,
         *,
-        sink: TextSink,
+        sink: TextSink | Callable[[bytes], object],
         feed_message: Callable[[bytes], object],
         listener: ModelListener,
         **options: Any,
@@ -438,6 +438,10 @@ class RealtimeSocket(ClientConnection):
         """One text message, in order with the audio."""
         if self.protocol.state is OPEN:
             self.write(text_frame(message, mask=True))
+
+    def redirect(self, sink: TextSink, feed_message: Callable[[bytes], object]) -> None:
+        self._feed_message = feed_message
+        self._reader.redirect(sink)
 
     def pause_reading(self) -> None:
         self.transport.pause_reading()

@@ -58,6 +58,14 @@ def apology_twiml(message: str) -> str:
     return _say_and_hang_up(message)
 
 
+def dial_twiml(number: str) -> str:
+    """Somebody else takes the call over."""
+    response = VoiceResponse()
+    response.dial(_xml_text(number))
+    response.hangup()
+    return str(response)
+
+
 def hangup_twiml() -> str:
     """The conversation is over."""
     response = VoiceResponse()

@@ -222,7 +222,8 @@ class _Desk:
         return _twiml(twilio.reject_twiml())
 
     def stream_ended(self, webhook: Webhook) -> Response:
-        """<Connect> is over: hang up, with an apology if it was our model that ended the call."""
+        """<Connect> is over: hang up. If our model failed the call, pass the caller on first, if there is somebody, or
+        apologise, unless that has been heard."""
         directory = self._node.directory
         call = directory.get(webhook.call_sid)
         if call is None:
@@ -232,7 +233,11 @@ class _Desk:
             log.event("WEBHOOK_CLOSE", call_sid=webhook.call_sid, source="stream_ended")
             call.on_stream_ended()
             reason = call.end_reason
-        return _apology() if reason is not None and reason.startswith(MODEL_FAILURE) else _hang_up()
+        if reason is None or not reason.startswith(MODEL_FAILURE):
+            return _hang_up()
+        if self._node.settings.fallback_number is not None:
+            return _twiml(twilio.dial_twiml(self._node.settings.fallback_number))
+        return _hang_up() if directory.was_apologised(webhook.call_sid) else _apology()
 
     def call_status(self, webhook: Webhook) -> Response:
         """A status callback. Those of unknown calls, old ones and unknown words are normal, and change nothing."""
@@ -346,6 +351,9 @@ def _sequence_number(params: Mapping[str, str]) -> int | None:
 
 
 def _answer(settings: Settings, admission: Admission | Refusal) -> str:
+    if isinstance(admission, Refusal) and admission.reason == "model_down":
+        number = settings.fallback_number
+        return twilio.apology_twiml(APOLOGY_MESSAGE) if number is None else twilio.dial_twiml(number)
     if isinstance(admission, Refusal):
         return twilio.hangup_twiml() if admission.reason == "replay" else twilio.busy_twiml(BUSY_MESSAGE)
     stream_url = f"{settings.stream_url}/media/{admission.token}"

@@ -168,6 +168,7 @@ class AssistantLane(Paced):
 
     def _send_mark(self, ends: str | None) -> None:
         self._send(framing.mark_message(self._stream_sid, self._playout.next_mark(ends)))
+        self.schedule.keep_distance(self._clock())
 
     def _send(self, message: bytes) -> None:
         assert self._write is not None

@@ -48,6 +48,10 @@ class Schedule:
         self._last_sent_ns = now_ns
         self.frames_sent += 1
 
+    def keep_distance(self, now_ns: int) -> None:
+        """A mark left: it may reach the carrier together with its frame."""
+        self._last_sent_ns = max(self._last_sent_ns or 0, now_ns)
+
     def starve(self) -> None:
         self._starved = True
 

@@ -12,9 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from fastbridge.agent import Agent
 from fastbridge.call import EndReason
 from fastbridge.errors import ModelUnavailable
-from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS
+from fastbridge.model_line import State
+from fastbridge.prompts import Prompts
+from fastbridge.realtime import EXPECTED_ERRORS
 from helpers import FOREIGN_SID, LOUD, QUIET, SID, base64_text, mark_json, media_json
-from virtual import Rig
+from virtual import RecordingModel, Rig
 
 STATUSES = ["completed", "cancelled", "failed", "incomplete", "what"]
 GARBAGE = [
@@ -57,8 +59,10 @@ class CallMachine(RuleBasedStateMachine):
     def call(self, greeting: str, lock: bool, frames: int, confirm_ms: int, ready: bool) -> None:
         options = {"barge_in_frames": frames, "barge_in_confirm_ms": confirm_ms, "max_call_seconds": 60}
         self.rig = Rig(agent(greeting, lock), **options)
+        # What we say ourselves has tests of its own: here every frame says whose it is.
+        self.rig.call.ladder._prompts = Prompts({})
+        self.model, self.rig.model = self.rig.model, self.model_says  # type: ignore[method-assign]
         self.rig.up() if ready else self.rig.started()
-        self.connected = ready
         self.responses = 0
         self.calls = 0
         self.fed: Counter[str] = Counter()  # bytes by item id
@@ -112,18 +116,32 @@ class CallMachine(RuleBasedStateMachine):
 
     # --- the model ---
 
-    @precondition(lambda self: not self.connected)
+    def model_says(self, event: Any) -> None:
+        """A socket that is gone says nothing more."""
+        if self.rig.call.line.state in (State.DIALLING, State.OPENING, State.UP):
+            self.model(event)
+
+    @precondition(lambda self: self.rig.call.live and len(self.rig.dialled) > len(self.rig.model_links))
     @rule()
     def model_connects(self) -> None:
-        self.connected = self.rig.call.live
-        if self.connected:
-            self.rig.do(self.rig.call.on_model_connected, self.rig.model_link)
+        while len(self.rig.model_links) < len(self.rig.dialled) - 1:  # those were given up before they came
+            self.rig.model_links.append(RecordingModel(self.rig))
+            self.rig.model_links[-1].hang_ups = 1
+        self.rig.connect()
+
+    @precondition(lambda self: self.rig.call.line.link is not None)
+    @rule(back=st.integers(1, 2), code=st.sampled_from([1001, 1006, 1011]))
+    def model_is_lost(self, back: int, code: int) -> None:
+        attempt = self.rig.dialled[-min(back, len(self.rig.dialled))]
+        if attempt is self.rig.attempt:
+            self.under_way = None
+        self.rig.do(attempt.on_model_lost, code, "")
 
     @rule()
     def session_is_created(self) -> None:
         self.rig.model({"type": "session.created", "session": {"id": "sess_1"}})
 
-    @precondition(lambda self: self.connected)
+    @precondition(lambda self: self.rig.call.line.link is not None)
     @rule(audio_format=st.sampled_from(["audio/pcmu", "audio/pcmu", "audio/pcm"]))
     def session_is_updated(self, audio_format: str) -> None:
         self.rig.confirm(audio_format)
@@ -174,23 +192,22 @@ class CallMachine(RuleBasedStateMachine):
 
     @rule(paused=st.booleans())
     def model_is_paused(self, paused: bool) -> None:
-        self.rig.do(self.rig.call.on_model_paused, paused)
+        self.rig.do(self.rig.attempt.on_model_paused, paused)
 
     # --- the end ---
 
     @rule(way=st.integers(0, 60))
     def it_ends(self, way: int) -> None:
-        call, fatal = self.rig.call, sorted(FATAL_ERRORS)[0]
+        call = self.rig.call
         ways: list[Any] = [
             lambda: self.rig.carrier({"event": "stop", "streamSid": SID.decode()}),
             lambda: self.rig.do(call.on_carrier_closed),
             lambda: self.rig.do(call.on_carrier_status, "completed"),
-            lambda: self.rig.do(call.on_model_lost, 1006, ""),
-            lambda: self.rig.do(call.on_model_failed, ModelUnavailable("gone")),
-            lambda: self.rig.model({"type": "error", "error": {"code": fatal}}),
+            lambda: self.rig.do(call.line.give_up, ModelUnavailable("x", "http_401")),
         ]
         if way < len(ways):  # most of the time it does not
             ways[way]()
+            self.rig.advance(20)
             assert not call.live
 
     # --- what holds ---
@@ -220,7 +237,7 @@ class CallMachine(RuleBasedStateMachine):
         self.first_end = self.first_end or call.end_reason
         assert call.end_reason == self.first_end
         assert call.end_reason is None or call.end_reason in list(EndReason)
-        assert len(call.stats.barge_ins) == len(self.rig.written("clear"))
+        assert len(call.stats.barge_ins) + call.ladder.cuts == len(self.rig.written("clear"))
 
     def saw_clear(self, _: Any) -> None:
         """Each step is looked at, and none both clears and begins. What is committed later is silenced then."""
@@ -257,7 +274,14 @@ class CallMachine(RuleBasedStateMachine):
         assert message["item_id"] not in self.cut
         self.cut.add(message["item_id"])
 
+    def saw_session_update(self, _: Any) -> None:
+        """A new session is told all again, and another may be cut."""
+        self.answered.clear()
+        self.cut.clear()
+
     def saw_conversation_item_create(self, message: dict[str, Any]) -> None:
+        if message["item"]["type"] != "function_call_output":
+            return
         assert message["item"]["call_id"] not in self.answered
         self.answered.add(message["item"]["call_id"])
 

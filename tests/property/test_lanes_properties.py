@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from helpers import FOREIGN_SID, LOUD, MS, QUIET, SID, audio_of, base64_text, mark_json
@@ -236,6 +236,7 @@ def test_without_a_barge_in_every_byte_arrives_padded_only_at_the_end(twin, resp
 
 
 @given(assistant_steps, st.sampled_from([0, 40, 160]))
+@example([("begin",), ("delta", 160), ("tick", 20), ("begin",), ("delta", 160), ("tick", 0)], 0)
 def test_the_assistant_lanes_agree(steps, lead):
     rigs = [assistant_rig(twin, lead_ms=lead) for twin in (ORACLE, COMPILED)]
     cleared = False

@@ -12,7 +12,6 @@ from fastbridge import call as call_module
 from fastbridge._lanes import OTHER_REASON
 from fastbridge.agent import Agent
 from fastbridge.ending import EndReason
-from fastbridge.errors import ModelUnavailable
 from helpers import FOREIGN_SID, LOUD, QUIET, SID, audio_of, base64_text, numbered_frame
 from virtual import Rig
 
@@ -52,14 +51,14 @@ def media(payload: bytes = QUIET, **changes: Any) -> dict[str, Any]:
 class TestBeginning:
     def test_starting_dials_the_model_once(self, new, log):
         new.started()
-        assert new.dialled == [new.call]
+        assert len(new.dialled) == 1
         assert log() == [f"[CALL_START] call_sid={new.call.call_sid}, business_id=, direction=inbound"]
         assert new.journal == []
 
     def test_the_update_waits_for_the_session_and_the_gate_for_its_confirmation(self, new, log):
         new.started()
         new.advance(0.234)
-        new.do(new.call.on_model_connected, new.model_link)
+        new.connect()
         assert new.journal == []
         new.model({"type": "session.created", "session": {"id": "sess_1"}})
         assert [event["type"] for event in new.to_model] == ["session.update"]
@@ -74,7 +73,7 @@ class TestBeginning:
     def test_what_the_caller_said_before_it_comes_first_and_in_order(self, new):
         new.started()
         new.caller_says(*FRAMES[:4])
-        new.do(new.call.on_model_connected, new.model_link)
+        new.connect()
         new.model({"type": "session.created", "session": {"id": "sess_1"}})
         new.caller_says(*FRAMES[4:6])
         new.confirm()
@@ -84,10 +83,9 @@ class TestBeginning:
     def test_a_model_that_comes_after_the_end_is_hung_up(self, new):
         new.started()
         new.carrier({"event": "stop", "streamSid": SID.decode()})
-        new.do(new.call.on_model_connected, new.model_link)
+        new.connect()
         assert new.model_link.hang_ups == 1
         assert new.journal == []
-        new.model_link.hang_ups = 0  # shut() knows only of a model that came in time
 
 
 class TestCarrierMessages:
@@ -236,41 +234,6 @@ class TestMediaGap:
 
 
 class TestModel:
-    def test_not_reached(self, new, log):
-        new.started()
-        new.do(new.call.on_model_failed, ModelUnavailable("OpenAI refused the connection", "http_401"))
-        assert new.call.end_reason == EndReason.MODEL_UNAVAILABLE
-        assert new.call.record()["errors"] == ["http_401"]
-        assert any("[SERVER_ERROR] OpenAI refused the connection (http_401)" in line for line in log())
-
-    def test_not_confirmed_in_8_s(self, new):
-        new.connected()
-        new.model({"type": "session.created", "session": {"id": "sess_1"}})
-        new.advance(7.9)
-        assert new.call.live
-        new.advance(0.2)
-        assert new.call.end_reason == EndReason.MODEL_UNAVAILABLE
-        assert new.call.record()["errors"] == ["session_update_timeout"]
-
-    def test_out_of_money(self, rig):
-        rig.model({"type": "error", "error": {"code": "insufficient_quota", "message": "Pay."}})
-        assert rig.call.end_reason == EndReason.MODEL_UNAVAILABLE
-        assert rig.call.record()["errors"] == ["insufficient_quota"]
-
-    def test_lost(self, rig, log):
-        rig.respond(SECOND)
-        rig.advance(0.2)
-        rig.do(rig.call.on_model_lost, 1006, "")
-        assert rig.call.end_reason == EndReason.MODEL_LOST
-        assert any("the model closed the session: 1006" in line for line in log())
-
-    def test_lost_before_it_was_ours(self, new):
-        new.started()
-        new.do(new.call.on_model_lost, 1008, "no")
-        new.do(new.call.on_model_failed, ModelUnavailable("again"))
-        assert new.call.end_reason == EndReason.MODEL_LOST
-        assert new.call.record()["errors"] == ["ModelUnavailable"]
-
     def test_a_failed_response_is_an_error_but_not_the_end(self, rig):
         rig.begin("resp_1")
         rig.done("resp_1", "failed", status_details={"error": {"code": "rate_limit_exceeded"}})
@@ -278,10 +241,10 @@ class TestModel:
         assert rig.call.record()["errors"] == ["rate_limit_exceeded"]
 
     def test_its_back_pressure_makes_the_caller_wait(self, rig):
-        rig.do(rig.call.on_model_paused, True)
+        rig.do(rig.attempt.on_model_paused, True)
         rig.caller_says(*FRAMES)
         assert rig.uplink == b""
-        rig.do(rig.call.on_model_paused, False)
+        rig.do(rig.attempt.on_model_paused, False)
         assert rig.uplink == b"".join(FRAMES)
 
     def test_is_not_read_while_the_ring_is_full(self, rig):
@@ -410,7 +373,13 @@ class TestTools:
             {"type": "function_call_output", "call_id": f"call_{number}", "output": "Monday: 9 to 5"}
             for number in (1, 2)
         ]
-        assert rig.sent("response.create") == [{"type": "response.create", "event_id": "create_1"}]
+        assert rig.sent("response.create") == [
+            {
+                "type": "response.create",
+                "event_id": "create_1",
+                "response": {"metadata": {"fastbridge": "create_1"}},
+            }
+        ]
         assert rig.to_model[-1]["type"] == "response.create"
         assert rig.call.record()["tools"] == [{"name": "hours", "outcome": "ok", "elapsed_ms": 0}] * 2
         assert sum("[TOOL_CALL]" in line for line in log()) == sum("[TOOL_RESULT]" in line for line in log()) == 2
@@ -425,7 +394,7 @@ class TestTools:
     def test_a_response_that_never_ends_does_not_keep_the_model_from_going_on(self, rig):
         rig.begin("resp_1")
         rig.tool_call("call_1", "hours", '{"day": "Monday"}')
-        rig.advance(20)
+        rig.advance(12)
         assert [event["type"] for event in rig.to_model[-2:]] == ["response.cancel", "response.create"]
 
     def test_nor_does_one_that_ends_without_a_word(self, rig):
@@ -452,9 +421,12 @@ ENDINGS = {
     "failed": (lambda rig: rig.do(rig.call.on_carrier_status, "failed"), "carrier_status"),
     "dead": (lambda rig: rig.advance(6.1, line=False), "stream_dead"),
     "malformed": (lambda rig: [rig.carrier(b"{") for _ in range(4)], "carrier_protocol"),
-    "model failed": (lambda rig: rig.do(rig.call.on_model_failed, ModelUnavailable("x")), "model_unavailable"),
-    "model lost": (lambda rig: rig.do(rig.call.on_model_lost, 1006, ""), "model_lost"),
-    "fatal": (lambda rig: rig.model({"type": "error", "error": {"code": "session_expired"}}), "model_unavailable"),
+    "model failed": (lambda rig: (rig.refuse("http_401"), rig.advance(20)), "model_"),
+    "model lost": (lambda rig: (rig.lose_model(), rig.advance(40)), "model_"),
+    "fatal": (
+        lambda rig: (rig.model({"type": "error", "error": {"code": "insufficient_quota"}}), rig.advance(20)),
+        "model_",
+    ),
     "shutdown": (lambda rig: rig.do(rig.call.close, EndReason.SHUTDOWN), "shutdown"),
 }
 
@@ -486,7 +458,8 @@ class TestEnd:
             rig.advance(0.1)
         end, reason = ENDINGS[path]
         end(rig)
-        assert rig.call.end_reason == reason
+        assert str(rig.call.end_reason).startswith(reason)
+        reason = rig.call.end_reason
         rig.loop.advance(0)
         rig.assert_settled()
         written = len(rig.journal)
@@ -509,7 +482,7 @@ class TestEnd:
         rig.do(rig.call.close, "shutdown")
         for paused in (True, False):
             rig.do(rig.call.on_carrier_paused, paused)
-            rig.do(rig.call.on_model_paused, paused)
+            rig.do(rig.attempt.on_model_paused, paused)
         assert rig.loop.pacer.active == 0
 
     def test_the_last_lines(self, rig, log):
@@ -546,6 +519,7 @@ class TestEnd:
             "version", "call_sid", "stream_sid", "direction", "duration_ms", "end_reason", "timings_ms", "turns",
             "responses", "caller_turns", "silences", "barge_ins",
             "accounting", "pacing", "tools", "tokens", "model_events", "errors",
+            "model_line", "answers", "waiting",
         }  # fmt: skip
         assert (record["version"], record["duration_ms"], record["end_reason"]) == (1, 100, "shutdown")
         assert re.fullmatch("CA[0-9a-f]{32}", record["call_sid"])

@@ -510,7 +510,7 @@ class TestFalseTrigger:
     def test_detection_no_text_low_rms(self, staged):
         """Nothing came of it: the assistant goes on where it was cut off, and says every word once."""
         held(staged)
-        staged.advance(5)
+        staged.advance(4)
         assert outcome(staged) == ("resumed", "quiet")
         barge_in = staged.call.stats.barge_ins[0]
         assert staged.sent("response.cancel") == staged.sent("conversation.item.truncate") == []

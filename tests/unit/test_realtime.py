@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbridge import realtime, transcript
+from fastbridge import history
+from fastbridge import realtime as realtime_module
 from fastbridge._lanes import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.errors import ModelUnavailable
@@ -253,6 +254,7 @@ class TestEvents:
         up.event("response.done", response={"id": "resp_2", "status": "completed", "usage": usage})
         assert [told for told in up.listener.told if told != ("response_beginning",)] == [
             ("response_created", "resp_1", "turn"),
+            ("message_begun", "resp_1"),
             ("response_done", "resp_1", "completed", None),
             ("response_created", "resp_2", "turn"),
             ("response_done", "resp_2", "completed", None),
@@ -263,7 +265,11 @@ class TestEvents:
     def test_its_purpose_is_told(self, up):
         up.loop.do(up.session.responses.create, "greeting")
         up.begin()
-        assert up.listener.told == [("response_beginning",), ("response_created", "resp_1", "greeting")]
+        assert up.listener.told == [
+            ("response_beginning",),
+            ("response_created", "resp_1", "greeting"),
+            ("message_begun", "resp_1"),
+        ]
 
     def test_a_failed_response_tells_its_code(self, up):
         up.begin()
@@ -338,7 +344,7 @@ class TestMalformed:
         assert up.counters == {"malformed_events": 1}
         assert parse_event(message) is None
 
-    @pytest.mark.parametrize("kind", sorted(realtime._HANDLERS))
+    @pytest.mark.parametrize("kind", sorted(realtime_module._HANDLERS))
     @pytest.mark.parametrize(
         "value", [None, [], "", 7, {}, {"id": None}, [[]], "\ud800", {"id": "\ud800", "type": "message"}]
     )
@@ -382,7 +388,7 @@ class TestMalformed:
         )
         names = ["session", "response", "item", "error", "item_id", "response_id", "transcript", "arguments", "delta"]
         events = st.fixed_dictionaries(
-            {"type": st.sampled_from(sorted(realtime._HANDLERS))}, optional=dict.fromkeys(names, json_values)
+            {"type": st.sampled_from(sorted(realtime_module._HANDLERS))}, optional=dict.fromkeys(names, json_values)
         )
         told = data.draw(st.lists(events, max_size=8))
         with contextlib.closing(SessionRig()) as rig:
@@ -491,14 +497,6 @@ class TestTranscripts:
         ]
         assert [turn.text for (turn,) in up.listener.of("transcript")] == ["Of course.", "Please."]
 
-    def test_are_in_the_order_the_model_says(self, up):
-        up.begin()
-        up.say("Of course.")
-        up.event("conversation.item.added", item={"id": "item_1", "type": "message"}, previous_item_id="item_u")
-        up.event("input_audio_buffer.committed", item_id="item_u", previous_item_id=None)
-        up.event("conversation.item.input_audio_transcription.completed", item_id="item_u", transcript="Please.")
-        assert [turn.text for turn in up.session.transcript.ordered()] == ["Please.", "Of course."]
-
     def test_that_fail_are_turns_all_the_same(self, up):
         up.event("input_audio_buffer.committed", item_id="item_u")
         for _ in range(2):
@@ -558,7 +556,7 @@ class TestTranscripts:
         assert up.session.responses.counters["safety_fuse"] == 0
 
     def test_turns_are_bounded(self, up, monkeypatch):
-        monkeypatch.setattr(transcript, "MAX_TURNS", 2)
+        monkeypatch.setattr(history, "MAX_TURNS", 2)
         for number in range(3):
             up.event("input_audio_buffer.committed", item_id=f"item_{number}")
             up.event("conversation.item.input_audio_transcription.completed", item_id=f"item_{number}", transcript="x")

@@ -1,9 +1,8 @@
 """fastbridge.responses: the table row by row, every deadline, and the races between two machines."""
 
-from typing import Any
-
 import pytest
 
+from controller import AT_REST, ControllerRig, ours
 from fastbridge.errors import IllegalEvent
 from fastbridge.responses import (
     DEADLINES_SECONDS,
@@ -11,17 +10,16 @@ from fastbridge.responses import (
     RETRY_SECONDS,
     TRANSITIONS,
     Event,
-    ResponseController,
     State,
 )
 from virtual import VirtualLoop
 
-AT_REST = [State.IDLE, State.DONE, State.CANCELLED, State.FAILED]
 UNDER_WAY = [State.REQUESTED, State.ACTIVE, State.CANCELLING]
 
 ROWS = {
     (State.REQUESTED, Event.CREATED): State.ACTIVE,
     (State.REQUESTED, Event.REFUSED): State.IDLE,
+    (State.REQUESTED, Event.REJECTED): State.FAILED,
     (State.REQUESTED, Event.EXPIRED): State.FAILED,
     (State.ACTIVE, Event.CANCEL): State.CANCELLING,
     (State.ACTIVE, Event.COMPLETED): State.DONE,
@@ -32,46 +30,10 @@ ROWS = {
     (State.CANCELLING, Event.WAS_CANCELLED): State.CANCELLED,
     (State.CANCELLING, Event.WAS_FAILED): State.FAILED,
     (State.CANCELLING, Event.EXPIRED): State.FAILED,
+    **{(state, Event.LINK_LOST): State.FAILED for state in UNDER_WAY},
     **{(state, Event.CREATE): State.REQUESTED for state in AT_REST},
     **{(state, Event.CREATED): State.ACTIVE for state in AT_REST},
 }
-
-
-class ControllerRig:
-    def __init__(self, loop: VirtualLoop) -> None:
-        self.loop = loop
-        self.sent: list[dict[str, Any]] = []
-        self.lost: list[str] = []
-        self.headway = 0
-        self.controller = ResponseController(
-            clock=loop.clock, send=self.sent.append, progress=lambda: self.headway, lost=self.lost.append
-        )
-
-    def __getattr__(self, verb: str) -> Any:
-        """The controller's verbs, in the running loop; and its attributes."""
-        value = getattr(self.controller, verb)
-        return (lambda *arguments: self.loop.do(value, *arguments)) if callable(value) else value
-
-    @property
-    def kinds(self) -> list[str]:
-        return [event["type"] for event in self.sent]
-
-    @property
-    def creates(self) -> list[str]:
-        return [event["event_id"] for event in self.sent if event["type"] == "response.create"]
-
-    def at(self, state: State) -> "ControllerRig":
-        """Brought there as the world would."""
-        if state in (State.ACTIVE, State.CANCELLING, State.DONE, State.CANCELLED, State.FAILED):
-            self.created("resp_0")
-        if state is State.CANCELLING:
-            self.cancel()
-        elif state is State.REQUESTED:
-            self.create("greeting")
-        elif state in AT_REST and state is not State.IDLE:
-            self.finished("resp_0", {State.DONE: "completed", State.CANCELLED: "cancelled"}.get(state, "failed"))
-        assert self.state is state
-        return self
 
 
 @pytest.fixture
@@ -119,13 +81,17 @@ class TestCreate:
     def test_is_sent_at_once_when_at_rest(self, rig):
         rig.create("greeting", {"instructions": "Hi"})
         assert rig.sent == [
-            {"type": "response.create", "event_id": "create_1", "response": {"instructions": "Hi"}},
+            {
+                "type": "response.create",
+                "event_id": "create_1",
+                "response": {"instructions": "Hi", "metadata": {"fastbridge": "create_1"}},
+            }
         ]
         assert (rig.state, rig.busy) == (State.REQUESTED, True)
 
-    def test_without_a_response_object_has_none(self, rig):
+    def test_without_a_response_object_has_only_our_mark(self, rig):
         rig.create("tool_result")
-        assert rig.sent == [{"type": "response.create", "event_id": "create_1"}]
+        assert rig.sent[0]["response"] == {"metadata": {"fastbridge": "create_1"}}
 
     @pytest.mark.parametrize("state", UNDER_WAY)
     def test_waits_for_the_one_under_way(self, rig, state):
@@ -201,7 +167,7 @@ class TestRefused:
         assert rig.creates == ["create_1"]
         loop.advance(0.002)
         assert rig.creates == ["create_1", "create_2"]
-        assert rig.sent[1]["response"] == {"instructions": "Hi"}
+        assert rig.sent[1]["response"] == {"instructions": "Hi", "metadata": {"fastbridge": "create_2"}}
         assert rig.counters["create_refused"] == 1
         assert rig.created("resp_1") == "greeting"
 
@@ -331,7 +297,7 @@ class TestCancel:
         assert rig.sent == [{"type": "response.cancel", "response_id": "resp_1"}]
         assert (rig.state, rig.counters["cancels"]) == (State.CANCELLING, 1)
 
-    @pytest.mark.parametrize("state", [*AT_REST, State.REQUESTED, State.CANCELLING])
+    @pytest.mark.parametrize("state", [*AT_REST, State.CANCELLING])
     def test_without_one_being_generated_is_nothing(self, rig, state):
         before = len(rig.at(state).sent)
         assert rig.cancel() is False
@@ -343,6 +309,41 @@ class TestCancel:
             rig.cancel()
             rig.finished(f"resp_{number}", "cancelled")
         assert [event["response_id"] for event in rig.sent] == ["resp_1", "resp_2"]
+
+    def test_of_one_that_was_only_requested_takes_effect_when_it_begins(self, rig):
+        rig.create("greeting")
+        assert rig.cancel() is True
+        assert (rig.cancel(), rig.kinds) == (False, ["response.create"])
+        assert rig.created("resp_1", ours(1)) is None
+        assert rig.sent[1:] == [{"type": "response.cancel", "response_id": "resp_1"}]
+        assert (rig.state, rig.counters["cancels"], rig.counters["late_created"]) == (State.CANCELLING, 1, 1)
+        assert rig.finished("resp_1", "cancelled") is True
+        assert (rig.state, rig.busy) == (State.CANCELLED, False)
+
+    def test_of_a_request_spares_the_models_own_that_comes_first(self, rig):
+        rig.shows_metadata()
+        rig.create("tool_result")
+        rig.cancel()
+        assert rig.created("resp_own") == "turn"
+        rig.refused("create_2")
+        rig.finished("resp_own", "completed")
+        assert (rig.busy, rig.failed) == (False, [])
+
+    def test_of_a_request_that_is_refused_then_or_rejected_is_all_there_was(self, rig, loop):
+        for answer in (lambda: rig.refused("create_1"), lambda: rig.rejected("create_2", "server_error")):
+            rig.create("greeting")
+            rig.cancel()
+            answer()
+            loop.advance(10)
+        assert (rig.busy, rig.failed, len(rig.creates)) == (False, [], 2)
+
+    def test_the_next_one_is_wanted_again(self, rig):
+        rig.create("greeting")
+        rig.cancel()
+        rig.created("resp_1", ours(1))
+        rig.create("tool_result")
+        rig.finished("resp_1", "cancelled")
+        assert rig.created("resp_2", ours(2)) == "tool_result"
 
 
 class TestDeadlines:
@@ -361,13 +362,14 @@ class TestDeadlines:
         rig.create("first")
         loop.advance(60)
         assert (rig.state, rig.busy, rig.lost) == (State.FAILED, False, [])
+        assert rig.failed == [("first", "unanswered")]
         assert rig.created("resp_late") == "turn"
 
     def test_active_without_progress_is_cancelled_then_given_up(self, rig, loop):
         rig.created("resp_1")
         loop.advance(8.001)
         assert rig.sent == [{"type": "response.cancel", "response_id": "resp_1"}]
-        assert (rig.state, rig.lost) == (State.CANCELLING, [])
+        assert (rig.state, rig.lost, rig.stuck) == (State.CANCELLING, [], [("resp_1", "turn")])
         loop.advance(3)
         assert (rig.state, rig.lost) == (State.FAILED, ["resp_1"])
         assert rig.counters["safety_fuse"] == 2

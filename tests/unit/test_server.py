@@ -156,7 +156,7 @@ def test_a_model_that_nobody_answers_for(caplog):
         call = begin(node, carrier)
         call.start()
         await asyncio.wait(node._tasks)
-        assert call.end_reason == "model_unavailable"
+        assert (call.live, call.record()["errors"]) == (True, ["connect_failed"]), "it is tried again"
         await node.close()
 
     asyncio.run(asyncio.wait_for(scene(), 10))

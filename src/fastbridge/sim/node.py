@@ -38,6 +38,7 @@ OWN_VARIABLES = (
     "BARGE_IN_",
     "ENABLE_",
     "LEAD_MS",
+    "ENABLE_MIN_DSP",
     "TWIML_",
 )
 """How the variables begin that set up a node."""

@@ -1,0 +1,264 @@
+"""Every turn of the caller's gets an answer, or the caller is told why not.
+
+The model answers a committed turn by itself; this file watches that it does, and asks where it does not: a turn that
+nobody answers, speech whose end nobody noticed, a response that failed, came to nothing or stands still, and what was
+under way when the line was lost. It asks the response controller, once each; where that does not help either, it gives
+the session up, and then the call.
+"""
+
+import random
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from fastbridge._lanes import FORWARDED
+from fastbridge.clock import Deadline
+from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.model_line import is_hopeless
+from fastbridge.replay import REPEAT, REPROMPT
+from fastbridge.responses import OWN_TURN, Create
+
+if TYPE_CHECKING:
+    from fastbridge.call import Call
+
+ANSWER_SECONDS = 2.5
+"""A committed turn without any response for this long."""
+RESUME_SECONDS = 2.0
+"""After a lost line the caller, who was speaking, says nothing more for this long: their words are lost."""
+LISTEN_SECONDS = 0.25
+QUIET_SECONDS = 1.5
+"""The model hears speech where our own ear has heard none for this long."""
+RETRY_SECONDS = (0.6, 1.4)
+"""Before the second and the third try of a failed response, at most."""
+REPROMPT_SECONDS = 3.0
+MAX_STUCK = 2
+CLOCK_MIN_MS = 4000
+CLOCK_SHARE = 0.4
+"""The model's clock of the caller's audio, by ours: less, and it takes mu-law for something else."""
+
+
+class Answers:
+    """One call's. `owed`: the caller has said something, and nothing is under way that answers. `speaking`: the caller
+    is, by the model's account."""
+
+    def __init__(self, call: "Call") -> None:
+        self.owed = False
+        self.speaking = False
+        self.counters: Counter[str] = Counter()
+        self._call = call
+        self._quiet_seconds = 0.0
+        self._failures = 0
+        self._empty = 0
+        self._stuck = 0
+        self._spoke_at_loss = False
+        self._redo: tuple[str, Create] | None = None  # a stuck response, to be asked for again when it has ended
+        self._tool_response = ""
+        self._next = Create("turn")
+        self._forwarded_before = 0  # frames sent in earlier sessions
+        self._answer = Deadline(call.clock, self._unanswered)
+        self._listen = Deadline(call.clock, self._listened)
+        self._retry = Deadline(call.clock, self._ask_again)
+
+    def close(self) -> None:
+        for deadline in (self._answer, self._listen, self._retry):
+            deadline.clear()
+
+    # --- the caller ---
+
+    def speech_started(self) -> None:
+        """What was owed is not any more: the caller has gone on."""
+        self.speaking, self._quiet_seconds = True, 0.0
+        self._settled()
+        self._retry.clear()
+        self._listen.set(LISTEN_SECONDS)
+
+    def speech_stopped(self) -> None:
+        self.speaking = False
+        self._listen.clear()
+        self._owe()
+        self._check_clock()
+
+    def committed(self) -> None:
+        if not self.speaking:
+            self._owe()
+
+    def _owe(self) -> None:
+        self.owed = True
+        self._answer.set(ANSWER_SECONDS)
+
+    def _settled(self) -> None:
+        self.owed = False
+        self._answer.clear()
+
+    def _listened(self) -> None:
+        """The model hears the caller speak. Do we?"""
+        call = self._call
+        self._quiet_seconds = 0.0 if call.caller_is_loud else self._quiet_seconds + LISTEN_SECONDS
+        if self._quiet_seconds < QUIET_SECONDS:
+            self._listen.set(LISTEN_SECONDS)
+            return
+        self._watchdog("speech_unstopped")
+        self.speaking = False
+        call.session.send({"type": "input_audio_buffer.commit"})
+        self._ask("turn")
+        self._owe()
+        call.waiting.review()
+
+    def _unanswered(self) -> None:
+        if self._call.session.responses.busy:
+            self._answer.set(ANSWER_SECONDS)
+            return
+        if self._call.line.up:
+            self._watchdog("turn_unanswered")
+            self._ask("turn")
+
+    def _check_clock(self) -> None:
+        """Does the model count the caller's audio as we do?"""
+        call = self._call
+        end_ms, sent_ms = call.session.speech_end_ms, (self._forwarded() - self._forwarded_before) * 20
+        if end_ms is not None and sent_ms > CLOCK_MIN_MS and end_ms < sent_ms * CLOCK_SHARE:
+            self._mismatch()
+
+    def _forwarded(self) -> int:
+        return self._call.caller.outcomes[FORWARDED]
+
+    def _mismatch(self) -> None:
+        """Audio is taken for what it is not, in one direction or the other: noise in somebody's ear."""
+        self._watchdog("format_mismatch")
+        if self.counters["format_mismatch"] > 1:
+            self._call.line.give_up(ModelUnavailable("the audio formats do not agree", "format_mismatch"))
+        else:
+            self._call.line.lose("the audio formats do not agree", "clock_mismatch")
+
+    # --- responses ---
+
+    def response_created(self) -> None:
+        self._settled()
+        self._retry.clear()
+
+    def tool_called(self, response_id: str) -> None:
+        self._tool_response = response_id
+
+    def response_done(self, response_id: str, status: str, code: str | None) -> None:
+        create = self._call.session.responses.serving
+        spoke = self.spoke(response_id)
+        if self._redo is not None and self._redo[0] == response_id:
+            create, self._redo = self._redo[1], None
+            if self._tool_response != response_id:  # else the tools' results ask for what follows
+                self._again(create, spoke)
+        elif status == "failed":
+            self._failed(create, code, spoke)
+        elif status in ("completed", "incomplete") and not spoke and self._tool_response != response_id:
+            self._came_to_nothing()
+        elif status == "completed":
+            self._failures = self._empty = self._stuck = 0
+            if not self._call.session.sounds_right:
+                self._call.assistant.clear()
+                self._mismatch()
+
+    def spoke(self, response_id: str) -> bool:
+        """Whether any audio of it came."""
+        return any(known == response_id for _, known, _, _ in self._call.assistant.items())
+
+    def _failed(self, create: Create, code: str | None, spoke: bool) -> None:
+        self._failures += 1
+        error = ModelUnavailable("a response failed", code)
+        if is_hopeless(error) or self._failures > len(RETRY_SECONDS):
+            self._call.line.give_up(error)
+            return
+        self.counters["responses_retried"] += 1
+        self.owed = True
+        self._next = Create("continuation", self._call.session.break_off()) if spoke else create
+        self._retry.set(random.uniform(0.5, 1.0) * RETRY_SECONDS[self._failures - 1])
+
+    def _came_to_nothing(self) -> None:
+        """It ended well, and nobody heard a word."""
+        self._watchdog("responses_empty")
+        self._empty += 1
+        if self._empty > 1:
+            self._call.line.give_up(ModelUnavailable("the model has nothing to say", "empty_response"))
+            return
+        self.owed = True
+        self._next = Create("reprompt", {"instructions": REPROMPT})
+        self._retry.set(REPROMPT_SECONDS)
+
+    def _ask_again(self) -> None:
+        self._ask(self._next.purpose, self._next)
+
+    def _ask(self, purpose: str, create: Create = OWN_TURN) -> None:
+        self._call.session.responses.create(purpose, create.response)
+
+    def _again(self, create: Create, spoke: bool) -> None:
+        if spoke:
+            self._ask("continuation", Create("continuation", self._call.session.break_off()))
+        else:
+            self._ask(create.purpose, create)
+
+    def response_stuck(self, response_id: str, create: Create) -> None:
+        """It makes no progress and is being cancelled."""
+        self._watchdog("responses_stuck")
+        self._stuck += 1
+        if self._stuck < MAX_STUCK:
+            self._redo = response_id, create
+            return
+        self._stuck = 0
+        self._call.line.lose("the model's responses stand still", "response_stuck")
+        if self._tool_response != response_id:
+            self._resume(create, self.spoke(response_id))
+
+    def create_failed(self, create: Create, code: str) -> None:
+        """A response of ours never began."""
+        self._call.model_error(ModelError("a response was not begun", code))
+        if code in ("unanswered", "create_refused"):
+            self._call.line.lose("the model does not answer", code)
+            self._ask(create.purpose, create)
+        else:
+            self._failed(create, code, spoke=False)
+
+    # --- the line ---
+
+    def line_lost(self) -> None:
+        """What was under way is asked for again when there is a session again; until then it can be interrupted."""
+        call = self._call
+        responses = call.session.responses
+        response_id = responses.response_id or ""
+        self._retry.clear()
+        self._redo = None
+        self._spoke_at_loss, self.speaking = self.speaking, False
+        self._listen.clear()
+        owed = self.owed
+        self._settled()
+        create = responses.suspend()
+        if create is not None and self._tool_response != response_id:
+            self._resume(create, self.spoke(response_id))
+        elif create is None and owed and not responses.awaits("turn", "repeat"):
+            self._resume(OWN_TURN, False)
+
+    def _resume(self, create: Create, spoke: bool) -> None:
+        if spoke:
+            self._again(create, True)
+        elif create.purpose != "turn" or self._words_are_known():
+            self._ask(create.purpose, create)
+        else:
+            self._ask("repeat", Create("repeat", {"instructions": REPEAT}))
+
+    def _words_are_known(self) -> bool:
+        """What the caller said last, in words: the new session can be told."""
+        turns = [turn for turn in self._call.session.turns.values() if turn.role == "caller"]
+        return bool(turns) and bool(turns[-1].text)
+
+    def line_up(self) -> None:
+        """A session is there, and knows what was said."""
+        call = self._call
+        self._forwarded_before = self._forwarded()
+        call.session.responses.resume()
+        call.greeting.ready()
+        if self._spoke_at_loss:  # the rest of it will be heard here, or they have stopped
+            self._spoke_at_loss = False
+            self.owed = True
+            self._next = Create("repeat", {"instructions": REPEAT})
+            self._retry.set(RESUME_SECONDS)
+        call.waiting.review()
+
+    def _watchdog(self, what: str) -> None:
+        self.counters[what] += 1
+        self._call.log("WATCHDOG", what, count=self.counters[what])

@@ -1,0 +1,301 @@
+"""fastbridge.answers: every turn gets an answer, or the caller is told why not."""
+
+from typing import Any
+
+import pytest
+
+from fastbridge.agent import Agent
+from fastbridge.model_line import State
+from helpers import LOUD, QUIET
+from virtual import Rig
+
+SECOND = bytes(range(160)) * 50
+SPEECH_STARTED = {"type": "input_audio_buffer.speech_started", "item_id": "item_u"}
+COMMITTED = {"type": "input_audio_buffer.committed", "item_id": "item_u"}
+
+
+def speech_stopped(end_ms: int | None = None) -> dict[str, Any]:
+    event: dict[str, Any] = {"type": "input_audio_buffer.speech_stopped", "item_id": "item_u"}
+    return event if end_ms is None else {**event, "audio_end_ms": end_ms}
+
+
+def failed(code: str | None = None) -> dict[str, Any]:
+    return {"status_details": {"error": {"code": code}}}
+
+
+@pytest.fixture
+def rig():
+    rig = Rig().up()
+    yield rig
+    rig.shut()
+
+
+def turn(rig: Rig) -> None:
+    for event in (SPEECH_STARTED, speech_stopped(), COMMITTED):
+        rig.model(event)
+
+
+def creates(rig: Rig) -> list[dict[str, Any]]:
+    return [event["response"] for event in rig.sent("response.create")]
+
+
+class TestATurn:
+    def test_that_the_model_answers_needs_nobody(self, rig):
+        turn(rig)
+        rig.advance(1)
+        rig.respond(SECOND)
+        rig.advance(30)
+        assert creates(rig) == []
+        assert rig.call.record()["answers"] == {}
+
+    def test_that_nobody_answers_is_asked_for(self, rig):
+        turn(rig)
+        rig.advance(2.4)
+        assert creates(rig) == []
+        rig.advance(0.2)
+        assert len(creates(rig)) == 1
+        rig.respond(SECOND)
+        rig.advance(30)
+        assert len(creates(rig)) == 1
+        assert rig.call.record()["answers"] == {"turn_unanswered": 1}
+
+    def test_that_nobody_answers_even_then_costs_the_session(self, rig):
+        turn(rig)
+        rig.advance(2.6 + 5.2)
+        assert rig.call.line.counters["losses"] == 1
+        rig.connect()
+        rig.open_session(2)
+        assert len(creates(rig)) == 2
+
+    def test_of_a_caller_who_goes_on_is_not_over(self, rig):
+        turn(rig)
+        rig.advance(1)
+        rig.model(SPEECH_STARTED)
+        rig.caller_says(*[LOUD] * 200)
+        assert creates(rig) == []
+
+    def test_speech_that_never_ends_for_the_model_ends_for_us(self, rig):
+        rig.caller_says(*[LOUD] * 20)
+        rig.model(SPEECH_STARTED)
+        rig.caller_says(*[LOUD] * 50)
+        assert rig.sent("input_audio_buffer.commit") == []
+        rig.advance(1.8)
+        assert len(rig.sent("input_audio_buffer.commit")) == len(creates(rig)) == 1
+        assert rig.call.record()["answers"] == {"speech_unstopped": 1}
+        rig.respond(SECOND)
+        rig.advance(10)
+        assert len(rig.sent("input_audio_buffer.commit")) == len(creates(rig)) == 1
+
+    def test_short_pauses_are_no_end(self, rig):
+        rig.model(SPEECH_STARTED)
+        for _ in range(6):
+            rig.caller_says(*[QUIET] * 40, *[LOUD] * 20)
+        assert rig.sent("input_audio_buffer.commit") == []
+
+
+class TestFailed:
+    def test_is_tried_twice_again_within_3_s_then_given_up(self, rig):
+        turn(rig)
+        for number in (1, 2):
+            rig.begin(f"resp_{number}")
+            rig.done(f"resp_{number}", "failed", **failed("rate_limit_exceeded"))
+            rig.advance((0.61, 1.41)[number - 1])
+            assert len(creates(rig)) == number
+        rig.begin("resp_3")
+        rig.done("resp_3", "failed", **failed("server_error"))
+        assert rig.call.line.state is State.DOWN
+        rig.advance(10)
+        assert rig.call.end_reason == "model_lost"
+        assert rig.call.record()["answers"] == {"responses_retried": 2}
+
+    def test_a_success_begins_the_count_anew(self, rig):
+        for number in range(1, 8, 2):
+            rig.begin(f"resp_{number}")
+            rig.done(f"resp_{number}", "failed", **failed("server_error"))
+            rig.advance(0.7)
+            rig.respond(SECOND, number + 1)
+            rig.advance(1.2)
+        assert rig.call.line.up
+
+    def test_out_of_money_is_not_tried_again(self, rig):
+        turn(rig)
+        rig.begin("resp_1")
+        rig.done("resp_1", "failed", **failed("insufficient_quota"))
+        assert (rig.call.line.state, creates(rig)) == (State.DOWN, [])
+        assert rig.call.line._breaker.trips == 1
+
+    def test_in_the_middle_it_goes_on_from_there(self, rig):
+        turn(rig)
+        rig.begin("resp_1", "item_1")
+        rig.delta(SECOND, "resp_1", "item_1")
+        rig.done("resp_1", "failed", **failed("server_error"))
+        rig.advance(0.7)
+        assert "Go on from exactly there" in creates(rig)[0]["instructions"]
+
+    def test_the_purpose_is_kept(self):
+        rig = Rig(Agent(greeting="Hello!")).up()
+        rig.begin("resp_1")
+        rig.done("resp_1", "failed", **failed("server_error"))
+        rig.advance(0.7)
+        assert "Hello!" in creates(rig)[1]["instructions"]
+        rig.shut()
+
+    def test_a_caller_who_speaks_meanwhile_is_answered_instead(self, rig):
+        turn(rig)
+        rig.begin("resp_1")
+        rig.done("resp_1", "failed", **failed("server_error"))
+        rig.model(SPEECH_STARTED)
+        rig.caller_says(*[LOUD] * 50)
+        assert creates(rig) == []
+
+    def test_a_create_rejected_is_tried_again(self):
+        rig = Rig(Agent(greeting="Hello!")).up()
+        rig.model({"type": "error", "error": {"code": None, "message": "Oops.", "event_id": "create_1"}})
+        rig.advance(0.7)
+        assert len(creates(rig)) == 2
+        assert "Hello!" in creates(rig)[1]["instructions"]
+        rig.shut()
+
+    def test_a_create_refused_for_ever_costs_the_session(self):
+        rig = Rig(Agent(greeting="Hello!")).up()
+        for number in range(1, 10):
+            error = {"code": "conversation_already_has_active_response", "event_id": f"create_{number}"}
+            rig.model({"type": "error", "error": error})
+            rig.advance(0.26)
+        assert rig.call.line.counters["losses"] == 1
+        rig.connect()
+        rig.open_session(2)
+        assert "Hello!" in creates(rig)[-1]["instructions"]
+        rig.shut()
+
+
+class TestSilentAnswer:
+    @pytest.mark.parametrize("status", ["completed", "incomplete"])
+    def test_is_asked_for_once_more_after_3_s(self, rig, status):
+        turn(rig)
+        rig.begin("resp_1", "item_1")
+        rig.done("resp_1", status)
+        rig.advance(2.9)
+        assert creates(rig) == []
+        rig.advance(0.2)
+        assert "silent" in creates(rig)[0]["instructions"]
+        rig.respond(SECOND, 2)
+        rig.advance(20)
+        assert (len(creates(rig)), rig.call.line.up) == (1, True)
+        assert rig.call.record()["answers"] == {"responses_empty": 1}
+
+    def test_twice_is_an_apology(self, rig):
+        for number in (1, 2):
+            rig.begin(f"resp_{number}")
+            rig.done(f"resp_{number}")
+            rig.advance(3.1)
+        assert rig.call.line.state is State.DOWN
+        rig.advance(10)
+        assert rig.call.apologised
+
+    def test_with_a_tool_call_it_is_none(self, rig):
+        rig.begin("resp_1")
+        rig.tool_call("call_1", "unknown")
+        rig.done("resp_1")
+        rig.advance(0.1)
+        rig.respond(SECOND, 2)
+        rig.advance(10)
+        assert rig.call.record()["answers"] == {}
+
+    @pytest.mark.parametrize("status", ["cancelled"])
+    def test_a_cancelled_one_owes_nothing(self, rig, status):
+        rig.begin("resp_1")
+        rig.done("resp_1", status)
+        rig.advance(10)
+        assert creates(rig) == []
+
+
+class TestStuck:
+    def test_is_cancelled_and_asked_for_again_then_costs_the_session(self, rig):
+        turn(rig)
+        rig.begin("resp_1")
+        rig.advance(8.1)
+        assert rig.sent("response.cancel") == [{"type": "response.cancel", "response_id": "resp_1"}]
+        rig.done("resp_1", "cancelled")
+        assert len(creates(rig)) == 1
+        rig.begin("resp_2")
+        rig.advance(8.1)
+        assert rig.call.line.counters["losses"] == 1
+        assert rig.call.record()["answers"] == {"responses_stuck": 2}
+        assert rig.call.record()["responses"]["safety_fuse"] == 2
+        rig.advance(0.2)
+        rig.connect()
+        rig.open_session(2)
+        assert len(creates(rig)) == 2
+        assert "did not hear them" in creates(rig)[1]["instructions"]
+
+    def test_in_the_middle_it_goes_on_from_there(self, rig):
+        rig.begin("resp_1", "item_1")
+        rig.delta(SECOND, "resp_1", "item_1")
+        rig.advance(16.1)  # the audio was headway
+        rig.done("resp_1", "cancelled")
+        assert "Go on from exactly there" in creates(rig)[0]["instructions"]
+
+    def test_that_answers_to_nothing_is_asked_for_again_all_the_same(self, rig):
+        turn(rig)
+        rig.begin("resp_1")
+        rig.advance(11.2)
+        assert len(creates(rig)) == 1
+
+
+class TestFormats:
+    """Audio taken for what it is not."""
+
+    def test_the_models_clock_of_the_caller_is_watched(self, rig):
+        rig.caller_says(*[LOUD] * 250)
+        rig.model(SPEECH_STARTED)
+        rig.model(speech_stopped(5000 // 6))
+        assert rig.call.record()["answers"] == {"format_mismatch": 1}
+        assert rig.call.line.counters["losses"] == 1
+
+    @pytest.mark.parametrize("end_ms", [None, 5000, 4300, 2100])
+    def test_a_clock_that_is_right_or_unknown_is_fine(self, rig, end_ms):
+        rig.caller_says(*[LOUD] * 250)
+        rig.model(SPEECH_STARTED)
+        rig.model(speech_stopped(end_ms))
+        assert rig.call.line.up
+
+    def test_in_a_new_session_it_begins_at_nothing(self, rig):
+        rig.caller_says(*[LOUD] * 500)
+        rig.lose_model()
+        rig.advance(0.2)
+        rig.connect()
+        rig.open_session(2)
+        rig.caller_says(*[LOUD] * 50)
+        rig.model(SPEECH_STARTED)
+        rig.model(speech_stopped(1000))
+        assert rig.call.record()["answers"] == {}
+
+    def test_twice_is_the_end(self, rig):
+        rig.caller_says(*[LOUD] * 250)
+        rig.model(SPEECH_STARTED)
+        rig.model(speech_stopped(800))
+        rig.advance(0.2)
+        rig.connect()
+        rig.open_session(2)
+        rig.caller_says(*[LOUD] * 250)
+        rig.model(SPEECH_STARTED)
+        rig.model(speech_stopped(800))
+        assert rig.call.line.state is State.DOWN
+
+    def test_speech_six_times_too_long_for_its_words_is_cut_off(self, rig):
+        words = "This is a sentence of some length, to be spoken in three seconds."
+        rig.begin("resp_1", "item_1")
+        rig.delta(SECOND * 26, "resp_1", "item_1")
+        rig.transcript(words, "resp_1", "item_1")
+        rig.advance(0.5)
+        rig.done("resp_1")
+        assert not rig.call.assistant.playing
+        assert rig.call.record()["answers"] == {"format_mismatch": 1}
+
+
+def test_an_answer_to_a_call_that_has_ended_is_nothing(rig):
+    turn(rig)
+    rig.do(rig.call.close, "shutdown")
+    rig.advance(10)
+    assert creates(rig) == []
