@@ -11,7 +11,7 @@ RUN python -m pip wheel --no-cache-dir --no-deps --wheel-dir dist .
 
 FROM ${PYTHON_IMAGE}
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-RUN useradd --system --no-create-home --uid 10001 fastbridge
+RUN useradd --system --no-create-home --uid 10001 fastbridge && install -d -o fastbridge -m 0700 /data
 WORKDIR /app
 COPY --from=build /build/dist dist
 RUN python -m pip install --no-cache-dir dist/*.whl && rm -r dist

@@ -206,6 +206,8 @@ class RunningNode:
                 "openai_base_url": model_url,
                 "twilio_auth_token": AUTH_TOKEN,
                 "twilio_account_sid": ACCOUNT_SID,
+                "database_url": "none",
+                "metrics_port": 0,
                 **settings,
             }
         )

@@ -23,6 +23,10 @@ cdef enum Outcome:
     OUTCOME_COUNT
 
 
+cdef enum:
+    LATENCY_BUCKETS = 10                    # to 10, 20, 50, 100, 200, 500, 1000, 2000, 5000 us, and all above
+
+
 cdef class CallerLane(TextSink):
     # wiring
     cdef object clock, on_message, on_edge, write
@@ -42,8 +46,11 @@ cdef class CallerLane(TextSink):
     cdef readonly int64_t last_media_ns
     cdef readonly Py_ssize_t peak_waiting
     cdef uint64_t[OUTCOME_COUNT] settled
+    cdef uint64_t[LATENCY_BUCKETS] latency  # of frames that were forwarded at once, from here in to written
+    cdef readonly int64_t latency_ns        # the sum of it
 
     cdef int media(self, Slice stream_sid, int64_t chunk, Slice payload) except -1
+    cdef void record_latency(self, int64_t elapsed) noexcept
     cdef int64_t missing_before(self, int64_t chunk) noexcept
     cdef int deliver(self, Slice payload, int64_t missing) except -1
     cdef int forward(self, Slice payload, int64_t missing) except -1

@@ -91,6 +91,13 @@ class CallerLane:
     @property
     def silence_frames(self) -> int: ...
     @property
+    def latency_counts(self) -> tuple[int, ...]:
+        """Frames forwarded at once, by the time from their message coming in to their being written: up to 10, 20, 50,
+        100, 200, 500, 1000, 2000, 5000 us (inclusive), later. Frames that had to wait are not among them."""
+    @property
+    def latency_ns(self) -> int:
+        """The sum of these times."""
+    @property
     def last_media_ns(self) -> int:
         """When the last own frame arrived, 0 before the first."""
 

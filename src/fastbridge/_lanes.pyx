@@ -60,6 +60,8 @@ cdef enum:
     MAX_GAP_FRAMES = 500                    # 10 s
     CHECKED_FRAMES = 5
 
+cdef int64_t[LATENCY_BUCKETS - 1] LATENCY_BOUNDS
+LATENCY_BOUNDS[:] = [10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 5_000_000]
 cdef bytes SILENT_PAYLOAD = b"/" * 213 + b"w=="
 cdef bytes APPEND_HEAD = append_message(b"")[:-2]
 cdef Py_ssize_t APPEND_HEAD_SIZE = len(APPEND_HEAD)
@@ -162,6 +164,7 @@ cdef class CallerLane(TextSink):
         cdef Py_ssize_t size = -1
         cdef uint8_t[FRAME_BYTES] heard
         cdef int64_t now, missing
+        cdef uint64_t forwarded = self.settled[<int>OUTCOME_FORWARDED]
         cdef bint playing, edge = False
         self.frames_in += 1
         if payload.size <= MAX_MEDIA_CHARS:
@@ -183,9 +186,18 @@ cdef class CallerLane(TextSink):
             payload.text = encoded_scratch
             payload.size = (size + 2) // 3 * 4
         self.deliver(payload, missing)
+        if self.settled[<int>OUTCOME_FORWARDED] != forwarded:
+            self.record_latency(read_clock(self.clock) - now)
         if edge:
             self.on_edge()
         return 0
+
+    cdef void record_latency(self, int64_t elapsed) noexcept:
+        cdef int i = 0
+        self.latency_ns += elapsed
+        while i < LATENCY_BUCKETS - 1 and elapsed > LATENCY_BOUNDS[i]:
+            i += 1
+        self.latency[i] += 1
 
     cdef int64_t missing_before(self, int64_t chunk) noexcept:
         """Frames lost between the last chunk and this one. 0 is an unknown chunk; one from the past changes nothing."""
@@ -256,6 +268,10 @@ cdef class CallerLane(TextSink):
     @property
     def waiting(self) -> int:
         return len(self.queue)
+
+    @property
+    def latency_counts(self) -> tuple[int, ...]:
+        return tuple([self.latency[i] for i in range(LATENCY_BUCKETS)])
 
     @property
     def outcomes(self) -> tuple[int, ...]:

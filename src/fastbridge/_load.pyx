@@ -237,7 +237,7 @@ cdef class Players(Model):
         self.looked_ns = self.look_ns
         self.look_ns = monotonic()
         self.counted.looks += 1
-        if self.look_ns - self.looked_ns > STALL_NS:
+        if self.in_window and self.look_ns - self.looked_ns > STALL_NS:
             self.counted.stalls += 1
         while count == FB_EVENTS:
             count = fb_poll(self.epoll)

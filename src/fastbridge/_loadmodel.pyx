@@ -340,13 +340,13 @@ cdef class Model:
             and json_value(value.text, value.size, b"interrupt_response", &value)
         ):
             session.interrupts = json_is(value, b"true")
-        wanted.text += 1                    # its braces are the template's
-        wanted.size -= 2
-        self.say(session, SAY_UPDATED, 0, &wanted)
         if not session.configured:
             session.configured = True
             self.configured_count += 1
             session.turn_ns = at + FIRST_TURN_NS + <int64_t>((share - <int64_t>share) * self.period_ns)
+        wanted.text += 1                    # its braces are the template's
+        wanted.size -= 2
+        self.say(session, SAY_UPDATED, 0, &wanted)
 
     cdef void append(self, Session *session, Slice audio, int64_t at) noexcept nogil:
         cdef Py_ssize_t size = b64_decode_into(AUDIO, audio.text, audio.size), used = 0

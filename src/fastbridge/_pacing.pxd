@@ -1,5 +1,8 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+cdef enum:
+    LATENESS_BUCKETS = 9                    # to 1, 2, 5, 10, 20, 50, 100, 200 ms, and all above
+
 cdef int64_t clock_now() noexcept nogil
 cdef int64_t read_clock(object clock) except? -1
 
@@ -18,10 +21,13 @@ cdef class Schedule:
     cdef uint32_t[256] intervals            # buckets of 0.25 ms; the last takes all above
     cdef uint64_t interval_count
     cdef int64_t interval_max               # ns
+    cdef uint64_t[LATENESS_BUCKETS] lateness    # of frames that left after they were due
+    cdef readonly int64_t lateness_ns       # the sum of it
 
     cdef void begin(self, int64_t now) noexcept
     cdef int64_t earliest(self) noexcept
     cdef void record_sent(self, int64_t now) noexcept
+    cdef void record_lateness(self, int64_t lateness) noexcept
     cdef void record_starve(self) noexcept
     cdef void record_feed(self, int64_t now) noexcept
     cdef void record_cleared(self, int64_t now) noexcept

@@ -61,6 +61,12 @@ class Schedule:
         (smallest bucket whose cumulative count >= quantile * total and > 0), 64.0 at most; 0.0 without any."""
     @property
     def interval_max_ms(self) -> float: ...
+    @property
+    def lateness_counts(self) -> tuple[int, ...]:
+        """Frames sent, by how long after they were due: up to 1, 2, 5, 10, 20, 50, 100, 200 ms (inclusive), later."""
+    @property
+    def lateness_ns(self) -> int:
+        """The sum of what they were late."""
 
 class Paced:
     """What a Pacer drives: subclasses (AssistantLane) say in C what a tick does."""

@@ -24,6 +24,12 @@ GUARD_NS = GUARD
 LATE_NS = LATE
 RESET_NS = RESET
 
+cdef int64_t[LATENESS_BUCKETS - 1] LATENESS_BOUNDS
+LATENESS_BOUNDS[:] = [
+    1 * MILLISECOND, 2 * MILLISECOND, 5 * MILLISECOND, 10 * MILLISECOND, 20 * MILLISECOND, 50 * MILLISECOND,
+    100 * MILLISECOND, 200 * MILLISECOND,
+]
+
 
 cdef int64_t clock_now() noexcept nogil:
     cdef timespec now
@@ -76,6 +82,8 @@ cdef class Schedule:
 
     cdef void record_sent(self, int64_t now) noexcept:
         cdef int64_t lateness = now - self.due_ns
+        if lateness > 0:
+            self.record_lateness(lateness)
         if lateness > RESET:
             self.tx_schedule_resets += 1
             self.due_ns = now
@@ -88,6 +96,13 @@ cdef class Schedule:
         self.fresh = False
         self.last_sent = now
         self.frames_sent += 1
+
+    cdef void record_lateness(self, int64_t lateness) noexcept:
+        cdef int i = 0
+        self.lateness_ns += lateness
+        while i < LATENESS_BUCKETS - 1 and lateness > LATENESS_BOUNDS[i]:
+            i += 1
+        self.lateness[i] += 1
 
     cdef void record_starve(self) noexcept:
         self.starving = True
@@ -138,6 +153,12 @@ cdef class Schedule:
             if seen > 0 and seen >= quantile * self.interval_count:
                 return (i + 1) * BUCKET / 1e6
         return BUCKETS * BUCKET / 1e6
+
+    @property
+    def lateness_counts(self) -> tuple[int, ...]:
+        cdef list counts = [self.lateness[i] for i in range(LATENESS_BUCKETS)]
+        counts[0] += self.frames_sent - sum(counts)     # frames in time, which are most, are not counted one by one
+        return tuple(counts)
 
     @property
     def interval_max_ms(self) -> float:

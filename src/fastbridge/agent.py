@@ -56,12 +56,12 @@ class CallContext:
     """
 
     call_sid: str
-    from_number: str
-    to_number: str
+    from_number: str = field(repr=False)
+    to_number: str = field(repr=False)
     direction: str
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str] = field(repr=False)
     account_sid: str = ""
-    variables: dict[str, Any] = field(default_factory=dict, compare=False)
+    variables: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     agent: Agent | None = field(default=None, repr=False, compare=False)
     control: CallControl | None = field(default=None, repr=False, compare=False)
 

@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from fastbridge import events
 from fastbridge._lanes import FORWARDED
 from fastbridge.clock import Deadline
 from fastbridge.errors import ModelError, ModelUnavailable
@@ -261,4 +262,4 @@ class Answers:
 
     def _watchdog(self, what: str) -> None:
         self.counters[what] += 1
-        self._call.log("WATCHDOG", what, count=self.counters[what])
+        events.answer_watchdog(self._call.log, what, self.counters[what])

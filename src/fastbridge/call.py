@@ -5,12 +5,11 @@ lane's playout clock. `close` is a transition: the first reason wins, every coun
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any, Protocol
 
-from fastbridge import record, stats
+from fastbridge import events, record, stats
 from fastbridge._bargein import Detector
 from fastbridge._dsp import HighpassLimiter
 from fastbridge._lanes import AssistantLane, CallerLane
@@ -19,6 +18,7 @@ from fastbridge.agent import Agent, CallContext
 from fastbridge.answers import Answers
 from fastbridge.attempt import Attempt
 from fastbridge.breaker import Breaker
+from fastbridge.calllog import CallLog
 from fastbridge.clock import Clock, Deadline
 from fastbridge.conduct import CarrierControl, Conduct
 from fastbridge.config import Settings
@@ -27,16 +27,14 @@ from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.greeting import Greeting
 from fastbridge.interruption import Interruption
 from fastbridge.ladder import Ladder
-from fastbridge.log import event
 from fastbridge.lookup import Lookup
 from fastbridge.model_line import ModelLine
 from fastbridge.realtime import LOCAL_ID, Session, Turn, parse_event
 from fastbridge.responses import Create
 from fastbridge.stats import CallStats
+from fastbridge.trace import Trace
 from fastbridge.twilio import TERMINAL_STATUSES, parse_dtmf
 from fastbridge.waiting import Waiting
-
-logger = logging.getLogger(__name__)
 
 MEDIA_GAP_SECONDS = 0.75
 """No caller audio for this long while the caller speaks: the model can end the turn only on silence it is sent."""
@@ -91,6 +89,9 @@ class Call:
         self.state = CallState.LIVE
         self.end_reason: str | None = None
         self.spawn = spawn
+        self.log = CallLog(self.call_sid, settings, lambda: clock.now_ns() / 1e9)
+        self.document: dict[str, Any] | None = None
+        """The record, once the call has ended."""
         self._carrier = carrier
         self._ended = ended
         self._speech_stopped_ns = 0
@@ -116,6 +117,7 @@ class Call:
             on_message=self._guarded(self._on_carrier_message),
             on_edge=self._guarded(self.interruption.on_edge),
         )
+        self.trace = Trace(self.log, self.caller, self.assistant, self.detector)
         self.session = Session(
             agent=agent,
             transcription_model=settings.transcription_model,
@@ -142,9 +144,9 @@ class Call:
         def run(*arguments: object) -> None:
             try:
                 callback(*arguments)
-            except Exception:
+            except Exception as error:
                 self.stats.errors.append("internal")
-                logger.exception("[SERVER_ERROR] call_sid=%s", self.call_sid)
+                events.call_failed(self.log, error)
 
         return run
 
@@ -160,18 +162,14 @@ class Call:
         """Milliseconds since the call began."""
         return self.clock.elapsed_ms(self.started_ns)
 
-    def log(self, tag: str, message: str = "", *, level: int = logging.INFO, **fields: Any) -> None:
-        event(tag, message, call_sid=self.call_sid, level=level, **fields)
-
     # --- beginning ---
 
     def start(self) -> None:
         """The stream has started: both lanes run, the model is being dialled."""
-        self.log(
-            "CALL_START", business_id=self.context.parameters.get("business_id", ""), direction=self.context.direction
-        )
+        business_id = self.context.parameters.get("business_id", "")
+        events.call_start(self.log, business_id=business_id, direction=self.context.direction)
         if self._dsp:
-            self.log("DSP", "enabled: highpass+limiter")
+            events.dsp_enabled(self.log)
         sid = self.stream_sid.encode()
         self.caller.start(sid)
         self.assistant.start(sid, self._carrier.write)
@@ -219,7 +217,7 @@ class Call:
         elif kind == "stop":
             self.close(EndReason.CUSTOMER_HANGUP)
         elif kind == "start":
-            self.log("SERVER_ERROR", "a second start on one stream was ignored", level=logging.WARNING)
+            self.log.failure("second_start", "SERVER_ERROR", "a second start on one stream was ignored", False)
 
     def on_carrier_violation(self) -> None:
         """The carrier sent what is no message: counted, and after three the stream is closed."""
@@ -251,10 +249,13 @@ class Call:
     def _check_carrier(self) -> None:
         """Once a second: is the line alive, and does it take what we send?"""
         now = self.clock.now_ns()
+        self.trace.second(self.assistant.playing)
         silent_since = self.caller.last_media_ns or self.started_ns
         if now - silent_since > DEAD_STREAM_SECONDS * 1e9:
+            events.watchdog(self.log, f"no media for {DEAD_STREAM_SECONDS:.0f}s")
             self.close(EndReason.STREAM_DEAD)
         elif self._carrier_paused_ns and now - self._carrier_paused_ns > SLOW_CARRIER_SECONDS * 1e9:
+            events.tx_slow(self.log, f"Twilio has taken no audio for {SLOW_CARRIER_SECONDS:.0f}s")
             self.close(EndReason.CARRIER_SLOW)
         else:
             self._watch.set(WATCH_SECONDS)
@@ -262,6 +263,7 @@ class Call:
     # --- the model's side ---
 
     def _on_model_event(self, message: bytes) -> None:
+        self.trace.model_event(message)
         self.session.on_event(message)
 
     def on_session_ready(self) -> None:
@@ -309,7 +311,7 @@ class Call:
 
     def on_response_created(self, response_id: str, purpose: str) -> None:
         self.stats.responses += 1
-        self.log("RESPONSE_CREATED", response_id=response_id, type=purpose)
+        events.response_created(self.log, response_id, purpose)
         self.greeting.response_created(response_id, purpose)
         self.answers.response_created()
         self.waiting.review()
@@ -318,6 +320,7 @@ class Call:
         self.ladder.give_way(response_id)
 
     def on_response_done(self, response_id: str, status: str, code: str | None) -> None:
+        events.response_done(self.log, response_id, status)
         self.tools.response_done(response_id)
         if status == "failed":
             self.model_error(ModelError("a response failed", code))
@@ -338,8 +341,7 @@ class Call:
                 self.interruption.on_caller_turn()
         self.conduct.transcript(turn)
         if turn.text:
-            text = turn.text if self.settings.log_transcripts else f"({len(turn.text)} characters)"
-            self.log("TRANSCRIPT", f'{"Customer" if turn.role == "caller" else "AI"}: "{text}"')
+            events.transcript(self.log, caller=turn.role == "caller", text=turn.text)
 
     def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
         self.answers.tool_called(response_id)
@@ -347,13 +349,13 @@ class Call:
 
     def model_error(self, error: ModelError) -> None:
         self.stats.errors.append(error.code or type(error).__name__)
-        self.log("SERVER_ERROR", str(error), level=logging.ERROR)
+        events.realtime_error(self.log, error)
 
     # --- playback and barge-in ---
 
     def _on_first_frame(self, response_id: str) -> None:
         if self.assistant.frames_sent == 1:
-            logger.info("FIRST_CHUNK bytes=160, call_sid=%s", self.call_sid)
+            events.first_chunk(self.log)
         self.waiting.sound(response_id)
         if self._speech_stopped_ns and not response_id.startswith(LOCAL_ID):
             self.stats.response_ms.append(self.clock.elapsed_ms(self._speech_stopped_ns))
@@ -367,7 +369,7 @@ class Call:
         self.conduct.played(response_id)
 
     def _on_bad_frame(self, number: int, size: int) -> None:
-        self.log("TX_VALIDATION", f"Frame {number} is {size} bytes (expected 160)!", level=logging.ERROR)
+        events.tx_validation(self.log, number, size)
 
     # --- end ---
 
@@ -392,18 +394,19 @@ class Call:
         self.session.close()
         self.caller.close()
         self.assistant.close()
-        self._report()
+        self._guarded(self._report)()
         self.conduct.ended()
         self._ended(self)
         self.line.close()
         self._carrier.close(1000, "")
 
     def _report(self) -> None:
+        self.document = self.record()
+        self.log.finish()
         for is_error, line in stats.accounting_lines(self.caller):
-            logger.log(logging.ERROR if is_error else logging.INFO, "%s, call_sid=%s", line, self.call_sid)
-        document = self.record()
-        self.log("CALL_METRICS", **record.metrics(document))
-        self.log("CALL_END", duration=f"{document['duration_ms'] // 1000}s", reason=self.end_reason)
+            events.accounting(self.log, line, is_error=is_error)
+        events.call_metrics(self.log, record.metrics(self.document))
+        events.call_end(self.log, duration_ms=self.document["duration_ms"], reason=self.document["end_reason"])
 
     def record(self) -> dict[str, Any]:
         """The call as one JSON document."""

@@ -75,10 +75,10 @@ class Admission:
 
     call_sid: str
     account_sid: str
-    from_number: str
-    to_number: str
+    from_number: str = field(repr=False)
+    to_number: str = field(repr=False)
     direction: Direction
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str] = field(repr=False)
     expires_ns: int
     token: str = field(repr=False)
 

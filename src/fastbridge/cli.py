@@ -85,6 +85,43 @@ def doctor() -> None:
     raise typer.Exit(examine())
 
 
+calls = typer.Typer(
+    help="List the calls of the past; `fastbridge calls show CALL_SID` shows one.", invoke_without_command=True
+)
+app.add_typer(calls, name="calls")
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+
+
+@calls.callback()
+def list_calls(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(help="How many, the newest first.", min=1)] = 20,
+    business: Annotated[str | None, typer.Option(help="Only those of this business_id.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the calls of the past."""
+    if context.invoked_subcommand is None:
+        from fastbridge.browse import show_calls
+
+        show_calls(_database_url(), limit=limit, business_id=business, as_json=as_json)
+
+
+@calls.command("show")
+def show_call(
+    call_sid: Annotated[str, typer.Argument(help="The call's sid, or the beginning of it.")], as_json: AsJson = False
+) -> None:
+    """Show one call: its times, what was said, its books."""
+    from fastbridge import browse
+
+    browse.show_call(_database_url(), call_sid, as_json=as_json)
+
+
+def _database_url() -> str:
+    from fastbridge.config import load_settings
+
+    return load_settings().database_url.get_secret_value()
+
+
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Directory for what the demo writes.")] = Path("fastbridge-demo"),

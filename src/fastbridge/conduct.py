@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fastbridge import events
 from fastbridge.agent import E164, Agent, Tool
 from fastbridge.clock import Clock, Deadline
 from fastbridge.departure import Departure, Errand
@@ -96,6 +97,7 @@ class Conduct:
             answer=call.session.tool_result,
             proceed=self._proceed,
             report=self._on_tool_ended,
+            failed=lambda name, error: events.tool_failed(call.log, name, error),
         )
         self.hooks = Hooks(agent, self.context, clock, spawn)
         self.filler = Filler(self, say=lambda text: self._say("filler", text))
@@ -281,14 +283,14 @@ class Conduct:
     # --- tools ---
 
     def tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
-        self._call.log("TOOL_CALL", tool=name)
+        events.tool_call(self._call.log, name, arguments)
         self.tools.start(call_id, name, arguments, response_id)
         responses = self._call.session.responses
         if not responses.generating or response_id != responses.response_id:
             self.tools.response_done(response_id)  # it has ended already: no event will say so
 
     def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int) -> None:
-        self._call.log("TOOL_RESULT", tool=name, outcome=outcome, elapsed_ms=elapsed_ms)
+        events.tool_result(self._call.log, name, outcome, elapsed_ms)
         self._call.stats.tool_calls.append({"name": name, "outcome": outcome, "elapsed_ms": elapsed_ms})
 
     def _proceed(self, response_ids: set[str]) -> None:

@@ -9,7 +9,7 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, JsonValue, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -155,7 +155,27 @@ class Settings(BaseSettings):
     noise_seconds: float = _env(
         120, "FASTBRIDGE_NOISE_SECONDS", what="a number of seconds, 0 for never", per_call=True, ge=0, le=3600
     )
+
+    # Records of calls
+    database_url: SecretStr = _env(
+        SecretStr("sqlite:///fastbridge.db"),
+        "DATABASE_URL",
+        what="a database's address such as sqlite:////data/fastbridge.db, or none",
+    )
     records_dir: Path | None = _env(None, "FASTBRIDGE_RECORDS_DIR", what="a directory for call records")
+    record_identities: Literal["masked", "full", "none"] = _env(
+        "masked", "FASTBRIDGE_RECORD_IDENTITIES", what="masked, full or none"
+    )
+    record_transcripts: bool = _env(True, "FASTBRIDGE_RECORD_TRANSCRIPTS", what="1 or 0")
+    record_days: int = _env(0, "FASTBRIDGE_RECORD_DAYS", what="a number of days, 0 for ever", ge=0, le=36_500)
+    prices: str = _env("", "FASTBRIDGE_PRICES", what="a JSON object of models and their prices")
+
+    # Metrics
+    metrics_host: str = _env("127.0.0.1", "FASTBRIDGE_METRICS_HOST", what="an address to listen on")
+    metrics_port: int = _env(
+        9464, "FASTBRIDGE_METRICS_PORT", what="a port number from 0 (no metrics) to 65535", ge=0, le=65535
+    )
+    metrics_public: bool = _env(False, "FASTBRIDGE_METRICS_PUBLIC", what="1 or 0")
 
     # Logging. The two level words stay text here: a bad one must not stop the node, log.py warns and takes INFO.
     log_level: str | None = _env(None, "LOG_LEVEL", what="DEBUG, INFO, WARNING or ERROR")
@@ -276,7 +296,7 @@ def _sentence(error: ValidationError) -> str:
     place = str(first["loc"][0])
     field = next(name for name, info in Settings.model_fields.items() if place in (name, *_variables(name)))
     variable = next((name for name in _variables(field) if name in os.environ), _variables(field)[0])
-    if Settings.model_fields[field].annotation == SecretStr | None:
+    if Settings.model_fields[field].annotation in (SecretStr, SecretStr | None):
         return f"{variable} must be {_what(field)}."
     return f"{variable} must be {_what(field)}, not {str(first['input'])[:80]!r}."
 

@@ -7,6 +7,7 @@ interrupted, after 5 s without its first audio, and after 30 s whatever happens.
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from fastbridge import events
 from fastbridge.clock import Deadline
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Greeting:
             self.state = State.PLAYING
             self._first_audio.clear()
             self._call.stats.greeting_ms = self._call.now_ms()
-            self._call.log("GREETING", "Playing greeting audio", greeting_ms=self._call.stats.greeting_ms)
+            events.greeting(self._call.log, self._call.stats.greeting_ms)
             self._check.set(CHECK_SECONDS)
 
     def response_done(self, response_id: str, status: str) -> None:

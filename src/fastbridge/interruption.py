@@ -5,10 +5,10 @@ there is more to it than our detector: the model hears speech, the voice lasts, 
 with the line quiet again, the assistant goes on with the frame that was cut off. All is synchronous and in order.
 """
 
-import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from fastbridge import events
 from fastbridge.clock import Deadline
 from fastbridge.errors import IllegalEvent
 from fastbridge.stats import BargeIn
@@ -23,8 +23,6 @@ RECOVERY_MS = 500
 LOOK_SECONDS = 0.02
 LOCAL = "local_"
 """Items of ours, of which the model knows nothing."""
-DETAILED_BARGE_INS = 3
-"""Of more than these, a call's log has one line each."""
 
 
 class State(StrEnum):
@@ -169,7 +167,7 @@ class Interruption:
         )
         call.stats.barge_ins.append(self._current)
         self._look.set(LOOK_SECONDS)
-        self._log("User interrupting AI! Playback held", level=logging.DEBUG, source=source)
+        events.barge_in_held(call.log, source=source)
 
     def _commit(self, why: str) -> None:
         """First nothing more may come in (refuse, cancel), then nothing may be left to go out, then the books."""
@@ -184,7 +182,17 @@ class Interruption:
                 barge_in.items.append({"item_id": item_id, "heard_ms": heard_ms, "received_ms": received_ms})
         call.greeting.interrupted()
         call.conduct.interrupted()
-        self._log_commit(barge_in, cancelled)
+        events.barge_in(
+            call.log,
+            response_id=barge_in.response_id,
+            stream_sid=call.stream_sid,
+            cancelled=cancelled,
+            unsent=barge_in.frames_unsent,
+            unheard=barge_in.frames_unheard,
+            source=barge_in.source,
+            why=why,
+            count=sum(one.outcome == State.COMMITTED for one in call.stats.barge_ins),
+        )
 
     def _may_cancel(self, why: str) -> bool:
         """What was interrupted, and what was asked for before the caller spoke; never what overtakes it."""
@@ -194,11 +202,8 @@ class Interruption:
     def _resume(self, why: str) -> None:
         barge_in = self._end(Event.RESUME, why)
         barge_in.frames_rewound = self._call.assistant.resume()
-        self._log(
-            f"False trigger: playback resumed after {barge_in.held_ms}ms",
-            why=why,
-            barge_in_false=sum(one.outcome == State.RESUMED for one in self._call.stats.barge_ins),
-        )
+        false = sum(one.outcome == State.RESUMED for one in self._call.stats.barge_ins)
+        events.barge_in_false(self._call.log, count=false, held_ms=barge_in.held_ms or 0, why=why)
 
     def _end(self, event: Event, why: str) -> BargeIn:
         self._to(event)
@@ -210,24 +215,3 @@ class Interruption:
         barge_in.outcome, barge_in.why = str(self.state), why
         barge_in.held_ms = self._call.clock.elapsed_ms(self._held_ns)
         return barge_in
-
-    # --- what is said of it ---
-
-    def _log_commit(self, barge_in: BargeIn, cancelled: bool) -> None:
-        count = sum(one.outcome == State.COMMITTED for one in self._call.stats.barge_ins)
-        detail = logging.INFO if count <= DETAILED_BARGE_INS else logging.DEBUG
-        if cancelled:
-            self._log(f"Locked response state for cancel: {barge_in.response_id}", level=logging.DEBUG)
-            self._log(f"response.cancel sent for {barge_in.response_id}", level=logging.DEBUG)
-        self._log(f"Sent Twilio clear event (stream_sid={self._call.stream_sid})", level=detail)
-        frames = barge_in.frames_unsent + barge_in.frames_unheard
-        self._log(
-            f"Cleared {frames} frames from TX queues "
-            f"(realtime={barge_in.frames_unsent}, tx={barge_in.frames_unheard}, reason=barge_in)",
-            level=detail,
-        )
-        self._log("Response state cleared", level=logging.DEBUG)
-        self._log(f"Event counted: barge_in_events={count}", source=barge_in.source, why=barge_in.why)
-
-    def _log(self, message: str, *, level: int = logging.INFO, **fields: object) -> None:
-        self._call.log("BARGE-IN", message, level=level, **fields)

@@ -11,6 +11,7 @@ import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from fastbridge import events
 from fastbridge.clock import Deadline
 from fastbridge.errors import IllegalEvent
 from fastbridge.prompts import load_prompts
@@ -134,7 +135,7 @@ class Ladder:
         number = self._call.settings.fallback_number
         name = "transfer" if number else "apology"
         seconds = self._play(name, f"{LOCAL_ID}{name}")
-        self._call.log("HANGUP", "the model has failed this call", step=name, reason=reason, level=logging.WARNING)
+        events.given_up(self._call.log, step=name, reason=reason)
         self._deadline.set(lane.unheard_ms / 1000 + APOLOGY_MARGIN_SECONDS if seconds else 0.0)
 
     def played(self, response_id: str) -> None:

@@ -2,26 +2,47 @@
 
 Owns levels, formats and what may not be in a line: no record, whatever a peer put into it, breaks out of its line or
 shows a telephone number, a stream token or one of our secrets. What is worth a line is decided where it happens; macro
-events go through `event`, to a logger of their own that no rule for noisy modules silences. Nothing here raises, and
-nothing here is for every frame.
+events go through `event`, to a logger of their own that no rule for noisy modules silences. Lines are made here and
+written by a thread (`logwriter`): nobody who logs waits. Nothing here raises, and nothing here is for every frame.
 """
 
+import atexit
 import json
 import logging
 import math
 import re
 import sys
+import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
+
+from pydantic import SecretStr
+
+from fastbridge.logwriter import CLOSE_SECONDS, LineWriter
 
 if TYPE_CHECKING:
     from fastbridge.config import Settings
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-NOISY = ("websockets", "httpx2", "httpcore2", "httpx", "urllib3", "openai", "uvicorn", "twilio", "asyncio")
+MEDIA_PATH = tuple(
+    f"fastbridge.{module}" for module in ("call", "greeting", "realtime", "responses", "sockets", "tools")
+)
+NOISY = (
+    *("websockets", "httpx2", "httpcore2", "httpx", "urllib3", "openai", "uvicorn", "twilio", "asyncio", "sqlalchemy"),
+    *MEDIA_PATH,
+)
+"""WARNING in production, INFO in development. The media path's macro events have their own logger and stay."""
+STATEMENTS = ("sqlalchemy.engine", "sqlalchemy.pool")
+"""At INFO these write every statement: never below WARNING."""
 MAX_VALUE_CHARS = 120
+MAX_TRACE_CHARS = 65_536
+REPEATS = 5
+REPEAT_SECONDS = 10.0
+"""Of one warning (same logger, same wording) so many are written in this time; the next one says how many more."""
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -37,27 +58,63 @@ _STREAM_TOKEN = re.compile(r"(/media/)[A-Za-z0-9_-]{8,}")
 _API_KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}")
 
 
-def configure(settings: "Settings") -> None:
-    """Send all logging to stdout by the policy. May be called again: the new settings replace the old."""
+def configure(settings: "Settings", *, lock: Path | None = None) -> None:
+    """Send all logging to stdout by the policy. May be called again: the new settings replace the old.
+
+    lock: a file by which several processes that share stdout take turns.
+    """
     level, complaints = resolve_level(settings.log_level, settings.debug)
     for complaint in complaints:
         print(complaint, file=sys.stderr)
-    scrub = Scrubber(
-        [secret.get_secret_value() for secret in (settings.openai_api_key, settings.twilio_auth_token) if secret]
-    )
-    handler = _StdoutHandler(_writable(sys.stdout))
-    handler.setFormatter(JsonFormatter(scrub) if settings.log_json else HumanFormatter(scrub))
+    scrub = Scrubber(_secrets(settings))
+    formatter = JsonFormatter(scrub) if settings.log_json else HumanFormatter(scrub)
+    handler = QueuedHandler(sys.stdout, formatter, lock=lock)
     root = logging.getLogger()
-    for old in [old for old in root.handlers if isinstance(old, _StdoutHandler)]:
+    for old in [old for old in root.handlers if isinstance(old, QueuedHandler)]:
         root.removeHandler(old)
+        old.close()
     root.addHandler(handler)
     root.setLevel(level)
     noisy = logging.INFO if level == logging.DEBUG else max(level, logging.WARNING)
     for name in NOISY:
         logging.getLogger(name).setLevel(noisy)
+    for name in STATEMENTS:
+        logging.getLogger(name).setLevel(max(noisy, logging.WARNING))
     first = f"LOGGING CONFIGURED: level={logging.getLevelName(level)}, json={int(settings.log_json)}"
     # Straight to the handler: the first line says how to read the rest, so no level hides it.
     handler.handle(logging.LogRecord(__name__, logging.INFO, __file__, 0, first, None, None))
+
+
+def _secrets(settings: "Settings") -> list[str]:
+    values = (getattr(settings, name) for name in type(settings).model_fields)
+    return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+
+
+def flush(timeout: float = CLOSE_SECONDS) -> bool:
+    """Wait until all lines so far are written; False if that took longer. Done by itself at the process's end."""
+    return not [handler for handler in _handlers() if not handler.writer.flush(timeout)]
+
+
+def counters() -> dict[str, int]:
+    """Lines by level (`DEBUG` … `CRITICAL`), `dropped` for want of room and `suppressed` as repeats, so far."""
+    return dict(_counts) | {"dropped": _gone + sum(handler.writer.dropped for handler in _handlers())}
+
+
+def log_uncaught() -> None:
+    """From now on what nobody catches is logged, in the same format and scrubbed, not printed by the interpreter."""
+
+    def uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+            return
+        event("SERVER_ERROR", "uncaught", level=logging.CRITICAL, exc_info=error)
+        flush()
+
+    sys.excepthook = uncaught
+    threading.excepthook = lambda hook: (
+        uncaught(hook.exc_type, hook.exc_value, hook.exc_traceback) if hook.exc_value is not None else None
+    )
+    logging.captureWarnings(True)
 
 
 def resolve_level(log_level: str | None, debug: str | None) -> tuple[int, list[str]]:
@@ -82,20 +139,25 @@ def event(
     *,
     call_sid: str | None = None,
     level: int = logging.INFO,
-    exc_info: bool = False,
+    exc_info: bool | BaseException = False,
+    stacklevel: int = 1,
     **fields: object,
 ) -> None:
-    """Log a macro event: `[TAG] message call_sid=CA…, k=v`. In JSON the fields are keys as well.
+    """Log a macro event: `[TAG] message, k=v, call_sid=CA…`. In JSON the fields are keys as well.
 
-    Values are cleaned and cut to 120 characters. `exc_info` adds the traceback of the exception being handled.
+    Values are cleaned and cut to 120 characters; a message that ends with a colon introduces them. A call's first line
+    leads with its sid; in all others the sid comes last. `exc_info`: the traceback of this exception, or of the one
+    being handled.
     """
     if not _events.isEnabledFor(level):
         return
-    named = fields if call_sid is None else {"call_sid": call_sid, **fields}
+    sid = {} if call_sid is None else {"call_sid": call_sid}
+    named = sid | fields if tag == "CALL_START" else fields | sid
     safe = {name: _plain(value) for name, value in named.items()}
     pairs = ", ".join(f"{name}={_quoted(value)}" for name, value in safe.items())
-    text = " ".join(part for part in (f"[{tag}]", message, pairs) if part)
-    _events.log(level, "%s", text, extra={"fields": safe}, exc_info=exc_info, stacklevel=2)
+    comma = "," if message and pairs and not message.endswith(":") else ""
+    text = " ".join(part for part in (f"[{tag}]" if tag else "", f"{message}{comma}", pairs) if part)
+    _events.log(level, "%s", text, extra={"fields": safe}, exc_info=exc_info or None, stacklevel=stacklevel + 1)
 
 
 def clean(value: object, limit: int = MAX_VALUE_CHARS) -> str:
@@ -210,19 +272,80 @@ def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
         trace = formatter.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else ""
     except Exception:  # an exception whose own text raises
         trace = f"<no traceback for {record.exc_info[0]}>" if record.exc_info else ""
+    if len(trace) > MAX_TRACE_CHARS:
+        trace = f"{trace[: MAX_TRACE_CHARS // 2]}\n…\n{trace[-MAX_TRACE_CHARS // 2 :]}"
     return "\n".join(part for part in (trace, record.stack_info or "") if part)
 
 
-class _StdoutHandler(logging.StreamHandler[TextIO]):
-    """Ours, to be known again by `configure`."""
+class QueuedHandler(logging.Handler):
+    """Makes the line at once, since what it tells of may change, and leaves the writing to a LineWriter."""
+
+    def __init__(self, stream: TextIO, formatter: logging.Formatter, *, lock: Path | None = None) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+        self.writer = LineWriter(stream, self._lost_line, lock=lock)
+        self._repeats = Repeats()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            more = self._repeats.judge(record)
+            if more is None:
+                _counts["suppressed"] += 1
+                return
+            if more:
+                record.msg, record.args = f"{_message(record)} (and {more} more like it)", None
+            _counts[record.levelname] += 1
+            self.writer.put(self.format(record), urgent=record.levelno >= logging.WARNING)
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        global _gone
+        self.writer.close()
+        _gone += self.writer.dropped
+        super().close()
+
+    def _lost_line(self, count: int) -> str:
+        text = f"{count} log lines were dropped: they were not read as fast as they came"
+        return self.format(logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None))
 
 
-def _writable(stream: TextIO) -> TextIO:
-    """No character is worth losing a line: on a terminal that is not UTF-8, what it lacks is escaped."""
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="backslashreplace")
-    return stream
+class Repeats:
+    """Warnings and errors that a peer can cause again and again: the first few are written, the rest counted.
+
+    Macro events are not judged: they have their own limits, in the call. Keeps the last 256 wordings.
+    """
+
+    MAX_KEYS = 256
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._seen: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()  # since when, how many
+
+    def judge(self, record: logging.LogRecord) -> int | None:
+        """None: not to be written. Else how many like it were not, since the last that was."""
+        if record.levelno < logging.WARNING or record.name == _events.name:
+            return 0
+        key = (record.name, record.levelno, str(record.msg)[:MAX_VALUE_CHARS])
+        since_s, count = self._seen.get(key, (-math.inf, 0))
+        expired = self._now_s() - since_s >= REPEAT_SECONDS
+        self._seen[key] = (self._now_s(), 1) if expired else (since_s, count + 1)
+        self._seen.move_to_end(key)
+        if len(self._seen) > self.MAX_KEYS:
+            self._seen.popitem(last=False)
+        if expired:
+            return max(0, count - REPEATS)
+        return 0 if count < REPEATS else None
+
+
+def _handlers() -> list[QueuedHandler]:
+    return [handler for handler in logging.getLogger().handlers if isinstance(handler, QueuedHandler)]
+
+
+_counts: Counter[str] = Counter(dict.fromkeys((*LEVELS, "CRITICAL", "suppressed"), 0))
+_gone = 0
+"""Lines that handlers dropped which are no more."""
+atexit.register(flush)
 
 
 class RateLimiter:
@@ -244,4 +367,20 @@ class RateLimiter:
         self._last_s.move_to_end(key)
         if len(self._last_s) > self.MAX_KEYS:
             self._last_s.popitem(last=False)
+        return True
+
+
+class OncePerCall:
+    """Each key once: `if once.once("dsp_enabled"): …`. Keeps 256 keys; a further one is not news any more."""
+
+    MAX_KEYS = 256
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def once(self, key: str) -> bool:
+        """True for the first time."""
+        if key in self._seen or len(self._seen) >= self.MAX_KEYS:
+            return False
+        self._seen.add(key)
         return True

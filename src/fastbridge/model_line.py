@@ -5,13 +5,13 @@ told what was said in the old one, then what was under way goes on. While the li
 its lane, and the assistant's audio that has come plays on. Nothing here decides what the caller hears meanwhile.
 """
 
-import logging
 import random
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from fastbridge import events
 from fastbridge.attempt import Attempt, ModelLink
 from fastbridge.clock import Deadline
 from fastbridge.errors import IllegalEvent, ModelError, ModelUnavailable
@@ -110,7 +110,7 @@ class ModelLine:
     def _dial(self) -> None:
         self.tries += 1
         self._to(Event.DIAL)
-        self._attempt = Attempt(self, self._call.assistant.sink, self._call.assistant.feed_message)
+        self._attempt = Attempt(self, self._call.trace.sink, self._call.assistant.feed_message)
         self.dial(self._attempt)
 
     def dial(self, attempt: Attempt) -> None:
@@ -126,7 +126,7 @@ class ModelLine:
         self._to(Event.CONNECTED)
         if call.stats.connect_ms is None:
             call.stats.connect_ms = call.now_ms()
-            call.log("REALTIME", f"OpenAI connected in {call.stats.connect_ms}ms")
+            events.realtime_connected(call.log, call.stats.connect_ms)
         if self._ring_full:
             link.pause_reading()
         call.session.connected(link.send_text)
@@ -154,7 +154,7 @@ class ModelLine:
         self.counters["reconnects"] += 1
         self.counters["replayed_items"] += replayed
         down_ms = call.clock.elapsed_ms(self._down_since_ns)
-        call.log("REALTIME", f"OpenAI reconnected in {down_ms}ms", tries=self.tries, replayed=replayed)
+        events.realtime_reconnected(call.log, down_ms, tries=self.tries, replayed=replayed)
 
     def _is_healthy(self) -> None:
         self.tries = self._busy_tries = 0
@@ -192,7 +192,7 @@ class ModelLine:
             return
         self._to(Event.LOST)
         self._pause.set(delay_seconds)
-        call.log("REALTIME", "connection lost", level=logging.WARNING, code=error.code, tries=self.tries)
+        events.realtime_lost(call.log, error.code, tries=self.tries)
         call.waiting.review()
 
     def _drop(self) -> None:
@@ -270,7 +270,7 @@ class ModelLine:
         call, old = self._call, self.link
         attempt.owner = self
         self._attempt, self.link = attempt, link
-        link.redirect(call.assistant.sink, call.assistant.feed_message)
+        link.redirect(call.trace.sink, call.assistant.feed_message)
         call.session.move(opening, link.send_text)
         self.counters["replayed_items"] += call.session.replay()
         self.counters["renewals"] += 1

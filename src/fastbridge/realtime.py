@@ -8,7 +8,6 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastbridge._lanes import AssistantLane
@@ -20,6 +19,7 @@ from fastbridge.history import Turn as Turn
 from fastbridge.opening import PCMU, Opening
 from fastbridge.replay import continuation, replay_items
 from fastbridge.responses import Create, ResponseController
+from fastbridge.usage import Usage
 
 logger = logging.getLogger(__name__)
 
@@ -68,21 +68,6 @@ class SessionListener(Protocol):
     def on_create_failed(self, create: Create, code: str) -> None: ...
     def on_transcript(self, turn: "Turn") -> None: ...
     def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None: ...
-
-
-@dataclass
-class Usage:
-    """Tokens, summed over the session's responses."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    total_tokens: int = 0
-
-    def add(self, usage: dict[str, Any]) -> None:
-        for name in ("input_tokens", "output_tokens", "total_tokens"):
-            count = usage.get(name)
-            if isinstance(count, int):
-                setattr(self, name, getattr(self, name) + count)
 
 
 def session_config(agent: Agent, transcription_model: str) -> dict[str, Any]:
@@ -365,6 +350,7 @@ class Session:
             self._listener.on_transcript(turn)
 
     def _on_caller_transcript(self, event: dict[str, Any]) -> None:
+        self.usage.add_transcription(event.get("usage"))
         turn = self.history.turn("caller", str(event["item_id"]))
         if turn is not None and not turn.ended:
             turn.ended = True

@@ -1,16 +1,25 @@
 """The record of a call: one JSON document, made when it ends, and the line that sums it up in the log.
 
-Every number is read from its owner; nothing is counted here.
+Every number is read from its owner; nothing is counted here. The document's fields are described in
+docs/call-record.md, which a test holds to them. Whoever called is named as `FASTBRIDGE_RECORD_IDENTITIES` says: masked,
+in full, or not at all; what was said is in it unless `FASTBRIDGE_RECORD_TRANSCRIPTS` is 0.
 """
 
+import hashlib
+import hmac
 from typing import TYPE_CHECKING, Any
 
 from fastbridge import stats
+from fastbridge.log import mask_phone
+from fastbridge.usage import cost_usd, price_of
 
 if TYPE_CHECKING:
     from fastbridge.call import Call
+    from fastbridge.config import Settings
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
+"""Rises when a field goes, or means something else; a new field leaves it as it is."""
+MAX_ERRORS = 100
 
 
 def record(call: "Call") -> dict[str, Any]:
@@ -21,6 +30,9 @@ def record(call: "Call") -> dict[str, Any]:
         "call_sid": call.call_sid,
         "stream_sid": call.stream_sid,
         "direction": call.context.direction,
+        "business_id": call.context.parameters.get("business_id"),
+        **identities(call.settings, call.context.from_number, call.context.to_number),
+        "started_at": moments.started_at.isoformat(timespec="milliseconds"),
         "duration_ms": call.now_ms(),
         "end_reason": call.end_reason,
         "timings_ms": {
@@ -30,11 +42,7 @@ def record(call: "Call") -> dict[str, Any]:
             "first_speech": moments.first_speech_ms,
             "responses": moments.response_ms,
         },
-        "turns": [
-            {"role": turn.role, "text": turn.text, "heard_ms": turn.heard_ms}
-            for turn in call.session.history.ordered()
-            if turn.text
-        ],
+        "turns": _turns(call),
         "caller_turns": moments.turns,
         "silences": moments.silences,
         "responses": {"count": moments.responses, **call.session.responses.counters},
@@ -46,14 +54,53 @@ def record(call: "Call") -> dict[str, Any]:
         "answers": dict(call.answers.counters),
         "waiting": call.waiting.summary(),
         "tokens": vars(call.session.usage),
+        "cost": _cost(call),
         "model_events": dict(call.session.counters),
-        "errors": moments.errors,
+        "errors": moments.errors[:MAX_ERRORS],
     }
 
 
-def metrics(document: dict[str, Any]) -> dict[str, Any]:
+def identities(settings: "Settings", from_number: str, to_number: str) -> dict[str, str | None]:
+    """`from` and `to` as the settings want them, and `caller_id`: the same for the same caller, and no number.
+
+    caller_id is keyed with the carrier's auth token, so that nobody without it can find a number by trying them all.
+    """
+    secret = settings.twilio_auth_token
+    caller_id = None
+    if secret is not None and from_number:
+        key = hmac.digest(secret.get_secret_value().encode(), b"fastbridge caller id", hashlib.sha256)
+        caller_id = hmac.new(key, from_number.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:16]
+    if settings.record_identities == "none":
+        return {"from": None, "to": None, "caller_id": None}
+    if settings.record_identities == "full":
+        return {"from": from_number, "to": to_number, "caller_id": caller_id}
+    return {"from": _masked(from_number), "to": _masked(to_number), "caller_id": caller_id}
+
+
+def _masked(number: str) -> str:
+    """A number masked; a name or an address (`sip:anna@example.com`) says who it is, and is only said to be one."""
+    masked = mask_phone(number)
+    return masked if masked != number or number.lower() in ("", "anonymous", "unknown") else "****"
+
+
+def _turns(call: "Call") -> list[dict[str, Any]]:
+    said = (turn for turn in call.session.history.ordered() if turn.text)
+    words = call.settings.record_transcripts
+    return [
+        {"role": turn.role, "text": turn.text if words else None, "heard_ms": turn.heard_ms}
+        | ({} if words else {"characters": len(turn.text)})
+        for turn in said
+    ]
+
+
+def _cost(call: "Call") -> dict[str, Any]:
+    price, source = price_of(call.settings.model, call.settings.prices)
+    return {"model": call.settings.model, "usd": cost_usd(call.session.usage, price), "prices": source}
+
+
+def metrics(document: dict[str, Any]) -> dict[str, object]:
     """The fields of the `[CALL_METRICS]` line."""
-    timings, pacing = document["timings_ms"], document["pacing"]
+    timings, pacing, books = document["timings_ms"], document["pacing"], document["accounting"]
     responses = timings["responses"]
     outcomes = [barge_in["outcome"] for barge_in in document["barge_ins"]]
     return {
@@ -61,15 +108,21 @@ def metrics(document: dict[str, Any]) -> dict[str, Any]:
         "first_speech_ms": timings["first_speech"],
         "turns": document["caller_turns"],
         "response_ms": sum(responses) // len(responses) if responses else None,
-        "barge_ins": outcomes.count("committed"),
+        "barge_in_events": outcomes.count("committed"),
         "barge_in_false": outcomes.count("resumed"),
         "silences": document["silences"],
-        "frames_in": document["accounting"]["frames_in"],
+        "silence_frames": books["silence"],
+        "frames_in": books["frames_in"],
         "frames_enqueued": pacing["frames_enqueued"],
         "tx": pacing["tx"],
         "tx_late_frames": pacing["tx_late_frames"],
         "tx_schedule_resets": pacing["tx_schedule_resets"],
         "underruns": pacing["underruns"],
+        "interval_p99_ms": pacing["interval_p99_ms"],
+        "forwarded": books["forwarded"],
+        "dropped": books["dropped"],
         "tool_calls": len(document["tools"]),
         "tokens": document["tokens"]["total_tokens"],
+        "cost_usd": document["cost"]["usd"],
+        "errors": len(document["errors"]),
     }

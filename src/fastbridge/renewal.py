@@ -9,6 +9,7 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from fastbridge import events
 from fastbridge.attempt import Attempt, ModelLink
 from fastbridge.clock import Deadline
 from fastbridge.errors import IllegalEvent, ModelError
@@ -156,7 +157,7 @@ class Renewal:
         self._to(Event.STOP)
         self._forget(hang_up=False)
         self._line.renew(attempt, link, opening)
-        self._call.log("REALTIME", "session renewed", renewals=self._line.counters["renewals"])
+        events.realtime_renewed(self._call.log, self._line.counters["renewals"])
 
     def _at_boundary(self) -> bool:
         call = self._call

@@ -8,15 +8,12 @@ import asyncio
 import contextlib
 import gc
 import importlib
-import json
 import logging
 import math
-import os
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -24,9 +21,12 @@ import h11
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from fastbridge import log, webhooks
+from fastbridge import events, log, webhooks
 from fastbridge._pacing import Pacer, monotonic_ns, sleep_until_ns
 from fastbridge.agent import Agent, CallContext
 from fastbridge.attempt import Attempt
@@ -38,7 +38,9 @@ from fastbridge.config import Settings
 from fastbridge.ending import EndReason
 from fastbridge.endpoint import model_client
 from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.exporter import CONTENT_TYPE, Exporter, exposition
 from fastbridge.lookup import Lookups
+from fastbridge.metrics import Metrics, Snapshot
 from fastbridge.realtime import FATAL_ERRORS, parse_event
 from fastbridge.rest import carrier_rest
 from fastbridge.sockets import (
@@ -48,7 +50,9 @@ from fastbridge.sockets import (
     CarrierSocket,
     RealtimeSocket,
 )
+from fastbridge.store import RecordStore
 from fastbridge.twilio import Start
+from fastbridge.usage import price_of
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +64,7 @@ BODY_SECONDS = 7.0
 """How long a request's head and body may take. Webhooks answer to a slow body before that."""
 STOP_SECONDS = 5
 """How long sockets may take to close once the node stops."""
+CALLS_PER_FOLD = 20
 GC_THRESHOLD = 50_000
 """Young objects before a collection: frames make none that live, so collections can wait."""
 
@@ -71,9 +76,11 @@ class Ticker:
     than the work. What else runs on the loop waits at most one tick.
     """
 
-    def __init__(self, pacer: Pacer, tick_ns: int) -> None:
+    def __init__(self, pacer: Pacer, tick_ns: int, lag: Callable[[float], object]) -> None:
         self._pacer = pacer
         self._tick_ns = tick_ns
+        self._lag = lag
+        self._due_ns = 0
         self._users = 0
         self._scheduled = False
 
@@ -93,11 +100,16 @@ class Ticker:
     def _tick(self) -> None:
         self._scheduled = False
         if not self._users:
+            self._due_ns = 0
             return
         self._schedule()  # first: what one call's callback raises may not stop the audio of all
         now = monotonic_ns()
+        if self._due_ns:
+            self._lag(max(0, now - self._due_ns) / 1e9)  # what the turn took beyond its tick
         sleep_until_ns(now - now % self._tick_ns + self._tick_ns)
-        self._pacer.run(monotonic_ns())
+        now = monotonic_ns()
+        self._due_ns = now - now % self._tick_ns + self._tick_ns
+        self._pacer.run(now)
 
 
 class Node:
@@ -112,7 +124,11 @@ class Node:
         self.breaker = Breaker(self.clock.now_ns)
         self.directory.model_is_down = self.breaker.refuses
         self.ready = True
-        self._ticker = Ticker(self.pacer, settings.tick_us * 1000)
+        self.metrics = Metrics()
+        price_of(settings.model, settings.prices)  # a bad price list ends here, not with the first call
+        url = settings.database_url.get_secret_value()
+        self.store = RecordStore(url, settings.records_dir, days=settings.record_days)
+        self._ticker = Ticker(self.pacer, settings.tick_us * 1000, self.metrics.histograms["loop_lag_seconds"].observe)
         self._calls: set[Call] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.lookups = Lookups(self.clock, self.spawn)
@@ -163,8 +179,9 @@ class Node:
             self.directory.note_apology(call.call_sid)
         self.directory.remove(call)
         self._ticker.release()
-        if self.settings.records_dir is not None:
-            self.spawn(asyncio.to_thread(write_record, self.settings.records_dir, call.record()))
+        if call.document is not None:
+            self.metrics.end(call, call.document)
+            self.store.put(call.document)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """A task that this node keeps until it is done; what it raises is logged."""
@@ -176,7 +193,7 @@ class Node:
     def _task_done(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.error("[SERVER_ERROR] a task failed", exc_info=task.exception())
+            events.task_failed(task.exception())
 
     async def _dial(self, attempt: Attempt) -> None:
         """Open a socket to the model, through the SDK, and stay until it is closed."""
@@ -223,6 +240,27 @@ class Node:
         await self._openai.close()
         if self.rest is not None:
             await self.rest.close()
+        await asyncio.to_thread(self.store.close)
+
+    async def collect(self) -> Snapshot:
+        """All metrics of this process, at this moment. A few calls at a time: a scrape may not make audio late."""
+        for index, call in enumerate(list(self._calls)):
+            if call.live:
+                self.metrics.fold(call)
+            if index % CALLS_PER_FOLD == CALLS_PER_FOLD - 1:
+                await asyncio.sleep(0)
+        metrics, directory, lines = self.metrics, self.directory, log.counters()
+        gauges = {"calls_live": directory.live, "calls_pending": directory.pending, "workers": 1}
+        gauges |= {"calls_capacity": self.settings.max_calls, "draining": directory.draining}
+        for name, value in (gauges | {"records_waiting": self.store.waiting}).items():
+            metrics.set(name, value)
+        for name in ("dropped", "suppressed"):
+            metrics.set(f"log_{name}", lines.pop(name))
+        counted = {"rejections": directory.counters, "records": self.store.counters, "log_lines": lines}
+        for name, counts in counted.items():
+            for label, count in counts.items():
+                metrics.set(name, count, label)
+        return metrics.snapshot()
 
 
 def call_context(admission: Admission) -> CallContext:
@@ -257,19 +295,6 @@ def refusal_code(body: object) -> str | None:
     return code if isinstance(code, str) and code in FATAL_ERRORS else None
 
 
-def write_record(directory: Path, record: dict[str, Any]) -> None:
-    """One JSON file per call, whole or not at all."""
-    path = directory / f"{record['call_sid']}.json"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".tmp")
-        text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
-        unfinished.write_text(text, encoding="utf-8", errors="replace")  # a model may well say half a surrogate pair
-        os.replace(unfinished, path)
-    except OSError:
-        logger.exception("[SERVER_ERROR] the call record %s could not be written", path)
-
-
 def create_app(settings: Settings, agent: Agent) -> Starlette:
     """The node as an ASGI app; media streams need `ws=fastbridge.sockets:CarrierSocket` beside it."""
 
@@ -277,9 +302,10 @@ def create_app(settings: Settings, agent: Agent) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
-        log.event(
-            "BOOT", f"fastbridge {version('fastbridge')} is ready", public_url=settings.public_url, model=settings.model
-        )
+        exporter = Exporter(node.collect)
+        if settings.metrics_port:
+            await exporter.start(settings.metrics_host, settings.metrics_port)
+        events.boot(version("fastbridge"), settings.public_url, settings.model)
         # What is alive now lives until the end: no collection need look at it again.
         gc.collect()
         gc.freeze()
@@ -288,8 +314,15 @@ def create_app(settings: Settings, agent: Agent) -> Starlette:
             yield {"node": node}
         finally:
             await node.close()
+            await exporter.close()
 
-    app = Starlette(routes=webhooks.routes(node), lifespan=lifespan)
+    async def metrics(_: Request) -> Response:
+        return Response(await exposition(await node.collect()), media_type=CONTENT_TYPE)
+
+    routes = webhooks.routes(node)
+    if settings.metrics_public:
+        routes.append(Route("/metrics", metrics, methods=["GET"]))
+    app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False  # it answers with whatever Host the client sent
     app.state.node = node
     return app
@@ -391,5 +424,6 @@ def create_server(settings: Settings, agent: Agent) -> Server:
 def serve(settings: Settings, agent: Agent) -> None:
     """Run the node until a signal. The port must be free."""
     server = create_server(settings, agent)
+    log.log_uncaught()
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve())

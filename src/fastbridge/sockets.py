@@ -439,7 +439,7 @@ class RealtimeSocket(ClientConnection):
         if self.protocol.state is OPEN:
             self.write(text_frame(message, mask=True))
 
-    def redirect(self, sink: TextSink, feed_message: Callable[[bytes], object]) -> None:
+    def redirect(self, sink: TextSink | Callable[[bytes], object], feed_message: Callable[[bytes], object]) -> None:
         self._feed_message = feed_message
         self._reader.redirect(sink)
 

@@ -5,6 +5,7 @@ the one place that reads them all.
 """
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from fastbridge._lanes import FORWARDED, GREETING_LOCK, OUTCOMES, AssistantLane, CallerLane
@@ -32,8 +33,9 @@ class BargeIn:
 
 @dataclass
 class CallStats:
-    """Moments of one call, in ms since its start; None: it did not happen."""
+    """Moments of one call, in ms since its start; None: it did not happen. Only the start itself has a wall clock."""
 
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     connect_ms: int | None = None
     ready_ms: int | None = None
     greeting_ms: int | None = None

@@ -8,6 +8,7 @@ watches: it is told when anything changes, asks the owners of the facts, and kee
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from fastbridge import events
 from fastbridge.clock import Deadline
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class Waiting:
             pass  # the tool's author has said what is to be heard, if anything
         elif self._call.ladder.fill(self._in_row):
             self.fillers[cause] += 1
-            self._call.log("WATCHDOG", "filler", cause=cause, silent_ms=silent_ms)
+            events.filler(self._call.log, cause=cause, silent_ms=silent_ms)
         self._in_row += 1
         self._tried_ns = now  # without a recording: look again later, not at once
         self._arm()

@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from fastbridge import log, twilio
+from fastbridge import events, log, twilio
 from fastbridge.agent import Agent
 from fastbridge.calls import Admission, Direction, Directory, Reason, Refusal
 from fastbridge.config import Settings
@@ -124,7 +124,7 @@ class _Desk:
                 return PlainTextResponse("Bad Request", 400)
             except Exception:
                 path = request.scope["path"]
-                log.event("SERVER_ERROR", "webhook failed", level=logging.ERROR, exc_info=True, path=path)
+                events.webhook_failed(path)
                 return fallback()
 
         return answer
@@ -208,8 +208,7 @@ class _Desk:
         response = _twiml(_answer(settings, admission))
         took_ms = (time.monotonic_ns() - began_ns) / 1e6
         if took_ms > settings.twiml_sla_ms:
-            text = f"TwiML too slow: {took_ms:.0f}ms > {settings.twiml_sla_ms}ms"
-            log.event("SLA", text, call_sid=webhook.call_sid, level=logging.WARNING)
+            events.sla(webhook.call_sid, took_ms, settings.twiml_sla_ms)
         if isinstance(admission, Refusal) and self._refusals.every(admission.reason, 1.0):
             _logger.warning("call refused: %s, call_sid=%s", admission.reason, webhook.call_sid)
         return response
@@ -230,7 +229,7 @@ class _Desk:
             _logger.debug("stream_ended for a call that is not live: %s", webhook.call_sid)
             reason = directory.ended_reason(webhook.call_sid)
         else:
-            log.event("WEBHOOK_CLOSE", call_sid=webhook.call_sid, source="stream_ended")
+            events.webhook_close(webhook.call_sid, source="stream_ended")
             call.on_stream_ended()
             reason = call.end_reason
         if reason is None or not reason.startswith(MODEL_FAILURE):
@@ -255,7 +254,7 @@ class _Desk:
             _logger.debug("status %s of a call that is not live: %s", status, webhook.call_sid)
             return _nothing()
         if terminal:
-            log.event("WEBHOOK_CLOSE", call_sid=webhook.call_sid, status=status)
+            events.webhook_close(webhook.call_sid, source="call_status", status=status)
         call.on_carrier_status(status)
         return _nothing()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from oracle import framing, mulaw, websocket
+from oracle import framing, mulaw, pacing, websocket
 from oracle.assistant import AssistantLane
 from oracle.bargein import Detector
 from oracle.dsp import HighpassLimiter
@@ -63,6 +63,16 @@ class CallerLane(websocket.TextSink):
         self.concealed_frames = 0
         self.silence_frames = 0
         self.last_media_ns = 0
+        self._latencies_ns: list[int] = []
+
+    @property
+    def latency_counts(self) -> tuple[int, ...]:
+        bounds_us = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+        return pacing.by_bucket(self._latencies_ns, [bound * 1000 for bound in bounds_us])
+
+    @property
+    def latency_ns(self) -> int:
+        return sum(self._latencies_ns)
 
     @property
     def outcomes(self) -> tuple[int, ...]:
@@ -130,6 +140,7 @@ class CallerLane(websocket.TextSink):
         if self._write is not None and not self._paused and not self._queue:
             self._queue.append((payload, lost))
             self._flush()
+            self._latencies_ns.append(self._clock() - self.last_media_ns)
         else:
             self._queue.append((payload, min(lost, MAX_CONCEALED_PER_GAP - sum(lost for _, lost in self._queue))))
             self._drop_oldest()

@@ -2,6 +2,7 @@
 
 import math
 import time
+from itertools import pairwise
 
 FRAME_NS = 20_000_000
 SPACING_NS = 18_000_000
@@ -12,6 +13,12 @@ BUCKET_NS = 250_000
 BUCKETS = 256
 
 
+def by_bucket(values: list[int], bounds: list[int]) -> tuple[int, ...]:
+    """How many are at most the first bound, more than it and at most the second, and so on; the last: above all."""
+    edges = [-1, *bounds, math.inf]
+    return tuple(sum(low < value <= high for value in values) for low, high in pairwise(edges))
+
+
 class Schedule:
     def __init__(self, *, lead_ms: int = 160) -> None:
         self._lead_ns = lead_ms * 1_000_000
@@ -19,6 +26,7 @@ class Schedule:
         self._first_of_spurt = True
         self._starved = False
         self._intervals_ns: list[int] = []
+        self._lateness_ns: list[int] = []
         self.due_ns = 0
         self.play_end_ns = 0
         self.frames_sent = 0
@@ -35,6 +43,7 @@ class Schedule:
 
     def sent(self, now_ns: int) -> None:
         lateness_ns = now_ns - self.due_ns
+        self._lateness_ns.append(max(0, lateness_ns))
         if lateness_ns > RESET_NS:
             self.tx_schedule_resets += 1
             self.due_ns = now_ns + FRAME_NS
@@ -78,6 +87,14 @@ class Schedule:
         rank = max(1, math.ceil(quantile * len(self._intervals_ns)))
         interval_ns = sorted(self._intervals_ns)[rank - 1]
         return (min(interval_ns // BUCKET_NS, BUCKETS - 1) + 1) * 0.25
+
+    @property
+    def lateness_counts(self) -> tuple[int, ...]:
+        return by_bucket(self._lateness_ns, [bound * 1_000_000 for bound in (1, 2, 5, 10, 20, 50, 100, 200)])
+
+    @property
+    def lateness_ns(self) -> int:
+        return sum(self._lateness_ns)
 
     @property
     def interval_max_ms(self) -> float:

@@ -52,7 +52,7 @@ class TestBeginning:
     def test_starting_dials_the_model_once(self, new, log):
         new.started()
         assert len(new.dialled) == 1
-        assert log() == [f"[CALL_START] call_sid={new.call.call_sid}, business_id=, direction=inbound"]
+        assert log() == [f"[CALL_START] call_sid={new.call.call_sid}, business_id=, direction=inbound, mode=simple"]
         assert new.journal == []
 
     def test_the_update_waits_for_the_session_and_the_gate_for_its_confirmation(self, new, log):
@@ -68,7 +68,7 @@ class TestBeginning:
         assert len(new.uplink) == 160 * 12
         assert new.call.record()["timings_ms"]["connect"] == 234
         assert new.call.record()["timings_ms"]["ready"] == 254
-        assert f"[REALTIME] OpenAI connected in 234ms call_sid={new.call.call_sid}" in log()
+        assert f"[REALTIME] OpenAI connected in 234ms, call_sid={new.call.call_sid}" in log()
 
     def test_what_the_caller_said_before_it_comes_first_and_in_order(self, new):
         new.started()
@@ -337,7 +337,7 @@ class TestConversation:
         rig.respond(SECOND, 2)
         rig.advance(1.2)
         assert [line for line in log() if "FIRST_CHUNK" in line] == [
-            f"FIRST_CHUNK bytes=160, call_sid={rig.call.call_sid}"
+            f"[AUDIO_OUT_LOOP] FIRST_CHUNK bytes=160, call_sid={rig.call.call_sid}"
         ]
         assert not any("TX_VALIDATION" in line for line in log())
 
@@ -494,11 +494,12 @@ class TestEnd:
         accounting, lock, metrics, end = log()[-4:]
         assert accounting == f"Frame accounting OK: 160 = 160 + 0, call_sid={sid}"
         assert lock == f"Greeting lock accounting OK: 0 frames, call_sid={sid}"
-        assert metrics.startswith(f"[CALL_METRICS] call_sid={sid}, greeting_ms=None")
+        assert metrics.startswith("[CALL_METRICS] greeting_ms=None")
+        assert metrics.endswith(f", call_sid={sid}")
         assert (
             "frames_in=160, frames_enqueued=50, tx=50, tx_late_frames=0, tx_schedule_resets=0, underruns=0" in metrics
         )
-        assert end == f"[CALL_END] call_sid={sid}, duration=3s, reason=customer_hangup"
+        assert end == f"[CALL_END] duration=3s, reason=customer_hangup, call_sid={sid}"
 
     def test_a_quiet_call_is_10_to_30_lines_at_most(self, log):
         rig = Rig(Agent(greeting="Hello!")).up()
@@ -517,11 +518,12 @@ class TestEnd:
         record = json.loads(json.dumps(rig.call.record()))
         assert set(record) == {
             "version", "call_sid", "stream_sid", "direction", "duration_ms", "end_reason", "timings_ms", "turns",
-            "responses", "caller_turns", "silences", "barge_ins",
-            "accounting", "pacing", "tools", "tokens", "model_events", "errors",
+            "responses", "caller_turns", "silences", "barge_ins", "business_id", "from", "to", "caller_id",
+            "started_at",
+            "accounting", "pacing", "tools", "tokens", "cost", "model_events", "errors",
             "model_line", "answers", "waiting",
         }  # fmt: skip
-        assert (record["version"], record["duration_ms"], record["end_reason"]) == (1, 100, "shutdown")
+        assert (record["version"], record["duration_ms"], record["end_reason"]) == (2, 100, "shutdown")
         assert re.fullmatch("CA[0-9a-f]{32}", record["call_sid"])
         assert record["responses"] == {"count": 1}
         assert record["accounting"]["frames_in"] == record["accounting"]["forwarded"] == 5

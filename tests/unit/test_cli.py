@@ -255,3 +255,19 @@ def test_load_agent_puts_the_working_directory_on_the_path_once(module, monkeypa
     assert sys.path.count(str(tmp_path)) == 1
     with pytest.raises(ConfigError):
         cli.load_agent("my_agents:b")
+
+
+# calls
+
+
+def test_calls_lists_and_shows(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///calls.db")
+    status, out, _ = run(capsys, "calls")
+    assert (status, out) == (0, "No calls are recorded yet in sqlite:///calls.db.\n")
+    assert complaint(capsys, "calls", "show", "CA12") == "There is no call 'CA12' in sqlite:///calls.db."
+    status, out, _ = run(capsys, "calls", "--json", "--limit", "3", "--business", "456")
+    assert (status, out) == (0, "[]\n")
+    monkeypatch.setenv("DATABASE_URL", "none")
+    assert complaint(capsys, "calls") == "Call records are not kept in a database: DATABASE_URL is none."
+    assert list(tmp_path.iterdir()) == []

@@ -270,3 +270,27 @@ def test_what_a_machine_that_no_stranger_reaches_may_do_without():
     for base in ("https://api.example.com/v1", "http://127.0.0.1.example.com/v1"):
         with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
             serving(openai_api_key=None, openai_base_url=base)
+
+
+def test_a_database_address_is_a_secret(monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://user:{SECRET}@db/calls")
+    settings = load_settings()
+    assert SECRET in settings.database_url.get_secret_value()
+    assert SECRET not in repr(settings)
+    monkeypatch.setenv("DATABASE_URL", "")
+    assert load_settings().database_url.get_secret_value() == "sqlite:///fastbridge.db"
+
+
+@pytest.mark.parametrize(
+    ("variable", "word"),
+    [
+        ("FASTBRIDGE_RECORD_IDENTITIES", "hashed"),
+        ("FASTBRIDGE_RECORD_DAYS", "-1"),
+        ("FASTBRIDGE_METRICS_PORT", "65536"),
+        ("FASTBRIDGE_METRICS_PUBLIC", "perhaps"),
+    ],
+)
+def test_settings_of_records_and_metrics_are_checked(monkeypatch, variable, word):
+    monkeypatch.setenv(variable, word)
+    with pytest.raises(ConfigError, match=f"{variable} must be .*, not '{word}'"):
+        load_settings()

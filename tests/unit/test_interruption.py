@@ -359,31 +359,26 @@ class TestOthers:
         assert (barge_in["outcome"], barge_in["why"], barge_in["held_ms"]) == ("committed", "at_once", 0)
         assert barge_in["items"][0]["item_id"] == "item_1"
         assert 0 < barge_in["items"][0]["heard_ms"] < barge_in["items"][0]["received_ms"] == 1000
-        lines = [record.getMessage() for record in caplog.records if "[BARGE-IN]" in record.getMessage()]
+        line = [record.getMessage() for record in caplog.records if "[BARGE-IN]" in record.getMessage()][-1]
         unsent, unheard = barge_in["frames_unsent"], barge_in["frames_unheard"]
-        expected = [
-            "User interrupting AI!",
-            "Locked response state for cancel: resp_1",
-            "response.cancel sent for resp_1",
+        for words in (
             f"Sent Twilio clear event (stream_sid={generating.call.stream_sid})",
             f"Cleared {unsent + unheard} frames from TX queues (realtime={unsent}, tx={unheard}, reason=barge_in)",
-            "Response state cleared",
-            "Event counted: barge_in_events=1",
-        ]
-        assert len(lines) == len(expected)
-        assert all(words in line for words, line in zip(expected, lines, strict=True))
-        assert all(generating.call.call_sid in line for line in lines)
+            "barge_in_events=1, response_id=resp_1, cancel=sent, source=local, why=at_once",
+            generating.call.call_sid,
+        ):
+            assert words in line
 
     def test_many_in_one_call_are_one_line_each(self, caplog):
         caplog.set_level("INFO")
         rig = Rig(barge_in_confirm_ms=0).up()
-        for number in range(1, 9):
+        for number in range(1, 6):
             rig.respond(SECOND * 2, number)
             rig.advance(0.3)
             rig.caller_says(*[LOUD] * 5, QUIET)
         lines = [record.getMessage() for record in caplog.records if "[BARGE-IN]" in record.getMessage()]
-        assert len(lines) == 3 * 3 + 5
-        assert "barge_in_events=8" in lines[-1]
+        assert len(lines) == 5
+        assert "barge_in_events=5" in lines[-1]
         rig.shut()
 
 

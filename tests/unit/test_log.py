@@ -26,6 +26,8 @@ def _restore(monkeypatch, tmp_path):
     yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
+    for handler in set(logging.getLogger().handlers) - set(handlers):
+        handler.close()
     logging.getLogger().handlers[:] = handlers
 
 
@@ -36,10 +38,15 @@ def lines(capsys):
     def configure(**settings):
         logging.getLogger().handlers[:] = []  # pytest's own raise where ours must not
         log.configure(load_settings(**settings))
+        assert log.flush()
         first = capsys.readouterr().out.splitlines()
         assert len(first) == 1
         assert "LOGGING CONFIGURED" in first[0]
-        return lambda: capsys.readouterr().out.split("\n")[:-1]
+        return written
+
+    def written():
+        assert log.flush()
+        return capsys.readouterr().out.split("\n")[:-1]
 
     return configure
 
@@ -68,6 +75,7 @@ def test_the_level_rule(log_level, debug, level):
 @pytest.mark.parametrize(("log_level", "debug"), [("loud", "0"), (None, "perhaps"), ("10", None)])
 def test_a_bad_level_warns_on_stderr_and_means_info(log_level, debug, capsys):
     log.configure(load_settings(log_level=log_level, debug=debug))
+    log.flush()
     written = capsys.readouterr()
     assert logging.getLogger().level == logging.INFO
     assert repr(log_level or debug) in written.err
@@ -78,11 +86,13 @@ def test_a_bad_level_warns_on_stderr_and_means_info(log_level, debug, capsys):
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR"])
 def test_the_first_line_says_how_to_read_the_rest(level, capsys):
     log.configure(load_settings(log_level=level))
+    log.flush()
     line = capsys.readouterr().out
     assert re.fullmatch(
         rf"\[\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\] INFO     \[log\] LOGGING CONFIGURED: level={level}, json=0\n", line
     )
     log.configure(load_settings(log_level=level, log_json=True))
+    log.flush()
     assert json.loads(capsys.readouterr().out)["message"] == f"LOGGING CONFIGURED: level={level}, json=1"
 
 
@@ -97,7 +107,21 @@ def test_the_first_line_says_how_to_read_the_rest(level, capsys):
 )
 def test_noisy_libraries_are_quieter_than_we_are(lines, level, noisy):
     lines(log_level=level)
-    for name in ("websockets", "httpx2", "httpcore2", "httpx", "urllib3", "openai", "uvicorn", "twilio", "asyncio"):
+    for name in (
+        *(
+            "websockets",
+            "httpx2",
+            "httpcore2",
+            "httpx",
+            "urllib3",
+            "openai",
+            "uvicorn",
+            "twilio",
+            "asyncio",
+            "sqlalchemy",
+        ),
+        *("fastbridge.call", "fastbridge.sockets", "fastbridge.realtime"),
+    ):
         assert logging.getLogger(name).getEffectiveLevel() == noisy
 
 
@@ -143,7 +167,7 @@ def test_the_human_format(lines):
         (
             ("CALL_END", "duration=45s, reason=customer_hangup"),
             {"call_sid": "CA123"},
-            "[CALL_END] duration=45s, reason=customer_hangup call_sid=CA123",
+            "[CALL_END] duration=45s, reason=customer_hangup, call_sid=CA123",
         ),
         (("GREETING",), {"name": "דוד", "none": None, "half": 0.5}, "[GREETING] name=דוד, none=None, half=0.5"),
         (("X",), {"name": "a, reason=ok"}, '[X] name="a, reason=ok"'),
@@ -166,7 +190,7 @@ def test_json_has_the_fields_too(lines):
     assert list(record)[:4] == ["timestamp", "level", "module", "message"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", record["timestamp"])
     assert (record["level"], record["module"]) == ("INFO", "test_log")
-    assert record["message"].startswith("[CALL_START] שלום call_sid=CA123, business_id=456")
+    assert record["message"].startswith("[CALL_START] שלום, call_sid=CA123, business_id=456")
     assert (record["call_sid"], record["business_id"], record["rate"]) == ("CA123", 456, "nan")
     assert record["huge"] == str(1 << 80)
     assert record["timestamp"] != "mine"
@@ -313,6 +337,7 @@ def test_a_stream_that_lacks_the_character_gets_its_escape(monkeypatch, tmp_path
         monkeypatch.setattr(sys, "stdout", stream)
         log.configure(load_settings())
         log.event("X", "שלום")
+        log.flush()
     assert r"\u05e9" in (tmp_path / "out").read_text(encoding="ascii")
 
 

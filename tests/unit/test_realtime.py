@@ -259,7 +259,7 @@ class TestEvents:
             ("response_created", "resp_2", "turn"),
             ("response_done", "resp_2", "completed", None),
         ]
-        assert vars(up.session.usage) == {"input_tokens": 20, "output_tokens": 40, "total_tokens": 60}
+        assert (up.session.usage.input_tokens, up.session.usage.output_tokens) == (20, 40)
         assert up.lane.frames_enqueued == 10
 
     def test_its_purpose_is_told(self, up):

@@ -1,9 +1,19 @@
 """The record: what a call left behind, read from its owners, as JSON."""
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
 
 from fastbridge import record
+from fastbridge.config import Settings
+from fastbridge.ending import EndReason
 from virtual import Rig
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "call-record.md").read_text()
 
 
 def test_the_record_is_json_and_holds_what_the_call_did():
@@ -36,3 +46,90 @@ def test_the_metrics_line_sums_the_record_up():
         assert record.metrics(document)["response_ms"] is None
     finally:
         rig.shut()
+
+
+def test_the_document_describes_every_field():
+    rig = Rig().up()
+    rig.shut()
+    table = DOCUMENT.partition("## Fields")[2].partition("## End reasons")[0]
+    cells = re.findall(r"^\| (`.*?) \| ", table, re.MULTILINE)
+    described = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+    assert described == list(rig.call.document)
+    assert f"version {record.RECORD_VERSION}" in DOCUMENT
+
+
+def test_the_document_knows_every_end_reason():
+    table = DOCUMENT.partition("## End reasons")[2].partition("## What it cost")[0]
+    assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == [str(reason) for reason in EndReason]
+
+
+@pytest.mark.parametrize("reason", EndReason)
+def test_every_way_to_end_leaves_one_record(reason, caplog):
+    caplog.set_level("INFO")
+    rig = Rig().up()
+    rig.do(rig.call.close, reason)
+    first = rig.call.document
+    rig.do(rig.call.close, "shutdown")
+    rig.shut()
+    assert rig.call.document is first
+    assert first["end_reason"] == reason
+    for words in ("[CALL_METRICS]", "[CALL_END]", "Frame accounting OK", "Greeting lock accounting OK"):
+        assert caplog.text.count(words) == 1
+
+
+def test_a_record_that_cannot_be_made_costs_neither_the_end_nor_the_sockets(monkeypatch, caplog):
+    rig = Rig().up()
+    monkeypatch.setattr(record, "record", lambda call: 1 / 0)
+    rig.do(rig.call.close, "max_duration")
+    assert (rig.call.document, rig.ended, rig.model_link.hang_ups) == (None, [rig.call], 1)
+    assert "ZeroDivisionError" in caplog.text
+    rig.call.stats.errors.clear()
+    rig.shut()
+
+
+NUMBER = "+972501234512"
+
+
+@pytest.mark.parametrize(
+    ("how", "number", "shown"),
+    [
+        ("masked", NUMBER, "+9725****12"),
+        ("masked", "", ""),
+        ("masked", "anonymous", "anonymous"),
+        ("masked", "sip:anna@example.com", "****"),
+        ("masked", "Anna Example", "****"),
+        ("full", NUMBER, NUMBER),
+        ("none", NUMBER, None),
+    ],
+)
+def test_identities_are_kept_as_the_settings_say(how, number, shown):
+    settings = Settings.model_construct(record_identities=how, twilio_auth_token=SecretStr("a" * 32))
+    kept = record.identities(settings, number, number)
+    assert (kept["from"], kept["to"]) == (shown, shown)
+    if number and how != "none":
+        assert re.fullmatch("[0-9a-f]{16}", kept["caller_id"])
+
+
+def test_the_caller_id_tells_callers_apart_and_needs_the_key():
+    def of(number, key="a" * 32):
+        return record.identities(Settings.model_construct(twilio_auth_token=SecretStr(key)), number, "")["caller_id"]
+
+    assert of(NUMBER) == of(NUMBER)
+    assert len({of(NUMBER), of("+972501234513"), of(NUMBER, "b" * 32)}) == 3
+    assert record.identities(Settings.model_construct(), NUMBER, "")["caller_id"] is None
+
+
+def test_without_transcripts_the_record_has_no_words():
+    rig = Rig(record_transcripts=False).up()
+    rig.respond(bytes(800), text="MARKER")
+    rig.advance(0.5)
+    rig.shut()
+    assert "MARKER" not in json.dumps(rig.call.document)
+    assert rig.call.document["turns"] == [{"role": "assistant", "text": None, "heard_ms": None, "characters": 6}]
+
+
+def test_it_began_when_the_wall_clock_says():
+    rig = Rig().up()
+    rig.shut()
+    began = datetime.fromisoformat(rig.call.document["started_at"])
+    assert timedelta(0) <= datetime.now(UTC) - began < timedelta(minutes=5)

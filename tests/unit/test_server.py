@@ -1,6 +1,7 @@
-"""The composition root: the tick, the node's books, the drain, and what is left of a call on disk."""
+"""The composition root: the tick, the node's books, the drain, and what a scrape and the disk see of it."""
 
 import asyncio
+import gc
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -8,12 +9,12 @@ from typing import Any
 import pytest
 
 from environment import clear_environment
-from fastbridge import server
+from fastbridge import server, store
 from fastbridge.agent import Agent, CallContext
 from fastbridge.calls import Admission
 from fastbridge.config import load_settings
 from fastbridge.errors import ModelUnavailable
-from fastbridge.server import Node, Ticker, create_server, model_error, write_record
+from fastbridge.server import Node, Ticker, create_server, model_error
 from fastbridge.sockets import CarrierSocket
 from fastbridge.twilio import Start
 from virtual import VirtualLoop
@@ -41,7 +42,8 @@ class Ticks:
         self.failure: Exception | None = None
         monkeypatch.setattr(server, "monotonic_ns", lambda: self.now_ns)
         monkeypatch.setattr(server, "sleep_until_ns", self.sleep_until)
-        self.ticker = Ticker(self, 1_000_000)
+        self.lags: list[float] = []
+        self.ticker = Ticker(self, 1_000_000, self.lags.append)
 
     def sleep_until(self, until_ns: int) -> None:
         self.slept_until.append(until_ns)
@@ -120,8 +122,12 @@ class Carrier:
 
 
 def make_node(**settings: Any) -> Node:
-    given = {"public_url": "https://voice.example.com", "openai_base_url": "http://127.0.0.1:9/v1", **settings}
-    return Node(load_settings(**given), Agent())
+    given: dict[str, Any] = {
+        "public_url": "https://voice.example.com",
+        "openai_base_url": "http://127.0.0.1:9/v1",
+        "database_url": "none",
+    }
+    return Node(load_settings(**{**given, **settings}), Agent())
 
 
 def begin(node: Node, carrier: Carrier) -> Any:
@@ -224,35 +230,85 @@ def test_why_the_model_could_not_be_reached(error, code):
     assert found.code == code
 
 
-# Records
+# Records and metrics
 
 
-def test_a_record_is_written_whole_or_not_at_all(tmp_path, monkeypatch, caplog):
-    write_record(tmp_path, {"call_sid": CALL_SID, "text": "first"})
-    path = tmp_path / f"{CALL_SID}.json"
+def test_a_call_leaves_its_record_in_the_database(tmp_path):
+    url = f"sqlite:///{tmp_path}/calls.db"
 
-    def interrupted(source: Any, target: Any) -> None:
-        assert json.loads(source.read_text())["text"] == "second"
-        assert json.loads(path.read_text())["text"] == "first"
-        raise OSError("the disk is full")
+    async def scene() -> None:
+        node = make_node(database_url=url)
+        begin(node, Carrier()).close("max_duration")
+        await node.close()
 
-    monkeypatch.setattr(server.os, "replace", interrupted)
-    write_record(tmp_path, {"call_sid": CALL_SID, "text": "second"})
-    assert json.loads(path.read_text())["text"] == "first"
-    assert "could not be written" in caplog.text
-
-
-@pytest.mark.parametrize("text", ["שלום", "\ud800", "a\u2028b", "😀"])
-def test_a_record_holds_any_text(tmp_path, text):
-    write_record(tmp_path / "new" / "folder", {"call_sid": CALL_SID, "text": text})
-    (path,) = (tmp_path / "new" / "folder").iterdir()
-    assert json.loads(path.read_text(encoding="utf-8"))["text"] == text.encode("utf-8", "replace").decode()
+    asyncio.run(scene())
+    with store.reading(url) as connection:
+        assert connection is not None
+        (row,) = store.latest(connection, 10)
+    assert (row["call_sid"], row["end_reason"], row["business_id"]) == (CALL_SID, "max_duration", None)
 
 
-def test_a_folder_that_cannot_be_made_costs_no_call(tmp_path, caplog):
-    (tmp_path / "file").write_text("in the way")
-    write_record(tmp_path / "file" / "records", {"call_sid": CALL_SID})
-    assert "could not be written" in caplog.text
+def test_a_scrape_sees_the_node_and_its_calls():
+    async def scene() -> tuple[Any, Any]:
+        node = make_node(max_calls=7)
+        call = begin(node, Carrier())
+        node.directory.refuse("signature")
+        during = await node.collect()
+        call.close("max_duration")
+        node.directory.draining = True
+        after = await node.collect()
+        await node.close()
+        return during, after
+
+    during, after = asyncio.run(scene())
+    assert (during["calls_live"], during["calls_capacity"], during["draining"]) == ([([], 1)], [([], 7)], [([], False)])
+    assert (["signature"], 1) in during["rejections"]
+    assert (after["calls_live"], after["draining"]) == ([([], 0)], [([], True)])
+    assert (["inbound", "max_duration"], 1) in after["calls"]
+
+
+def test_metrics_have_a_listener_of_their_own(monkeypatch):
+    starts: list[tuple[str, int]] = []
+
+    async def start(_: Any, host: str, port: int) -> None:
+        starts.append((host, port))
+
+    monkeypatch.setattr(server.Exporter, "start", start)
+
+    async def scene(**settings: Any) -> None:
+        given = {"public_url": "https://x.example", "openai_base_url": "http://127.0.0.1:9/v1", "database_url": "none"}
+        app = server.create_app(load_settings(**given, **settings), Agent())
+        async with app.router.lifespan_context(app):
+            pass
+
+    for settings in ({}, {"metrics_port": 1234, "metrics_host": "10.0.0.1"}, {"metrics_port": 0}):
+        asyncio.run(scene(**settings))
+    assert starts == [("127.0.0.1", 9464), ("10.0.0.1", 1234)]
+    gc.unfreeze()
+
+
+def test_metrics_are_on_the_public_port_only_where_that_is_asked_for():
+    given = {"public_url": "https://x.example", "openai_base_url": "http://127.0.0.1:9/v1", "database_url": "none"}
+    for public in (False, True):
+        app = server.create_app(load_settings(**given, metrics_public=public), Agent())
+        assert ("/metrics" in [route.path for route in app.routes]) is public
+
+
+def test_the_loops_lag_is_what_a_turn_takes_beyond_its_tick(ticks):
+    async def scene() -> None:
+        ticks.ticker.acquire()
+        await ticks.turns(3)
+        ticks.now_ns += 5_000_000
+        await ticks.turns(2)
+        ticks.ticker.release()
+        await ticks.turns(2)
+        ticks.now_ns += 10**9
+        ticks.ticker.acquire()
+        await ticks.turns(2)
+
+    asyncio.run(scene())
+    assert max(ticks.lags) == pytest.approx(0.004)  # the other millisecond was the tick's own
+    assert ticks.lags.count(0) == len(ticks.lags) - 1
 
 
 # The server

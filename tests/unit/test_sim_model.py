@@ -395,3 +395,45 @@ def test_events_are_counted_both_ways() -> None:
     assert made.session.received["input_audio_buffer.append"] == 3
     assert made.session.sent["response.done"] == 1
     assert sum(made.session.sent.values()) == len(made.events)
+
+
+# What goes wrong.
+
+
+def test_a_turn_whose_end_is_not_noticed_ends_by_a_commit() -> None:
+    made = configured(Scenario(endless_turns={0}), input_settings={"turn_detection": VAD})
+    made.hear(SPEECH + PAUSE + SPEECH + PAUSE)
+    assert types(made.events).count("input_audio_buffer.speech_started") == 1
+    assert made.of("input_audio_buffer.speech_stopped") == made.of("response.created") == []
+    made.send("input_audio_buffer.commit")
+    committed = made.run_until("input_audio_buffer.committed")
+    assert committed["item_id"] == made.last("input_audio_buffer.speech_started")["item_id"]
+    made.hear(SPEECH + PAUSE)
+    assert len(made.of("response.created")) == 1
+
+
+def test_a_turn_that_is_not_answered() -> None:
+    made = configured(Scenario(unanswered_turns={0}), input_settings={"turn_detection": VAD})
+    made.hear(SPEECH + PAUSE)
+    assert len(made.of("input_audio_buffer.committed")) == 1
+    assert made.of("response.created") == []
+    made.hear(SPEECH + PAUSE)
+    assert len(made.of("response.created")) == 1
+
+
+def test_what_was_asked_for_is_kept_in_order() -> None:
+    made = configured()
+    made.hear(SILENT_FRAME)
+    made.send("response.create", event_id="mine")
+    assert [(event["type"], event.get("event_id")) for event in made.session.requests] == [
+        ("session.update", None),
+        ("response.create", "mine"),
+    ]
+
+
+def test_a_greeting_without_a_word_is_none() -> None:
+    made = configured(Scenario(greeting=Say("", b""), turns=(Say("one"),)))
+    for _ in range(2):
+        made.send("response.create")
+        made.run_until("response.done")
+    assert [event["transcript"] for event in made.of("response.output_audio_transcript.done")] == ["", ""]

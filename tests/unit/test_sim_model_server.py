@@ -2,16 +2,19 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 from openai import AsyncOpenAI
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK, InvalidStatus
+from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK, InvalidMessage, InvalidStatus
+from websockets.frames import Close
 
+from fastbridge.sim.disruption import Disruption, Drop, Hang, On, Refuse, StopReading, Unreachable
 from fastbridge.sim.model_server import ModelServer
-from fastbridge.sim.scenario import Refuse, ResponseRequest, Say, Scenario, Turn
+from fastbridge.sim.scenario import ResponseRequest, Say, Scenario, Turn
 from model_client import VirtualClient, assert_valid
 
 QUICK = Scenario(greeting=Say("Hello there.", b"\x20" * 8000), speed=100.0, first_delta_ms=4.0, update_ms=1.0)
@@ -222,3 +225,61 @@ def test_the_models_list_tells_a_good_key_from_a_bad_one() -> None:
 def test_base_url_needs_a_running_server() -> None:
     with pytest.raises(RuntimeError, match="not running"):
         _ = ModelServer().base_url
+
+
+def obstacle(what: Any) -> Scenario:
+    return Scenario(on_connect=lambda attempt: what)
+
+
+def test_a_connection_that_does_not_come_about() -> None:
+    async def body() -> None:
+        async with ModelServer(obstacle(Unreachable())) as server:
+            with pytest.raises((EOFError, OSError, InvalidMessage)):
+                async with socket(server):
+                    pass
+            assert (server.attempts, server.sessions) == (1, [])
+
+    run(body)
+
+
+def test_a_handshake_that_is_not_answered() -> None:
+    async def body() -> None:
+        async with ModelServer(obstacle(Hang())) as server:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2), socket(server):
+                    pass
+            assert (server.attempts, server.sessions) == (1, [])
+
+    run(body)
+
+
+@pytest.mark.parametrize("code", [1006, 1011])
+def test_a_session_that_is_dropped(code: int) -> None:
+    drop = Disruption(On("response.output_audio.delta", 2), Drop(code, "" if code == 1006 else "internal error"))
+
+    async def body() -> None:
+        async with ModelServer(replace(QUICK, disruptions=(drop,))) as server, socket(server) as ws:
+            await ws.send('{"type":"response.create"}')
+            with pytest.raises(ConnectionClosedError) as closed:
+                await receive_until(ws, "response.done")
+            if code == 1006:
+                assert (closed.value.rcvd, type(closed.value.__cause__)) == (None, ConnectionResetError)
+            else:
+                assert closed.value.rcvd == Close(1011, "internal error")
+            assert server.errors == []
+
+    run(body)
+
+
+def test_a_service_that_does_not_read() -> None:
+    deaf = Disruption(On("session.created"), StopReading(300.0))
+
+    async def body() -> None:
+        async with ModelServer(replace(QUICK, disruptions=(deaf,))) as server, socket(server) as ws:
+            await receive_until(ws, "session.created")
+            sent_s = time.monotonic()
+            await ws.send('{"type":"response.create"}')
+            await receive_until(ws, "response.created")
+            assert time.monotonic() - sent_s > 0.25
+
+    run(body)

@@ -8,8 +8,9 @@ import pytest
 
 from fastbridge.sim.items import Conversation
 from fastbridge.sim.response import STEADY_DELTA_BYTES, WORD_MS, ResponseRun, ResponseSettings, cut, words
-from fastbridge.sim.scenario import CallTool, Fail, Incomplete, Say, Scenario
+from fastbridge.sim.scenario import CallTool, Fail, Incomplete, Say, Scenario, Stuck
 from fastbridge.sim.wire import Event, Ids
+from model_client import configured
 
 SETTINGS: dict[str, Any] = {
     "output_modalities": ["audio"],
@@ -260,3 +261,14 @@ def test_deltas_are_uneven_and_lose_nothing() -> None:
     assert max(sizes) > 4000
     assert cut(audio, random.Random(1)) == pieces
     assert cut(b"", random.Random(1)) == []
+
+
+def test_a_stuck_response_ends_only_by_a_cancellation() -> None:
+    made = configured(Scenario(greeting=(Say("Half a", b"\x20" * 800), Stuck())))
+    made.send("response.create")
+    made.run(60_000)
+    assert made.audio() == b"\x20" * 800
+    assert made.of("response.done") == []
+    assert made.session.active is not None
+    made.send("response.cancel", response_id=made.session.active.id)
+    assert made.run_until("response.done")["response"]["status"] == "cancelled"

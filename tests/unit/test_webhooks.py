@@ -2,144 +2,35 @@ import asyncio
 import hashlib
 import json
 import logging
-import xml.etree.ElementTree as ElementTree
-from types import SimpleNamespace
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from pydantic import SecretStr
-from starlette.applications import Starlette
 from twilio.request_validator import RequestValidator
 
 from fastbridge import log, webhooks
 from fastbridge.agent import Agent
-from fastbridge.calls import Directory
-from fastbridge.config import Settings
-
-TOKEN = "0123456789abcdef0123456789abcdef"
-URL = "https://voice.example.com"
-ACCOUNT = "AC" + "0" * 32
-CALL = "CA" + "1a" * 16
-FORM = "application/x-www-form-urlencoded"
-INCOMING = "/webhook/incoming_call"
-CALLER = {
-    "CallSid": CALL,
-    "AccountSid": ACCOUNT,
-    "From": "+972501234512",
-    "To": "+14155550123",
-    "CallStatus": "ringing",
-}
-HANG = object()
-GONE = object()
-
-
-class Answer(SimpleNamespace):
-    """What the app said."""
-
-    @property
-    def xml(self):
-        assert self.status == 200
-        assert self.headers["content-type"] == "text/xml; charset=utf-8"
-        return ElementTree.fromstring(self.body)
-
-    @property
-    def verbs(self):
-        return [verb.tag for verb in self.xml]
-
-
-class FakeCall:
-    """A call that writes down what it is told."""
-
-    def __init__(self, end_reason=None, on_stream_ended="hangup"):
-        self.call_sid = CALL
-        self.end_reason = end_reason
-        self.told = []
-        self._reason = on_stream_ended
-
-    def on_carrier_status(self, status):
-        self.told.append(status)
-
-    def on_stream_ended(self):
-        self.told.append("stream_ended")
-        self.end_reason = self._reason
-
-
-def make_node(**settings):
-    defaults = {"public_url": URL, "twilio_auth_token": SecretStr(TOKEN)}
-    settings = Settings.model_construct(**(defaults | settings))
-    node = SimpleNamespace(settings=settings, directory=Directory(settings, lambda: 0), draining=False, ready=True)
-    node.agent, node.announced = Agent(), []
-    node.announce = node.announced.append
-    return node
+from front_desk import (
+    ACCOUNT,
+    CALL,
+    CALLER,
+    FORM,
+    GONE,
+    HANG,
+    INCOMING,
+    URL,
+    FakeCall,
+    admitted,
+    exchange,
+    get,
+    make_node,
+    post,
+    signature,
+)
 
 
 @pytest.fixture
 def node():
     return make_node()
-
-
-def exchange(node, method, target, *, headers=None, chunks=(b"",), client=("192.0.2.1", 4)):
-    """One request over ASGI, its body in these chunks; HANG never sends another, GONE is a client that left."""
-    path, _, query = target.partition("?")
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()],
-        "client": client,
-        "server": ("127.0.0.1", 5050),
-    }
-    waiting, sent, read = list(chunks), [], []
-
-    async def receive():
-        chunk = waiting.pop(0)
-        if chunk is HANG:
-            await asyncio.Event().wait()
-        if chunk is GONE:
-            return {"type": "http.disconnect"}
-        read.append(chunk)
-        return {"type": "http.request", "body": chunk, "more_body": bool(waiting)}
-
-    async def send(message):
-        sent.append(message)
-
-    asyncio.run(Starlette(routes=webhooks.routes(node))(scope, receive, send))
-    found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    body = b"".join(message.get("body", b"") for message in sent[1:])
-    return Answer(status=sent[0]["status"], headers=found, body=body, bytes_read=sum(map(len, read)))
-
-
-def signature(target, params=None):
-    return RequestValidator(TOKEN).compute_signature(URL + target, params or {})
-
-
-def post(node, target, params=CALLER, *, headers=None, **options):
-    body = urlencode(params).encode()
-    signed = {
-        "Content-Type": FORM,
-        "Content-Length": str(len(body)),
-        "X-Twilio-Signature": signature(target, params),
-    }
-    return exchange(node, "POST", target, headers=signed | (headers or {}), **({"chunks": [body]} | options))
-
-
-def get(node, target, params=CALLER):
-    target += ("&" if "?" in target else "?") + urlencode(params)
-    return exchange(node, "GET", target, headers={"X-Twilio-Signature": signature(target)})
-
-
-def admitted(node, answer):
-    """The admission behind a connecting TwiML."""
-    stream = answer.xml.find("Connect/Stream").get("url")
-    base, token = stream.rsplit("/", 1)
-    assert base == node.settings.stream_url + "/media"
-    return node.directory.peek(token)
 
 
 # A call comes in
@@ -221,7 +112,7 @@ def test_slow_twiml_is_a_warning(node, monkeypatch, caplog):
     post(make_node(twiml_sla_ms=200), INCOMING)
     (record,) = [record for record in caplog.records if record.name == "fastbridge.events"]
     assert record.levelno == logging.WARNING
-    assert record.getMessage() == f"[SLA] TwiML too slow: 313ms > 200ms call_sid={CALL}"
+    assert record.getMessage() == f"[SLA] TwiML too slow: 313ms > 200ms, call_sid={CALL}"
     caplog.clear()
     post(node, INCOMING)
     assert "[SLA]" not in caplog.text
@@ -422,7 +313,7 @@ def test_what_breaks_is_logged_and_answered_kindly(node, caplog):
     assert answer.verbs == ["Say", "Hangup"]
     assert b"TypeError" not in answer.body
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert record.getMessage() == f"[SERVER_ERROR] webhook failed path={INCOMING}"
+    assert record.getMessage() == f"[SERVER_ERROR] webhook failed, path={INCOMING}"
     assert record.exc_info
 
 
@@ -468,7 +359,7 @@ def test_statuses_reach_the_call_once_and_in_order(node, caplog):
     for word, number in [("in-progress", "2"), ("ringing", "1"), ("completed", "3"), ("completed", "3")]:
         status(node, word, number)
     assert call.told == ["in-progress", "completed"]
-    assert events(caplog) == [f"[WEBHOOK_CLOSE] call_sid={CALL}, status=completed"]
+    assert events(caplog) == [f"[WEBHOOK_CLOSE] source=call_status, status=completed, call_sid={CALL}"]
 
 
 def test_a_terminal_status_that_overtakes_the_others_is_the_last(node):
@@ -528,61 +419,7 @@ def test_stream_ended_reaches_its_call_and_hangs_up(node, caplog):
     node.directory.add(call := FakeCall())
     assert stream_ended(node).verbs == ["Hangup"]
     assert call.told == ["stream_ended"]
-    assert events(caplog) == [f"[WEBHOOK_CLOSE] call_sid={CALL}, source=stream_ended"]
-
-
-def test_a_call_that_the_model_failed_is_apologised_for(node):
-    node.directory.add(call := FakeCall("model_unavailable"))
-    node.directory.remove(call)
-    answer = stream_ended(node)
-    assert answer.verbs == ["Say", "Hangup"]
-    assert "sorry" in answer.xml.find("Say").text
-    assert call.told == []
-
-
-def test_a_call_that_ends_by_the_webhook_is_apologised_for_too(node):
-    node.directory.add(FakeCall(on_stream_ended="model_quota"))
-    assert stream_ended(node).verbs == ["Say", "Hangup"]
-
-
-def test_one_who_has_heard_the_apology_does_not_hear_it_again(node):
-    node.directory.add(call := FakeCall("model_lost"))
-    node.directory.note_apology(CALL)
-    node.directory.remove(call)
-    assert stream_ended(node).verbs == ["Hangup"]
-
-
-@pytest.mark.parametrize("apologised", [True, False])
-def test_with_somebody_to_pass_the_caller_on_to_he_is(apologised):
-    node = make_node(fallback_number="+14155550177")
-    node.directory.add(call := FakeCall("model_lost"))
-    if apologised:
-        node.directory.note_apology(CALL)
-    node.directory.remove(call)
-    answer = stream_ended(node)
-    assert (answer.verbs, answer.xml.find("Dial").text) == (["Dial", "Hangup"], "+14155550177")
-
-
-def test_a_call_that_ended_well_is_not_passed_on():
-    node = make_node(fallback_number="+14155550177")
-    node.directory.add(call := FakeCall("customer_hangup"))
-    node.directory.remove(call)
-    assert stream_ended(node).verbs == ["Hangup"]
-
-
-def test_while_the_model_is_down_a_new_call_hears_so_at_once(node, caplog):
-    node.directory.model_is_down = lambda: True
-    answer = post(node, "/webhook/incoming_call", CALLER)
-    assert answer.verbs == ["Say", "Hangup"]
-    assert "sorry" in answer.xml.find("Say").text
-    assert (node.directory.pending, node.directory.counters["model_down"]) == (0, 1)
-    assert "call refused: model_down" in caplog.text
-
-
-def test_while_the_model_is_down_a_new_call_is_passed_on_if_it_can_be():
-    node = make_node(fallback_number="+14155550177")
-    node.directory.model_is_down = lambda: True
-    assert post(node, "/webhook/incoming_call", CALLER).verbs == ["Dial", "Hangup"]
+    assert events(caplog) == [f"[WEBHOOK_CLOSE] source=stream_ended, call_sid={CALL}"]
 
 
 @pytest.mark.parametrize("reason", [None, "caller_hangup", "the_model_"])

@@ -10,12 +10,14 @@ strict: what Twilio or OpenAI would reject or ignore is in `errors`.
     assert not report.errors and not model.errors and not report.gaps()
 """
 
+from fastbridge.sim import faults
 from fastbridge.sim.caller import SimulatedCaller
 from fastbridge.sim.carrier_api import CarrierApi
+from fastbridge.sim.disruption import Disruption, Elapsed, On, Refuse
 from fastbridge.sim.model_server import ModelServer
 from fastbridge.sim.node import NodeProcess
 from fastbridge.sim.report import CallReport
-from fastbridge.sim.scenario import CallTool, Fail, Incomplete, Refuse, Say, Scenario
+from fastbridge.sim.scenario import CallTool, Fail, Incomplete, Say, Scenario, Stuck
 from fastbridge.sim.script import AfterAssistant, AfterMs, Dtmf, HangUp, Interrupt, Speak, WhileAssistant
 
 __all__ = [
@@ -24,17 +26,22 @@ __all__ = [
     "CallReport",
     "CallTool",
     "CarrierApi",
+    "Disruption",
     "Dtmf",
+    "Elapsed",
     "Fail",
     "HangUp",
     "Incomplete",
     "Interrupt",
     "ModelServer",
     "NodeProcess",
+    "On",
     "Refuse",
     "Say",
     "Scenario",
     "SimulatedCaller",
     "Speak",
+    "Stuck",
     "WhileAssistant",
+    "faults",
 ]

@@ -49,6 +49,12 @@ class Item:
         return role
 
     @property
+    def says_something(self) -> bool:
+        """Words or sound of the assistant's."""
+        parts = self.fields.get("content", ()) if self.role == "assistant" else ()
+        return bool(parts) and (bool(self.audio) or any(part.get("text") or part.get("transcript") for part in parts))
+
+    @property
     def part(self) -> Json:
         """The only content part of a message made by the service."""
         part: Json = self.fields["content"][0]
@@ -149,7 +155,7 @@ class Conversation:
     @property
     def spoken(self) -> bool:
         """Whether the assistant has said or done anything in it."""
-        return any(item.role == "assistant" or item.type == "function_call" for item in self.present())
+        return any(item.says_something or item.type == "function_call" for item in self.present())
 
     def tokens(self) -> tuple[int, int]:
         """Text and audio tokens of everything present, as input of the next response."""

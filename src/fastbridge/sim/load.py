@@ -172,7 +172,8 @@ async def _bridge(options: Options, calls: int, model_port: int, places: Places)
             Target(options.bridge, options.auth_token, sid, options.webhook, options.public_url), options.pid, 0
         )
         return
-    environment = load_bridge.settings(calls, dsp=options.dsp, greeting=True)
+    # A locked greeting drops frames, so it cannot be had where frames are told by their order.
+    environment = load_bridge.settings(calls, dsp=options.dsp, greeting=not options.dsp)
     async with contextlib.AsyncExitStack() as stack:
         url, relay_pid = f"http://127.0.0.1:{model_port}/v1", 0
         if options.tls:

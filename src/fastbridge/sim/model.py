@@ -68,6 +68,8 @@ class ModelSession:
         self.received: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
         """Events by type."""
+        self.requests: list[Json] = []
+        """Every client event but audio, in order."""
 
         self._ids = Ids(f"{scenario.seed}/{serial}/ids")
         self._shape = random.Random(f"{scenario.seed}/{serial}/shape")
@@ -84,6 +86,7 @@ class ModelSession:
         self._input = InputBuffer(self.session)
         self._speech_item_id: str | None = None
         self._caller_turns = 0
+        self._endless = False  # the end of the caller's turn was not noticed
         self._replies = 0
         if beta:
             self._refuse_beta()
@@ -102,6 +105,8 @@ class ModelSession:
         if event is None:
             return
         self.received[event["type"]] += 1
+        if event["type"] != "input_audio_buffer.append":
+            self.requests.append(event)
         if event["type"] == "input_audio_buffer.append" and not self.configured and EARLY_AUDIO not in self.errors:
             self.errors.append(EARLY_AUDIO)
         if self._updating:
@@ -114,6 +119,15 @@ class ModelSession:
         self._advance(now_ms)
         if self.closed is None:
             self._refuse(Problem("invalid_event", f"Expected a text frame, got {len(data)} bytes of binary."), None)
+
+    def refuse(self, problem: Problem, event: Json, now_ms: float) -> None:
+        """Answer a client event with an error, whatever it holds: a disruption's doing, and so benign."""
+        self._advance(now_ms)
+        if self.closed is None:
+            self.received[str(event.get("type"))] += 1
+            self.requests.append(event)
+            self.benign_errors.append(f"{event.get('type')}: {problem.code}: {problem.message}")
+            self._send(wire.error(problem, event.get("event_id")))
 
     def poll(self, now_ms: float) -> list[str]:
         """The text frames that are due by now, in order."""
@@ -237,6 +251,11 @@ class ModelSession:
         except ValueError:
             return NOT_BASE64
         for edge in self._input.append(audio):
+            self._endless = self._endless or (
+                edge.kind == "stopped" and self._caller_turns in self.scenario.endless_turns
+            )
+            if self._endless:
+                continue
             if edge.kind == "started":
                 self._on_speech_started(edge.at_ms)
             else:
@@ -253,8 +272,9 @@ class ModelSession:
     def _on_speech_stopped(self, at_ms: int) -> None:
         body = {"audio_end_ms": at_ms, "item_id": self._speech_item_id}
         self._send(Event("input_audio_buffer.speech_stopped", body))
+        answered = self._caller_turns not in self.scenario.unanswered_turns
         self._commit(self._input.take(at_ms))
-        if not self.session.turn_detection.get("create_response"):
+        if not answered or not self.session.turn_detection.get("create_response"):
             return
         if self.active is None:
             self._respond("vad", {}, ResponseSettings.merged(self.session.settings, {}))
@@ -264,11 +284,13 @@ class ModelSession:
     def _on_commit(self, event: Json) -> Problem | None:
         if self._input.pending_ms < MIN_COMMIT_MS:
             return buffer_too_small(self._input.pending_ms, MIN_COMMIT_MS)
+        self._endless = False
         self._commit(self._input.cut())
         return None
 
     def _on_clear(self, event: Json) -> Problem | None:
         self._input.cut()
+        self._endless = False
         self._speech_item_id = None
         self._send(Event("input_audio_buffer.cleared", {}))
         return None

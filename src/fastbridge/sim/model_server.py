@@ -1,12 +1,14 @@
 """The simulated OpenAI Realtime service on a loopback socket: sockets and deadlines around `ModelSession`.
 
 It answers the handshake as the real service does (path, model, bearer key), carries text frames between a WebSocket
-and a session, and wakes up at the session's absolute deadlines. What is said and when is never decided here.
+and a session's channel, and wakes up at its absolute deadlines. What is said and when is never decided here.
 """
 
 import asyncio
 import contextlib
 import json
+import socket
+import struct
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -19,8 +21,10 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from .channel import Channel
+from .disruption import NO_CLOSE_FRAME, Hang, Obstacle, Refuse, Unreachable
 from .model import DEFAULT_MODEL, ModelSession
-from .scenario import Refuse, Scenario
+from .scenario import Scenario
 from .wire import Json
 
 PATH = "/v1/realtime"
@@ -55,6 +59,7 @@ class ModelServer:
         self._host = host
         self._port = port
         self._server: Server | None = None
+        self._stopping = asyncio.Event()
         self._admitted: dict[ServerConnection, Scenario] = {}
 
     @property
@@ -86,6 +91,7 @@ class ModelServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._server is not None:
+            self._stopping.set()
             self._server.close()
             await self._server.wait_closed()
             self._server = None
@@ -100,13 +106,21 @@ class ModelServer:
             return _refusal(Refuse(404, message=f"Invalid URL (GET {target.path})"))
         attempt, self.attempts = self.attempts, self.attempts + 1
         scenario = self._scenario if isinstance(self._scenario, Scenario) else self._scenario(attempt)
-        refuse = scenario.on_connect(attempt) if scenario.on_connect is not None else None
-        refuse = refuse or _credentials(scenario, request.headers) or _query(target.query)
-        if refuse is None:
+        obstacle = scenario.on_connect(attempt) if scenario.on_connect is not None else None
+        obstacle = obstacle or _credentials(scenario, request.headers) or _query(target.query)
+        if obstacle is None:
             self._admitted[connection] = scenario
             return None
-        await asyncio.sleep(refuse.delay_ms / 1000)
-        return _refusal(refuse)
+        return await self._stop(connection, obstacle)
+
+    async def _stop(self, connection: ServerConnection, obstacle: Obstacle) -> Response:
+        """Anything but a session. The last answer is for the library, where the connection is gone by then."""
+        seconds = None if isinstance(obstacle, Hang) else obstacle.delay_ms / 1000
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        if isinstance(obstacle, Unreachable | Hang):
+            _reset(connection)
+        return _refusal(obstacle if isinstance(obstacle, Refuse) else Refuse())
 
     async def _serve(self, connection: ServerConnection) -> None:
         request = connection.request
@@ -120,11 +134,12 @@ class ModelServer:
             beta="OpenAI-Beta" in request.headers,
         )
         self.sessions.append(session)
+        channel = Channel(session, _now_ms())
         wake = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as tasks:
-                sender = tasks.create_task(_deliver(connection, session, wake))
-                await _listen(connection, session, wake)
+                sender = tasks.create_task(_deliver(connection, channel, wake))
+                await _listen(connection, channel, wake)
                 sender.cancel()
         except* Exception as failures:  # a script's mistake: it must fail the run, not only the connection
             session.errors += [f"the simulation failed: {failure!r}" for failure in failures.exceptions]
@@ -132,32 +147,48 @@ class ModelServer:
         session.client_closed = (connection.close_code, connection.close_reason)
 
 
-async def _listen(connection: ServerConnection, session: ModelSession, wake: asyncio.Event) -> None:
+async def _listen(connection: ServerConnection, channel: Channel, wake: asyncio.Event) -> None:
     with contextlib.suppress(ConnectionClosed):  # however the client goes, the session is over
         async for frame in connection:
+            await asyncio.sleep(max(0.0, channel.deaf_until_ms - _now_ms()) / 1000)
             if isinstance(frame, str):
-                session.receive(frame, _now_ms())
+                channel.receive(frame, _now_ms())
             else:
-                session.receive_binary(frame, _now_ms())
+                channel.receive_binary(frame, _now_ms())
             wake.set()
 
 
-async def _deliver(connection: ServerConnection, session: ModelSession, wake: asyncio.Event) -> None:
+async def _deliver(connection: ServerConnection, channel: Channel, wake: asyncio.Event) -> None:
     """Send what is due, then sleep until the next deadline or client event; close when the session does."""
     loop = asyncio.get_running_loop()
     with contextlib.suppress(ConnectionClosed):
         while True:
             wake.clear()
-            for frame in session.poll(_now_ms()):
+            for frame in channel.poll(_now_ms()):
                 await connection.send(frame)
-            if session.closed is not None:
-                await connection.close(*session.closed)
+            if channel.closed is not None:
+                await _close(connection, *channel.closed)
                 return
-            due_ms = session.next_due_ms()
+            due_ms = channel.next_due_ms()
             timer = loop.call_at(due_ms / 1000, wake.set) if due_ms is not None else None
             await wake.wait()
             if timer is not None:
                 timer.cancel()
+
+
+async def _close(connection: ServerConnection, code: int, reason: str) -> None:
+    if code == NO_CLOSE_FRAME:
+        _reset(connection)
+    else:
+        await connection.close(code, reason)
+
+
+def _reset(connection: ServerConnection) -> None:
+    """End the TCP connection with RST."""
+    raw = connection.transport.get_extra_info("socket")
+    if raw is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.transport.abort()
 
 
 def _now_ms() -> float:

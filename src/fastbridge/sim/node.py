@@ -32,6 +32,8 @@ OWN_VARIABLES = (
     "OPENAI_",
     "AZURE_",
     "LOG_",
+    "DATABASE_URL",
+    "ENABLE_",
     "DEBUG",
     "PUBLIC_",
     "PORT",
@@ -162,7 +164,9 @@ def environment(url: str, model_url: str, account_sid: str, auth_token: str, rec
     if paths:
         kept["PYTHONPATH"] = os.pathsep.join(paths)
     return kept | {
+        "DATABASE_URL": "none",
         "FASTBRIDGE_HOST": "127.0.0.1",
+        "FASTBRIDGE_METRICS_PORT": "0",
         "FASTBRIDGE_RECORDS_DIR": records,
         "LOG_LEVEL": "INFO",
         "OPENAI_API_KEY": "sk-simulated",

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from . import audio_format, wire
 from .items import OUTPUT_MS_PER_AUDIO_TOKEN, Conversation, Item
-from .scenario import CallTool, Ending, Fail, Incomplete, Output, Say, Scenario
+from .scenario import CallTool, Ending, Fail, Incomplete, Output, Say, Scenario, Stuck
 from .timeline import Steps, Timeline
 from .wire import CALL_ID_LENGTH, MULAW_BYTES_PER_MS, Event, Ids, Json
 
@@ -20,6 +20,7 @@ FIRST_DELTA_BYTES = 800
 STEADY_DELTA_BYTES = 2000
 TRANSCRIPT_LEAD = 0.6
 """The transcript is complete after this share of the audio deltas."""
+FOREVER_MS = 1e12
 WORD_MS = 20.0
 """Between two deltas of text or of function call arguments."""
 ARGUMENT_DELTA_CHARACTERS = 8
@@ -144,14 +145,17 @@ class ResponseRun:
     def _course(self, turn: tuple[Output | Ending, ...]) -> Steps:
         yield 0.0, Event("response.created", {"response": self.view()})
         outputs = [part for part in turn if isinstance(part, Say | CallTool)]
-        ending = next((part for part in turn if isinstance(part, Fail | Incomplete)), None)
+        ending = next((part for part in turn if isinstance(part, Fail | Incomplete | Stuck)), None)
         yield self._scenario.first_delta_ms / 2, None
         for index, output in enumerate(outputs):
             lead_ms = 0.0 if index else self._scenario.first_delta_ms / 2
             yield from self._speak(output, lead_ms) if isinstance(output, Say) else self._call(output, lead_ms)
             if ending is None or index + 1 < len(outputs):
                 yield from _at_once(self._close_item("completed"))
-        yield from _at_once(self._end("completed", None) if ending is None else self._end(*_outcome(ending)))
+        if isinstance(ending, Stuck):
+            yield FOREVER_MS, None
+        else:
+            yield from _at_once(self._end("completed", None) if ending is None else self._end(*_outcome(ending)))
 
     def _speak(self, say: Say, lead_ms: float) -> Steps:
         item = Item(self._ids.new("item"), "message", {"role": "assistant", "content": []}, "in_progress")
@@ -313,7 +317,7 @@ def _at_once(events: Iterable[Event]) -> Steps:
         yield 0.0, event
 
 
-def _outcome(ending: Ending) -> tuple[str, Json]:
+def _outcome(ending: Fail | Incomplete) -> tuple[str, Json]:
     if isinstance(ending, Fail):
         error = {"type": ending.type, "code": ending.code, "message": ending.message}
         return "failed", {"type": "failed", "error": error}

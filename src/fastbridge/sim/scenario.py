@@ -7,7 +7,7 @@ may serve many sessions at once: what has been said so far is kept by the sessio
 
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from fastbridge import _mulaw
+
+from .disruption import Disruption, Obstacle
 
 SAMPLE_RATE_HZ = 8000
 BABBLE_MS_PER_CHARACTER = 60
@@ -64,8 +66,13 @@ class Incomplete:
     reason: Literal["max_output_tokens", "content_filter"] = "content_filter"
 
 
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """The response is never done: after its outputs nothing more comes of it, unless it is cancelled."""
+
+
 Output: TypeAlias = Say | CallTool
-Ending: TypeAlias = Fail | Incomplete
+Ending: TypeAlias = Fail | Incomplete | Stuck
 Turn: TypeAlias = Output | Ending | tuple[Output | Ending, ...]
 """One response: an output, several in order (as two tool calls at once), or a failure, alone or after outputs."""
 
@@ -84,16 +91,6 @@ class ResponseRequest:
     trigger: Literal["client", "vad"]
     params: Mapping[str, Any]
     conversation: Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """Answer a connection attempt with this HTTP status instead of a session, after `delay_ms`."""
-
-    status: int = 503
-    code: str | None = None
-    message: str = "The server is overloaded or not ready yet."
-    delay_ms: float = 0.0
 
 
 DEFAULT_GREETING = Say("Hello, thank you for calling. How can I help you?")
@@ -133,8 +130,14 @@ class Scenario:
 
     api_key: str | None = None
     """The only key the server accepts; None accepts any."""
-    on_connect: Callable[[int], Refuse | None] | None = None
-    """Called with the number of the connection attempt, from 0; a `Refuse` ends it there."""
+    on_connect: Callable[[int], Obstacle | None] | None = None
+    """Called with the number of the connection attempt, from 0; a `Refuse`, `Hang` or `Unreachable` ends it there."""
+    disruptions: Sequence[Disruption] = ()
+    """What goes wrong in a session, and when."""
+    endless_turns: Collection[int] = ()
+    """The caller's turns, from 0, whose end the service does not notice: only a commit of the client's ends them."""
+    unanswered_turns: Collection[int] = ()
+    """The caller's turns, from 0, to which the service makes no response of its own."""
 
     def turn_for(self, request: ResponseRequest) -> tuple[Output | Ending, ...]:
         """What the model answers: outputs in order, possibly with an ending that is no success."""

@@ -1,0 +1,128 @@
+"""What the LOG_* flags and the DEBUG level show of a call's inner life.
+
+Looked at from outside: once a second the lanes' own counters, and every model message only where a flag asks for it, by
+taking the compiled lane's place before its socket. With the flags off nothing of this is on any frame's way.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from fastbridge import events
+from fastbridge._bargein import Detector
+from fastbridge._lanes import FORWARDED, AssistantLane, CallerLane
+from fastbridge._websocket import TextSink
+from fastbridge.calllog import CallLog
+
+FIRST_CHUNKS = 3
+CHUNKS_PER_LINE = 100
+LEVEL_SECONDS = 10.0
+_DELTA = b".delta"
+_KIND = re.compile(r"error|[a-z_]+(\.[a-z_]+)+")
+_TRANSCRIPT_DELTAS = frozenset(
+    {"response.output_audio_transcript.delta", "conversation.item.input_audio_transcription.delta"}
+)
+
+
+class Trace:
+    """One call's. `second` is to be called about once a second, `model_event` for each event that is not audio."""
+
+    def __init__(self, log: CallLog, caller: CallerLane, assistant: AssistantLane, detector: Detector) -> None:
+        self._log = log
+        self._caller = caller
+        self._assistant = assistant
+        self._detector = detector
+        self._chunks = 0
+        self._resets = 0
+
+    @property
+    def sink(self) -> TextSink | Callable[[bytes], object]:
+        """For the model's socket: the lane itself, or, where a flag wants to see every message, ourselves before it."""
+        flags = self._log.settings
+        return self._see if flags.log_transcript_deltas or flags.log_realtime_events else self._assistant.sink
+
+    def model_event(self, message: bytes) -> None:
+        """An event of the model's, before it is acted on: its type and size, never what it says."""
+        wanted = self._log.settings.log_realtime_events
+        if not (wanted or self._log.detailed) or _DELTA in message[:64]:
+            return
+        kind = _kind(message)
+        if wanted:
+            self._log("REALTIME", f"event {kind}", bytes=len(message), free=True)
+        else:
+            self._log.debug("REALTIME", f"event {kind}", bytes=len(message))
+
+    def second(self, playing: bool) -> None:
+        """Look at the lanes' counters. playing: the assistant is being heard."""
+        self._chunks_sent(self._caller.outcomes[FORWARDED])
+        schedule = self._assistant.schedule
+        if schedule.tx_schedule_resets > self._resets:
+            self._resets = schedule.tx_schedule_resets
+            events.tx_slow(self._log, "frames left over 200ms late", tx_schedule_resets=self._resets)
+        if self._log.settings.debug_tx:
+            events.audio_drain(self._log, **self._drain())
+        if self._log.detailed:
+            self._levels(playing)
+
+    def _chunks_sent(self, sent: int) -> None:
+        before, self._chunks = self._chunks, sent
+        for number in range(before + 1, min(sent, FIRST_CHUNKS) + 1):
+            self._log.debug("REALTIME", f"sending audio TO OpenAI, chunk#{number}")
+        if self._log.settings.log_audio_chunks:
+            for hundreds in range(before // CHUNKS_PER_LINE + 1, sent // CHUNKS_PER_LINE + 1):
+                self._log("REALTIME", f"sending audio TO OpenAI, chunk#{hundreds * CHUNKS_PER_LINE}", free=True)
+
+    def _drain(self) -> dict[str, Any]:
+        lane, schedule = self._assistant, self._assistant.schedule
+        return {
+            "tx": lane.frames_sent,
+            "out": lane.frames_unsent,
+            "frames_enqueued": lane.frames_enqueued,
+            "unheard_ms": lane.unheard_ms,
+            "tx_late_frames": schedule.tx_late_frames,
+            "tx_schedule_resets": schedule.tx_schedule_resets,
+            "underruns": schedule.underruns,
+            "interval_max_ms": round(schedule.interval_max_ms, 1),
+        }
+
+    def _levels(self, playing: bool) -> None:
+        """Audio deltas and levels, at most every 10 s."""
+        lane = self._assistant
+        if playing and self._log.rate.every("audio_delta", LEVEL_SECONDS):
+            self._log.debug("AUDIO_DELTA", deltas=lane.deltas, received_ms=lane.received_bytes // 8)
+        if self._log.rate.every("rms", LEVEL_SECONDS):
+            level, threshold = self._detector.level_dbfs, self._detector.threshold_dbfs
+            self._log.debug("RMS", level_dbfs=round(level, 1), threshold_dbfs=round(threshold, 1))
+
+    def _see(self, message: bytes) -> None:
+        if _DELTA in message[:64]:
+            self._delta(message)
+        self._assistant.feed_message(message)
+
+    def _delta(self, message: bytes) -> None:
+        """A delta, seen on its way: those of text are shown word for word, all of them by type and size."""
+        flags = self._log.settings
+        kind = _kind(message)
+        if flags.log_transcript_deltas and kind in _TRANSCRIPT_DELTAS:
+            events.transcript_delta(self._log, _delta_text(message))
+        elif flags.log_realtime_events and self._log.rate.every(kind, LEVEL_SECONDS):
+            self._log("REALTIME", f"event {kind}", bytes=len(message), free=True)
+
+
+def _event(message: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(message)
+    except (ValueError, RecursionError):
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def _kind(message: bytes) -> str:
+    """An event's type, if it looks like one: a name is no place for words."""
+    kind = str(_event(message).get("type", ""))[:100]
+    return kind if _KIND.fullmatch(kind) else "unknown"
+
+
+def _delta_text(message: bytes) -> str:
+    return str(_event(message).get("delta", ""))

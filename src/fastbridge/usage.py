@@ -1,0 +1,116 @@
+"""Tokens of a call, and an estimate of what they cost.
+
+Prices are US dollars for a million tokens, from OpenAI's model pages on the date below, or from FASTBRIDGE_PRICES. A
+model without a price has no cost: None, never a guess. The transcription's tokens are counted, and not priced.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from fastbridge.errors import ConfigError
+
+KINDS = ("text_in", "text_cached", "text_out", "audio_in", "audio_cached", "audio_out")
+PRICES_DATE = "2026-11"
+_REALTIME = {"text_in": 4.0, "text_cached": 0.4, "audio_in": 32.0, "audio_cached": 0.4, "audio_out": 64.0}
+_MINI = {"text_in": 0.6, "text_cached": 0.06, "text_out": 2.4, "audio_in": 10.0, "audio_cached": 0.3, "audio_out": 20.0}
+PRICES: dict[str, dict[str, float]] = {
+    "gpt-realtime-2.1": _REALTIME | {"text_out": 24.0},
+    "gpt-realtime-2": _REALTIME | {"text_out": 24.0},
+    "gpt-realtime-1.5": _REALTIME | {"text_out": 16.0},
+    "gpt-realtime": _REALTIME | {"text_out": 16.0},
+    "gpt-realtime-2.1-mini": _MINI,
+    "gpt-realtime-mini": _MINI,
+}
+
+
+@dataclass
+class Usage:
+    """Tokens, summed over the session's responses. Cached ones are part of the input; in and out are by kind, too."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    text_in: int = 0
+    text_cached: int = 0
+    text_out: int = 0
+    audio_in: int = 0
+    audio_cached: int = 0
+    audio_out: int = 0
+    transcription_tokens: int = 0
+
+    def add(self, usage: dict[str, Any]) -> None:
+        """The `usage` of a response. What is not a count is not counted."""
+        for name in ("input_tokens", "output_tokens", "total_tokens"):
+            self._count(name, usage.get(name))
+        given, made = _part(usage, "input_token_details"), _part(usage, "output_token_details")
+        cached = _part(given, "cached_tokens_details")
+        for kind in ("text", "audio"):
+            tokens = f"{kind}_tokens"
+            self._count(f"{kind}_in", given.get(tokens))
+            self._count(f"{kind}_cached", cached.get(tokens))
+            self._count(f"{kind}_out", made.get(tokens))
+
+    def add_transcription(self, usage: object) -> None:
+        """The `usage` of a caller's transcript."""
+        if isinstance(usage, dict):
+            self._count("transcription_tokens", usage.get("total_tokens"))
+
+    def _count(self, name: str, count: object) -> None:
+        if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 1 << 40:
+            setattr(self, name, getattr(self, name) + count)
+
+
+def cost_usd(usage: Usage, price: dict[str, float] | None) -> float | None:
+    """What these tokens cost; None without a price. Cached input is billed as such and not as input."""
+    if price is None or (usage.total_tokens and not any(getattr(usage, kind) for kind in KINDS)):
+        return None  # tokens of no known kind have no price either
+    cost = 0.0
+    for kind in ("text", "audio"):
+        cached = min(getattr(usage, f"{kind}_cached"), getattr(usage, f"{kind}_in"))
+        cost += (getattr(usage, f"{kind}_in") - cached) * price[f"{kind}_in"]
+        cost += cached * price[f"{kind}_cached"] + getattr(usage, f"{kind}_out") * price[f"{kind}_out"]
+    return round(cost / 1e6, 6)
+
+
+def price_of(model: str, given: str = "") -> tuple[dict[str, float] | None, str | None]:
+    """A model's price and where it is from: `setting`, or the table's date. A dated snapshot has its model's price.
+
+    given: FASTBRIDGE_PRICES, a JSON object of models, each with all of KINDS. ConfigError if it is anything else.
+    """
+    own = _parsed(given)
+    name = model if model in own or model in PRICES else _without_date(model)
+    if name in own:
+        return own[name], "setting"
+    return (PRICES[name], PRICES_DATE) if name in PRICES else (None, None)
+
+
+def _without_date(model: str) -> str:
+    """`gpt-realtime-2025-08-28` is a snapshot of `gpt-realtime`."""
+    parts = model.rsplit("-", 3)
+    return parts[0] if len(parts) == 4 and all(part.isdigit() for part in parts[1:]) else model
+
+
+def _parsed(given: str) -> dict[str, dict[str, float]]:
+    if not given:
+        return {}
+    try:
+        prices = json.loads(given)
+        return {str(model): {kind: _dollars(price[kind]) for kind in KINDS} for model, price in dict(prices).items()}
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ConfigError(
+            "FASTBRIDGE_PRICES must be a JSON object of models, each with the dollars for a million tokens as "
+            f"{', '.join(KINDS)}."
+        ) from None
+
+
+def _dollars(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise ValueError("not a price")
+    return float(value)
+
+
+def _part(usage: dict[str, Any], name: str) -> dict[str, Any]:
+    part = usage.get(name)
+    return part if isinstance(part, dict) else {}

@@ -1,0 +1,207 @@
+"""The service goes wrong behind real sockets: the same node as in earnest, and what its caller hears.
+
+The matrix of all faults in all phases is played on virtual time (tests/faults); here a few of each kind prove that
+sockets, resets, handshakes and clocks behave as they do there. How long a caller waits is judged with room for a busy
+machine, unless FASTBRIDGE_E2E_STRICT=1.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any, NamedTuple, Self
+
+import pytest
+
+from fastbridge.sim import HangUp, Interrupt, ModelServer, NodeProcess, Say, Scenario, SimulatedCaller, Speak, faults
+from fastbridge.sim.disruption import On
+from fastbridge.sim.ear import LONGEST_WAIT_MS, Span, sounds, waits
+from fastbridge.sim.faults import ALWAYS, AUDIO, Fault
+from fastbridge.sim.model import ModelSession
+from fastbridge.sim.report import CallReport
+from fastbridge.sim.scenario import ResponseRequest, Turn, babble
+from fastbridge.sim.script import AfterAssistant, Step
+
+STRICT = os.environ.get("FASTBRIDGE_E2E_STRICT") == "1"
+WAIT_MS = LONGEST_WAIT_MS if STRICT else 2 * LONGEST_WAIT_MS
+GREETING = Say("Good morning to you.")
+ANSWER = Say("We open at nine, and close at five.")
+QUESTION = babble("When do you open?")
+ASK: list[Step] = [Speak(QUESTION, AfterAssistant(500)), HangUp(AfterAssistant(900))]
+SPEAKING = On(AUDIO, 6)
+
+Run = Callable[..., "Told"]
+
+
+class Told(NamedTuple):
+    """One call, from all sides."""
+
+    report: CallReport
+    sessions: list[ModelSession]
+    attempts: int
+    record: dict[str, Any]
+    log: str
+
+    @property
+    def waits(self) -> list[Span]:
+        return waits(self.report.said, self.report.heard, WAIT_MS)
+
+
+def script(request: ResponseRequest) -> Turn:
+    return GREETING if request.is_greeting else ANSWER
+
+
+class House:
+    """One node and one service for several calls, each with a fault of its own."""
+
+    def __init__(self) -> None:
+        self._fault: Callable[[int], Scenario] = faults.CATALOGUE[0]()
+        self._before = 0
+        self._model = ModelServer(lambda attempt: self._fault(attempt - self._before))
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._runner = stack.enter_context(asyncio.Runner())
+            self._node = self._runner.run(self._open(stack))
+            self._stack = stack.pop_all()
+        return self
+
+    async def _open(self, stack: ExitStack) -> NodeProcess:
+        await self._model.__aenter__()
+        stack.callback(lambda: self._runner.run(self._model.__aexit__(None, None, None)))
+        settings = {"FASTBRIDGE_GREETING": GREETING.transcript}
+        node = await NodeProcess(self._model.base_url, settings=settings).__aenter__()
+        stack.callback(lambda: self._runner.run(node.__aexit__(None, None, None)))
+        return node
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def call(self, fault: Fault, steps: list[Step] = ASK, speed: float = 2.0) -> Told:
+        """A whole call with this fault, and what must hold of every call."""
+        told = self._runner.run(self._hold(fault(Scenario(script=script, speed=speed)), steps))
+        assert told.waits == []
+        assert told.record["responses"].get("safety_fuse", 0) == 0
+        assert "internal" not in told.record["errors"]
+        books = told.record["accounting"]
+        assert books["frames_in"] == books["forwarded"] + books["dropped"]
+        return told
+
+    async def _hold(self, sessions: Callable[[int], Scenario], steps: list[Step]) -> Told:
+        node, model = self._node, self._model
+        self._fault, self._before = sessions, model.attempts
+        seen, logged, refused = len(model.sessions), len(node.log()), len(model.errors)
+        caller = SimulatedCaller(
+            node.url, steps, auth_token=node.auth_token, account_sid=node.account_sid, limit_seconds=40.0
+        )
+        report = await caller.call()
+        record = await node.record(caller.call_sid)
+        assert record is not None, node.log()[logged:]
+        assert model.errors[refused:] == []
+        return Told(report, model.sessions[seen:], model.attempts - self._before, record, node.log()[logged:])
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[House]:
+    with House() as house:
+        yield house
+
+
+@pytest.fixture
+def call(house: House) -> Run:
+    """`call(fault)`, on the node of all."""
+    return house.call
+
+
+@pytest.fixture
+def call_alone() -> Iterator[Run]:
+    """`call_alone(fault)`, on a node of its own: what it learns of the service is nobody else's trouble."""
+    with House() as house:
+        yield house.call
+
+
+def assert_answered(told: Told) -> None:
+    assert told.report.errors == []
+    assert told.report.ended_by == "caller"
+    answered = [run for session in told.sessions for run in session.responses if run.status == "completed"]
+    assert len(answered) >= 1
+    question = [line for line in sounds(told.report.said) if line.length_ms > 500][-1]
+    assert any(sound.start_ms >= question.end_ms for sound in sounds(told.report.heard))
+
+
+def assert_apologised(told: Told) -> None:
+    """Something was said, and then the carrier was sent on by the node."""
+    assert told.report.ended_by == "server"
+    assert sounds(told.report.heard) != []
+    assert told.report.errors in ([], ["caller waited 15 s in vain to Speak"])
+    assert told.record["end_reason"].startswith("model_")
+    assert "[HANGUP]" in told.log
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.unreachable(),
+        faults.refused(429, "rate_limit_exceeded"),
+        faults.closed_at_once(1008),
+    ],
+    ids=str,
+)
+def test_connecting_is_tried_again(call: Run, fault: Fault) -> None:
+    told = call(fault)
+    assert_answered(told)
+    assert told.attempts == 2
+
+
+@pytest.mark.parametrize(
+    "fault", [faults.refused(401, "invalid_api_key", ALWAYS), faults.unreachable(times=ALWAYS)], ids=str
+)
+def test_what_lasts_is_told_and_the_carrier_goes_on(call_alone: Run, fault: Fault) -> None:
+    told = call_alone(fault)
+    assert_apologised(told)
+    assert told.attempts <= 4
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.dropped(SPEAKING),
+        faults.dropped(faults.CALLER_SPEAKING, 1011, "internal error"),
+        faults.expired(SPEAKING),
+    ],
+    ids=str,
+)
+def test_the_call_goes_on_in_a_new_session(call: Run, fault: Fault) -> None:
+    told = call(fault)
+    assert_answered(told)
+    assert len(told.sessions) == 2
+    assert told.record["model_line"]["reconnects"] == 1
+    replayed = [request for request in told.sessions[1].requests if request["type"] == "conversation.item.create"]
+    assert replayed != []
+
+
+@pytest.mark.parametrize("fault", [faults.fails("rate_limit_exceeded"), faults.silent()], ids=str)
+def test_a_response_is_asked_for_again(call: Run, fault: Fault) -> None:
+    told = call(fault)
+    assert_answered(told)
+    assert len(told.sessions) == 1
+
+
+def test_rubbish_is_not_heard(call: Run) -> None:
+    told = call(faults.rubbish(SPEAKING))
+    assert_answered(told)
+    assert len(told.sessions) == 1
+    assert abs(len(told.report.received) - len(GREETING.sound() + ANSWER.sound())) < 2 * 160
+
+
+def test_after_a_flood_an_interruption_silences_at_once(call: Run) -> None:
+    steps: list[Step] = [
+        Speak(QUESTION, AfterAssistant(500)),
+        Interrupt(babble("No, wait."), 700),
+        HangUp(AfterAssistant(900)),
+    ]
+    told = call(faults.flood(), steps)
+    assert told.report.errors == []
+    assert len(told.report.clears) >= 1
+    assert all(each.latency_ms < (200 if STRICT else 1000) for each in told.report.interruptions())

@@ -1,0 +1,234 @@
+"""The vocabulary: how each line reads, where it may be read, and that the documentation shows these very lines."""
+
+import inspect
+import json
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from fastbridge import events
+from fastbridge.calllog import DIALOGUE, ESSENTIAL, CallLog
+from fastbridge.config import Settings
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "logging.md"
+SID = "CA123"
+RESPONSE = {"response_id": "resp_ABC", "stream_sid": "MZ123", "cancelled": True, "unsent": 30, "unheard": 15}
+
+EXAMPLES = {
+    "boot": (("0.2.0", "https://voice.example.com", "gpt-realtime-2.1"), {}),
+    "webhook_failed": (("/webhook/incoming_call",), {}),
+    "task_failed": ((None,), {}),
+    "sla": ((SID, 413.2, 350), {}),
+    "webhook_close": ((SID,), {"source": "call_status", "status": "completed"}),
+    "recording_cache_miss": ((SID,), {}),
+    "call_start": ((), {"business_id": "456", "direction": "inbound"}),
+    "context_loaded": ((), {"name": "David", "phone": "+972501234512"}),
+    "realtime_connected": ((234,), {}),
+    "realtime_lost": (("closed_1006",), {"tries": 1}),
+    "realtime_reconnected": ((412,), {"tries": 1, "replayed": 7}),
+    "realtime_renewed": ((1,), {}),
+    "realtime_error": ((ConnectionError("OpenAI did not answer in time"),), {}),
+    "call_failed": ((ValueError("x"),), {}),
+    "dsp_enabled": ((), {}),
+    "dsp_error": ((ValueError("x"),), {}),
+    "greeting": ((301,), {}),
+    "first_chunk": ((), {}),
+    "transcript": ((), {"caller": True, "text": "שלום, אני רוצה לתאם פגישה"}),
+    "transcript_delta": (("יש לי",), {}),
+    "response_created": (("resp_123", "turn"), {}),
+    "response_done": (("resp_123", "completed"), {}),
+    "tool_call": (("check_availability", '{"day": "2024-01-25", "time": "14:00"}'), {}),
+    "tool_result": (("check_availability", "ok", 120), {}),
+    "tool_failed": (("check_availability", ValueError("x")), {}),
+    "create_appt": (("77", "2024-01-25 14:00"), {}),
+    "barge_in": ((), {**RESPONSE, "source": "local", "why": "voice", "count": 1}),
+    "barge_in_held": ((), {"source": "local"}),
+    "barge_in_false": ((), {"count": 1, "held_ms": 520, "why": "quiet"}),
+    "tx_validation": ((3, 161), {}),
+    "tx_slow": (("frames left over 200ms late",), {"tx_schedule_resets": 1}),
+    "audio_drain": ((), {"tx": 812, "out": 40}),
+    "hangup": (("goodbye",), {}),
+    "given_up": ((), {"step": "apology", "reason": "model_lost"}),
+    "filler": ((), {"cause": "answer", "silent_ms": 1500}),
+    "answer_watchdog": (("response_stuck", 1), {}),
+    "watchdog": (("no media for 5s",), {}),
+    "accounting": (("Frame accounting OK: 1000 = 822 + 178",), {"is_error": False}),
+    "call_metrics": (({"greeting_ms": 301, "turns": 4, "barge_in_events": 1},), {}),
+    "call_end": ((), {"duration_ms": 45_900, "reason": "customer_hangup"}),
+}
+"""What each function is called with, for the document; the CallLog comes first where there is one."""
+
+OPERATORS_WORDS = {
+    "call_start": "[CALL_START] call_sid=CA123, business_id=456, direction=inbound",
+    "context_loaded": "[DB] Customer context loaded: name=David, phone=+972",
+    "realtime_connected": "[REALTIME] OpenAI connected in 234ms",
+    "greeting": "[GREETING] Playing greeting audio",
+    "transcript": '[TRANSCRIPT] Customer: "שלום, אני רוצה לתאם פגישה"',
+    "response_created": "[RESPONSE_CREATED] response_id=resp_123, type=",
+    "tool_call": "[TOOL_CALL] check_availability: 2024-01-25 14:00",
+    "dsp_enabled": "[DSP] enabled: highpass+limiter",
+    "sla": "[SLA] TwiML too slow: 413ms > 350ms",
+    "recording_cache_miss": "[RECORDING_SERVICE] Cache miss - downloading from Twilio "
+    "(async download in progress, client may need to retry)",
+    "tx_validation": "[TX_VALIDATION] Frame 3 is 161 bytes (expected 160)!",
+    "first_chunk": "[AUDIO_OUT_LOOP] FIRST_CHUNK bytes=160",
+    "accounting": "Frame accounting OK: 1000 = 822 + 178",
+    "call_end": "[CALL_END] duration=45s, reason=customer_hangup",
+}
+
+FUNCTIONS = [
+    name
+    for name, member in inspect.getmembers(events, inspect.isfunction)
+    if member.__module__ == events.__name__ and not name.startswith("_")
+]
+
+
+@pytest.fixture
+def call_log(caplog):
+    caplog.set_level(logging.DEBUG, "fastbridge.events")
+    return CallLog(SID, Settings.model_construct(log_transcripts=True), lambda: 0.0)
+
+
+def say(event, call_log, *arguments, **named):
+    function = getattr(events, event)
+    first = next(iter(inspect.signature(function).parameters))
+    return function(call_log, *arguments, **named) if first == "log" else function(*arguments, **named)
+
+
+@pytest.fixture
+def line(call_log, caplog):
+    def of(name):
+        caplog.clear()
+        arguments, named = EXAMPLES[name]
+        say(name, call_log, *arguments, **named)
+        return caplog.records[-1]
+
+    return of
+
+
+def test_every_function_has_an_example():
+    assert set(EXAMPLES) == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_document_shows_the_line_as_it_is(line, name):
+    record = line(name)
+    row = next(
+        (row for row in DOCUMENT.read_text(encoding="utf-8").splitlines() if row.startswith(f"| `{name}` |")), None
+    )
+    assert row is not None, f"docs/logging.md does not know {name}"
+    assert row.endswith(f"| {record.levelname} | `{record.getMessage()}` |")
+
+
+def test_the_document_knows_no_event_that_there_is_not():
+    shown = re.findall(r"^\| `(\w+)` \|.*\| (?:DEBUG|INFO|WARNING|ERROR) \|", DOCUMENT.read_text(), re.MULTILINE)
+    assert sorted(shown) == sorted(FUNCTIONS)
+
+
+@pytest.mark.parametrize("name", OPERATORS_WORDS)
+def test_lines_begin_with_the_operators_words(line, name):
+    text = line(name).getMessage()
+    wanted = OPERATORS_WORDS[name]
+    assert text.startswith(wanted)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_line_of_a_call_names_it(line, name):
+    if name not in ("boot", "webhook_failed", "task_failed"):
+        record = line(name)
+        assert "call_sid=CA123" in record.getMessage()
+        assert record.fields["call_sid"] == SID
+
+
+def test_tags_with_rules_of_their_own_are_in_the_vocabulary():
+    tags = set(re.findall(r"\[([A-Z_-]+)\]", DOCUMENT.read_text()))
+    assert DIALOGUE | (ESSENTIAL - {""}) <= tags
+
+
+class TestBargeIn:
+    def test_production_has_one_line_with_everything_in_it(self, call_log, caplog):
+        caplog.set_level(logging.INFO, "fastbridge.events")
+        say("barge_in", call_log, **RESPONSE, source="local", why="voice", count=1)
+        (record,) = caplog.records
+        text = record.getMessage()
+        for words in (
+            "Sent Twilio clear event (stream_sid=MZ123)",
+            "Cleared 45 frames from TX queues (realtime=30, tx=15, reason=barge_in)",
+            "barge_in_events=1",
+        ):
+            assert words in text
+
+    def test_development_has_the_operators_steps(self, call_log, caplog):
+        say("barge_in", call_log, **RESPONSE, source="local", why="voice", count=1)
+        steps = [record.getMessage().removesuffix(", call_sid=CA123") for record in caplog.records]
+        assert steps[:-1] == [
+            "[BARGE_IN_AUDIO] Locked response state for cancel: resp_ABC",
+            "[BARGE-IN] Step 2: Sending response.cancel for resp_ABC",
+            "[BARGE-IN] response.cancel sent for resp_ABC",
+            "[BARGE-IN] Step 3: Sent Twilio clear event (stream_sid=MZ123)",
+            "[BARGE-IN] Cleared 45 frames from TX queues (realtime=30, tx=15, reason=barge_in)",
+            "[BARGE-IN] Step 5: Response state cleared",
+            "[BARGE-IN] Event counted: barge_in_events=1",
+        ]
+
+    def test_without_a_cancel_there_is_no_step_2(self, call_log, caplog):
+        say("barge_in", call_log, **{**RESPONSE, "cancelled": False}, source="model", why="speech_started", count=2)
+        assert "Step 2" not in caplog.text
+        assert "cancel=not needed" in caplog.text
+
+
+class TestWords:
+    """LOG_TRANSCRIPTS=0."""
+
+    @pytest.fixture
+    def silent(self, caplog):
+        caplog.set_level(logging.DEBUG, "fastbridge.events")
+        return CallLog(SID, Settings.model_construct(log_transcripts=False), lambda: 0.0)
+
+    def test_nothing_that_was_said_or_given_is_in_a_line(self, silent, caplog):
+        try:
+            raise ValueError("no table for MARKER")
+        except ValueError as error:
+            events.tool_failed(silent, "free_tables", error)
+        events.transcript(silent, caller=True, text="MARKER")
+        events.transcript_delta(silent, "MARKER")
+        events.tool_call(silent, "free_tables", json.dumps({"name": "MARKER"}))
+        events.context_loaded(silent, name="MARKER", phone="+972501234512")
+        formatted = "\n".join(logging.Formatter().format(record) for record in caplog.records)
+        assert "MARKER" not in formatted
+        assert "501234512" not in formatted
+        assert 'Customer: "(6 characters)"' in formatted
+        assert "free_tables failed: ValueError in test_nothing_that_was_said_or_given_is_in_a_line, line" in formatted
+
+    def test_a_tool_that_never_ran_has_no_place(self, silent, caplog):
+        events.tool_failed(silent, "x", ValueError("MARKER"))
+        assert caplog.records[0].getMessage().startswith("[TOOL_RESULT] x failed: ValueError, call_sid")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ('{"a": "b c", "d": 4}', "b c 4"),
+        ("{}", ""),
+        ("", ""),
+        ("[1, 2]", "[1, 2]"),
+        ("not json", "not json"),
+        ('{"a": "' + "x" * 500 + '"}', "x" * 119 + "…"),
+    ],
+)
+def test_a_tools_arguments_read_as_their_values(call_log, caplog, arguments, shown):
+    events.tool_call(call_log, "t", arguments)
+    assert caplog.records[0].getMessage() == f"[TOOL_CALL] t: {shown}, call_sid=CA123"
+
+
+def test_rates(call_log, caplog):
+    for _ in range(100):
+        events.tx_slow(call_log, "late")
+        events.watchdog(call_log, "stuck")
+        events.audio_drain(call_log, tx=1)
+        events.dsp_enabled(call_log)
+        events.first_chunk(call_log)
+    assert len(caplog.records) == 5
