@@ -6,6 +6,7 @@ agent = Agent(
     instructions="You answer the phone for Rosa's, a small restaurant. Be brief. For free tables always ask the tool.",
     greeting="Hello, this is Rosa's. How can I help you?",
     voice="marin",
+    hang_up=True,
 )
 
 TABLES = {"friday": ["18:30", "21:00"], "saturday": ["17:00"]}

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from twilio.request_validator import RequestValidator
 
 from fastbridge import webhooks
+from fastbridge.agent import Agent
 from fastbridge.calls import Directory
 from fastbridge.config import Settings
 
@@ -64,9 +65,10 @@ class FakeCall:
 def make_node(**settings):
     defaults = {"public_url": URL, "twilio_auth_token": SecretStr(TOKEN)}
     settings = Settings.model_construct(**(defaults | settings))
-    return SimpleNamespace(
-        settings=settings, directory=Directory(settings, lambda: 0), draining=False, ready=True, agent=None
-    )
+    node = SimpleNamespace(settings=settings, directory=Directory(settings, lambda: 0), draining=False, ready=True)
+    node.agent, node.announced = Agent(), []
+    node.announce = node.announced.append
+    return node
 
 
 def exchange(node, method, target, *, headers=None, chunks=(b"",), client=("192.0.2.1", 4)):

@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fastbridge.agent import Agent, CallContext
+    from fastbridge.agent import Agent, CallContext, Tool
 
-__all__ = ["Agent", "CallContext"]
+__all__ = ["Agent", "CallContext", "Tool"]
 
 if find_spec("fastbridge._lanes") is None:
     raise ImportError(

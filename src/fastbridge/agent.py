@@ -1,49 +1,113 @@
-"""What a user writes: an Agent, its instructions and its tools.
+"""What a user writes: an Agent, its tools, and what is to happen before, during and after its calls.
 
-An agent is shared by all calls and never changed by one: what belongs to a call is in its CallContext. This file knows
-no transport, no session and no call; the session runs the tools.
+An agent is shared by all calls and never changed by one. What belongs to a call is in its CallContext; what is
+different for one is a changed copy of the agent. This file knows no transport, no session and no call.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import functools
 import inspect
-import types
-import typing
-from collections.abc import Callable, Mapping
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, overload
 
+from pydantic import TypeAdapter, ValidationError
+
+from fastbridge import log, threads
+from fastbridge.config import PER_CALL_SETTINGS, Settings
 from fastbridge.errors import ConfigError
+from fastbridge.schema import Arguments
 
 if TYPE_CHECKING:
-    from fastbridge.config import Settings
+    from typing import Self
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", list: "array", dict: "object"}
+_S = TypeVar("_S", bound=Settings)
+
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+MAX_VARIABLE_CHARS = 1000
+HANG_UP_TOOL = "hang_up"
+TRANSFER_TOOL = "transfer_call"
+
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+class CallControl(Protocol):
+    """What a tool or hook may do to its call. From any thread."""
+
+    def hang_up(self) -> None: ...
+    def transfer(self, destination: str) -> bool: ...
+    def say(self, text: str) -> None: ...
 
 
 @dataclass(frozen=True)
 class CallContext:
-    """What a tool may know of the call it serves: declare a parameter of this type to get it."""
+    """The call that a tool or hook serves: declare a parameter of this type to get it.
+
+    parameters: what the webhook's URL carried (`business_id`). variables: yours, for this call alone; what `on_call`
+    puts there fills the agent's placeholders. agent: who answers this call.
+    """
 
     call_sid: str
     from_number: str = field(repr=False)
     to_number: str = field(repr=False)
     direction: str
     parameters: Mapping[str, str] = field(repr=False)
+    account_sid: str = ""
+    variables: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    agent: Agent | None = field(default=None, repr=False, compare=False)
+    control: CallControl | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def business_id(self) -> str:
+        """Whose call it is, where one node serves several businesses; empty if the webhook's URL did not say."""
+        return self.parameters.get("business_id", "")
+
+    def hang_up(self) -> None:
+        """End the call when the caller has heard everything that was said. Does not wait for it."""
+        self._live().hang_up()
+
+    def transfer(self, destination: str) -> bool:
+        """Connect the caller to one of the agent's `transfer_to`, by its name or number, when all was heard.
+        False for any other number."""
+        return self._live().transfer(destination)
+
+    def say(self, text: str) -> None:
+        """Have the assistant say this, in these words, as soon as nothing else is being said."""
+        self._live().say(text)
+
+    def log(self, tag: str, message: str = "", **fields: Any) -> None:
+        """One line in the log: `[TAG] message call_sid=CA…, field=value`. Telephone numbers are masked."""
+        log.event(tag, message, call_sid=self.call_sid, **fields)
+
+    def _live(self) -> CallControl:
+        if self.control is None:
+            raise RuntimeError("the call has not begun: before it, a hook can only look things up")
+        return self.control
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A function the model may call. `parameters` is the JSON schema of its arguments."""
+    """A function the model may call. `parameters` is the JSON schema of its arguments. Made by `tool_from`.
+
+    filler: what is said while it takes long; None for the agent's. max_calls: how often it may run in one phone call.
+    """
 
     name: str
     description: str
     parameters: dict[str, Any]
     function: Callable[..., Any]
+    arguments: Arguments = field(repr=False, compare=False)
     timeout_seconds: float = 10.0
-    context_parameter: str | None = None
+    filler: str | None = None
+    max_calls: int | None = None
 
     def definition(self) -> dict[str, Any]:
         """The tool as `session.update` wants it."""
@@ -54,24 +118,40 @@ class Tool:
             "parameters": self.parameters,
         }
 
-    async def call(self, arguments: Mapping[str, Any], context: CallContext) -> Any:
-        """Run it: an async function as it is, a plain one in a thread, so that it never blocks the audio."""
-        given = dict(arguments)
-        if self.context_parameter is not None:
-            given[self.context_parameter] = context
+    async def call(self, arguments: str | Mapping[str, Any], context: CallContext) -> Any:
+        """Run it with the model's JSON text, or the same as a mapping. ArgumentError where that is not what it takes;
+        TimeoutError."""
+        given = self.arguments.read(arguments if isinstance(arguments, str) else json.dumps(arguments))
+        given.update(dict.fromkeys(self.arguments.injected_names, context))
         async with asyncio.timeout(self.timeout_seconds):
-            if inspect.iscoroutinefunction(self.function):
-                return await self.function(**given)
-            return await asyncio.to_thread(self.function, **given)
+            return await run(self.function, **given)
+
+
+async def run(function: Callable[..., Any], *positional: Any, **named: Any) -> Any:
+    """Call a user's function: an async one here, a plain one in a thread of its own, so that it never blocks the audio.
+    Whatever can be awaited is awaited: a plain function around an async one is as good."""
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "func", None)):
+        return await function(*positional, **named)
+    loop = asyncio.get_running_loop()
+    result = await loop.run_in_executor(threads.shared, lambda: function(*positional, **named))
+    return await result if inspect.isawaitable(result) else result
 
 
 @dataclass
 class Agent:
     """Who answers the phone.
 
-    instructions: the system prompt. greeting: what is said first, in these words; empty for none. voice: the model's
-    voice. greeting_lock: while the greeting plays the caller is not listened to; None takes the setting. dsp: the
-    caller's audio goes through a high-pass and a limiter; None takes the setting.
+    instructions: the system prompt. greeting: what is said first, in these words; empty for none. In both, `{name}`
+    stands for a variable of the call; `variables` are the defaults. voice: the model's voice. language: of the caller,
+    such as `he`, for transcripts. tools: functions the model may call. greeting_lock: while the greeting plays the
+    caller is not listened to; None takes the setting. dsp: the caller's audio goes through a high-pass and a limiter;
+    None takes the setting.
+
+    hang_up: the model may end the call. transfer_to: {name: number} of those it may connect the caller to; nobody else
+    can ever be dialled. allowed_callers: numbers that are answered; empty for all. filler: what the model says while a
+    tool takes long; empty for silence, None for a recording. max_tool_calls: in one phone call. keys_to_model: the
+    model is told which keys the caller pressed, keys_end_seconds after the last one or at keys_end. settings: those of
+    the node that differ for this agent's calls, by field name, such as {"silence_seconds": 30}.
     """
 
     instructions: str = "You are a friendly, brief voice assistant on a phone call."
@@ -81,25 +161,151 @@ class Agent:
     greeting_lock: bool | None = None
     dsp: bool | None = None
     tools: list[Tool] = field(default_factory=list)
+    hang_up: bool = False
+    transfer_to: Mapping[str, str] = field(default_factory=dict)
+    allowed_callers: Collection[str] = ()
+    filler: str | None = None
+    max_tool_calls: int = 50
+    keys_to_model: bool = True
+    keys_end_seconds: float = 2.0
+    keys_end: str = "#"
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    hooks: dict[str, Callable[..., Any]] = field(default_factory=dict, repr=False)
+    _for_number: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
+    _for_business: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        given, self.tools = self.tools, []
+        for tool in given:
+            self._add(tool if isinstance(tool, Tool) else tool_from(tool))
+        self.hooks = dict(self.hooks)
+        self.variables = dict(self.variables)
+        self.transfer_to = {str(name): _number(number, "transfer_to") for name, number in self.transfer_to.items()}
+        self.allowed_callers = frozenset(_number(number, "allowed_callers") for number in self.allowed_callers)
+        self.settings = {name: _setting(name, value) for name, value in self.settings.items()}
+
+    # --- tools ---
 
     @overload
     def tool(self, function: _F) -> _F: ...
     @overload
-    def tool(self, *, timeout_seconds: float = ...) -> Callable[[_F], _F]: ...
-    def tool(self, function: _F | None = None, *, timeout_seconds: float = 10.0) -> _F | Callable[[_F], _F]:
+    def tool(
+        self,
+        *,
+        name: str = ...,
+        timeout_seconds: float = ...,
+        filler: str | None = ...,
+        max_calls: int | None = ...,
+    ) -> Callable[[_F], _F]: ...
+    def tool(self, function: _F | None = None, **options: Any) -> _F | Callable[[_F], _F]:
         """Register a function as a tool: name, description and schema come from its name, docstring and annotations."""
 
         def register(target: _F) -> _F:
-            tool = tool_from(target, timeout_seconds)
-            if any(known.name == tool.name for known in self.tools):
-                raise ConfigError(f"The agent already has a tool named {tool.name!r}: give this one another name.")
-            self.tools.append(tool)
+            self._add(tool_from(target, **options))
             return target
 
         return register(function) if function is not None else register
 
     def find_tool(self, name: str) -> Tool | None:
-        return next((tool for tool in self.tools if tool.name == name), None)
+        return next((tool for tool in self.all_tools if tool.name == name), None)
+
+    @property
+    def all_tools(self) -> list[Tool]:
+        """Those of `tools`, and those that `hang_up` and `transfer_to` bring."""
+        built_in = [_hang_up_tool()] if self.hang_up else []
+        if self.transfer_to:
+            built_in.append(_transfer_tool(tuple(self.transfer_to)))
+        own = {tool.name for tool in self.tools}
+        return [*self.tools, *(tool for tool in built_in if tool.name not in own)]
+
+    def _add(self, tool: Tool) -> None:
+        if any(known.name == tool.name for known in self.tools):
+            raise ConfigError(f"The agent already has a tool named {tool.name!r}: give this one another name.")
+        self.tools.append(tool)
+
+    # --- hooks: each a function, plain or async; one that takes a CallContext by annotation gets it ---
+
+    def on_call(self, function: _F) -> _F:
+        """`function(context)` looks things up before the conversation begins; the caller waits 600 ms for it at most.
+
+        It may return variables (a mapping), which fill the placeholders, or the agent for this call:
+        `context.agent.changed(...)`. Too late, or failed: the call goes on without.
+        """
+        return self._hook("on_call", function)
+
+    def on_start(self, function: _F) -> _F:
+        """`function(context)`: the conversation has begun; here `context.say` and the like work."""
+        return self._hook("on_start", function)
+
+    def on_transcript(self, function: _F) -> _F:
+        """`function(turn)`: somebody has said something; of the assistant, what was heard."""
+        return self._hook("on_transcript", function)
+
+    def on_dtmf(self, function: _F) -> _F:
+        """`function(digits)`: the caller has pressed keys. The model is told what it returns, if that is a text."""
+        return self._hook("on_dtmf", function)
+
+    def on_end(self, function: _F) -> _F:
+        """`function(record)`: the call is over; the record is the document that is kept of it."""
+        return self._hook("on_end", function)
+
+    def _hook(self, name: str, function: _F) -> _F:
+        if name in self.hooks:
+            raise ConfigError(f"The agent already has an {name}: one function may call several.")
+        self.hooks[name] = function
+        return function
+
+    # --- what differs from call to call ---
+
+    def changed(self, **changes: Any) -> Self:
+        """A copy in which these fields differ. Neither ever changes the other."""
+        unknown = changes.keys() - {each.name for each in dataclasses.fields(self) if not each.name.startswith("_")}
+        if unknown:
+            raise ConfigError(f"An agent has no {', '.join(sorted(unknown))}.")
+        if "settings" in changes:
+            changes["settings"] = {**self.settings, **changes["settings"]}
+        return dataclasses.replace(self, **{"tools": list(self.tools), **changes})
+
+    def for_number(self, number: str, **changes: Any) -> None:
+        """Calls to this number (E.164) are answered by a changed copy."""
+        self.changed(**changes)  # what is wrong is to be known now, not when the telephone rings
+        self._for_number[_number(number, "for_number")] = changes
+
+    def for_business(self, business_id: str, **changes: Any) -> None:
+        """Calls whose webhook URL carries this `business_id` are answered by a changed copy: wins over the number's."""
+        self.changed(**changes)
+        self._for_business[business_id] = changes
+
+    def for_call(self, context: CallContext) -> Self:
+        """The agent of one call, its own: with what its number and its business change."""
+        number, business = self._for_number.get(context.to_number, {}), self._for_business.get(context.business_id, {})
+        if "settings" in number and "settings" in business:
+            business = {**business, "settings": {**number["settings"], **business["settings"]}}
+        return self.changed(**{**number, **business})
+
+    def filled(self, variables: Mapping[str, Any]) -> Self:
+        """A copy whose placeholders are filled. Braces that name no variable stay as they are."""
+        values = {
+            name: _one_line(value) for name, value in {**self.variables, **variables}.items() if value is not None
+        }
+
+        def fill(text: str) -> str:
+            return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
+
+        return self.changed(instructions=fill(self.instructions), greeting=fill(self.greeting))
+
+    def call_settings(self, settings: _S) -> _S:
+        """The node's settings with this agent's own."""
+        return settings.model_copy(update=dict(self.settings)) if self.settings else settings
+
+    def answers(self, from_number: str) -> bool:
+        """Whether this caller is let in. Exactly its number, or not at all: a hidden one is nobody's."""
+        return not self.allowed_callers or from_number in self.allowed_callers
+
+    def destination(self, wanted: str) -> str | None:
+        """The number behind a name or number of `transfer_to`; None for any other."""
+        return self.transfer_to.get(wanted) or (wanted if wanted in self.transfer_to.values() else None)
 
 
 def default_agent(settings: Settings) -> Agent:
@@ -107,46 +313,72 @@ def default_agent(settings: Settings) -> Agent:
     return Agent(instructions=settings.instructions, greeting=settings.greeting, voice=settings.voice)
 
 
-def tool_from(function: Callable[..., Any], timeout_seconds: float = 10.0) -> Tool:
+def tool_from(
+    function: Callable[..., Any],
+    timeout_seconds: float = 10.0,
+    *,
+    name: str = "",
+    filler: str | None = None,
+    max_calls: int | None = None,
+) -> Tool:
     """A Tool from a typed function. ConfigError where a parameter has no usable annotation."""
-    name = function.__name__
+    name = name or getattr(function, "__name__", type(function).__name__)
+    arguments = Arguments(function, f"Tool {name!r}", CallContext)
+    if not _TOOL_NAME.fullmatch(name.replace("<lambda>", "lambda")):
+        raise ConfigError(f"Tool {name!r}: a tool's name is 1 to 64 letters, digits, _ and -: give it one by name=.")
+    description = arguments.description or name.replace("_", " ")
+    return Tool(name, description, arguments.schema, function, arguments, timeout_seconds, filler, max_calls)
+
+
+@functools.cache
+def _hang_up_tool() -> Tool:
+    def hang_up(context: CallContext) -> str:
+        """End the call. Use it only when the conversation is over; say goodbye first."""
+        context.hang_up()
+        return "The call ends as soon as the caller has heard you."
+
+    return tool_from(hang_up, name=HANG_UP_TOOL, filler="")
+
+
+@functools.lru_cache(maxsize=256)
+def _transfer_tool(destinations: tuple[str, ...]) -> Tool:
+    def transfer(context: CallContext, destination: str) -> str:
+        """Connect the caller to somebody else, which ends your part in the call. Tell the caller so first."""
+        if context.transfer(destination):
+            return "The caller is connected as soon as they have heard you."
+        return f"There is nobody of that name to connect to. There are: {', '.join(destinations)}."
+
+    tool = tool_from(transfer, name=TRANSFER_TOOL, filler="")
+    tool.parameters["properties"]["destination"]["enum"] = list(destinations)  # names, never numbers
+    return tool
+
+
+def _number(number: str, where: str) -> str:
+    if not isinstance(number, str) or not E164.fullmatch(number):
+        raise ConfigError(f"{where}: a number is + and 7 to 15 digits, such as +14155550123, not {number!r}.")
+    return number
+
+
+def _setting(name: str, value: Any) -> Any:
+    """A setting of the agent's own, checked as the node's is."""
+    if name not in PER_CALL_SETTINGS:
+        known = ", ".join(sorted(PER_CALL_SETTINGS))
+        raise ConfigError(f"An agent has no setting {name!r} of its own: it may have {known}.")
     try:
-        hints = typing.get_type_hints(function)
-    except (NameError, TypeError) as error:
-        raise ConfigError(f"Tool {name!r}: its annotations cannot be resolved: {error}.") from error
-    properties: dict[str, Any] = {}
-    required: list[str] = []
-    context_parameter = None
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise ConfigError(f"Tool {name!r}: parameter {parameter.name!r} must be passable by name.")
-        if parameter.name not in hints:
-            raise ConfigError(f"Tool {name!r}: give parameter {parameter.name!r} a type, such as str or int.")
-        hint = hints[parameter.name]
-        if hint is CallContext:
-            context_parameter = parameter.name
-            continue
-        properties[parameter.name] = _schema(hint, f"Tool {name!r}, parameter {parameter.name!r}")
-        if parameter.default is parameter.empty:
-            required.append(parameter.name)
-    schema = {"type": "object", "properties": properties, "required": required}
-    description = inspect.getdoc(function) or name.replace("_", " ")
-    return Tool(name, description, schema, function, timeout_seconds, context_parameter)
+        return _checker(name).validate_python(value)
+    except ValidationError:
+        what = Settings.model_fields[name].description
+        raise ConfigError(f"settings: {name} must be {what}, not {value!r}.") from None
 
 
-def _schema(hint: Any, where: str) -> dict[str, Any]:
-    """JSON schema of an annotation: str, int, float, bool, list[X], dict, Literal[...], X | None."""
-    origin = typing.get_origin(hint)
-    arguments = typing.get_args(hint)
-    if hint in _JSON_TYPES:
-        return {"type": _JSON_TYPES[hint]}
-    if origin is Literal and type(arguments[0]) in _JSON_TYPES:
-        return {"type": _JSON_TYPES[type(arguments[0])], "enum": list(arguments)}
-    if origin is list:
-        return {"type": "array", "items": _schema(arguments[0], where)} if arguments else {"type": "array"}
-    if origin is dict:
-        return {"type": "object"}
-    if origin in (typing.Union, types.UnionType):
-        options = [_schema(option, where) for option in arguments if option is not type(None)]
-        return options[0] if len(options) == 1 else {"anyOf": options}
-    raise ConfigError(f"{where}: {hint!r} is no type a model can fill in: use str, int, float, bool, list or Literal.")
+@functools.cache
+def _checker(name: str) -> TypeAdapter[Any]:
+    """For a setting's type with its bounds. Kept: making one takes longer than a call's start may."""
+    info = Settings.model_fields[name]
+    hint: Any = info.annotation
+    return TypeAdapter(Annotated[(hint, *info.metadata)] if info.metadata else hint)
+
+
+def _one_line(value: Any) -> str:
+    """A value as it may stand in a prompt: whatever a database holds, it begins no line of its own there."""
+    return _CONTROL.sub(" ", str(value))[:MAX_VARIABLE_CHARS]

@@ -20,16 +20,18 @@ from fastbridge.attempt import Attempt
 from fastbridge.breaker import Breaker
 from fastbridge.calllog import CallLog
 from fastbridge.clock import Clock, Deadline
+from fastbridge.conduct import CarrierControl, Conduct
 from fastbridge.config import Settings
+from fastbridge.ending import EndReason
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.greeting import Greeting
 from fastbridge.interruption import Interruption
 from fastbridge.ladder import Ladder
-from fastbridge.model_line import LOST, UNAVAILABLE, ModelLine
+from fastbridge.lookup import Lookup
+from fastbridge.model_line import ModelLine
 from fastbridge.realtime import LOCAL_ID, Session, Turn, parse_event
 from fastbridge.responses import Create
 from fastbridge.stats import CallStats
-from fastbridge.tools import ToolRunner
 from fastbridge.trace import Trace
 from fastbridge.twilio import TERMINAL_STATUSES, parse_dtmf
 from fastbridge.waiting import Waiting
@@ -41,20 +43,6 @@ DEAD_STREAM_SECONDS = 5.0
 """Twilio sends audio 50 times a second, silence too: without any for this long the line is dead."""
 SLOW_CARRIER_SECONDS = 2.0
 WATCH_SECONDS = 1.0
-
-
-class EndReason(StrEnum):
-    """Why a call ended: a closed set, for records, logs and metrics."""
-
-    CUSTOMER_HANGUP = "customer_hangup"
-    CARRIER_STATUS = "carrier_status"
-    STREAM_DEAD = "stream_dead"
-    CARRIER_SLOW = "carrier_slow"
-    CARRIER_PROTOCOL = "carrier_protocol"
-    MODEL_UNAVAILABLE = UNAVAILABLE
-    MODEL_LOST = LOST
-    MAX_DURATION = "max_duration"
-    SHUTDOWN = "shutdown"
 
 
 class CarrierLink(Protocol):
@@ -87,6 +75,8 @@ class Call:
         spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
         ended: Callable[["Call"], object],
         breaker: Breaker | None = None,
+        control: CarrierControl | None = None,
+        lookup: Lookup | None = None,
     ) -> None:
         self.settings = settings
         self.agent = agent
@@ -135,16 +125,8 @@ class Call:
             clock=clock,
             listener=self,
         )
-        self.tools = ToolRunner(
-            agent=agent,
-            context=context,
-            clock=clock,
-            spawn=spawn,
-            answer=self.session.tool_result,
-            proceed=lambda: self.session.responses.create("tool_result"),
-            report=self._on_tool_ended,
-            failed=lambda name, error: events.tool_failed(self.log, name, error),
-        )
+        self.conduct = Conduct(self, agent=agent, control=control, lookup=lookup, spawn=spawn)
+        self.tools = self.conduct.tools
         lock = settings.greeting_lock if agent.greeting_lock is None else agent.greeting_lock
         self.greeting = Greeting(agent.greeting, lock=lock, call=self)
         self.line = ModelLine(self, dial, breaker or Breaker(clock.now_ns))
@@ -191,6 +173,7 @@ class Call:
         sid = self.stream_sid.encode()
         self.caller.start(sid)
         self.assistant.start(sid, self._carrier.write)
+        self.conduct.begin()
         self.greeting.begin()
         self._watch.set(WATCH_SECONDS)
         self._max_duration.set(self.settings.max_call_seconds)
@@ -260,9 +243,8 @@ class Call:
 
     def _on_dtmf(self, message: dict[str, Any]) -> None:
         digit = parse_dtmf(message)
-        if digit is not None and len(self.stats.dtmf) < 128:
-            self.stats.dtmf += digit
-            self.log.debug("DTMF", "key pressed")
+        if digit is not None:
+            self.conduct.key(digit)
 
     def _check_carrier(self) -> None:
         """Once a second: is the line alive, and does it take what we send?"""
@@ -286,6 +268,7 @@ class Call:
 
     def on_session_ready(self) -> None:
         self.line.ready()
+        self.conduct.ready()
 
     def on_session_failed(self, error: ModelUnavailable) -> None:
         self.line.session_failed(error)
@@ -295,11 +278,13 @@ class Call:
             self.stats.first_speech_ms = self.now_ms()
         self._media_gap.set(MEDIA_GAP_SECONDS)
         self.interruption.on_speech_started()
+        self.conduct.speech_started()
         self.answers.speech_started()
         self.waiting.review()
 
     def on_speech_stopped(self) -> None:
         self._speech_stopped_ns = self.clock.now_ns()
+        self.conduct.speech_stopped()
         self._media_gap.clear()
         self.interruption.on_speech_stopped()
         self.answers.speech_stopped()
@@ -354,24 +339,13 @@ class Call:
             self.stats.turns += 1
             if turn.text:
                 self.interruption.on_caller_turn()
+        self.conduct.transcript(turn)
         if turn.text:
             events.transcript(self.log, caller=turn.role == "caller", text=turn.text)
 
     def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
-        events.tool_call(self.log, name, arguments)
         self.answers.tool_called(response_id)
-        self.tools.start(call_id, name, arguments, response_id)
-        responses = self.session.responses
-        if not responses.generating or response_id != responses.response_id:
-            self.tools.response_done(response_id)  # it has ended already: no event will say so
-
-    def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int) -> None:
-        events.tool_result(self.log, name, outcome, elapsed_ms)
-        self.stats.tool_calls.append({"name": name, "outcome": outcome, "elapsed_ms": elapsed_ms})
-
-    async def transfer(self, number: str) -> bool:
-        """Pass the caller on to a number. False where there is no way to: then the stream's TwiML is asked."""
-        return False
+        self.conduct.tool_call(call_id, name, arguments, response_id)
 
     def model_error(self, error: ModelError) -> None:
         self.stats.errors.append(error.code or type(error).__name__)
@@ -392,26 +366,36 @@ class Call:
     def _on_played(self, response_id: str) -> None:
         self.greeting.played(response_id)
         self.ladder.played(response_id)
+        self.conduct.played(response_id)
 
     def _on_bad_frame(self, number: int, size: int) -> None:
         events.tx_validation(self.log, number, size)
 
     # --- end ---
 
+    def hang_up(self) -> None:
+        """End the call when all that was said has been heard."""
+        self.conduct.hang_up()
+
+    async def transfer(self, number: str) -> bool:
+        """Connect the caller to this number (E.164) when all that was said has been heard. False if that fails."""
+        return await self.conduct.transfer_now(number)
+
     def close(self, reason: str) -> None:
         """End the call, once. The first reason wins."""
         if not self.live:
             return
         self.state = CallState.ENDED
-        self.end_reason = str(reason)
+        self.end_reason = str(self.conduct.end_reason(reason))
         for deadline in (self._media_gap, self._watch, self._max_duration):
             deadline.clear()
-        for part in (self.waiting, self.ladder, self.answers, self.interruption, self.greeting, self.tools):
+        for part in (self.waiting, self.ladder, self.answers, self.interruption, self.greeting, self.conduct):
             part.close()
         self.session.close()
         self.caller.close()
         self.assistant.close()
         self._guarded(self._report)()
+        self.conduct.ended()
         self._ended(self)
         self.line.close()
         self._carrier.close(1000, "")

@@ -36,6 +36,7 @@ Reason = Literal[
     "too_many_readers",
     "bad_sid",
     # admission
+    "caller",
     "draining",
     "capacity",
     "pending",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AliasChoices, Field, JsonValue, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fastbridge.errors import ConfigError
@@ -25,9 +25,13 @@ DEFAULT_GREETING = "Hello! How can I help you?"
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 
-def _env(default: Any, *variables: str, what: str, **bounds: Any) -> Any:
-    """One setting: its default, its variables (the first one set wins) and what its value must be, for errors."""
-    return Field(default, validation_alias=AliasChoices(*variables), description=what, **bounds)
+def _env(default: Any, *variables: str, what: str, per_call: bool = False, **bounds: Any) -> Any:
+    """One setting: its default, its variables (the first one set wins) and what its value must be, for errors.
+    per_call: an agent may have its own."""
+    extra: dict[str, JsonValue] = {"per_call": per_call}
+    return Field(
+        default, validation_alias=AliasChoices(*variables), description=what, json_schema_extra=extra, **bounds
+    )
 
 
 class Settings(BaseSettings):
@@ -60,6 +64,15 @@ class Settings(BaseSettings):
     )
     model: str = _env("gpt-realtime-2.1", "OPENAI_REALTIME_MODEL", what="a realtime model's name")
 
+    azure_openai_endpoint: str | None = _env(
+        None,
+        "AZURE_OPENAI_ENDPOINT",
+        what="an address such as https://my-resource.openai.azure.com",
+        pattern=r"^https?://\S+$",
+    )
+    azure_openai_api_key: SecretStr | None = _env(None, "AZURE_OPENAI_API_KEY", what="an Azure OpenAI key")
+    azure_openai_ad_token: SecretStr | None = _env(None, "AZURE_OPENAI_AD_TOKEN", what="a Microsoft Entra token")
+    openai_api_version: str | None = _env(None, "OPENAI_API_VERSION", what="an Azure API version such as 2025-08-28")
     transcription_model: str = _env(
         "gpt-transcribe", "FASTBRIDGE_TRANSCRIPTION_MODEL", what="a transcription model's name"
     )
@@ -78,6 +91,15 @@ class Settings(BaseSettings):
         None, "TWILIO_ACCOUNT_SID", what="AC and 32 hexadecimal digits", pattern=r"^AC[0-9a-f]{32}$"
     )
     twilio_auth_token: SecretStr | None = _env(None, "TWILIO_AUTH_TOKEN", what="the account's primary auth token")
+    twilio_api_key: str | None = _env(
+        None, "TWILIO_API_KEY", what="SK and 32 hexadecimal digits", pattern=r"^SK[0-9a-f]{32}$"
+    )
+    twilio_api_secret: SecretStr | None = _env(None, "TWILIO_API_SECRET", what="the API key's secret")
+    twilio_region: str | None = _env(None, "TWILIO_REGION", what="a region such as ie1", pattern=r"^[a-z0-9-]+$")
+    twilio_edge: str | None = _env(None, "TWILIO_EDGE", what="an edge such as dublin", pattern=r"^[a-z0-9-]+$")
+    twilio_api_url: str | None = _env(
+        None, "FASTBRIDGE_TWILIO_API_URL", what="an address in place of Twilio's API", pattern=r"^https?://\S+$"
+    )
     twilio_phone_number: str | None = _env(
         None, "TWILIO_PHONE_NUMBER", what="a number such as +14155550123", pattern=r"^\+[1-9][0-9]{6,14}$"
     )
@@ -103,7 +125,7 @@ class Settings(BaseSettings):
         5, "FASTBRIDGE_START_DEADLINE_SECONDS", what="a number of seconds up to 60", gt=0, le=60
     )
     max_call_seconds: float = _env(
-        600, "FASTBRIDGE_MAX_CALL_SECONDS", what="a number of seconds up to 86400", gt=0, le=86_400
+        600, "FASTBRIDGE_MAX_CALL_SECONDS", what="a number of seconds up to 86400", per_call=True, gt=0, le=86_400
     )
     drain_seconds: float = _env(
         3600, "FASTBRIDGE_DRAIN_SECONDS", what="a number of seconds up to 86400", ge=0, le=86_400
@@ -112,13 +134,27 @@ class Settings(BaseSettings):
     # The call
     lead_ms: int = _env(160, "LEAD_MS", "FASTBRIDGE_LEAD_MS", what="milliseconds from 0 to 2000", ge=0, le=2000)
     tick_us: int = _env(1870, "FASTBRIDGE_TICK_US", what="microseconds from 100 to 10000", ge=100, le=10_000)
-    barge_in_frames: int = _env(5, "BARGE_IN_FRAMES", what="a number of 20 ms frames from 1 to 50", ge=1, le=50)
-    barge_in_confirm_ms: int = _env(250, "BARGE_IN_CONFIRM_MS", what="milliseconds from 0 to 2000", ge=0, le=2000)
-    barge_in_threshold_dbfs: float = _env(
-        -30.0, "BARGE_IN_THRESHOLD_DBFS", what="a level from -90 to 0 dBFS", ge=-90, le=0
+    barge_in_frames: int = _env(
+        5, "BARGE_IN_FRAMES", what="a number of 20 ms frames from 1 to 50", per_call=True, ge=1, le=50
     )
-    enable_min_dsp: bool = _env(True, "ENABLE_MIN_DSP", what="1 or 0")
-    greeting_lock: bool = _env(True, "FASTBRIDGE_GREETING_LOCK", what="1 or 0")
+    barge_in_confirm_ms: int = _env(
+        250, "BARGE_IN_CONFIRM_MS", what="milliseconds from 0 to 2000", per_call=True, ge=0, le=2000
+    )
+    barge_in_threshold_dbfs: float = _env(
+        -30.0, "BARGE_IN_THRESHOLD_DBFS", what="a level from -90 to 0 dBFS", per_call=True, ge=-90, le=0
+    )
+    enable_min_dsp: bool = _env(True, "ENABLE_MIN_DSP", what="1 or 0", per_call=True)
+    greeting_lock: bool = _env(True, "FASTBRIDGE_GREETING_LOCK", what="1 or 0", per_call=True)
+    lookup_ms: int = _env(600, "FASTBRIDGE_LOOKUP_MS", what="milliseconds from 0 to 5000", ge=0, le=5000)
+    silence_seconds: float = _env(
+        20, "FASTBRIDGE_SILENCE_SECONDS", what="a number of seconds, 0 for never", per_call=True, ge=0, le=3600
+    )
+    silence_prompts: int = _env(
+        2, "FASTBRIDGE_SILENCE_PROMPTS", what="a whole number from 0 to 20", per_call=True, ge=0, le=20
+    )
+    noise_seconds: float = _env(
+        120, "FASTBRIDGE_NOISE_SECONDS", what="a number of seconds, 0 for never", per_call=True, ge=0, le=3600
+    )
 
     # Records of calls
     database_url: SecretStr = _env(
@@ -176,7 +212,9 @@ class Settings(BaseSettings):
 
     def require_serving(self) -> None:
         """Raise ConfigError unless these settings are enough to answer calls."""
-        if self.openai_api_key is None and not _is_loopback(self.openai_base_url):
+        if self.azure_openai_endpoint is not None:
+            self._require_azure()
+        elif self.openai_api_key is None and not _is_loopback(self.openai_base_url):
             raise ConfigError("OPENAI_API_KEY is missing: set it in the environment or in .env.")
         if not self.public_url:
             raise ConfigError(f"PUBLIC_URL is missing: set it to {_what('public_url')}.")
@@ -188,6 +226,22 @@ class Settings(BaseSettings):
             raise ConfigError(
                 "TWILIO_AUTH_TOKEN is missing: set it, or set FASTBRIDGE_DEV=1 for a machine that no stranger reaches."
             )
+
+    def _require_azure(self) -> None:
+        if self.openai_base_url is not None:
+            raise ConfigError("AZURE_OPENAI_ENDPOINT and OPENAI_BASE_URL name two places: set one of them.")
+        if self.openai_api_version is None:
+            raise ConfigError("OPENAI_API_VERSION is missing: Azure wants one, such as 2025-08-28.")
+        if self.azure_openai_api_key is None and self.azure_openai_ad_token is None:
+            raise ConfigError("AZURE_OPENAI_API_KEY is missing: set it, or AZURE_OPENAI_AD_TOKEN.")
+
+
+PER_CALL_SETTINGS = frozenset(
+    name
+    for name, info in Settings.model_fields.items()
+    if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("per_call")
+)
+"""Those of which an agent may have its own."""
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -35,6 +35,7 @@ class Greeting:
         self._text = text
         self._lock = lock and bool(text)
         self._call = call
+        self._begun = False
         self._response_id: str | None = None
         self._first_audio = Deadline(call.clock, self._release)
         self._hard = Deadline(call.clock, self._release)
@@ -47,10 +48,22 @@ class Greeting:
 
     def begin(self) -> None:
         """The stream has started: from here on the caller is locked out."""
+        self._begun = True
         if self._lock:
             self.locked = True
             self._call.caller.lock()
             self._hard.set(HARD_SECONDS)
+
+    def change(self, text: str, *, lock: bool) -> None:
+        """What is known of the caller makes it another one. Not any more once it has been asked for."""
+        if self.state not in (State.NONE, State.WAITING):
+            return
+        self.state = State.WAITING if text else State.NONE
+        self._text, self._lock = text, lock and bool(text)
+        if self._begun and self._lock and not self.locked:
+            self.begin()
+        elif self.locked and not self._lock:
+            self._unlock()
 
     def ready(self) -> None:
         """The session is ready: ask for the greeting."""
@@ -107,6 +120,10 @@ class Greeting:
     def _release(self) -> None:
         self.close()
         self.state = State.OVER
+        self._unlock()
+
+    def _unlock(self) -> None:
+        self._hard.clear()
         if self.locked:
             self.locked = False
             self._call.caller.unlock()

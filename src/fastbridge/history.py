@@ -15,14 +15,16 @@ SPEECH_CHARS_PER_MS = 0.015
 SLOWEST_CHARS_PER_MS = 0.0028
 """Slower than any language. Speech of another sample rate, taken for mu-law, comes out six times as long."""
 SLOW_MIN_CHARS = 40
+MIN_MS_PER_CHARACTER = 40
+"""Nobody speaks faster: a text that is longer than its audio allows has run ahead of the voice."""
 MEASURED_MS = 1000
 """Speech this long tells how fast it is."""
 
 
 @dataclass
 class Turn:
-    """What one side said. Where the caller interrupted the assistant, `heard_ms` and `heard_share` (of its audio) are
-    set and the text is cut to what was heard."""
+    """What one side said. Where the caller interrupted the assistant, or the call ended, `heard_ms` and `heard_share`
+    (of its audio) are set and the text is cut to what was heard."""
 
     role: str
     item_id: str
@@ -31,6 +33,10 @@ class Turn:
     heard_share: float | None = None
     ended: bool = False
     """Nothing more will be said of it."""
+    failed: bool = False
+    """Somebody spoke, and nobody could write it down."""
+    previous_item_id: str | None = None
+    response_id: str = ""
 
 
 @dataclass
@@ -55,6 +61,7 @@ class History:
         self._counters = counters
         self.chars_per_ms = SPEECH_CHARS_PER_MS
         self._played_before_ms: dict[str, int] = {}
+        self._previous: dict[str, str] = {}  # of items that are no turns too: they may stand between two
 
     def turn(self, role: str, item_id: str) -> Turn | None:
         """The turn of this item, begun now if it is new; None for one too many."""
@@ -63,7 +70,7 @@ class History:
             if len(self.turns) >= MAX_TURNS:
                 self._counters["transcript_overflow"] += 1
                 return None
-            turn = self.turns[item_id] = Turn(role, item_id)
+            turn = self.turns[item_id] = Turn(role, item_id, previous_item_id=self._previous.get(item_id))
         return turn
 
     def add_words(self, item_id: str, words: str) -> None:
@@ -93,6 +100,38 @@ class History:
         if call is not None:
             call.output = output
 
+    # --- the order ---
+
+    def follows(self, item_id: str, previous_item_id: object) -> None:
+        """The model has said which item this one comes after."""
+        if not isinstance(previous_item_id, str) or len(self._previous) >= 4 * MAX_TURNS:
+            return
+        self._previous[item_id] = previous_item_id
+        if item_id in self.turns:
+            self.turns[item_id].previous_item_id = previous_item_id
+
+    def ordered(self) -> list[Turn]:
+        """Every turn, in the conversation's order: each behind the one it follows, the rest as they began."""
+        after: dict[str | None, list[Turn]] = {}
+        for turn in self.turns.values():
+            after.setdefault(self._anchor(turn), []).append(turn)
+        found: list[Turn] = []
+        waiting = list(reversed(after.pop(None, [])))
+        while waiting:
+            turn = waiting.pop()
+            found.append(turn)
+            waiting += reversed(after.pop(turn.item_id, []))
+        return found + [turn for turns in after.values() for turn in turns]  # a circle: only a broken peer tells of one
+
+    def _anchor(self, turn: Turn) -> str | None:
+        """The nearest item before it that is a turn, if the model has said so."""
+        seen = {turn.item_id}
+        previous = turn.previous_item_id
+        while previous is not None and previous not in self.turns and previous not in seen:
+            seen.add(previous)
+            previous = self._previous.get(previous)
+        return previous if previous in self.turns and previous != turn.item_id else None
+
     # --- how much was heard ---
 
     def played_before(self, item_id: str, milliseconds: int) -> None:
@@ -104,10 +143,12 @@ class History:
         return milliseconds + self._played_before_ms.get(item_id, 0)
 
     def cut(self, turn: Turn | None, heard_ms: int, received_ms: int) -> None:
-        """The caller interrupted, having heard that much."""
-        if turn is not None:
+        """Of this turn's audio only so much was heard, and no more will be."""
+        if turn is not None and turn.heard_ms is None:
+            if not turn.ended:
+                received_ms = max(received_ms, MIN_MS_PER_CHARACTER * len(turn.text))
             turn.heard_ms = heard_ms
-            turn.heard_share = heard_ms / received_ms if heard_ms else 0.0
+            turn.heard_share = heard_ms / received_ms if heard_ms and received_ms else 0.0
             turn.text = cut_to(turn.text, turn.heard_share)
 
     def break_off(self, received_ms: int) -> str:

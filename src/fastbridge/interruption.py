@@ -99,6 +99,13 @@ class Interruption:
         if self.held:
             self._commit("turn")
 
+    def on_keys(self) -> None:
+        """The caller answers with the keys: nothing that a noise does."""
+        if not self.held and self._may_begin():
+            self._hold("keys")
+        if self.held:
+            self._commit("keys")
+
     def on_new_response(self) -> None:
         """Another response begins: what is held has been overtaken. To be told before the lane is."""
         if self.held:
@@ -174,6 +181,7 @@ class Interruption:
             if known and heard_ms < received_ms and call.session.truncate(item_id, heard_ms, received_ms):
                 barge_in.items.append({"item_id": item_id, "heard_ms": heard_ms, "received_ms": received_ms})
         call.greeting.interrupted()
+        call.conduct.interrupted()
         events.barge_in(
             call.log,
             response_id=barge_in.response_id,

@@ -67,6 +67,10 @@ class Ladder:
         self._last_id = ""
         self._deadline = Deadline(call.clock, self._heard)
 
+    def use(self, language: str) -> None:
+        """The caller's language is known now."""
+        self._prompts = load_prompts(language, self._call.settings.prompts_dir)
+
     @property
     def ending(self) -> bool:
         """The model has been given up: what is said now is said to the end."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fastbridge import log
 from fastbridge._lanes import OUTCOMES
-from fastbridge.call import EndReason
 from fastbridge.calls import REASONS
+from fastbridge.ending import EndReason
 from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ class Opening:
         self,
         *,
         clock: Clock,
-        config: dict[str, Any],
+        config: dict[str, Any] | None,
         ready: Callable[[], object],
         failed: Callable[[ModelUnavailable], object],
     ) -> None:
@@ -34,7 +34,8 @@ class Opening:
         """When the model will end the session, as it says: unix time."""
         self.is_ready = False
         self.format_mismatches = 0
-        self._config = config
+        self.config = config
+        """None: not known yet, and nothing is sent before it is."""
         self._ready = ready
         self._failed = failed
         self._send: Callable[[dict[str, Any]], object] | None = None
@@ -46,6 +47,12 @@ class Opening:
         self._send = send
         self._deadline.set(UPDATE_DEADLINE_SECONDS)
         if self.session_id:
+            self._send_update()
+
+    def configure(self, config: dict[str, Any]) -> None:
+        """These are the settings to be confirmed."""
+        self.config = config
+        if self.session_id and not self.is_ready:
             self._send_update()
 
     def on_created(self, event: dict[str, Any]) -> None:
@@ -74,9 +81,11 @@ class Opening:
         self._deadline.clear()
 
     def _send_update(self) -> None:
+        if self.config is None:
+            return
         if self._send is not None:
-            self._send({"type": "session.update", "session": self._config})
-        self._retry.set(UPDATE_RETRY_SECONDS)
+            self._send({"type": "session.update", "session": self.config})
+            self._retry.set(UPDATE_RETRY_SECONDS)
 
     def _expired(self) -> None:
         self.close()

@@ -95,7 +95,7 @@ def session_config(agent: Agent, transcription_model: str) -> dict[str, Any]:
             },
             "output": {"format": PCMU, "voice": agent.voice},
         },
-        "tools": [tool.definition() for tool in agent.tools],
+        "tools": [tool.definition() for tool in agent.all_tools],
         "tool_choice": "auto",
     }
 
@@ -132,7 +132,8 @@ class Session:
         """Whether the last complete answer was as long as its words."""
         self.speech_end_ms: int | None = None
         """Where the caller's last speech ended, by the model's clock: ms of caller audio in this session."""
-        self._config = session_config(agent, transcription_model)
+        self._transcription_model = transcription_model
+        self._config: dict[str, Any] | None = session_config(agent, transcription_model)
         self._lane = lane
         self._listener = listener
         self._send: Callable[[bytes], object] | None = None
@@ -197,6 +198,15 @@ class Session:
         for item in items:
             self.send({"type": "conversation.item.create", "item": item})
         return len(items)
+
+    def hold(self) -> None:
+        """`session.update` waits for `configure`: who answers is not known yet."""
+        self._config = self._opening.config = None
+
+    def configure(self, agent: Agent) -> None:
+        """This agent answers: from here on `session.update` says so."""
+        self._config = session_config(agent, self._transcription_model)
+        self._opening.configure(self._config)
 
     def send(self, event: dict[str, Any]) -> None:
         """A client event to the model; after the end of the session, to nobody."""
@@ -267,6 +277,11 @@ class Session:
         item = {"type": "function_call_output", "call_id": call_id, "output": output}
         self.send({"type": "conversation.item.create", "item": item})
 
+    def note(self, role: str, text: str) -> None:
+        """A message in the conversation that nobody spoke: role `user` or `system`."""
+        content = [{"type": "input_text", "text": text}]
+        self.send({"type": "conversation.item.create", "item": {"type": "message", "role": role, "content": content}})
+
     # --- events ---
 
     def _progress(self) -> tuple[int, int, int]:
@@ -290,8 +305,13 @@ class Session:
         self._listener.on_speech_stopped()
 
     def _on_committed(self, event: dict[str, Any]) -> None:
-        self.history.turn("caller", str(event["item_id"]))
+        item_id = str(event["item_id"])
+        self.history.follows(item_id, event.get("previous_item_id"))
+        self.history.turn("caller", item_id)
         self._listener.on_caller_turn()
+
+    def _on_item_added(self, event: dict[str, Any]) -> None:
+        self.history.follows(str(event["item"]["id"]), event.get("previous_item_id"))
 
     def _on_response_created(self, event: dict[str, Any]) -> None:
         response_id = str(event["response"]["id"])
@@ -306,7 +326,9 @@ class Session:
     def _on_output_item_added(self, event: dict[str, Any]) -> None:
         item = event["item"]
         if item.get("type") == "message":
-            self.history.turn("assistant", str(item["id"]))
+            turn = self.history.turn("assistant", str(item["id"]))
+            if turn is not None:
+                turn.response_id = str(event.get("response_id", ""))
             self.history.speaking_item = str(item["id"])
             if self.responses.generating:
                 self._listener.on_message_begun(self.responses.response_id or "")
@@ -330,8 +352,17 @@ class Session:
     def _on_caller_transcript(self, event: dict[str, Any]) -> None:
         self.usage.add_transcription(event.get("usage"))
         turn = self.history.turn("caller", str(event["item_id"]))
-        if turn is not None:
+        if turn is not None and not turn.ended:
+            turn.ended = True
             turn.text = str(event["transcript"]).strip()
+            self._listener.on_transcript(turn)
+
+    def _on_caller_transcript_failed(self, event: dict[str, Any]) -> None:
+        """Something was said that nobody could write down: the turn stands, with what there is of its words."""
+        turn = self.history.turn("caller", str(event["item_id"]))
+        self.counters["transcription_failed"] += 1
+        if turn is not None and not turn.ended:
+            turn.ended = turn.failed = True
             self._listener.on_transcript(turn)
 
     def _on_arguments_done(self, event: dict[str, Any]) -> None:
@@ -393,7 +424,9 @@ _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
     "input_audio_buffer.speech_started": Session._on_speech_started,
     "input_audio_buffer.speech_stopped": Session._on_speech_stopped,
     "input_audio_buffer.committed": Session._on_committed,
+    "conversation.item.added": Session._on_item_added,
     "conversation.item.input_audio_transcription.completed": Session._on_caller_transcript,
+    "conversation.item.input_audio_transcription.failed": Session._on_caller_transcript_failed,
     "response.created": Session._on_response_created,
     "response.output_item.added": Session._on_output_item_added,
     "response.output_audio.delta": Session._on_audio_delta,

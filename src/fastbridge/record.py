@@ -44,6 +44,7 @@ def record(call: "Call") -> dict[str, Any]:
         },
         "turns": _turns(call),
         "caller_turns": moments.turns,
+        "silences": moments.silences,
         "responses": {"count": moments.responses, **call.session.responses.counters},
         "barge_ins": [vars(barge_in) for barge_in in moments.barge_ins],
         "accounting": stats.accounting(call.caller),
@@ -83,7 +84,7 @@ def _masked(number: str) -> str:
 
 
 def _turns(call: "Call") -> list[dict[str, Any]]:
-    said = (turn for turn in call.session.turns.values() if turn.text)
+    said = (turn for turn in call.session.history.ordered() if turn.text)
     words = call.settings.record_transcripts
     return [
         {"role": turn.role, "text": turn.text if words else None, "heard_ms": turn.heard_ms}
@@ -109,6 +110,7 @@ def metrics(document: dict[str, Any]) -> dict[str, object]:
         "response_ms": sum(responses) // len(responses) if responses else None,
         "barge_in_events": outcomes.count("committed"),
         "barge_in_false": outcomes.count("resumed"),
+        "silences": document["silences"],
         "silence_frames": books["silence"],
         "frames_in": books["frames_in"],
         "frames_enqueued": pacing["frames_enqueued"],

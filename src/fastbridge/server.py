@@ -12,12 +12,12 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from importlib.metadata import version
 from types import FrameType
 from typing import Any
 
 import h11
-import openai
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
@@ -31,14 +31,18 @@ from fastbridge._pacing import Pacer, monotonic_ns, sleep_until_ns
 from fastbridge.agent import Agent, CallContext
 from fastbridge.attempt import Attempt
 from fastbridge.breaker import Breaker
-from fastbridge.call import Call, CarrierLink, EndReason
+from fastbridge.call import Call, CarrierLink
 from fastbridge.calls import Admission, Directory
 from fastbridge.clock import Clock
 from fastbridge.config import Settings
+from fastbridge.ending import EndReason
+from fastbridge.endpoint import model_client
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.exporter import CONTENT_TYPE, Exporter, exposition
+from fastbridge.lookup import Lookups
 from fastbridge.metrics import Metrics, Snapshot
 from fastbridge.realtime import FATAL_ERRORS, parse_event
+from fastbridge.rest import carrier_rest
 from fastbridge.sockets import (
     CLOSE_GRACE_SECONDS,
     MAX_MODEL_MESSAGE_BYTES,
@@ -127,11 +131,9 @@ class Node:
         self._ticker = Ticker(self.pacer, settings.tick_us * 1000, self.metrics.histograms["loop_lag_seconds"].observe)
         self._calls: set[Call] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        key = settings.openai_api_key
-        self._openai = openai.AsyncOpenAI(
-            api_key=key.get_secret_value() if key is not None else "none",
-            base_url=settings.openai_base_url,
-        )
+        self.lookups = Lookups(self.clock, self.spawn)
+        self.rest = carrier_rest(settings)
+        self._openai = model_client(settings)
         # The SDK imports most of itself at first use: 0.3 s that would be a caller's, and a stall of all the others.
         self._realtime = self._openai.realtime
         importlib.import_module("websockets.sync.client")
@@ -140,18 +142,20 @@ class Node:
     def draining(self) -> bool:
         return self.directory.draining
 
+    def announce(self, admission: Admission) -> None:
+        """A webhook has let this call in: what can be looked up is looked up while its stream is on the way."""
+        context = call_context(admission)
+        agent = self.agent.for_call(context)
+        self.lookups.begin(agent, replace(context, agent=agent))
+
     def begin_call(self, carrier: CarrierLink, admission: Admission, start: Start) -> Call:
         """An admitted stream has started: its call. The caller then calls `Call.start`."""
-        context = CallContext(
-            call_sid=admission.call_sid,
-            from_number=admission.from_number,
-            to_number=admission.to_number,
-            direction=admission.direction,
-            parameters=dict(admission.parameters),
-        )
+        lookup = self.lookups.take(admission.call_sid)
+        context = lookup.context if lookup is not None else call_context(admission)
+        agent = lookup.agent if lookup is not None else self.agent.for_call(context)
         call = Call(
-            settings=self.settings,
-            agent=self.agent,
+            settings=agent.call_settings(self.settings),
+            agent=agent,
             context=context,
             stream_sid=start.stream_sid,
             carrier=carrier,
@@ -161,6 +165,8 @@ class Node:
             spawn=self.spawn,
             ended=self._call_ended,
             breaker=self.breaker,
+            control=self.rest,
+            lookup=lookup,
         )
         self._calls.add(call)
         self.directory.add(call)
@@ -224,6 +230,7 @@ class Node:
     async def close(self) -> None:
         """End every call that is left, and wait for what they still do."""
         self.directory.draining = True
+        self.lookups.close()
         for call in list(self._calls):
             call.close(EndReason.SHUTDOWN)
         if self._tasks:
@@ -231,6 +238,8 @@ class Node:
             for task in unfinished:
                 task.cancel()
         await self._openai.close()
+        if self.rest is not None:
+            await self.rest.close()
         await asyncio.to_thread(self.store.close)
 
     async def collect(self) -> Snapshot:
@@ -252,6 +261,18 @@ class Node:
             for label, count in counts.items():
                 metrics.set(name, count, label)
         return metrics.snapshot()
+
+
+def call_context(admission: Admission) -> CallContext:
+    """The call as its agent knows it."""
+    return CallContext(
+        call_sid=admission.call_sid,
+        from_number=admission.from_number,
+        to_number=admission.to_number,
+        direction=admission.direction,
+        parameters=dict(admission.parameters),
+        account_sid=admission.account_sid,
+    )
 
 
 def model_error(error: Exception) -> ModelError:

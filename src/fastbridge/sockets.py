@@ -20,7 +20,7 @@ from websockets.server import ServerProtocol
 
 from fastbridge._websocket import FrameReader, TextSink, text_frame
 from fastbridge._wire import Wire
-from fastbridge.call import EndReason
+from fastbridge.ending import EndReason
 from fastbridge.realtime import parse_event
 from fastbridge.twilio import Start, parse_start, valid_handshake
 

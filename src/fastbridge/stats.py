@@ -45,6 +45,7 @@ class CallStats:
     response_ms: list[int] = field(default_factory=list)  # end of the caller's speech to our first frame
     barge_ins: list[BargeIn] = field(default_factory=list)
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    silences: int = 0  # prompts to a caller who said nothing
     dtmf: str = ""
     errors: list[str] = field(default_factory=list)
 

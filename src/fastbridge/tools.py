@@ -7,12 +7,16 @@ model is asked, once, to go on. What goes wrong goes back to the model as text: 
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastbridge.agent import Agent, CallContext
+from pydantic_core import to_jsonable_python
+
+from fastbridge.agent import Agent, CallContext, Tool
 from fastbridge.clock import Clock
 from fastbridge.log import clean
+from fastbridge.schema import ArgumentError
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +25,8 @@ MAX_RUNNING = 16
 MAX_OUTPUT_CHARS = 32_000
 """Longer results are cut: the model pays for every character and a caller waits for it."""
 MAX_ERROR_CHARS = 1000
+MAX_SEEN = 4096
+"""Call ids of one phone call; one more is not answered: no model that means it comes that far."""
 
 
 def _log_failure(name: str, error: BaseException) -> None:
@@ -28,9 +34,11 @@ def _log_failure(name: str, error: BaseException) -> None:
 
 
 class ToolRunner:
-    """answer(call_id, output): a result to the model. proceed(): ask the model to go on.
-    report(name, arguments, outcome, elapsed_ms): a call has ended; outcome is ok, error, timeout or unknown.
-    failed(name, error): a function raised, for the log."""
+    """answer(call_id, output): a result to the model. proceed(response_ids): ask the model to go on after these.
+    report(name, arguments, outcome, elapsed_ms): a call has ended; outcome is ok, error, timeout, unknown or refused.
+    failed(name, error): a function raised, for the log.
+
+    `agent` may be changed until the first call."""
 
     def __init__(
         self,
@@ -40,12 +48,12 @@ class ToolRunner:
         clock: Clock,
         spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
         answer: Callable[[str, str], object],
-        proceed: Callable[[], object],
+        proceed: Callable[[set[str]], object],
         report: Callable[[str, str, str, int], object],
         failed: Callable[[str, BaseException], object] = _log_failure,
     ) -> None:
-        self._agent = agent
-        self._context = context
+        self.agent = agent
+        self.context = context
         self._clock = clock
         self._spawn = spawn
         self._answer = answer
@@ -56,22 +64,56 @@ class ToolRunner:
         self._seen: set[str] = set()  # call ids
         self._closed = False
         self._open_responses: set[str] = set()  # with calls, not ended yet
-        self._owed = False  # results were given since the model was last asked to go on
+        self._owed: set[str] = set()  # responses whose results were given since the model was last asked to go on
+        self._calls: Counter[str] = Counter()  # by tool
+        self._started: dict[str, Tool] = {}  # of those that run, by call id
 
     @property
     def running(self) -> int:
         return len(self._tasks)
 
+    @property
+    def busy(self) -> bool:
+        """A function runs, or the model has not been asked to go on yet."""
+        return bool(self._tasks or self._owed)
+
+    @property
+    def exhausted(self) -> bool:
+        """The call's budget is spent: no function runs in it any more."""
+        return self._calls.total() >= self.agent.max_tool_calls
+
+    @property
+    def running_tools(self) -> list[Tool]:
+        """Those at work, the first one first."""
+        return list(self._started.values())
+
     def start(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
         """Run one call of the model's. A call id is not run twice."""
-        if call_id in self._seen or self._closed:
+        if call_id in self._seen or self._closed or len(self._seen) >= MAX_SEEN:
             return
         self._seen.add(call_id)
         self._open_responses.add(response_id)
-        if len(self._tasks) >= MAX_RUNNING:
-            self._finish(call_id, json.dumps({"error": "too many tools are running"}))
+        tool = self.agent.find_tool(name)
+        refusal = self._refusal(name, tool)
+        if refusal is not None or tool is None:
+            self._report(name, arguments, "unknown" if tool is None else "refused", 0)
+            self._finish(call_id, response_id, json.dumps({"error": refusal}, ensure_ascii=False))
             return
-        self._tasks[call_id] = self._spawn(self._run(call_id, name, arguments))
+        self._calls[name] += 1
+        self._started[call_id] = tool
+        self._tasks[call_id] = self._spawn(self._run(call_id, tool, arguments, response_id))
+
+    def _refusal(self, name: str, tool: Tool | None) -> str | None:
+        """Why this call is not run, in words for the model."""
+        if tool is None:
+            return f"there is no tool named {clean(name)}"
+        if len(self._tasks) >= MAX_RUNNING:
+            return "too many tools are running"
+        if self.exhausted:
+            return "the tools of this phone call are used up: go on without them"
+        if tool.max_calls is not None and self._calls[name] >= tool.max_calls:
+            return f"{name} cannot be used again in this phone call"
+        return None
 
     def response_done(self, response_id: str) -> None:
         """No more calls come from this response."""
@@ -85,43 +127,51 @@ class ToolRunner:
         for task in self._tasks.values():
             task.cancel()
         self._tasks.clear()
+        self._started.clear()
+        self._owed.clear()
 
-    async def _run(self, call_id: str, name: str, arguments: str) -> None:
+    async def _run(self, call_id: str, tool: Tool, arguments: str, response_id: str) -> None:
         started_ns = self._clock.now_ns()
-        output, outcome = await self._output(name, arguments)
+        output, outcome = await self._output(tool, arguments)
         if self._closed:
             return
-        self._report(name, arguments, outcome, self._clock.elapsed_ms(started_ns))
-        self._finish(call_id, output)
+        self._report(tool.name, arguments, outcome, self._clock.elapsed_ms(started_ns))
+        self._finish(call_id, response_id, output)
 
-    async def _output(self, name: str, arguments: str) -> tuple[str, str]:
-        tool = self._agent.find_tool(name)
-        if tool is None:
-            return json.dumps({"error": f"there is no tool named {name}"}), "unknown"
+    async def _output(self, tool: Tool, arguments: str) -> tuple[str, str]:
         try:
-            given = json.loads(arguments or "{}")
-            if not isinstance(given, dict):
-                raise ValueError("arguments must be a JSON object")
-            result = await tool.call(given, self._context)
-            text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
-            return text[:MAX_OUTPUT_CHARS], "ok"
+            return _text(await tool.call(arguments, self.context))[:MAX_OUTPUT_CHARS], "ok"
         except TimeoutError:
-            return json.dumps({"error": f"{name} took too long"}), "timeout"
+            return json.dumps({"error": f"{tool.name} took too long"}), "timeout"
+        except ArgumentError as error:
+            text = f"wrong arguments: {clean(error, MAX_ERROR_CHARS)}"
+            return json.dumps({"error": text}, ensure_ascii=False), "error"
         except (Exception, asyncio.CancelledError, SystemExit) as error:
             if self._closed and isinstance(error, asyncio.CancelledError):
                 raise
             # Whatever a user's function raises is its own affair, sys.exit() too: the call goes on.
-            self._failed(name, error)
+            self._failed(tool.name, error)
             text = f"{type(error).__name__}: {clean(error, MAX_ERROR_CHARS)}"
             return json.dumps({"error": text}, ensure_ascii=False), "error"
 
-    def _finish(self, call_id: str, output: str) -> None:
+    def _finish(self, call_id: str, response_id: str, output: str) -> None:
         self._tasks.pop(call_id, None)
+        self._started.pop(call_id, None)
+        self._owed.add(response_id)
         self._answer(call_id, output)
-        self._owed = True
         self._settle()
 
     def _settle(self) -> None:
         if self._owed and not self._tasks and not self._open_responses:
-            self._owed = False
-            self._proceed()
+            answered, self._owed = self._owed, set()
+            self._proceed(answered)
+
+
+def _text(result: Any) -> str:
+    """A function's result as the model reads it: text as it is, the rest as JSON."""
+    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=_json_value)
+
+
+def _json_value(value: Any) -> Any:
+    """What JSON has no word for: dates, enums, dataclasses, models; anything else by its str()."""
+    return to_jsonable_python(value, fallback=str)

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
-from twilio.twiml.voice_response import Connect, Stream, VoiceResponse  # type: ignore[import-untyped]
+from twilio.twiml.voice_response import Connect, Dial, Stream, VoiceResponse  # type: ignore[import-untyped]
 
 ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}\Z")
 CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
@@ -69,6 +69,23 @@ def dial_twiml(number: str) -> str:
 def hangup_twiml() -> str:
     """The conversation is over."""
     response = VoiceResponse()
+    response.hangup()
+    return str(response)
+
+
+def reject_twiml() -> str:
+    """This caller is not let in; nothing is charged."""
+    response = VoiceResponse()
+    response.reject()
+    return str(response)
+
+
+def transfer_twiml(number: str) -> str:
+    """Connect the caller to this number (E.164); the call ends with that conversation."""
+    dial = Dial()
+    dial.number(number)
+    response = VoiceResponse()
+    response.append(dial)
     response.hangup()
     return str(response)
 

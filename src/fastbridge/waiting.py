@@ -136,7 +136,9 @@ class Waiting:
         self._account()
         silent_ms = (now - self._silent_since_ns()) // 1_000_000
         cause = self._cause or "answer"
-        if self._call.ladder.fill(self._in_row):
+        if cause == "tool" and self._call.conduct.filler.fill():
+            pass  # the tool's author has said what is to be heard, if anything
+        elif self._call.ladder.fill(self._in_row):
             self.fillers[cause] += 1
             events.filler(self._call.log, cause=cause, silent_ms=silent_ms)
         self._in_row += 1

@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from fastbridge import events, log, twilio
+from fastbridge.agent import Agent
 from fastbridge.calls import Admission, Direction, Directory, Reason, Refusal
 from fastbridge.config import Settings
 
@@ -56,6 +57,10 @@ class Node(Protocol):
     def draining(self) -> bool: ...
     @property
     def ready(self) -> bool: ...
+    @property
+    def agent(self) -> Agent: ...
+    def announce(self, admission: Admission) -> None:
+        """A call was admitted; its stream will follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +192,19 @@ class _Desk:
         """A call waits for its TwiML: connect it to a media stream, or tell it that we are busy."""
         began_ns = time.monotonic_ns()
         settings = self._node.settings
+        from_number = webhook.params.get("From", "")[:MAX_PARAMETER_CHARS]
+        if direction == "inbound" and not self._node.agent.answers(from_number):
+            return self._unwelcome(webhook)
         admission = self._node.directory.admit(
             webhook.call_sid,
             webhook.account_sid,
-            from_number=webhook.params.get("From", "")[:MAX_PARAMETER_CHARS],
+            from_number=from_number,
             to_number=webhook.params.get("To", "")[:MAX_PARAMETER_CHARS],
             direction=direction,
             parameters=webhook.own,
         )
+        if isinstance(admission, Admission):
+            self._node.announce(admission)
         response = _twiml(_answer(settings, admission))
         took_ms = (time.monotonic_ns() - began_ns) / 1e6
         if took_ms > settings.twiml_sla_ms:
@@ -202,6 +212,13 @@ class _Desk:
         if isinstance(admission, Refusal) and self._refusals.every(admission.reason, 1.0):
             _logger.warning("call refused: %s, call_sid=%s", admission.reason, webhook.call_sid)
         return response
+
+    def _unwelcome(self, webhook: Webhook) -> Response:
+        """Not one of the agent's callers: nothing is looked up, nobody is dialled."""
+        self._node.directory.refuse("caller")
+        if self._refusals.every("caller", 1.0):
+            _logger.warning("call refused: caller, call_sid=%s", webhook.call_sid)
+        return _twiml(twilio.reject_twiml())
 
     def stream_ended(self, webhook: Webhook) -> Response:
         """<Connect> is over: hang up. If our model failed the call, pass the caller on first, if there is somebody, or

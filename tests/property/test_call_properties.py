@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fastbridge.agent import Agent
-from fastbridge.call import EndReason
+from fastbridge.ending import EndReason
 from fastbridge.errors import ModelUnavailable
 from fastbridge.model_line import State
 from fastbridge.prompts import Prompts

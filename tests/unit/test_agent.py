@@ -1,8 +1,10 @@
 """fastbridge.agent."""
 
 import asyncio
+import functools
+import json
 import threading
-from typing import Any, List, Literal, Optional  # noqa: UP035 - what users still write
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from fastbridge.agent import Agent, Tool, default_agent, tool_from
 from fastbridge.agent import CallContext as Context
 from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
+from fastbridge.schema import ArgumentError
 from virtual import VirtualLoop, call_context
 
 
@@ -24,104 +27,9 @@ def parameters(function: Any) -> dict[str, Any]:
     return tool_from(function).parameters
 
 
-class TestSchema:
-    def test_of_a_whole_function(self):
-        def book(day: str, guests: int = 2) -> str:
-            """Book a table."""
-
-        tool = tool_from(book)
-        assert tool.definition() == {
-            "type": "function",
-            "name": "book",
-            "description": "Book a table.",
-            "parameters": {
-                "type": "object",
-                "properties": {"day": {"type": "string"}, "guests": {"type": "integer"}},
-                "required": ["day"],
-            },
-        }
-        assert (tool.timeout_seconds, tool.context_parameter, tool.function) == (10.0, None, book)
-
-    @pytest.mark.parametrize(
-        ("hint", "schema"),
-        [
-            (str, {"type": "string"}),
-            (int, {"type": "integer"}),
-            (float, {"type": "number"}),
-            (bool, {"type": "boolean"}),
-            (list, {"type": "array"}),
-            (dict, {"type": "object"}),
-            (list[int], {"type": "array", "items": {"type": "integer"}}),
-            (list[list[str]], {"type": "array", "items": {"type": "array", "items": {"type": "string"}}}),
-            (List, {"type": "array"}),  # noqa: UP006
-            (dict[str, int], {"type": "object"}),
-            (Literal["a", "b"], {"type": "string", "enum": ["a", "b"]}),
-            (Literal[1, 2], {"type": "integer", "enum": [1, 2]}),
-            (str | None, {"type": "string"}),
-            (Optional[int], {"type": "integer"}),  # noqa: UP045
-            (int | str, {"anyOf": [{"type": "integer"}, {"type": "string"}]}),
-        ],
-    )
-    def test_of_an_annotation(self, hint, schema):
-        def ask(it):
-            """Ask."""
-
-        ask.__annotations__["it"] = hint
-        assert parameters(ask)["properties"] == {"it": schema}
-
-    def test_annotations_may_be_text(self):
-        def ask(it: "list[int]") -> "str":
-            """Ask."""
-
-        assert parameters(ask)["properties"] == {"it": {"type": "array", "items": {"type": "integer"}}}
-
-    def test_without_parameters(self):
-        assert parameters(lambda: None) == {"type": "object", "properties": {}, "required": []}
-
-    def test_without_a_docstring_the_name_describes_it(self):
-        def opening_hours(): ...
-
-        assert tool_from(opening_hours).description == "opening hours"
-
-    def test_the_context_is_no_argument_of_the_models(self):
-        def who(context: Context, name: str): ...
-
-        tool = tool_from(who)
-        assert tool.context_parameter == "context"
-        assert tool.parameters["properties"] == {"name": {"type": "string"}}
-        assert tool.parameters["required"] == ["name"]
-
-
-class TestBadFunctions:
-    def test_a_parameter_without_a_type(self):
-        def ask(it): ...
-
-        with pytest.raises(ConfigError, match="Tool 'ask': give parameter 'it' a type"):
-            tool_from(ask)
-
-    @pytest.mark.parametrize(
-        "hint", [object, bytes, set[int], Any, list[bytes], Literal[b"x"], Literal[None], "Nowhere"]
-    )
-    def test_a_type_no_model_can_fill_in(self, hint):
-        def ask(it): ...
-
-        ask.__annotations__["it"] = hint
-        with pytest.raises(ConfigError, match="Tool 'ask'"):
-            tool_from(ask)
-
-    def test_parameters_that_have_no_name(self):
-        def positional(it: str, /): ...
-        def starred(*it: str): ...
-        def double_starred(**it: str): ...
-
-        for function in (positional, starred, double_starred):
-            with pytest.raises(ConfigError, match="parameter 'it' must be passable by name"):
-                tool_from(function)
-
-
 class TestCall:
     def run(self, loop: VirtualLoop, tool: Tool, **arguments: Any) -> Any:
-        return loop.run_until_complete(tool.call(arguments, call_context()))
+        return loop.run_until_complete(tool.call(json.dumps(arguments), call_context()))
 
     def test_an_async_function(self, loop):
         async def double(number: int) -> int:
@@ -145,14 +53,29 @@ class TestCall:
         def who(context: Context) -> str:
             return context.from_number
 
-        assert self.run(loop, tool_from(who), context="forged") == "+14155550100"
+        with pytest.raises(ArgumentError, match="context: there is no such argument"):
+            self.run(loop, tool_from(who), context="forged")
 
-    def test_the_arguments_given_are_not_changed(self, loop):
-        async def who(context: Context) -> None: ...
+    def test_takes_arguments_as_a_mapping_too(self, loop):
+        async def double(number: int) -> int:
+            return 2 * number
 
-        arguments: dict[str, Any] = {}
-        loop.run_until_complete(tool_from(who).call(arguments, call_context()))
-        assert arguments == {}
+        assert loop.run_until_complete(tool_from(double).call({"number": 4}, call_context())) == 8
+
+    def test_a_plain_function_around_an_async_one_is_awaited(self, loop):
+        async def inner(number: int) -> int:
+            await asyncio.sleep(1)
+            return 2 * number
+
+        def outer(number: int):
+            return inner(number)
+
+        class Callable:
+            async def __call__(self, number: int) -> int:
+                return await inner(number)
+
+        for function in (outer, Callable(), functools.partial(inner)):
+            assert self.run(loop, tool_from(function, name="double"), number=4) == 8
 
     def test_takes_no_longer_than_its_timeout(self, loop):
         async def slow() -> None:
@@ -163,11 +86,12 @@ class TestCall:
             self.run(loop, tool_from(slow, timeout_seconds=3))
         assert loop.time() - began == pytest.approx(3)
 
-    def test_an_argument_it_does_not_know_is_its_error(self, loop):
-        async def nothing() -> None: ...
-
-        with pytest.raises(TypeError, match="unexpected keyword argument"):
-            self.run(loop, tool_from(nothing), surprise=1)
+    def test_takes_no_longer_in_a_thread_either(self, loop):
+        finish = threading.Event()
+        loop.threads_hold_time = False
+        with pytest.raises(TimeoutError):
+            self.run(loop, tool_from(lambda: finish.wait(10), timeout_seconds=3, name="slow"))
+        finish.set()
 
 
 class TestAgent:
@@ -204,3 +128,138 @@ class TestAgent:
         agent = default_agent(settings)
         assert (agent.instructions, agent.greeting, agent.voice, agent.tools) == ("Be brief.", "Hi.", "cedar", [])
         assert agent.greeting_lock is None
+
+    def test_tools_may_be_given_as_functions(self):
+        async def hours() -> str:
+            """When we are open."""
+            return ""
+
+        assert Agent(tools=[hours]).find_tool("hours").description == "When we are open."
+
+    @pytest.mark.parametrize("name", ["a b", "x" * 65, "תור", "a.b"])
+    def test_a_name_that_the_service_would_refuse(self, name):
+        with pytest.raises(ConfigError, match="a tool's name is 1 to 64"):
+            Agent().tool(name=name)(lambda: None)
+
+    def test_one_hook_of_a_kind(self):
+        agent = Agent()
+        agent.on_end(print)
+        with pytest.raises(ConfigError, match="already has an on_end"):
+            agent.on_end(print)
+
+
+class TestBuiltIn:
+    def test_there_are_none_unless_asked_for(self):
+        assert Agent().all_tools == []
+
+    def test_hanging_up_and_transferring(self):
+        agent = Agent(hang_up=True, transfer_to={"sales": "+14155550188", "help": "+14155550199"})
+        names = [tool.name for tool in agent.all_tools]
+        assert names == ["hang_up", "transfer_call"]
+        definition = json.dumps([tool.definition() for tool in agent.all_tools])
+        assert '"enum": ["sales", "help"]' in definition
+        assert "context" not in definition
+        assert "+1" not in definition
+
+    def test_ones_own_of_that_name_wins(self):
+        agent = Agent(hang_up=True)
+
+        @agent.tool
+        async def hang_up() -> str:
+            """Mine."""
+            return ""
+
+        assert [tool.description for tool in agent.all_tools] == ["Mine."]
+
+    @pytest.mark.parametrize(
+        "number", ["", "911", "4155550188", "+0155550188", "+1 415 555", "+1415555018x", None, "+1" * 20]
+    )
+    def test_a_number_that_is_none(self, number):
+        with pytest.raises(ConfigError, match="transfer_to: a number is"):
+            Agent(transfer_to={"sales": number})
+        with pytest.raises(ConfigError, match="allowed_callers: a number is"):
+            Agent(allowed_callers=[number])
+
+    def test_a_destination_is_one_of_its_own_exactly(self):
+        agent = Agent(transfer_to={"sales": "+14155550188"})
+        assert agent.destination("sales") == agent.destination("+14155550188") == "+14155550188"
+        for other in ("", "Sales", "14155550188", "+1415555018", "+141555501888", "+14155550188 "):
+            assert agent.destination(other) is None
+
+    def test_callers_are_let_in_by_their_exact_number(self):
+        assert Agent().answers("")
+        agent = Agent(allowed_callers=["+14155550100"])
+        assert agent.answers("+14155550100")
+        for other in ("", "anonymous", "+266696687", "4155550100", "155550100", "+141555501000", "+14155550100,"):
+            assert not agent.answers(other)
+
+
+class TestOverrides:
+    def test_a_changed_copy_shares_nothing_that_can_change(self):
+        agent = Agent(greeting="Hi.", variables={"a": 1})
+        agent.tool(name="one")(lambda: None)
+        copy = agent.changed(voice="cedar")
+        copy.tool(name="two")(lambda: None)
+        copy.on_end(print)
+        copy.variables["a"] = 2
+        assert ([tool.name for tool in agent.tools], agent.hooks, agent.voice) == (["one"], {}, "marin")
+        assert (agent.variables, copy.greeting, copy.voice) == ({"a": 1}, "Hi.", "cedar")
+
+    def test_what_an_agent_does_not_have(self):
+        with pytest.raises(ConfigError, match="no greting"):
+            Agent().changed(greting="Hi.")
+        with pytest.raises(ConfigError, match="no greting"):
+            Agent().for_number("+14155550123", greting="Hi.")
+
+    def test_by_number_and_by_business_which_wins(self):
+        agent = Agent(greeting="Hello.", settings={"silence_seconds": 9})
+        agent.for_number("+14155550123", greeting="Number.", voice="cedar", settings={"silence_prompts": 1})
+        agent.for_business("7", greeting="Business.", settings={"barge_in_frames": 3})
+
+        def of(number: str, business: str) -> tuple[str, str, dict[str, Any]]:
+            parameters = {"business_id": business} if business else {}
+            found = agent.for_call(call_context(to_number=number, parameters=parameters))
+            return found.greeting, found.voice, dict(found.settings)
+
+        assert of("+14155550199", "") == ("Hello.", "marin", {"silence_seconds": 9})
+        assert of("+14155550123", "")[:2] == ("Number.", "cedar")
+        assert of("+14155550199", "7")[:2] == ("Business.", "marin")
+        both = {"silence_seconds": 9, "silence_prompts": 1, "barge_in_frames": 3}
+        assert of("+14155550123", "7") == ("Business.", "cedar", both)
+        assert agent.greeting == "Hello."
+
+    def test_a_number_is_a_number(self):
+        with pytest.raises(ConfigError, match="for_number"):
+            Agent().for_number("4155550123", greeting="Hi.")
+
+    def test_each_call_has_an_agent_of_its_own(self):
+        agent = Agent()
+        first, second = agent.for_call(call_context()), agent.for_call(call_context())
+        first.tools.append(tool_from(lambda: None, name="mine"))
+        assert (agent.tools, second.tools) == ([], [])
+
+    def test_settings_are_checked_when_they_are_made(self):
+        settings = Settings.model_construct()
+        assert Agent().call_settings(settings) is settings
+        changed = Agent(settings={"barge_in_frames": 3, "greeting_lock": False}).call_settings(settings)
+        assert (changed.barge_in_frames, changed.greeting_lock, changed.silence_seconds) == (3, False, 20)
+        assert settings.barge_in_frames == 5
+
+    @pytest.mark.parametrize(
+        ("settings", "complaint"),
+        [
+            ({"openai_api_key": "x"}, "no setting 'openai_api_key' of its own"),
+            ({"nonsense": 1}, "no setting 'nonsense'"),
+            ({"barge_in_frames": 0}, "barge_in_frames must be a number of 20 ms frames from 1 to 50, not 0"),
+            ({"silence_seconds": "long"}, "silence_seconds must be"),
+        ],
+    )
+    def test_settings_that_cannot_be(self, settings, complaint):
+        with pytest.raises(ConfigError, match=complaint):
+            Agent(settings=settings)
+
+    def test_placeholders(self):
+        agent = Agent(instructions='{name} {age} {} {x} {"json": {name}}', greeting="{age}", variables={"age": 7})
+        filled = agent.filled({"name": "Dana", "x": None})
+        assert (filled.instructions, filled.greeting) == ('Dana 7 {} {x} {"json": Dana}', "7")
+        assert agent.filled({"name": "{age}"}).instructions.startswith("{age} 7")

@@ -11,7 +11,7 @@ import pytest
 from fastbridge import call as call_module
 from fastbridge._lanes import OTHER_REASON
 from fastbridge.agent import Agent
-from fastbridge.call import EndReason
+from fastbridge.ending import EndReason
 from helpers import FOREIGN_SID, LOUD, QUIET, SID, audio_of, base64_text, numbered_frame
 from virtual import Rig
 
@@ -410,7 +410,7 @@ class TestTools:
         rig.tool_call("call_1", "hours", '{"day": "Monday"}')
         rig.do(rig.call.close, "shutdown")
         rig.advance(1)
-        assert rig.call.tools.running == 0
+        assert rig.call.conduct.tools.running == 0
 
 
 ENDINGS = {
@@ -518,7 +518,8 @@ class TestEnd:
         record = json.loads(json.dumps(rig.call.record()))
         assert set(record) == {
             "version", "call_sid", "stream_sid", "direction", "duration_ms", "end_reason", "timings_ms", "turns",
-            "responses", "caller_turns", "barge_ins", "business_id", "from", "to", "caller_id", "started_at",
+            "responses", "caller_turns", "silences", "barge_ins", "business_id", "from", "to", "caller_id",
+            "started_at",
             "accounting", "pacing", "tools", "tokens", "cost", "model_events", "errors",
             "model_line", "answers", "waiting",
         }  # fmt: skip

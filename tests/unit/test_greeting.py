@@ -108,6 +108,35 @@ class TestLock:
         assert (rig.uplink, locked(rig)) == (LOUD, 0)
 
 
+class TestChange:
+    """What is known of the caller arrives after the stream has started."""
+
+    def test_the_words(self):
+        rig = Rig(Agent(greeting="Hello."))
+        rig.connected()
+        rig.do(lambda: rig.call.greeting.change("Hello Dana.", lock=True))
+        rig.model({"type": "session.created", "session": {"id": "sess_1"}})
+        rig.confirm()
+        (create,) = rig.sent("response.create")
+        assert create["response"]["instructions"].endswith("Hello Dana.")
+        rig.shut()
+
+    def test_none_opens_the_line_and_one_closes_it(self):
+        rig = Rig(Agent(greeting="Hello.")).started()
+        rig.do(lambda: rig.call.greeting.change("", lock=True))
+        assert (rig.call.greeting.locked, rig.call.greeting.state) == (False, State.NONE)
+        rig.do(lambda: rig.call.greeting.change("Hi.", lock=True))
+        assert (rig.call.greeting.locked, rig.call.greeting.state) == (True, State.WAITING)
+        rig.shut()
+
+    def test_not_once_it_was_asked_for(self):
+        rig = Rig(Agent(greeting="Hello.")).up()
+        rig.do(lambda: rig.call.greeting.change("Hi.", lock=True))
+        (create,) = rig.sent("response.create")
+        assert create["response"]["instructions"].endswith("Hello.")
+        rig.shut()
+
+
 class TestRelease:
     def assert_released_at(self, rig: Rig, seconds: float) -> None:
         """Locked until just before, free just after: `seconds` since the call began."""

@@ -3,6 +3,8 @@
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastbridge import history as module
 from fastbridge.history import History, cut_to
@@ -123,3 +125,64 @@ def test_texts_are_cut_to_whole_words(share, expected):
 
 def test_of_nothing_is_nothing():
     assert cut_to("", 0.5) == ""
+
+
+class TestOrder:
+    def order(self, history: History) -> list[str]:
+        return [turn.item_id for turn in history.ordered()]
+
+    @given(st.permutations("abcdef"), st.permutations("abcdef"))
+    def test_is_the_models_however_it_comes_in(self, begun, told):
+        history = History(Counter())
+        before = dict(zip("abcdef", [None, *"abcde"], strict=True))
+        for name, other in zip(begun, told, strict=True):
+            history.turn("caller", name)
+            history.follows(other, before[other])
+        assert self.order(history) == list("abcdef")
+
+    def test_without_its_word_turns_stand_as_they_began(self):
+        history = History(Counter())
+        for name, previous in [("c", None), ("a", 7), ("b", [])]:
+            history.turn("caller", name)
+            history.follows(name, previous)
+        assert self.order(history) == ["c", "a", "b"]
+
+    def test_items_that_are_no_turns_stand_between(self):
+        history = History(Counter())
+        history.turn("assistant", "answer")
+        history.turn("caller", "question")
+        for item, previous in [("answer", "output"), ("output", "function"), ("function", "question")]:
+            history.follows(item, previous)
+        assert self.order(history) == ["question", "answer"]
+
+    def test_a_circle_loses_nobody(self):
+        history = History(Counter())
+        for name, previous in [("a", "b"), ("b", "a"), ("c", "c")]:
+            history.follows(name, previous)
+            history.turn("caller", name)
+        assert sorted(self.order(history)) == ["a", "b", "c"]
+
+
+class TestCut:
+    def test_words_run_ahead_of_the_voice(self):
+        """A hundred characters take four seconds: with one second of audio, all of it heard, a quarter was said."""
+        history = History(Counter())
+        turn = history.turn("assistant", "a")
+        history.add_words("a", "abcd " * 20)
+        history.cut(turn, 1000, 1000)
+        assert turn.text == ("abcd " * 5).rstrip()
+
+    def test_only_the_first_counts(self):
+        history = History(Counter())
+        turn = history.turn("assistant", "a")
+        history.end_words("a", "one two three four")
+        history.cut(turn, 500, 1000)
+        history.cut(turn, 900, 1000)
+        assert (turn.text, turn.heard_ms) == ("one two", 500)
+
+    def test_of_nothing(self):
+        history = History(Counter())
+        turn = history.turn("assistant", "a")
+        history.cut(turn, 0, 0)
+        history.cut(None, 1, 2)
+        assert (turn.text, turn.heard_share) == ("", 0.0)

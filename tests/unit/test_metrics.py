@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fastbridge import metrics
-from fastbridge.call import EndReason
+from fastbridge.ending import EndReason
 from fastbridge.metrics import CATALOGUE, Metrics
 from helpers import LOUD, QUIET
 from virtual import Rig, call_context

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fastbridge.agent import Agent
-from fastbridge.call import EndReason
+from fastbridge.ending import EndReason
 from fastbridge.errors import IllegalEvent, ModelUnavailable
 from fastbridge.model_line import (
     DEADLINES_SECONDS,

@@ -152,7 +152,12 @@ class TestConfig:
                     "type": "function",
                     "name": "hours",
                     "description": "When we are open.",
-                    "parameters": {"type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"]},
+                    "parameters": {
+                        "type": "object",
+                        "properties": {"day": {"type": "string"}},
+                        "required": ["day"],
+                        "additionalProperties": False,
+                    },
                 }
             ],
             "tool_choice": "auto",
@@ -317,7 +322,7 @@ class TestEvents:
         [
             "conversation.created",
             "conversation.item.truncated",
-            "conversation.item.input_audio_transcription.failed",
+            "conversation.item.input_audio_transcription.segment",
             "input_audio_buffer.timeout_triggered",
             "mcp_list_tools.in_progress",
             "response.tomorrow",
@@ -491,6 +496,13 @@ class TestTranscripts:
             ("assistant", "Of course."),
         ]
         assert [turn.text for (turn,) in up.listener.of("transcript")] == ["Of course.", "Please."]
+
+    def test_that_fail_are_turns_all_the_same(self, up):
+        up.event("input_audio_buffer.committed", item_id="item_u")
+        for _ in range(2):
+            up.event("conversation.item.input_audio_transcription.failed", item_id="item_u", error={})
+        (((turn,)),) = up.listener.of("transcript")
+        assert (turn.failed, turn.text, up.counters["transcription_failed"]) == (True, "", 2)
 
     def test_are_kept_by_item_not_by_last(self, up):
         for item_id in ("item_a", "item_b"):

@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from fastbridge import record
-from fastbridge.call import EndReason
 from fastbridge.config import Settings
+from fastbridge.ending import EndReason
 from virtual import Rig
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "call-record.md").read_text()
@@ -122,6 +122,7 @@ def test_the_caller_id_tells_callers_apart_and_needs_the_key():
 def test_without_transcripts_the_record_has_no_words():
     rig = Rig(record_transcripts=False).up()
     rig.respond(bytes(800), text="MARKER")
+    rig.advance(0.5)
     rig.shut()
     assert "MARKER" not in json.dumps(rig.call.document)
     assert rig.call.document["turns"] == [{"role": "assistant", "text": None, "heard_ms": None, "characters": 6}]

@@ -10,7 +10,7 @@ import pytest
 
 from environment import clear_environment
 from fastbridge import server, store
-from fastbridge.agent import Agent
+from fastbridge.agent import Agent, CallContext
 from fastbridge.calls import Admission
 from fastbridge.config import load_settings
 from fastbridge.errors import ModelUnavailable
@@ -427,3 +427,64 @@ def test_a_head_and_a_body_have_their_deadlines():
     assert refused == ["slow"]
     assert state.tasks == set()
     loop.close()
+
+
+# Who answers
+
+
+def admission(**changes: Any) -> Admission:
+    given = {
+        "call_sid": CALL_SID, "account_sid": ACCOUNT_SID, "from_number": "+14155550100", "to_number": "+14155550123",
+        "direction": "inbound", "parameters": {"business_id": "7"}, "expires_ns": 0, "token": "token",
+    }  # fmt: skip
+    return Admission(**{**given, **changes})
+
+
+def test_a_call_gets_the_agent_and_the_settings_of_its_number_and_business():
+    async def scene() -> None:
+        node = make_node()
+        node.agent.for_number("+14155550123", greeting="Number.", settings={"silence_seconds": 7})
+        node.agent.for_business("7", voice="cedar")
+        call = node.begin_call(Carrier(), admission(), Start(ACCOUNT_SID, CALL_SID, STREAM_SID, {}))
+        assert (call.agent.greeting, call.agent.voice, call.settings.silence_seconds) == ("Number.", "cedar", 7)
+        assert (node.agent.greeting, node.settings.silence_seconds) == ("", 20)
+        assert call.context.account_sid == ACCOUNT_SID
+        await node.close()
+
+    asyncio.run(scene())
+
+
+def test_what_the_webhook_has_begun_to_look_up_is_the_calls():
+    async def scene() -> None:
+        node = make_node()
+        asked = []
+
+        @node.agent.on_call
+        async def look(context: CallContext) -> dict[str, str]:
+            asked.append(context.agent.voice)
+            return {"name": "Dana"}
+
+        node.agent.for_business("7", voice="cedar")
+        node.announce(admission())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        call = node.begin_call(Carrier(), admission(), Start(ACCOUNT_SID, CALL_SID, STREAM_SID, {}))
+        assert (asked, call.conduct.context.variables, call.agent.voice) == (["cedar"], {"name": "Dana"}, "cedar")
+        assert len(node.lookups) == 0
+        node.announce(admission(call_sid="CA" + "9" * 32))
+        await node.close()
+        assert len(node.lookups) == 0
+
+    asyncio.run(scene())
+
+
+def test_without_credentials_there_is_no_api_of_the_carriers():
+    async def scene() -> None:
+        node = make_node()
+        assert node.rest is None
+        await node.close()
+        node = make_node(twilio_account_sid=ACCOUNT_SID, twilio_auth_token="x" * 32)
+        assert node.rest is not None
+        await node.close()
+
+    asyncio.run(scene())

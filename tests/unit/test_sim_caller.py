@@ -262,3 +262,33 @@ def test_nobody_listening_is_an_error_and_no_exception() -> None:
         "11200 /webhook/incoming_call",
         "11200 /webhook/call_status",
     ]
+
+
+def order(form: dict[str, str]) -> CallReport:
+    """A call that Twilio's REST API changes 200 ms after its stream began."""
+
+    async def main() -> CallReport:
+        node = Node(talk)
+        async with running(node) as url:
+            caller = SimulatedCaller(url, [HangUp(AfterMs(5000))], auth_token=TOKEN)
+            assert not caller.update(form)
+            calling = asyncio.create_task(caller.call())
+            while caller.carrier is None:  # noqa: ASYNC110 - as a request from outside would find it
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.2)
+            assert caller.update(form)
+            assert not caller.update(form)
+            return await calling
+
+    return asyncio.run(main())
+
+
+def test_a_call_that_is_ended_by_request_is_over() -> None:
+    report = order({"Status": "completed"})
+    assert (report.errors, report.ended_by) == ([], "server")
+    assert [kind for _, kind, _ in report.events if kind in ("rest", "hang_up")] == ["rest", "hang_up"]
+
+
+def test_a_call_that_gets_other_twiml_goes_on_with_it() -> None:
+    report = order({"Twiml": "<Response><Dial><Number>+15005550009</Number></Dial><Hangup/></Response>"})
+    assert ("dial", "+15005550009") in [(event.kind, event.text) for event in report.events]

@@ -1,15 +1,24 @@
 """fastbridge.tools: every call answered once, however it ends, and the model asked to go on once."""
 
 import asyncio
+import datetime
 import json
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from fastbridge import tools
 from fastbridge.agent import Agent, CallContext
 from fastbridge.tools import MAX_OUTPUT_CHARS, MAX_RUNNING, ToolRunner
 from virtual import VirtualLoop, call_context
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
 
 
 class ToolRig:
@@ -26,7 +35,7 @@ class ToolRig:
             clock=self.loop.clock,
             spawn=self._spawn,
             answer=lambda call_id, output: self.journal.append((call_id, output)),
-            proceed=lambda: self.journal.append(("proceed",)),
+            proceed=lambda answered: self.journal.append(("proceed",)),
             report=lambda name, arguments, outcome, ms: self.reports.append((name, outcome, ms)),
         )
 
@@ -102,7 +111,10 @@ class TestAnswers:
             (7, "7"),
             ("", ""),
             ({"שלום": 1}, '{"שלום": 1}'),
-            (frozenset(), '"frozenset()"'),
+            (frozenset({1}), "[1]"),
+            ({"at": datetime.date(2026, 11, 20)}, '{"at": "2026-11-20"}'),
+            (Point(1, 2), '{"x": 1, "y": 2}'),
+            (object, json.dumps(str(object))),
         ],
     )
     def test_anything_else_as_json(self, rig, result, text):
@@ -145,7 +157,9 @@ class TestErrors:
         assert rig.reports == [("at_once", "error", 0)]
 
     def test_arguments_it_does_not_take(self, rig, caplog):
-        assert "unexpected keyword argument" in json.loads(rig.call("at_once", '{"surprise": 1}'))["error"]
+        error = json.loads(rig.call("at_once", '{"surprise": 1}'))["error"]
+        assert error == "wrong arguments: surprise: there is no such argument"
+        assert caplog.records == []  # the model's mistake, which it will mend: no trace of ours
 
     def test_a_timeout(self, rig):
         output = rig.call("wait", wait(3600), seconds=10.1)
@@ -319,6 +333,39 @@ class TestOnce:
         rig.loop.advance(2)
         assert len(rig.answered) == MAX_RUNNING + 2
         assert rig.answered.count("proceed") == 1
+
+
+class TestBudget:
+    def test_of_the_phone_call(self, rig):
+        rig.agent.max_tool_calls = 2
+        for number in range(4):
+            rig.start(f"call_{number}", "at_once")
+        rig.done()
+        rig.loop.advance(1)
+        outputs = dict(entry for entry in rig.journal if len(entry) == 2)
+        assert [outputs[f"call_{number}"][:9] for number in range(4)] == ["done", "done", '{"error":', '{"error":']
+        assert sorted(outcome for _, outcome, _ in rig.reports) == ["ok", "ok", "refused", "refused"]
+        assert rig.runner.exhausted
+        assert rig.answered.count("proceed") == 1
+
+    def test_of_one_tool(self, rig):
+        @rig.agent.tool(max_calls=1)
+        async def book() -> str:
+            return "booked"
+
+        for number in range(2):
+            rig.start(f"call_{number}", "book")
+        rig.done()
+        rig.loop.advance(1)
+        assert ("call_1", '{"error": "book cannot be used again in this phone call"}') in rig.journal
+        assert not rig.runner.exhausted
+
+    def test_a_model_that_never_ends_is_not_answered_for_ever(self, rig, monkeypatch):
+        monkeypatch.setattr(tools, "MAX_SEEN", 3)
+        for number in range(10):
+            rig.start(f"call_{number}", "nothing")
+        rig.done()
+        assert rig.answered == ["call_0", "call_1", "call_2", "proceed"]
 
 
 class TestClose:

@@ -200,6 +200,15 @@ def test_what_xml_cannot_hold_becomes_the_replacement_character():
     assert ElementTree.fromstring(text).find("Connect/Stream/Parameter").get("value") == "b\ufffd\ufffd\ufffd\ufffdc"
 
 
+def test_a_transfer_dials_one_number_and_then_hangs_up():
+    text = twilio.transfer_twiml("+14155550188")
+    assert text.endswith("<Response><Dial><Number>+14155550188</Number></Dial><Hangup /></Response>")
+
+
+def test_a_caller_who_is_not_let_in_is_rejected():
+    assert twilio.reject_twiml().endswith("<Response><Reject /></Response>")
+
+
 @pytest.mark.parametrize("build", [twilio.busy_twiml, twilio.apology_twiml])
 def test_spoken_answers_hang_up(build):
     root = ElementTree.fromstring(build("Sorry <b>& goodbye\x00"))

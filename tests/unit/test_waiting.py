@@ -54,7 +54,7 @@ class TestFillers:
         rig.up()
         rig.advance(0.9)
         rig.respond(SECOND)
-        rig.advance(30)
+        rig.advance(15)
         assert rig.downlink == SECOND
         rig.shut()
 

@@ -8,6 +8,7 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from fastbridge import log, webhooks
+from fastbridge.agent import Agent
 from front_desk import (
     ACCOUNT,
     CALL,
@@ -463,3 +464,11 @@ def test_a_full_node_is_still_ready_to_say_that_it_is_busy():
     node = make_node(max_calls=1)
     node.directory.add(FakeCall())
     assert exchange(node, "GET", "/readyz").status == 200
+
+
+@pytest.mark.parametrize(("number", "verb"), [("", "Reject"), ("anonymous", "Reject"), ("+14155550100", "Connect")])
+def test_the_agent_says_who_is_answered(node, number, verb):
+    node.agent = Agent(allowed_callers=["+14155550100"])
+    answer = post(node, "/webhook/incoming_call", {**CALLER, "From": number})
+    assert answer.xml[0].tag == verb
+    assert node.announced == ([admitted(node, answer)] if verb == "Connect" else [])

@@ -12,6 +12,7 @@ strict: what Twilio or OpenAI would reject or ignore is in `errors`.
 
 from fastbridge.sim import faults
 from fastbridge.sim.caller import SimulatedCaller
+from fastbridge.sim.carrier_api import CarrierApi
 from fastbridge.sim.disruption import Disruption, Elapsed, On, Refuse
 from fastbridge.sim.model_server import ModelServer
 from fastbridge.sim.node import NodeProcess
@@ -24,6 +25,7 @@ __all__ = [
     "AfterMs",
     "CallReport",
     "CallTool",
+    "CarrierApi",
     "Disruption",
     "Dtmf",
     "Elapsed",

@@ -81,6 +81,7 @@ class SimulatedCaller:
         self._query = f"?{query}" if query else ""
         self._limit_ms = limit_seconds * 1000
         self._verbs = 0
+        self._order: dict[str, str] | None = None  # of the REST API, to be carried out
         self._events: list[Event] = []
         self._begun_ms = 0.0
         self._http: httpx2.AsyncClient
@@ -101,6 +102,14 @@ class SimulatedCaller:
         self.report.errors += self.conversation.errors
         self.report.events = self.events()
         return self.report
+
+    def update(self, form: dict[str, str]) -> bool:
+        """Twilio's REST API changes this call: `Status=completed` ends it, `Twiml` is what it goes on with. False
+        unless its stream is up."""
+        if self.carrier is None or self.carrier.stopped or self._order is not None:
+            return False
+        self._order = form
+        return True
 
     def events(self) -> list[Event]:
         """What has happened so far, in order, on the stream's clock (the webhook's, before there is a stream)."""
@@ -161,7 +170,7 @@ class SimulatedCaller:
             elif verb.tag in ("Hangup", "Reject"):
                 break
             else:
-                self._note(verb.tag.lower(), (verb.text or "").strip())
+                self._note(verb.tag.lower(), "".join(verb.itertext()).strip())
         if self.report.ended_by == "nobody":
             self.report.ended_by = "server"
         self._note("hang_up", "by the node's TwiML")
@@ -173,6 +182,9 @@ class SimulatedCaller:
             raise _CallError("12100 <Connect> without <Stream url>")
         parameters = {item.get("name", ""): item.get("value", "") for item in stream.findall("Parameter")}
         await self._stream(stream.get("url", ""), parameters)
+        if self._order is not None:
+            await self._obey(self._order)
+            return True
         hung_up = self.report.ended_by == "caller"
         action = verb.get("action")
         if action is None:
@@ -182,6 +194,14 @@ class SimulatedCaller:
         if not hung_up:
             await self._follow(answer)
         return True
+
+    async def _obey(self, order: dict[str, str]) -> None:
+        """What the REST API has asked for, once the stream is down."""
+        self._note("rest", ", ".join(sorted(order)))
+        if "Twiml" in order:
+            await self._follow(ElementTree.fromstring(order["Twiml"]))
+        else:
+            self._note("hang_up", "by the node's request")
 
     async def _finish(self) -> None:
         """The status callback, which comes last."""
@@ -270,6 +290,10 @@ class SimulatedCaller:
             await asyncio.sleep((carrier.start_ms + tick_ms - self._now_ms()) / 1000)
             for echo in carrier.poll(self._now_ms()):
                 await connection.send(echo)
+            if self._order is not None:
+                self.report.ended_by = "server"
+                await connection.send(carrier.stop())
+                return
             action = self.conversation.tick(bytes(carrier.heard[-FRAME_BYTES:]) or QUIET_FRAME)
             if action.hang_up or tick_ms > self._limit_ms:
                 if not action.hang_up:

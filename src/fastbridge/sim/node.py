@@ -22,13 +22,15 @@ import httpx2
 
 from fastbridge.errors import FastbridgeError
 
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
+"""An idle machine needs two; a busy one is no reason to fail."""
 STOP_SECONDS = 5.0
 RECORD_SECONDS = 3.0
 OWN_VARIABLES = (
     "FASTBRIDGE_",
     "TWILIO_",
     "OPENAI_",
+    "AZURE_",
     "LOG_",
     "DATABASE_URL",
     "ENABLE_",
@@ -36,6 +38,7 @@ OWN_VARIABLES = (
     "PUBLIC_",
     "PORT",
     "BARGE_IN_",
+    "ENABLE_",
     "LEAD_MS",
     "ENABLE_MIN_DSP",
     "TWIML_",
@@ -67,9 +70,13 @@ class NodeProcess:
         serve = [sys.executable, "-m", "fastbridge", "serve", *([agent] if agent else [])]
         self._command = list(command) or serve
         self._given_log = log
-        self._settings = settings or {}
+        self._settings = dict(settings or {})
         self._folder = Path()
         self._process: asyncio.subprocess.Process | None = None
+
+    def set(self, **variables: str) -> None:
+        """More environment variables, before it starts."""
+        self._settings = self._settings | variables
 
     async def __aenter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="fastbridge-node-"))

@@ -1,0 +1,401 @@
+"""How a call is conducted beyond its audio: what its agent's author asked for, and what no caller should have to bear.
+
+Joins the parts that each own one thing (look-up, tools, fillers, silence, keys, departure, hooks) and says for all of
+them what the call's moment is: quiet or not, attentive or leaving. Decides nothing about audio. Whatever a user's
+function does here, the lanes do not notice.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fastbridge import events
+from fastbridge.agent import E164, Agent, Tool
+from fastbridge.clock import Clock, Deadline
+from fastbridge.departure import Departure, Errand
+from fastbridge.ending import EndReason
+from fastbridge.filler import Filler, exactly
+from fastbridge.history import Turn
+from fastbridge.hooks import Hooks
+from fastbridge.keys import Keys, told
+from fastbridge.lookup import Lookup
+from fastbridge.silence import Silence
+from fastbridge.tools import ToolRunner
+from fastbridge.twilio import transfer_twiml
+
+if TYPE_CHECKING:
+    from fastbridge.call import Call
+
+NOTICE_SECONDS = 30.0
+"""A call that has lasted as long as it may is announced so long before its end."""
+MAX_EARLY = 8
+"""Messages to the model that wait for its session; one more drops the oldest."""
+MAX_DTMF = 128
+
+SAY_ONLY = {"tool_choice": "none"}
+STILL_THERE = (
+    "The caller has been silent for a while. In the language of the conversation, ask in one short sentence whether "
+    "they are still there."
+)
+GOODBYE_SILENCE = (
+    "The caller does not answer. In the language of the conversation, say in one short sentence that you are hanging "
+    "up now, and that they may call again."
+)
+GOODBYE_NOISE = (
+    "The line is too noisy to understand the caller. In the language of the conversation, say so in one short "
+    "sentence, ask them to call again, and say goodbye."
+)
+GOODBYE = "The call ends now. In the language of the conversation, say goodbye in one short sentence."
+TIME_LIMIT = (
+    "This call must end in half a minute. In the language of the conversation, tell the caller so in one short "
+    "sentence, and ask for what matters most."
+)
+NOT_LEFT = "(The caller interrupted, so the call goes on: nobody has hung up or transferred it.)"
+NOT_TRANSFERRED = "(Connecting the caller failed: you are still on the line. Tell them so.)"
+
+
+class CarrierControl(Protocol):
+    """What can be done to a call at the carrier's. True: it is done."""
+
+    async def hang_up(self, account_sid: str, call_sid: str) -> bool: ...
+    async def redirect(self, account_sid: str, call_sid: str, twiml: str) -> bool: ...
+
+
+class Conduct:
+    """control: the carrier's API, None without credentials: then hanging up is ending the stream, behind which the
+    carrier hangs up, and nobody can be transferred. lookup: one that began at the webhook."""
+
+    def __init__(
+        self,
+        call: "Call",
+        *,
+        agent: Agent,
+        control: CarrierControl | None,
+        lookup: Lookup | None,
+        spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
+    ) -> None:
+        clock = call.clock
+        self.agent = agent
+        self.context = replace(call.context, agent=agent, control=self)
+        self._call = call
+        self._control = control
+        self._lookup = lookup or Lookup(agent, self.context, clock, spawn)
+        self.context = replace(self.context, variables=self._lookup.context.variables)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.get_ident()
+        self._early: list[str] = []
+        self._started = False
+        self._unheard: dict[str, Turn] = {}  # of the assistant: the hook is told what was heard
+        self.tools = ToolRunner(
+            agent=agent,
+            context=self.context,
+            clock=clock,
+            spawn=spawn,
+            answer=call.session.tool_result,
+            proceed=self._proceed,
+            report=self._on_tool_ended,
+            failed=lambda name, error: events.tool_failed(call.log, name, error),
+        )
+        self.hooks = Hooks(agent, self.context, clock, spawn)
+        self.filler = Filler(self, say=lambda text: self._say("filler", text))
+        self.silence = self._silence(clock)
+        self.departure = Departure(self, clock, spawn)
+        self.keys = Keys(
+            clock, end_key=agent.keys_end, pause_seconds=agent.keys_end_seconds, deliver=self._on_keys_gathered
+        )
+        self._notice = Deadline(clock, self._on_time_running_out)
+
+    def _silence(self, clock: Clock) -> Silence:
+        settings = self._call.settings
+        return Silence(
+            self,
+            clock,
+            seconds=settings.silence_seconds,
+            prompts=settings.silence_prompts,
+            noise_seconds=settings.noise_seconds if settings.transcription_model else 0,
+            prompt=self._on_silent,
+            give_up=lambda: self._give_up(EndReason.SILENCE, GOODBYE_SILENCE, firm=False),
+            give_up_noise=lambda: self._give_up(EndReason.LINE_NOISE, GOODBYE_NOISE, firm=True),
+        )
+
+    # --- the call's moment ---
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is being said, and nothing is about to be."""
+        lane, session = self._call.assistant, self._call.session
+        if lane.playing or lane.held or self._call.answers.owed:
+            return False
+        return not (session.ready and (session.responses.busy or self.tools.busy))
+
+    @property
+    def attentive(self) -> bool:
+        """The session is up and nobody is leaving: silence counts."""
+        return self._call.session.ready and not self.departure.asked and not self._call.ladder.ending
+
+    @property
+    def caller_speaking(self) -> bool:
+        return self.silence.caller_speaking
+
+    @property
+    def running_tools(self) -> list[Tool]:
+        return self.tools.running_tools
+
+    @property
+    def speechless(self) -> bool:
+        """The model has nothing else to say, and could."""
+        call = self._call
+        busy = call.assistant.playing or call.assistant.held or call.session.responses.busy
+        return not (busy or self.caller_speaking) and self.attentive
+
+    # --- the call's course ---
+
+    def begin(self) -> None:
+        """The stream has started: who answers is known now, or in a moment."""
+        self._loop = asyncio.get_running_loop()
+        self._call.session.hold()
+        self._lookup.wait(self._call.settings.lookup_ms / 1000, self._on_agent)
+        self.silence.begin()
+        if self._call.settings.max_call_seconds > NOTICE_SECONDS:
+            self._notice.set(self._call.settings.max_call_seconds - NOTICE_SECONDS)
+
+    def _on_agent(self, agent: Agent) -> None:
+        self.agent = self.tools.agent = self.hooks.agent = agent
+        self.context = self.tools.context = self.hooks.context = replace(self.context, agent=agent)
+        self.filler.words = agent.filler
+        self._call.session.configure(agent)
+        self._call.ladder.use(agent.language)
+        lock = self._call.settings.greeting_lock if agent.greeting_lock is None else agent.greeting_lock
+        self._call.greeting.change(agent.greeting, lock=lock)
+
+    def ready(self) -> None:
+        """The model listens: for the first time, or again after its connection was lost."""
+        if not self._started:
+            self._started = True
+            self.hooks.emit("on_start", self.context)
+        early, self._early = self._early, []
+        for text in early:
+            self.tell(text)
+
+    def close(self) -> None:
+        """The call is over; the lanes still know what was heard."""
+        self._cut_unheard()
+        self._tell_heard(self._unheard)
+        self._lookup.close()
+        self.tools.close()
+        self.silence.close()
+        self.departure.close()
+        self.keys.close()
+        self._notice.clear()
+
+    def ended(self) -> None:
+        """All is settled."""
+        self.hooks.close(self._call.record)
+
+    def end_reason(self, reason: str) -> str:
+        """Why the call ends: whoever closes it while we leave, we left."""
+        if self.departure.reason is not None and self.departure.errand is not None:
+            self._log_departure(self.departure.errand)
+        return self.departure.reason or reason
+
+    # --- what is heard ---
+
+    def speech_started(self) -> None:
+        self.silence.speech_started()
+        if not self._call.assistant.playing:
+            self.departure.interrupted()
+
+    def speech_stopped(self) -> None:
+        self.silence.speech_stopped()
+
+    def interrupted(self) -> None:
+        """The caller has interrupted the assistant."""
+        self.silence.heard()
+        self.departure.interrupted()
+        self._tell_heard({key: turn for key, turn in self._unheard.items() if turn.heard_ms is not None})
+
+    def transcript(self, turn: Turn) -> None:
+        """The model has written down a turn."""
+        if turn.role == "assistant":
+            self._unheard[turn.item_id] = turn
+            if turn.heard_ms is not None:
+                self._tell_heard({turn.item_id: turn})
+            return
+        if turn.text or turn.failed:
+            self.silence.words()
+        if turn.text:
+            self.hooks.emit("on_transcript", turn)
+
+    def played(self, response_id: str) -> None:
+        """A response has been heard to its end."""
+        self._tell_heard({key: turn for key, turn in self._unheard.items() if turn.response_id == response_id})
+
+    def _tell_heard(self, turns: dict[str, Turn]) -> None:
+        for item_id, turn in list(turns.items()):
+            self._unheard.pop(item_id, None)
+            if turn.text:
+                self.hooks.emit("on_transcript", turn)
+
+    def _cut_unheard(self) -> None:
+        """The call ends in the middle of a sentence: what was not heard was not said."""
+        history = self._call.session.history
+        positions = {item_id: (heard, received) for item_id, _, heard, received in self._call.assistant.items()}
+        for turn in history.turns.values():
+            if turn.role != "assistant" or (turn.ended and turn.item_id not in positions):
+                continue
+            heard_ms, received_ms = (
+                history.whole_ms(turn.item_id, part_ms) for part_ms in positions.get(turn.item_id, (0, 0))
+            )
+            if heard_ms < received_ms or not turn.ended:
+                history.cut(turn, heard_ms, received_ms)
+
+    # --- keys ---
+
+    def key(self, digit: str) -> None:
+        stats = self._call.stats
+        if len(stats.dtmf) < MAX_DTMF:
+            stats.dtmf += digit
+        self.silence.words()
+        self.keys.press(digit)
+
+    def _on_keys_gathered(self, digits: str) -> None:
+        if self.hooks.emit("on_dtmf", digits, self._on_keys_understood):
+            return
+        if self.agent.keys_to_model:
+            self.tell(told(digits))
+
+    def _on_keys_understood(self, result: object) -> None:
+        if isinstance(result, str) and result:
+            self.tell(result)
+
+    def tell(self, text: str) -> None:
+        """Something the caller did, in words, to which the model is to answer."""
+        if not self._call.session.ready:
+            self._early = [*self._early[1 - MAX_EARLY :], text]
+            return
+        self._call.interruption.on_keys()
+        self._call.session.note("user", text)
+        self._call.session.responses.create("keys")
+
+    # --- tools ---
+
+    def tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
+        events.tool_call(self._call.log, name, arguments)
+        self.tools.start(call_id, name, arguments, response_id)
+        responses = self._call.session.responses
+        if not responses.generating or response_id != responses.response_id:
+            self.tools.response_done(response_id)  # it has ended already: no event will say so
+
+    def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int) -> None:
+        events.tool_result(self._call.log, name, outcome, elapsed_ms)
+        self._call.stats.tool_calls.append({"name": name, "outcome": outcome, "elapsed_ms": elapsed_ms})
+
+    def _proceed(self, response_ids: set[str]) -> None:
+        """The tools of these responses have their answers: let the model go on, if there is anything left to say."""
+        responses = self._call.session.responses
+        if not self.departure.asked:
+            responses.create("tool_result", SAY_ONLY if self.tools.exhausted else None)
+        elif not self._said_something(response_ids):
+            responses.create("goodbye", {**SAY_ONLY, "instructions": GOODBYE})
+
+    def _said_something(self, response_ids: set[str]) -> bool:
+        """Beside its function calls."""
+        turns = self._call.session.turns.values()
+        voiced = {response_id for _, response_id, _, received_ms in self._call.assistant.items() if received_ms}
+        return bool(voiced & response_ids) or any(turn.text for turn in turns if turn.response_id in response_ids)
+
+    def _say(self, purpose: str, instructions: str) -> None:
+        if self._call.session.ready:
+            self._call.session.responses.create(purpose, {**SAY_ONLY, "instructions": instructions})
+
+    # --- silence, and the longest call ---
+
+    def _on_time_running_out(self) -> None:
+        if self.attentive:
+            self._call.log("WATCHDOG", "the call's time is running out")
+            self._say("time_limit", TIME_LIMIT)
+
+    def _on_silent(self, number: int) -> None:
+        self._call.stats.silences += 1
+        self._call.log("WATCHDOG", "the caller is silent", prompt=number)
+        self._say("silence", STILL_THERE)
+
+    def _give_up(self, reason: EndReason, instructions: str, *, firm: bool) -> None:
+        self._call.log("WATCHDOG", "giving up", why=reason)
+        self._say("goodbye", instructions)
+        self.departure.ask(Errand("hang_up", reason, self._hang_up, firm=firm))
+
+    # --- leaving ---
+
+    def hang_up(self) -> None:
+        """Of a tool, a hook or anybody: end the call when all was heard."""
+        self._on_loop(lambda: self.departure.ask(Errand("hang_up", EndReason.AGENT_HANGUP, self._hang_up)))
+
+    def transfer(self, destination: str) -> bool:
+        """Of a tool or hook: connect the caller to one of the agent's own destinations when all was heard."""
+        number = self.agent.destination(destination)
+        if number is None or self._control is None:
+            why = "there is no such destination" if number is None else "there are no Twilio credentials"
+            self._call.log("HANGUP", "transfer refused", level=logging.WARNING, why=why)
+            return False
+        self._on_loop(lambda: self.departure.ask(self._transfer_errand("transfer", number)))
+        return True
+
+    async def transfer_now(self, number: str) -> bool:
+        """Of the node itself, with a number of its operator's: connect the caller, without the model's help. True when
+        it is done, and the call over."""
+        if E164.fullmatch(number) is None or self._control is None:
+            return False
+        try:
+            return await self.departure.ask(self._transfer_errand("fallback", number))
+        except asyncio.CancelledError:
+            self.departure.abandon()
+            raise
+
+    def say(self, text: str) -> None:
+        self._on_loop(lambda: self._say("say", exactly(text)))
+
+    def departed(self, errand: Errand) -> None:
+        self._log_departure(errand)
+        self._call.close(errand.reason)
+
+    def _log_departure(self, errand: Errand) -> None:
+        how = "by REST" if self._control is not None else "by the end of the stream"
+        self._call.log("HANGUP", f"{errand.name} {how}", reason=errand.reason)
+
+    def stayed(self, errand: Errand, why: str) -> None:
+        self._call.log("HANGUP", f"{errand.name} {why}", reason=errand.reason)
+        if errand.name == "fallback":
+            return  # whoever asked knows what else to do
+        if why == "interrupted":
+            self.silence.resume()
+            self._call.session.note("system", NOT_LEFT)
+        elif errand.name == "hang_up":
+            self._call.close(errand.reason)  # the stream ends, and the TwiML behind it hangs up
+        elif errand.name == "transfer":
+            self._call.session.note("system", NOT_TRANSFERRED)
+            self._call.session.responses.create("transfer_failed", SAY_ONLY)
+
+    def _transfer_errand(self, name: str, number: str) -> Errand:
+        return Errand(name, EndReason.TRANSFERRED, lambda: self._redirect(transfer_twiml(number)))
+
+    async def _hang_up(self) -> bool:
+        if self._control is None:
+            return True
+        return await self._control.hang_up(self.context.account_sid, self.context.call_sid)
+
+    async def _redirect(self, twiml: str) -> bool:
+        if self._control is None:
+            return False
+        return await self._control.redirect(self.context.account_sid, self.context.call_sid, twiml)
+
+    def _on_loop(self, action: Callable[[], object]) -> None:
+        """A tool's thread is not the call's."""
+        if threading.get_ident() == self._thread:
+            if self._call.live:
+                action()
+        elif self._loop is not None:
+            self._loop.call_soon_threadsafe(lambda: action() if self._call.live else None)
