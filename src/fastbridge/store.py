@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -40,6 +41,7 @@ MAX_WAITING = 1000
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 30.0
 CLOSE_SECONDS = 5.0
+CLOSING_ATTEMPTS = 3
 LINE_SECONDS = 30.0
 SWEEP_SECONDS = 3600.0
 NO_DATABASE = "none"
@@ -190,9 +192,9 @@ class RecordStore:
                 self._insert(self._engine, record)
 
     def _insert(self, engine: sa.Engine, record: dict[str, Any]) -> None:
-        """Until it is stored, or never will be."""
+        """Until it is stored, or never will be; once we close, a few times at once."""
         wait_s = FIRST_RETRY_SECONDS
-        while True:
+        for attempt in count(1):
             try:
                 self._prepare(engine)
                 with engine.begin() as connection:
@@ -206,7 +208,7 @@ class RecordStore:
                 self.counters["failed"] += 1
                 temporary = isinstance(error, OSError) or (isinstance(error, DBAPIError) and _may_pass(error))
                 self._complain("a call record could not be stored: %s", _reason(error))
-                if not temporary or self._closing.wait(wait_s):
+                if not temporary or (self._closing.wait(wait_s) and attempt >= CLOSING_ATTEMPTS):
                     self.counters["lost"] += 1
                     return
                 wait_s = min(wait_s * 2, LAST_RETRY_SECONDS)
@@ -215,7 +217,7 @@ class RecordStore:
         """The table, before the first record; and once an hour the records that have had their time."""
         if not self._ready:
             make_private(engine)
-            _metadata.create_all(engine)
+            make_table(engine)
             self._ready = True
         if self._days and self._now_s() - self._swept_s >= SWEEP_SECONDS:
             self._swept_s = self._now_s()
@@ -252,6 +254,15 @@ def make_private(engine: sa.Engine) -> None:
     if path is not None and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def make_table(engine: sa.Engine) -> None:
+    """The table, unless it is there; another process may be making it at this very moment."""
+    try:
+        _metadata.create_all(engine)
+    except DBAPIError:
+        if not sa.inspect(engine).has_table(CALLS.name):
+            raise
 
 
 def sqlite_file(url: sa.URL) -> Path | None:

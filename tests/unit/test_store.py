@@ -201,6 +201,33 @@ def test_a_database_that_is_away_does_not_hold_up_the_end(url, faulty, tmp_path)
     assert calls.counters["lost"] == 2
 
 
+def test_the_last_records_are_tried_more_than_once(url, faulty, tmp_path):
+    (tmp_path / "deep").mkdir()
+    faulty.gate.clear()
+    calls = RecordStore(url)
+    faulty.faults = [broken(OperationalError)] * (store.CLOSING_ATTEMPTS - 1)
+    calls.put(record(1))
+    calls._closing.set()
+    faulty.gate.set()
+    assert calls.close()
+    assert calls.counters == {"stored": 1, "failed": store.CLOSING_ATTEMPTS - 1, "lost": 0}
+
+
+def test_a_table_that_another_process_makes_meanwhile_is_no_fault(url, monkeypatch, tmp_path):
+    (tmp_path / "deep").mkdir()
+    make = store._metadata.create_all
+
+    def raced(engine: Any) -> None:
+        make(engine)
+        raise broken(OperationalError, "table fastbridge_calls already exists")
+
+    monkeypatch.setattr(store._metadata, "create_all", raced)
+    calls = RecordStore(url)
+    calls.put(record())
+    assert calls.close()
+    assert calls.counters == {"stored": 1, "failed": 0, "lost": 0}
+
+
 def test_a_folder_in_the_way_costs_no_call(tmp_path, fast, caplog):
     (tmp_path / "file").write_text("in the way")
     calls = RecordStore(f"sqlite:///{tmp_path}/file/calls.db", tmp_path / "file" / "records")
