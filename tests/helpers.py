@@ -1,12 +1,16 @@
 """What several test files share: feeding a parser in every way, a settable clock, reading WebSocket frames back."""
 
 import json
+import math
+import struct
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
+
+from oracle import mulaw
 
 MS = 1_000_000
 FRAME_BYTES = 160
@@ -101,11 +105,19 @@ def delta_json(response_id: str, item_id: str, delta: bytes) -> bytes:
     )
 
 
+def tone_complex(pitch_hz: int, level_dbfs: float) -> bytes:
+    """One frame of a few harmonics, which goes on seamlessly in the next if 50 Hz divides the pitch."""
+    turns = [2 * math.pi * pitch_hz * n / 8000 for n in range(FRAME_BYTES)]
+    wave = [math.sin(t) + 0.6 * math.sin(2 * t) + 0.4 * math.sin(3 * t) + 0.3 * math.sin(5 * t) for t in turns]
+    gain = 32768 * 10 ** (level_dbfs / 20) / math.sqrt(sum(x * x for x in wave) / FRAME_BYTES)
+    return mulaw.encode(struct.pack("=160h", *(max(-32000, min(32000, int(gain * x))) for x in wave)))
+
+
 def numbered_frame(number: int) -> bytes:
     """A frame that cannot be mistaken for another."""
     return number.to_bytes(4, "big") * (FRAME_BYTES // 4)
 
 
-LOUD = bytes([0x80, 0x00]) * (FRAME_BYTES // 2)
-"""Full scale, so over any threshold."""
+LOUD = tone_complex(200, -12.0)
+"""A frame of a steady voice: a detector with defaults believes the fifth in a row."""
 QUIET = bytes([0xFF]) * FRAME_BYTES

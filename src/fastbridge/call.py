@@ -107,7 +107,12 @@ class Call:
             lead_ms=settings.lead_ms,
         )
         self._dsp = settings.enable_min_dsp if agent.dsp is None else agent.dsp
-        self.detector = Detector(threshold_dbfs=settings.barge_in_threshold_dbfs, frames=settings.barge_in_frames)
+        self.detector = Detector(
+            min_level_dbfs=settings.barge_in_threshold_dbfs,
+            sensitivity_db=settings.barge_in_sensitivity_db,
+            frames=settings.barge_in_frames,
+            echo=settings.barge_in_echo,
+        )
         self.interruption = Interruption(self, confirm_ms=settings.barge_in_confirm_ms)
         self.caller = CallerLane(
             clock=clock.now_ns,

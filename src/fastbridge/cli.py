@@ -195,6 +195,39 @@ def load(
     raise typer.Exit(main(options, json_path=json, plot_path=plot))
 
 
+@app.command()
+def tune(
+    recording: Annotated[
+        Path,
+        typer.Argument(metavar="FILE.wav", help="The caller's side; or both: the caller left, the assistant right."),
+    ],
+    assistant: Annotated[
+        Path | None,
+        typer.Option(help="What the assistant said in the same time. Default: the right channel, or silence."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Draw the picture here, as a PNG.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, max=50, help="As BARGE_IN_FRAMES.")] = None,
+    threshold_dbfs: Annotated[float | None, typer.Option(min=-90, max=0, help="As BARGE_IN_THRESHOLD_DBFS.")] = None,
+    sensitivity_db: Annotated[float | None, typer.Option(min=-20, max=20, help="As BARGE_IN_SENSITIVITY_DB.")] = None,
+    echo: Annotated[bool | None, typer.Option("--echo/--no-echo", help="As BARGE_IN_ECHO.")] = None,
+) -> None:
+    """Show where the barge-in detector would have fired in a recording, and why not elsewhere."""
+    from fastbridge.config import load_settings
+    from fastbridge.sim.tune import run
+
+    given = {"frames": frames, "threshold_dbfs": threshold_dbfs, "sensitivity_db": sensitivity_db, "echo": echo}
+    settings = load_settings(**{f"barge_in_{name}": value for name, value in given.items() if value is not None})
+    run(
+        recording,
+        assistant,
+        out,
+        min_level_dbfs=settings.barge_in_threshold_dbfs,
+        sensitivity_db=settings.barge_in_sensitivity_db,
+        frames=settings.barge_in_frames,
+        echo=settings.barge_in_echo,
+    )
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version

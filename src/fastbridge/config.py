@@ -140,9 +140,14 @@ class Settings(BaseSettings):
     barge_in_confirm_ms: int = _env(
         250, "BARGE_IN_CONFIRM_MS", what="milliseconds from 0 to 2000", per_call=True, ge=0, le=2000
     )
+    # Of a detector that adapts, the threshold is its lowest: nothing below it counts, however quiet the line is.
     barge_in_threshold_dbfs: float = _env(
-        -30.0, "BARGE_IN_THRESHOLD_DBFS", what="a level from -90 to 0 dBFS", per_call=True, ge=-90, le=0
+        -54.0, "BARGE_IN_THRESHOLD_DBFS", what="a level from -90 to 0 dBFS", per_call=True, ge=-90, le=0
     )
+    barge_in_sensitivity_db: float = _env(
+        0.0, "BARGE_IN_SENSITIVITY_DB", what="a number of dB from -20 (deafer) to 20", per_call=True, ge=-20, le=20
+    )
+    barge_in_echo: bool = _env(True, "BARGE_IN_ECHO", what="1 or 0", per_call=True)
     enable_min_dsp: bool = _env(True, "ENABLE_MIN_DSP", what="1 or 0", per_call=True)
     greeting_lock: bool = _env(True, "FASTBRIDGE_GREETING_LOCK", what="1 or 0", per_call=True)
     lookup_ms: int = _env(600, "FASTBRIDGE_LOOKUP_MS", what="milliseconds from 0 to 5000", ge=0, le=5000)

@@ -80,6 +80,7 @@ class Interruption:
 
     def on_speech_started(self) -> None:
         self._model_hears = True
+        self._call.detector.expect_voice()
         if self.held:
             self._commit("speech_started")
         elif self._may_begin():

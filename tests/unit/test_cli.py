@@ -4,6 +4,7 @@ import runpy
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -232,6 +233,21 @@ def test_doctor_exits_with_its_verdict(capsys, monkeypatch, code):
     doctor.main = lambda: code
     monkeypatch.setitem(sys.modules, "fastbridge.doctor", doctor)
     assert run(capsys, "doctor")[0] == code
+
+
+def test_tune_is_handed_its_options_and_the_settings(capsys, monkeypatch):
+    given = []
+    module = ModuleType("fastbridge.sim.tune")
+    module.run = lambda *files, **options: given.append((files, options))
+    monkeypatch.setitem(sys.modules, "fastbridge.sim.tune", module)
+    monkeypatch.setenv("BARGE_IN_FRAMES", "7")
+    assert run(capsys, "tune", "call.wav", "--assistant", "it.wav", "--out", "t.png", "--no-echo")[0] == 0
+    assert run(capsys, "tune", "call.wav", "--frames", "3", "--sensitivity-db", "2")[0] == 0
+    defaults = {"min_level_dbfs": -54.0, "sensitivity_db": 0.0, "frames": 7, "echo": True}
+    assert given == [
+        ((Path("call.wav"), Path("it.wav"), Path("t.png")), {**defaults, "echo": False}),
+        ((Path("call.wav"), None, None), {**defaults, "frames": 3, "sensitivity_db": 2.0}),
+    ]
 
 
 def test_demo_is_handed_its_options(capsys, monkeypatch):

@@ -26,7 +26,7 @@ def test_defaults():
     settings = load_settings()
     assert settings.model == "gpt-realtime-2.1"
     assert (settings.host, settings.port, settings.dev) == ("0.0.0.0", 5050, False)
-    assert (settings.lead_ms, settings.barge_in_frames, settings.barge_in_threshold_dbfs) == (160, 5, -30)
+    assert (settings.lead_ms, settings.barge_in_frames, settings.barge_in_threshold_dbfs) == (160, 5, -54)
     assert (settings.twiml_sla_ms, settings.stream_token_seconds, settings.start_deadline_seconds) == (350, 30, 5)
     assert (settings.max_calls, settings.max_call_seconds, settings.drain_seconds) == (400, 600, 3600)
     assert settings.greeting_lock

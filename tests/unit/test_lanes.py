@@ -218,29 +218,29 @@ class TestClose:
 
 
 class TestDetector:
-    def loud_call(self, twin: Any, frames_needed: int = 3) -> CallerRig:
-        call = CallerRig(twin, detector=twin.bargein.Detector(frames=frames_needed)).opened()
+    def loud_call(self, twin: Any) -> CallerRig:
+        call = CallerRig(twin, detector=twin.bargein.Detector()).opened()
         call.speak()
         return call
 
     def test_the_edge_is_told_once(self, twin):
         call = self.loud_call(twin)
-        call.say(LOUD, LOUD)
+        call.say(*[LOUD] * 4)
         assert call.edges == 0
         call.say(LOUD)
         assert call.edges == 1
         call.say(LOUD, LOUD)
         assert call.edges == 1
-        assert call.outcomes == {"forwarded": 5}
+        assert call.outcomes == {"forwarded": 7}
 
     def test_a_low_frame_resets(self, twin):
         call = self.loud_call(twin)
-        call.say(LOUD, LOUD, QUIET, LOUD, LOUD)
+        call.say(*[LOUD] * 4, QUIET, *[LOUD] * 4)
         assert call.edges == 0
 
     def test_not_while_the_assistant_is_silent(self, twin):
         call = CallerRig(twin, detector=twin.bargein.Detector(frames=1)).opened()
-        call.say(LOUD, LOUD)
+        call.say(*[LOUD] * 8)
         assert call.edges == 0
 
     def test_not_while_locked(self, twin):
@@ -253,7 +253,7 @@ class TestDetector:
     def test_foreign_and_malformed_frames_are_not_seen(self, twin):
         call = self.loud_call(twin)
         call.say(*[LOUD] * 10, sid=FOREIGN_SID)
-        call.say(LOUD, LOUD)
+        call.say(*[LOUD] * 4)
         call.say(QUIET, sid=FOREIGN_SID)
         call.lane.feed_message(media_json(call.chunk, b"A"))
         assert call.edges == 0
@@ -267,23 +267,24 @@ class TestDetector:
             call.lane.pause()
         else:
             call.lane.shut()
-        call.say(LOUD, LOUD, LOUD)
-        assert (call.edges, call.lane.waiting) == (1, 3)
+        call.say(*[LOUD] * 5)
+        assert (call.edges, call.lane.waiting) == (1, 5)
 
     def test_the_frame_of_the_edge_has_gone_its_way(self, twin):
-        call = self.loud_call(twin, frames_needed=1)
+        call = self.loud_call(twin)
         seen: list[tuple[int, int]] = []
         lane = twin.lanes.CallerLane(
             clock=call.clock,
             playing=call.assistant,
-            detector=twin.bargein.Detector(frames=1),
+            detector=twin.bargein.Detector(),
             on_message=call.messages.append,
             on_edge=lambda: seen.append((len(call.uplink), lane.outcomes[0])),
         )
         lane.start(SID)
         lane.open(call.uplink.append)
-        lane.feed_message(media_json(1, base64_text(LOUD)))
-        assert seen == [(1, 1)]
+        for chunk in range(1, 7):
+            lane.feed_message(media_json(chunk, base64_text(LOUD)))
+        assert seen == [(5, 5)]
 
 
 class TestDsp:

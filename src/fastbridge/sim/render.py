@@ -75,12 +75,12 @@ class Unheard(NamedTuple):
     audio: bytes
 
 
-def require() -> None:
+def require(what: str = "the timeline") -> None:
     """ConfigError, in one sentence, when there is nothing to draw with."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise ConfigError("Drawing the timeline needs matplotlib: pip install 'fastbridge[demo]'.") from None
+        raise ConfigError(f"Drawing {what} needs matplotlib: pip install 'fastbridge[demo]'.") from None
 
 
 def timeline(
