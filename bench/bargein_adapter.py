@@ -1,8 +1,8 @@
 """The compiled barge-in detector behind the interface of a frame-by-frame evaluator: `bargein_adapter:factory`.
 
 A factory gives an object with reset(), before every call, and push(caller, assistant) -> bool for every 20 ms frame:
-160 bytes of the caller's mu-law, and those that he hears in the same 20 ms, or None while nothing plays. push is True on
-the frame of an edge. `factory` has the defaults, five frames in a row; `factory_best` is the setting that scored best.
+160 bytes of the caller's mu-law, and those that he hears in the same 20 ms, or None while nothing plays. push is True
+on the frame of an edge. `factory` has the defaults, five frames in a row; `factory_best` the setting that scored best.
 """
 
 import sys

