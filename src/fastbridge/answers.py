@@ -32,6 +32,7 @@ RETRY_SECONDS = (0.6, 1.4)
 """Before the second and the third try of a failed response, at most."""
 REPROMPT_SECONDS = 3.0
 MAX_STUCK = 2
+"""Responses in a row that stand still: then another session is tried, and one more of them is the end."""
 CLOCK_MIN_MS = 4000
 CLOCK_SHARE = 0.4
 """The model's clock of the caller's audio, by ours: less, and it takes mu-law for something else."""
@@ -51,6 +52,7 @@ class Answers:
         self._empty = 0
         self._stuck = 0
         self._spoke_at_loss = False
+        self._uncommitted = False  # we ended the caller's speech, and the model has not said that it took it
         self._redo: tuple[str, Create] | None = None  # a stuck response, to be asked for again when it has ended
         self._tool_response = ""
         self._next = Create("turn")
@@ -67,7 +69,7 @@ class Answers:
 
     def speech_started(self) -> None:
         """What was owed is not any more: the caller has gone on."""
-        self.speaking, self._quiet_seconds = True, 0.0
+        self.speaking, self._uncommitted, self._quiet_seconds = True, False, 0.0
         self._settled()
         self._retry.clear()
         self._listen.set(LISTEN_SECONDS)
@@ -79,6 +81,7 @@ class Answers:
         self._check_clock()
 
     def committed(self) -> None:
+        self._uncommitted = False
         if not self.speaking:
             self._owe()
 
@@ -99,6 +102,8 @@ class Answers:
             return
         self._watchdog("speech_unstopped")
         self.speaking = False
+        self._uncommitted = True
+        call.speech_is_over()
         call.session.send({"type": "input_audio_buffer.commit"})
         self._ask("turn")
         self._owe()
@@ -201,7 +206,9 @@ class Answers:
         if self._stuck < MAX_STUCK:
             self._redo = response_id, create
             return
-        self._stuck = 0
+        if self._stuck > MAX_STUCK:
+            self._call.line.give_up(ModelUnavailable("the model's responses stand still", "response_stuck"))
+            return
         self._call.line.lose("the model's responses stand still", "response_stuck")
         if self._tool_response != response_id:
             self._resume(create, self.spoke(response_id))
@@ -211,7 +218,7 @@ class Answers:
         self._call.model_error(ModelError("a response was not begun", code))
         if code in ("unanswered", "create_refused"):
             self._call.line.lose("the model does not answer", code)
-            self._ask(create.purpose, create)
+            self._resume(create, False)
         else:
             self._failed(create, code, spoke=False)
 
@@ -226,6 +233,7 @@ class Answers:
         self._redo = None
         self._spoke_at_loss, self.speaking = self.speaking, False
         self._listen.clear()
+        call.speech_is_over()
         owed = self.owed
         self._settled()
         create = responses.suspend()
@@ -244,6 +252,8 @@ class Answers:
 
     def _words_are_known(self) -> bool:
         """What the caller said last, in words: the new session can be told."""
+        if self._uncommitted:
+            return False
         turns = [turn for turn in self._call.session.turns.values() if turn.role == "caller"]
         return bool(turns) and bool(turns[-1].text)
 

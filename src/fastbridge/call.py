@@ -290,10 +290,14 @@ class Call:
     def on_speech_stopped(self) -> None:
         self._speech_stopped_ns = self.clock.now_ns()
         self.conduct.speech_stopped()
-        self._media_gap.clear()
-        self.interruption.on_speech_stopped()
+        self.speech_is_over()
         self.answers.speech_stopped()
         self.waiting.review()
+
+    def speech_is_over(self) -> None:
+        """The caller has stopped, or whatever the model said of it counts no more."""
+        self._media_gap.clear()
+        self.interruption.on_speech_stopped()
 
     @property
     def caller_is_loud(self) -> bool:

@@ -175,7 +175,7 @@ class Session:
     def connected(self, send: Callable[[bytes], object]) -> None:
         """The socket is open. `session.update` follows the model's `session.created`, which may have come already."""
         self._send = send
-        self._opening.connected(self.send)
+        self._opening.connected(self._send_now)
 
     def disconnected(self) -> None:
         """The connection is gone: the next one will be opened from the beginning, and told what was said here."""
@@ -209,7 +209,12 @@ class Session:
         self._opening.configure(self._config)
 
     def send(self, event: dict[str, Any]) -> None:
-        """A client event to the model; after the end of the session, to nobody."""
+        """A client event to the model; to nobody while there is no session that knows the conversation: the next one
+        is told all of it."""
+        if self.ready:
+            self._send_now(event)
+
+    def _send_now(self, event: dict[str, Any]) -> None:
         if self._send is not None and not self.closed:
             self._send(encode_event(event))
 
