@@ -25,9 +25,10 @@ ANSWER_SECONDS = 2.5
 """A committed turn without any response for this long."""
 RESUME_SECONDS = 2.0
 """After a lost line the caller, who was speaking, says nothing more for this long: their words are lost."""
-LISTEN_SECONDS = 0.25
 QUIET_SECONDS = 1.5
 """The model hears speech where our own ear has heard none for this long."""
+OVERDUE_SECONDS = 0.7
+"""What the caller has waited by then, of the patience he has."""
 RETRY_SECONDS = (0.6, 1.4)
 """Before the second and the third try of a failed response, at most."""
 REPROMPT_SECONDS = 3.0
@@ -47,7 +48,7 @@ class Answers:
         self.speaking = False
         self.counters: Counter[str] = Counter()
         self._call = call
-        self._quiet_seconds = 0.0
+        self._speech_ns = 0  # when the model told that it began
         self._failures = 0
         self._empty = 0
         self._stuck = 0
@@ -69,10 +70,11 @@ class Answers:
 
     def speech_started(self) -> None:
         """What was owed is not any more: the caller has gone on."""
-        self.speaking, self._uncommitted, self._quiet_seconds = True, False, 0.0
+        self.speaking, self._uncommitted = True, False
+        self._speech_ns = self._call.clock.now_ns()
         self._settled()
         self._retry.clear()
-        self._listen.set(LISTEN_SECONDS)
+        self._listen.set(QUIET_SECONDS)
 
     def speech_stopped(self) -> None:
         self.speaking = False
@@ -85,6 +87,18 @@ class Answers:
         if not self.speaking:
             self._owe()
 
+    def unheard(self) -> None:
+        """The caller has spoken, and the model says nothing, of that or of anything."""
+        self._watchdog("turns_unheard")
+        self.owed = self._uncommitted = True
+        self._call.waiting.review(OVERDUE_SECONDS)
+
+    def heard_nothing(self) -> None:
+        """It has listened, and there was no speech."""
+        self._uncommitted = False
+        self._settled()
+        self._call.waiting.review()
+
     def _owe(self) -> None:
         self.owed = True
         self._answer.set(ANSWER_SECONDS)
@@ -96,9 +110,10 @@ class Answers:
     def _listened(self) -> None:
         """The model hears the caller speak. Do we?"""
         call = self._call
-        self._quiet_seconds = 0.0 if call.caller_is_loud else self._quiet_seconds + LISTEN_SECONDS
-        if self._quiet_seconds < QUIET_SECONDS:
-            self._listen.set(LISTEN_SECONDS)
+        heard_ns = max(call.caller.last_voice_ns, self._speech_ns)
+        left_seconds = QUIET_SECONDS - (call.clock.now_ns() - heard_ns) / 1e9
+        if left_seconds > 0.001:
+            self._listen.set(left_seconds)
             return
         self._watchdog("speech_unstopped")
         self.speaking = False
@@ -107,7 +122,7 @@ class Answers:
         call.session.send({"type": "input_audio_buffer.commit"})
         self._ask("turn")
         self._owe()
-        call.waiting.review()
+        call.waiting.review(OVERDUE_SECONDS)
 
     def _unanswered(self) -> None:
         if self._call.session.responses.busy:

@@ -346,7 +346,7 @@ class ResponseController:
         self._retry.clear()
         self._deadline.clear()
         self._fuse.clear()
-        if self.resting and not self._suspended:
+        if self.resting and self._waiting and not self._suspended:
             self._fuse.set(FUSE_SECONDS)
         if self.state in DEADLINES_SECONDS:
             self._last_progress = self._progress()
