@@ -23,7 +23,6 @@ def rig():
 def say(rig: Rig, frames: int, frame: bytes = LOUD) -> None:
     for _ in range(frames):
         rig.caller_says(frame)
-        rig.advance(0.02)
 
 
 def questions(rig: Rig) -> list[dict[str, Any]]:
