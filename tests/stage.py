@@ -106,6 +106,9 @@ class Wire:
         self._reading = True
         self._wake()
 
+    def untaken_bytes(self) -> int:
+        return max(0, self._unread_bytes - KERNEL_BYTES)
+
     def redirect(self, sink: object, feed_message: Callable[[bytes], object]) -> None:
         self._feed = feed_message
 

@@ -24,7 +24,7 @@ LAYERS = [
     ["call", "calls"],
     ["conduct"],
     ["lookup"],
-    ["answers", "ladder", "waiting"],
+    ["answers", "hearing", "ladder", "waiting"],
     ["model_line"],
     ["renewal"],
     [
@@ -41,7 +41,7 @@ LAYERS = [
         "trace",
     ],
     ["opening", "replay", "responses"],
-    ["attempt", "breaker", "events", "history", "prompts"],
+    ["attempt", "breaker", "events", "history", "outgoing", "prompts"],
     ["agent", "calllog", "clock", "endpoint", "ending", "rest", "stats", "store", "twilio"],
     ["schema", "threads"],
     ["_lanes", "_load"],

@@ -152,6 +152,7 @@ class RecordingModel:
         self._rig = rig
         self.hang_ups = 0
         self.reading = True
+        self.untaken = 0
         self.redirected = False
         """Its messages go to the lane, and not to the attempt any more."""
 
@@ -168,6 +169,9 @@ class RecordingModel:
 
     def resume_reading(self) -> None:
         self.reading = True
+
+    def untaken_bytes(self) -> int:
+        return self.untaken
 
     def redirect(self, sink: Any, feed_message: Callable[[bytes], object]) -> None:
         self.redirected = True

@@ -42,8 +42,8 @@ cdef class CallerLane(TextSink):
     cdef Py_ssize_t preroll_frames, backlog_frames
     cdef int64_t last_chunk
     # counters
-    cdef readonly uint64_t frames_in, concealed_frames, silence_frames
-    cdef readonly int64_t last_media_ns
+    cdef readonly uint64_t frames_in, concealed_frames, silence_frames, voice_frames
+    cdef readonly int64_t last_media_ns, last_voice_ns
     cdef readonly Py_ssize_t peak_waiting
     cdef uint64_t[OUTCOME_COUNT] settled
     cdef uint64_t[LATENCY_BUCKETS] latency  # of frames that were forwarded at once, from here in to written

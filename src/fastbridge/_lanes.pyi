@@ -100,6 +100,12 @@ class CallerLane:
     @property
     def last_media_ns(self) -> int:
         """When the last own frame arrived, 0 before the first."""
+    @property
+    def voice_frames(self) -> int:
+        """Own frames, none of them locked out, in which the detector hears a voice."""
+    @property
+    def last_voice_ns(self) -> int:
+        """When the last of these arrived, 0 before the first."""
 
 class AssistantLane(Paced):
     """The model to Twilio: scan, ring, pace, mark; and the playout clock.

@@ -178,6 +178,9 @@ cdef class CallerLane(TextSink):
         if self.detector is not None:       # also behind the lock: it learns the line and its echo there
             playing = self.playing.hearing(now, heard)
             edge = self.detector.judge(media_scratch, size, heard if playing else NULL, FRAME_BYTES)
+            if self.detector.speaking and not self.is_locked:
+                self.voice_frames += 1
+                self.last_voice_ns = now
         if self.is_locked:
             self.settled[<int>OUTCOME_GREETING_LOCK] += 1
             return 0

@@ -25,13 +25,15 @@ ANSWER_SECONDS = 2.5
 """A committed turn without any response for this long."""
 RESUME_SECONDS = 2.0
 """After a lost line the caller, who was speaking, says nothing more for this long: their words are lost."""
-LISTEN_SECONDS = 0.25
 QUIET_SECONDS = 1.5
 """The model hears speech where our own ear has heard none for this long."""
+OVERDUE_SECONDS = 0.7
+"""What the caller has waited by then, of the patience he has."""
 RETRY_SECONDS = (0.6, 1.4)
 """Before the second and the third try of a failed response, at most."""
 REPROMPT_SECONDS = 3.0
 MAX_STUCK = 2
+"""Responses in a row that stand still: then another session is tried, and one more of them is the end."""
 CLOCK_MIN_MS = 4000
 CLOCK_SHARE = 0.4
 """The model's clock of the caller's audio, by ours: less, and it takes mu-law for something else."""
@@ -46,11 +48,12 @@ class Answers:
         self.speaking = False
         self.counters: Counter[str] = Counter()
         self._call = call
-        self._quiet_seconds = 0.0
+        self._speech_ns = 0  # when the model told that it began
         self._failures = 0
         self._empty = 0
         self._stuck = 0
         self._spoke_at_loss = False
+        self._uncommitted = False  # we ended the caller's speech, and the model has not said that it took it
         self._redo: tuple[str, Create] | None = None  # a stuck response, to be asked for again when it has ended
         self._tool_response = ""
         self._next = Create("turn")
@@ -67,10 +70,11 @@ class Answers:
 
     def speech_started(self) -> None:
         """What was owed is not any more: the caller has gone on."""
-        self.speaking, self._quiet_seconds = True, 0.0
+        self.speaking, self._uncommitted = True, False
+        self._speech_ns = self._call.clock.now_ns()
         self._settled()
         self._retry.clear()
-        self._listen.set(LISTEN_SECONDS)
+        self._listen.set(QUIET_SECONDS)
 
     def speech_stopped(self) -> None:
         self.speaking = False
@@ -79,8 +83,21 @@ class Answers:
         self._check_clock()
 
     def committed(self) -> None:
+        self._uncommitted = False
         if not self.speaking:
             self._owe()
+
+    def unheard(self) -> None:
+        """The caller has spoken, and the model says nothing, of that or of anything."""
+        self._watchdog("turns_unheard")
+        self.owed = self._uncommitted = True
+        self._call.waiting.review(OVERDUE_SECONDS)
+
+    def heard_nothing(self) -> None:
+        """It has listened, and there was no speech."""
+        self._uncommitted = False
+        self._settled()
+        self._call.waiting.review()
 
     def _owe(self) -> None:
         self.owed = True
@@ -93,16 +110,19 @@ class Answers:
     def _listened(self) -> None:
         """The model hears the caller speak. Do we?"""
         call = self._call
-        self._quiet_seconds = 0.0 if call.caller_is_loud else self._quiet_seconds + LISTEN_SECONDS
-        if self._quiet_seconds < QUIET_SECONDS:
-            self._listen.set(LISTEN_SECONDS)
+        heard_ns = max(call.caller.last_voice_ns, self._speech_ns)
+        left_seconds = QUIET_SECONDS - (call.clock.now_ns() - heard_ns) / 1e9
+        if left_seconds > 0.001:
+            self._listen.set(left_seconds)
             return
         self._watchdog("speech_unstopped")
         self.speaking = False
+        self._uncommitted = True
+        call.speech_is_over()
         call.session.send({"type": "input_audio_buffer.commit"})
         self._ask("turn")
         self._owe()
-        call.waiting.review()
+        call.waiting.review(OVERDUE_SECONDS)
 
     def _unanswered(self) -> None:
         if self._call.session.responses.busy:
@@ -201,7 +221,9 @@ class Answers:
         if self._stuck < MAX_STUCK:
             self._redo = response_id, create
             return
-        self._stuck = 0
+        if self._stuck > MAX_STUCK:
+            self._call.line.give_up(ModelUnavailable("the model's responses stand still", "response_stuck"))
+            return
         self._call.line.lose("the model's responses stand still", "response_stuck")
         if self._tool_response != response_id:
             self._resume(create, self.spoke(response_id))
@@ -211,7 +233,7 @@ class Answers:
         self._call.model_error(ModelError("a response was not begun", code))
         if code in ("unanswered", "create_refused"):
             self._call.line.lose("the model does not answer", code)
-            self._ask(create.purpose, create)
+            self._resume(create, False)
         else:
             self._failed(create, code, spoke=False)
 
@@ -226,6 +248,7 @@ class Answers:
         self._redo = None
         self._spoke_at_loss, self.speaking = self.speaking, False
         self._listen.clear()
+        call.speech_is_over()
         owed = self.owed
         self._settled()
         create = responses.suspend()
@@ -244,6 +267,8 @@ class Answers:
 
     def _words_are_known(self) -> bool:
         """What the caller said last, in words: the new session can be told."""
+        if self._uncommitted:
+            return False
         turns = [turn for turn in self._call.session.turns.values() if turn.role == "caller"]
         return bool(turns) and bool(turns[-1].text)
 

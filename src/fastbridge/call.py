@@ -25,6 +25,7 @@ from fastbridge.config import Settings
 from fastbridge.ending import EndReason
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.greeting import Greeting
+from fastbridge.hearing import Hearing
 from fastbridge.interruption import Interruption
 from fastbridge.ladder import Ladder
 from fastbridge.lookup import Lookup
@@ -136,6 +137,7 @@ class Call:
         self.greeting = Greeting(agent.greeting, lock=lock, call=self)
         self.line = ModelLine(self, dial, breaker or Breaker(clock.now_ns))
         self.answers = Answers(self)
+        self.hearing = Hearing(self)
         self.ladder = Ladder(self)
         self.waiting = Waiting(self)
         self._media_gap = Deadline(clock, self._check_media_gap)
@@ -255,6 +257,8 @@ class Call:
         """Once a second: is the line alive, and does it take what we send?"""
         now = self.clock.now_ns()
         self.trace.second(self.assistant.playing)
+        self.line.check()
+        self.hearing.check()
         silent_since = self.caller.last_media_ns or self.started_ns
         if now - silent_since > DEAD_STREAM_SECONDS * 1e9:
             events.watchdog(self.log, f"no media for {DEAD_STREAM_SECONDS:.0f}s")
@@ -282,6 +286,7 @@ class Call:
         if self.stats.first_speech_ms is None:
             self.stats.first_speech_ms = self.now_ms()
         self._media_gap.set(MEDIA_GAP_SECONDS)
+        self.hearing.noticed()
         self.interruption.on_speech_started()
         self.conduct.speech_started()
         self.answers.speech_started()
@@ -289,11 +294,16 @@ class Call:
 
     def on_speech_stopped(self) -> None:
         self._speech_stopped_ns = self.clock.now_ns()
-        self.conduct.speech_stopped()
-        self._media_gap.clear()
-        self.interruption.on_speech_stopped()
+        self.hearing.noticed()
+        self.speech_is_over()
         self.answers.speech_stopped()
         self.waiting.review()
+
+    def speech_is_over(self) -> None:
+        """The caller has stopped, or whatever the model said of it counts no more."""
+        self._media_gap.clear()
+        self.conduct.speech_stopped()
+        self.interruption.on_speech_stopped()
 
     @property
     def caller_is_loud(self) -> bool:
@@ -306,7 +316,11 @@ class Call:
             self.caller.send_silence(GAP_SILENCE_FRAMES)
         self._media_gap.set(MEDIA_GAP_SECONDS)
 
+    def on_model_sign(self) -> None:
+        self.hearing.sign()
+
     def on_caller_turn(self) -> None:
+        self.hearing.noticed()
         self.interruption.on_caller_turn()
         self.answers.committed()
         self.waiting.review()
@@ -394,7 +408,8 @@ class Call:
         self.end_reason = str(self.conduct.end_reason(reason))
         for deadline in (self._media_gap, self._watch, self._max_duration):
             deadline.clear()
-        for part in (self.waiting, self.ladder, self.answers, self.interruption, self.greeting, self.conduct):
+        answering = (self.waiting, self.hearing, self.ladder, self.answers)
+        for part in (*answering, self.interruption, self.greeting, self.conduct):
             part.close()
         self.session.close()
         self.caller.close()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 FIRST_AUDIO_SECONDS = 5.0
 HARD_SECONDS = 30.0
 CHECK_SECONDS = 0.25
+HEARD_SECONDS = 1.5
+"""Nothing of it has played for this long: that was all, whether the model says so or not."""
 
 
 class State(StrEnum):
@@ -110,9 +112,11 @@ class Greeting:
             deadline.clear()
 
     def _check_played(self) -> None:
-        """The playout clock, for a carrier whose marks do not come back."""
-        lane = self._call.assistant
-        if lane.playing or lane.held or self._call.session.responses.busy:
+        """The playout clock, for a carrier whose marks do not come back and a model that does not say where it ends."""
+        call, lane = self._call, self._call.assistant
+        silent_ns = call.clock.now_ns() - lane.schedule.play_end_ns
+        unfinished = call.session.responses.busy and silent_ns < HEARD_SECONDS * 1e9
+        if lane.playing or lane.held or unfinished:
             self._check.set(CHECK_SECONDS)
         else:
             self._release()

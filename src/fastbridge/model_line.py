@@ -31,6 +31,10 @@ BUSY_BACKOFF_SECONDS = (0.5, 1.5)
 """For a service that says it is too busy: fewer tries, further apart."""
 BLOCKED_SECONDS = 5.0
 """The socket takes no audio for this long: it is dead, and nobody has said so."""
+UNTAKEN_BYTES = 32_768
+"""Written and not taken: about 2 s of audio."""
+UNTAKEN_SECONDS = 3.0
+"""So much, and not getting less for this long: nobody reads."""
 
 UNAVAILABLE, LOST = "model_unavailable", "model_lost"
 """Why a call ends that the model failed: there never was a session, or there is none any more."""
@@ -90,6 +94,8 @@ class ModelLine:
         self._down_since_ns = call.started_ns
         self._last_error: ModelError = ModelUnavailable("the model cannot be reached")
         self._ring_full = False
+        self._untaken_bytes = 0
+        self._untaken_ns = 0
         self._renewal = Renewal(call, self)
         self._deadline = Deadline(call.clock, self._expired)
         self._pause = Deadline(call.clock, self._dial)
@@ -254,6 +260,16 @@ class ModelLine:
         else:
             self._call.caller.resume()
             self._blocked.clear()
+
+    def check(self) -> None:
+        """Once a second: is what we write taken?"""
+        now, before = self._call.clock.now_ns(), self._untaken_bytes
+        self._untaken_bytes = self.link.untaken_bytes() if self.up and self.link is not None else 0
+        if self._untaken_bytes < max(before, UNTAKEN_BYTES):
+            self._untaken_ns = now
+        elif now - self._untaken_ns > UNTAKEN_SECONDS * 1e9:
+            self._untaken_ns = now
+            self.lose("the model reads no more", "upload_blocked")
 
     def ring_full(self, full: bool) -> None:
         """The assistant's ring is full, or half empty again: stop and go for whoever reads from the model."""

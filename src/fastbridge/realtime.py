@@ -23,6 +23,7 @@ from fastbridge.usage import Usage
 
 logger = logging.getLogger(__name__)
 
+SIGN_ID = "sign_"
 LOCAL_ID = "local_"
 """What the ids of our own recordings begin with: the model never hears of those."""
 
@@ -57,6 +58,7 @@ class SessionListener(Protocol):
 
     def on_session_ready(self) -> None: ...
     def on_session_failed(self, error: ModelUnavailable) -> None: ...
+    def on_model_sign(self) -> None: ...
     def on_speech_started(self) -> None: ...
     def on_speech_stopped(self) -> None: ...
     def on_caller_turn(self) -> None: ...
@@ -139,6 +141,7 @@ class Session:
         self._send: Callable[[bytes], object] | None = None
         self._clock = clock
         self._text_deltas = 0
+        self._signs = 0
         self.local_deltas = 0
         """Deltas that were recordings of ours: no progress of the model's."""
         self._replayed: set[str] = set()  # items that are text in this session, and no audio
@@ -175,7 +178,7 @@ class Session:
     def connected(self, send: Callable[[bytes], object]) -> None:
         """The socket is open. `session.update` follows the model's `session.created`, which may have come already."""
         self._send = send
-        self._opening.connected(self.send)
+        self._opening.connected(self._send_now)
 
     def disconnected(self) -> None:
         """The connection is gone: the next one will be opened from the beginning, and told what was said here."""
@@ -209,7 +212,12 @@ class Session:
         self._opening.configure(self._config)
 
     def send(self, event: dict[str, Any]) -> None:
-        """A client event to the model; after the end of the session, to nobody."""
+        """A client event to the model; to nobody while there is no session that knows the conversation: the next one
+        is told all of it."""
+        if self.ready:
+            self._send_now(event)
+
+    def _send_now(self, event: dict[str, Any]) -> None:
         if self._send is not None and not self.closed:
             self._send(encode_event(event))
 
@@ -271,6 +279,11 @@ class Session:
         """Audio of the message under way that came since the lane began to count it."""
         return sum(ms for item, _, _, ms in self._lane.items() if item == self.history.speaking_item)
 
+    def ask_for_a_sign(self) -> None:
+        """Something to which every session answers at once, and that changes nothing: `on_model_sign`."""
+        self._signs += 1
+        self.send({"type": "session.update", "event_id": f"{SIGN_ID}{self._signs}", "session": {"type": "realtime"}})
+
     def tool_result(self, call_id: str, output: str) -> None:
         """To the model, now or in the session to come."""
         self.history.add_output(call_id, output)
@@ -291,6 +304,8 @@ class Session:
         self._opening.on_created(event)
 
     def _on_session_updated(self, event: dict[str, Any]) -> None:
+        if self.ready and self._signs:
+            self._listener.on_model_sign()
         before = self._opening.format_mismatches
         self._opening.on_updated(event)
         if self._opening.format_mismatches > before:
@@ -400,6 +415,9 @@ class Session:
     def _on_error(self, event: dict[str, Any]) -> None:
         error = event.get("error") or {}
         code = str(error.get("code"))
+        if str(error.get("event_id")).startswith(SIGN_ID):
+            self._listener.on_model_sign()
+            return
         self.counters[f"error_{code}" if code in EXPECTED_ERRORS | FATAL_ERRORS else "error_other"] += 1
         if code in FATAL_ERRORS:
             self._listener.on_session_failed(ModelUnavailable(str(error.get("message", "")), code))

@@ -66,9 +66,18 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
 DEADLINES_SECONDS = {State.REQUESTED: 5.0, State.ACTIVE: 8.0, State.CANCELLING: 3.0}
 """How long each state may last; for ACTIVE, without any sign of progress."""
 
+EXPIRIES = {
+    State.REQUESTED: "creates_unanswered",
+    State.ACTIVE: "stuck",
+    State.CANCELLING: "cancels_unanswered",
+}
+"""What is counted then: the model owed us something. `safety_fuse` counts what we owed."""
+
 RETRY_SECONDS = 0.25
 MAX_REFUSALS = 8
 """Refusals in a row without any response in sight; then the session is not as it should be, and we stop asking."""
+FUSE_SECONDS = 1.0
+"""A create that could be sent and waits all the same: our fault, and nobody else's."""
 MAX_WAITING = 8
 """Creates that wait for their turn; one more is dropped and counted as create_overflow."""
 METADATA_KEY = "fastbridge"
@@ -131,6 +140,7 @@ class ResponseController:
         self._suspended = False
         self._deadline = Deadline(clock, self._expired)
         self._retry = Deadline(clock, self._pump)
+        self._fuse = Deadline(clock, self._stranded)
 
     @property
     def purpose(self) -> str:
@@ -201,8 +211,8 @@ class ResponseController:
 
     def close(self) -> None:
         self._waiting.clear()
-        self._deadline.clear()
-        self._retry.clear()
+        for deadline in (self._deadline, self._retry, self._fuse):
+            deadline.clear()
 
     # --- what the model says ---
 
@@ -284,7 +294,7 @@ class ResponseController:
             self._pump()
         elif self._refusals > MAX_REFUSALS:
             self._refusals = 0
-            self.counters["safety_fuse"] += 1
+            self.counters["creates_given_up"] += 1
             self._listener.on_create_failed(create, "create_refused")
         else:
             self._waiting.appendleft(create)
@@ -335,16 +345,25 @@ class ResponseController:
         self.state = row[event]
         self._retry.clear()
         self._deadline.clear()
+        self._fuse.clear()
+        if self.resting and self._waiting and not self._suspended:
+            self._fuse.set(FUSE_SECONDS)
         if self.state in DEADLINES_SECONDS:
             self._last_progress = self._progress()
             self._deadline.set(DEADLINES_SECONDS[self.state])
+
+    def _stranded(self) -> None:
+        """At rest for a while: nothing that waits can be waiting for anything."""
+        if self._waiting and not self._suspended:
+            self.counters["safety_fuse"] += 1
+            self._pump()
 
     def _expired(self) -> None:
         if self.state is State.ACTIVE and self._progress() != self._last_progress:
             self._last_progress = self._progress()
             self._deadline.set(DEADLINES_SECONDS[self.state])
             return
-        self.counters["safety_fuse"] += 1
+        self.counters[EXPIRIES[self.state]] += 1
         expired, create, wanted = self.state, self._requested, not self._unwanted
         if expired is State.ACTIVE:
             self._send_cancel(Event.EXPIRED)

@@ -21,6 +21,7 @@ from websockets.server import ServerProtocol
 from fastbridge._websocket import FrameReader, TextSink, text_frame
 from fastbridge._wire import Wire
 from fastbridge.ending import EndReason
+from fastbridge.outgoing import WiredTransport
 from fastbridge.realtime import parse_event
 from fastbridge.twilio import Start, parse_start, valid_handshake
 
@@ -339,18 +340,6 @@ class ModelListener(Protocol):
     def on_model_lost(self, code: int, reason: str) -> None: ...
 
 
-class WiredTransport:
-    """A transport whose writing end is a Wire: for the library, so that its frames keep their place among ours."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self.wire = Wire(transport)
-        self.write = self.wire.write
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
 class RealtimeSocket(ClientConnection):
     """The model's WebSocket: a ClientConnection of `websockets` whose regular text frames go straight to a lane.
 
@@ -382,9 +371,9 @@ class RealtimeSocket(ClientConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        wired = WiredTransport(cast(asyncio.Transport, transport))
-        self.transport = cast(asyncio.Transport, wired)
-        self._wire = wired.wire
+        self._wired = WiredTransport(cast(asyncio.Transport, transport))
+        self.transport = cast(asyncio.Transport, self._wired)
+        self._wire = self._wired.wire
         self.write = self._wire
 
     def _on_other(self, data: bytes) -> bool:
@@ -438,6 +427,9 @@ class RealtimeSocket(ClientConnection):
         """One text message, in order with the audio."""
         if self.protocol.state is OPEN:
             self.write(text_frame(message, mask=True))
+
+    def untaken_bytes(self) -> int:
+        return self._wired.untaken_bytes()
 
     def redirect(self, sink: TextSink | Callable[[bytes], object], feed_message: Callable[[bytes], object]) -> None:
         self._feed_message = feed_message

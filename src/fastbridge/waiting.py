@@ -47,8 +47,8 @@ class Waiting:
         self._postponed = 0
         self._deadline = Deadline(call.clock, self._due)
 
-    def review(self) -> None:
-        """Something has changed that the caller's waiting depends on."""
+    def review(self, overdue_seconds: float = 0.0) -> None:
+        """Something has changed that the caller's waiting depends on, and has been so for a while."""
         if not self._call.live:
             return
         self._account()
@@ -58,7 +58,7 @@ class Waiting:
                 self._in_row = 0
                 self.intentional += 1
             if self._cause is None:
-                self._since_ns = self._call.clock.now_ns()
+                self._since_ns = self._call.clock.now_ns() - int(overdue_seconds * 1e9)
             self._cause = cause
         self._arm()
 

@@ -63,6 +63,8 @@ class CallerLane(websocket.TextSink):
         self.concealed_frames = 0
         self.silence_frames = 0
         self.last_media_ns = 0
+        self.voice_frames = 0
+        self.last_voice_ns = 0
         self._latencies_ns: list[int] = []
 
     @property
@@ -131,6 +133,9 @@ class CallerLane(websocket.TextSink):
         self.last_media_ns = self._clock()
         lost = self._lost_before(chunk)
         edge = self._detector is not None and self._detector.feed(audio, self._playing.hearing())
+        if self._detector is not None and self._detector.speaking and not self._locked:
+            self.voice_frames += 1
+            self.last_voice_ns = self.last_media_ns
         if self._locked:
             self._outcomes[GREETING_LOCK] += 1
             return

@@ -118,7 +118,15 @@ def test_the_caller_lanes_agree(steps, bound):
 def caller_state(rig: CallerRig) -> list[Any]:
     lane = rig.lane
     counts = [lane.frames_in, lane.outcomes, lane.waiting, lane.peak_waiting, lane.silence_frames]
-    return [*counts, lane.last_media_ns, len(rig.uplink), rig.edges, rig.assistant.stale_marks]
+    return [
+        *counts,
+        lane.last_media_ns,
+        lane.last_voice_ns,
+        lane.voice_frames,
+        len(rig.uplink),
+        rig.edges,
+        rig.assistant.stale_marks,
+    ]
 
 
 def closed(rig: CallerRig) -> CallerRig:

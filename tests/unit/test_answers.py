@@ -222,7 +222,7 @@ class TestStuck:
         rig.advance(8.1)
         assert rig.call.line.counters["losses"] == 1
         assert rig.call.record()["answers"] == {"responses_stuck": 2}
-        assert rig.call.record()["responses"]["safety_fuse"] == 2
+        assert rig.call.record()["responses"]["stuck"] == 2
         rig.advance(0.2)
         rig.connect()
         rig.open_session(2)

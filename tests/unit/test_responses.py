@@ -355,7 +355,7 @@ class TestDeadlines:
         assert rig.creates == ["create_1"]
         loop.advance(0.002)
         assert rig.creates == ["create_1", "create_2"]
-        assert rig.counters["safety_fuse"] == 1
+        assert (rig.counters["creates_unanswered"], rig.counters["safety_fuse"]) == (1, 0)
         assert rig.created("resp_1") == "second"
 
     def test_a_request_without_an_answer_fails_and_rests(self, rig, loop):
@@ -372,7 +372,7 @@ class TestDeadlines:
         assert (rig.state, rig.lost, rig.stuck) == (State.CANCELLING, [], [("resp_1", "turn")])
         loop.advance(3)
         assert (rig.state, rig.lost) == (State.FAILED, ["resp_1"])
-        assert rig.counters["safety_fuse"] == 2
+        assert (rig.counters["stuck"], rig.counters["cancels_unanswered"], rig.counters["safety_fuse"]) == (1, 1, 0)
         loop.advance(60)
         assert len(rig.sent) == 1
 
@@ -381,18 +381,18 @@ class TestDeadlines:
         for _ in range(10):
             loop.advance(7)
             rig.headway += 1
-        assert (rig.state, rig.counters["safety_fuse"], rig.sent) == (State.ACTIVE, 0, [])
+        assert (rig.state, rig.counters["stuck"], rig.sent) == (State.ACTIVE, 0, [])
         loop.advance(2.1)  # 72.1 s: the deadline at 72 s found headway
         assert rig.state is State.ACTIVE
         loop.advance(8)
-        assert (rig.state, rig.counters["safety_fuse"]) == (State.CANCELLING, 1)
+        assert (rig.state, rig.counters["stuck"]) == (State.CANCELLING, 1)
 
     def test_progress_does_not_help_one_that_was_cancelled(self, rig, loop):
         rig.created("resp_1")
         rig.cancel()
         rig.headway += 1
         loop.advance(3.001)
-        assert (rig.state, rig.counters["safety_fuse"], rig.lost) == (State.FAILED, 1, ["resp_1"])
+        assert (rig.state, rig.counters["cancels_unanswered"], rig.lost) == (State.FAILED, 1, ["resp_1"])
 
     def test_after_giving_up_the_next_gets_its_turn(self, rig, loop):
         rig.created("resp_1")

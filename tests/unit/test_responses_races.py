@@ -102,7 +102,7 @@ class TestFuse:
             assert rig.failed == []
             rig.refused(f"create_{number}")
             loop.advance(RETRY_SECONDS + 0.001)
-        assert (rig.failed, rig.counters["safety_fuse"]) == ([("greeting", "create_refused")], 1)
+        assert (rig.failed, rig.counters["creates_given_up"]) == ([("greeting", "create_refused")], 1)
         loop.advance(60)
         assert (len(rig.creates), rig.busy) == (MAX_REFUSALS + 1, False)
 

@@ -1,0 +1,112 @@
+"""fastbridge.hearing: a model that does not hear the caller is found out, one that hears only noise is left alone."""
+
+from typing import Any
+
+import pytest
+
+from fastbridge.hearing import State
+from helpers import LOUD, QUIET
+from virtual import Rig
+
+SECOND = bytes(range(160)) * 50
+SPEECH_STARTED = {"type": "input_audio_buffer.speech_started", "item_id": "item_u"}
+SIGN = {"type": "session.updated", "session": {"audio": {}}}
+
+
+@pytest.fixture
+def rig():
+    rig = Rig().up()
+    yield rig
+    rig.shut()
+
+
+def say(rig: Rig, frames: int, frame: bytes = LOUD) -> None:
+    for _ in range(frames):
+        rig.caller_says(frame)
+
+
+def questions(rig: Rig) -> list[dict[str, Any]]:
+    return [event for event in rig.sent("session.update") if "event_id" in event]
+
+
+class TestTheQuestion:
+    def test_follows_a_voice_of_which_the_model_says_nothing(self, rig):
+        say(rig, 50)
+        assert questions(rig) == []
+        say(rig, 60, QUIET)
+        (question,) = questions(rig)
+        assert question["session"] == {"type": "realtime"}
+
+    def test_waits_for_the_voice_to_end(self, rig):
+        say(rig, 250)
+        assert questions(rig) == []
+
+    def test_is_not_put_to_a_model_that_hears(self, rig):
+        say(rig, 10)
+        rig.model(SPEECH_STARTED)
+        say(rig, 40)
+        rig.model({"type": "input_audio_buffer.speech_stopped", "item_id": "item_u"})
+        say(rig, 60, QUIET)
+        assert questions(rig) == []
+
+    def test_is_not_put_for_a_click(self, rig):
+        for _ in range(10):
+            say(rig, 5)
+            say(rig, 100, QUIET)
+        assert questions(rig) == []
+
+    def test_is_not_put_for_what_the_greeting_lock_kept_out(self, rig):
+        rig.call.caller.lock()
+        say(rig, 50)
+        rig.call.caller.unlock()
+        say(rig, 100, QUIET)
+        assert questions(rig) == []
+
+
+class TestTheSign:
+    def test_in_time_is_all_that_happens(self, rig):
+        say(rig, 50)
+        say(rig, 60, QUIET)
+        rig.model(SIGN)
+        say(rig, 400, QUIET)
+        assert len(questions(rig)) == 1
+        assert rig.downlink == b""
+        assert rig.call.record()["answers"] == {}
+        assert rig.call.hearing.state is State.LISTENING
+
+    def test_may_be_an_error(self, rig):
+        say(rig, 50)
+        say(rig, 60, QUIET)
+        rig.model({"type": "error", "error": {"code": "x", "event_id": questions(rig)[0]["event_id"]}})
+        say(rig, 400, QUIET)
+        assert rig.call.record()["answers"] == {}
+
+    def test_that_comes_late_ends_the_wait(self, rig):
+        say(rig, 50)
+        say(rig, 100, QUIET)
+        assert rig.call.waiting._cause == "answer"
+        rig.model(SIGN)
+        assert rig.call.waiting._cause is None
+        say(rig, 400, QUIET)
+        assert rig.call.line.counters["losses"] == 0
+
+    def test_that_does_not_come_costs_the_session_and_the_caller_is_asked_to_repeat(self, rig):
+        say(rig, 50)
+        say(rig, 130, QUIET)
+        assert rig.downlink != b""
+        assert rig.call.record()["answers"] == {"turns_unheard": 1}
+        assert rig.call.line.counters["losses"] == 0
+        say(rig, 200, QUIET)
+        assert rig.call.line.counters["losses"] == 1
+        rig.connect()
+        rig.open_session(2)
+        (create,) = rig.sent("response.create")
+        assert "did not hear them" in create["response"]["instructions"]
+
+    def test_that_is_speech_after_all_is_a_turn_like_any_other(self, rig):
+        say(rig, 50)
+        say(rig, 100, QUIET)
+        rig.model(SPEECH_STARTED)
+        say(rig, 10, QUIET)
+        assert rig.call.hearing.state is State.LISTENING
+        assert not rig.call.answers.owed
