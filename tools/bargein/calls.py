@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-
 from tools.bargein import sounds
 from tools.bargein.signals import (
     FRAME,

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy import signal
-
 from tools.bargein.signals import RATE_HZ, Samples, band_pass, gain, place, reverberant
 
 Rng = np.random.Generator

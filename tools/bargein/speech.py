@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from scipy import signal
-
 from tools.bargein.signals import RATE_HZ, Samples, active_rms, band_pass, frame_levels
 
 SOUNDS = Path("/usr/share/asterisk/sounds")
@@ -32,10 +31,65 @@ NO_SPEECH = (
     "confbridge-",
     "pls-wait-connect",
 )
-LANGUAGES = (
-    "af bg bn bs ca cs cy da de el en-gb en-us en-gb-scotland eo es-419 et fa fi fr-be ga hi hr hu hy id is ka kn ko lt lv"
-    " mk ml mr ms ne nl nb pa pl pt pt-br ro sk sl sq sr sv sw ta te tr uk ur vi cmn yue"
-).split()
+LANGUAGES = [
+    "af",
+    "bg",
+    "bn",
+    "bs",
+    "ca",
+    "cs",
+    "cy",
+    "da",
+    "de",
+    "el",
+    "en-gb",
+    "en-us",
+    "en-gb-scotland",
+    "eo",
+    "es-419",
+    "et",
+    "fa",
+    "fi",
+    "fr-be",
+    "ga",
+    "hi",
+    "hr",
+    "hu",
+    "hy",
+    "id",
+    "is",
+    "ka",
+    "kn",
+    "ko",
+    "lt",
+    "lv",
+    "mk",
+    "ml",
+    "mr",
+    "ms",
+    "ne",
+    "nl",
+    "nb",
+    "pa",
+    "pl",
+    "pt",
+    "pt-br",
+    "ro",
+    "sk",
+    "sl",
+    "sq",
+    "sr",
+    "sv",
+    "sw",
+    "ta",
+    "te",
+    "tr",
+    "uk",
+    "ur",
+    "vi",
+    "cmn",
+    "yue",
+]
 VARIANTS = ("", "+m1", "+m2", "+m3", "+m4", "+m5", "+m6", "+m7", "+f1", "+f2", "+f3", "+f4", "+f5", "+croak", "+klatt2")
 NUMBERS = (
     "1",

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from fastbridge._bargein import CONTEXT_FEATURES, FRAME_FEATURES, Detector
 from tools.bargein import speech
 from tools.bargein.calls import Call, Material, instrument, make_call
+
+from fastbridge._bargein import CONTEXT_FEATURES, FRAME_FEATURES, Detector
 
 SEED = 1
 WINDOW, HIDDEN = 7, 24
