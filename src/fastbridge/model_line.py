@@ -265,7 +265,7 @@ class ModelLine:
         """Once a second: is what we write taken?"""
         now, before = self._call.clock.now_ns(), self._untaken_bytes
         self._untaken_bytes = self.link.untaken_bytes() if self.up and self.link is not None else 0
-        if self._untaken_bytes < max(before, UNTAKEN_BYTES):
+        if before < UNTAKEN_BYTES or self._untaken_bytes < max(before, UNTAKEN_BYTES):
             self._untaken_ns = now
         elif now - self._untaken_ns > UNTAKEN_SECONDS * 1e9:
             self._untaken_ns = now

@@ -62,6 +62,7 @@ class CallMachine(RuleBasedStateMachine):
         self.rig = Rig(agent(greeting, lock), **options)
         # What we say ourselves has tests of its own: here every frame says whose it is.
         self.rig.call.ladder._prompts = Prompts({})
+        self.rig.call.ladder.use = lambda language: None  # type: ignore[method-assign]
         self.model, self.rig.model = self.rig.model, self.model_says  # type: ignore[method-assign]
         self.rig.up() if ready else self.rig.started()
         self.responses = 0
@@ -76,7 +77,7 @@ class CallMachine(RuleBasedStateMachine):
         self.first_end: str | None = None
         self.asked: set[str] = set()  # event ids of the creates
         self.under_way: str | None = None  # the response that the model makes
-        self.fuses_at_beginning = 0
+        self.expiries_at_beginning = 0
 
     def teardown(self) -> None:
         if not hasattr(self, "rig"):

@@ -25,7 +25,7 @@ def failed(code: str | None = None) -> dict[str, Any]:
 
 @pytest.fixture
 def rig():
-    rig = Rig().up()
+    rig = Rig(silence_seconds=0).up()
     yield rig
     rig.shut()
 

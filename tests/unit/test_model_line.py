@@ -28,7 +28,7 @@ COMMITTED = {"type": "input_audio_buffer.committed", "item_id": "item_u"}
 
 @pytest.fixture
 def new():
-    rig = Rig()
+    rig = Rig(silence_seconds=0)
     yield rig
     rig.shut()
 
@@ -515,3 +515,26 @@ class TestBackPressure:
 def test_who_is_to_blame_decides_about_retries(code, hopeless, busy):
     error = ModelUnavailable("x", code)
     assert (is_hopeless(error), is_busy(error)) == (hopeless, busy)
+
+
+class TestUntaken:
+    """What is written and not taken, while nobody says that the socket is dead."""
+
+    def test_for_three_seconds_is_a_loss(self, rig):
+        rig.model_link.untaken = 40_000
+        rig.advance(3)
+        assert rig.call.line.state is State.UP
+        rig.advance(2.1)
+        assert rig.call.line.counters["losses"] == 1
+        assert "upload_blocked" in rig.call.stats.errors
+
+    def test_that_gets_less_is_only_slow(self, rig):
+        for untaken in range(900_000, 40_000, -50_000):
+            rig.model_link.untaken = untaken
+            rig.advance(1)
+        assert rig.call.line.counters["losses"] == 0
+
+    def test_a_little_is_nothing(self, rig):
+        rig.model_link.untaken = 30_000
+        rig.advance(10)
+        assert rig.call.line.counters["losses"] == 0

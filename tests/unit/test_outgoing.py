@@ -22,7 +22,7 @@ def sockets():
 
 async def until(condition) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the kernel tells nobody
+        while not condition():  # noqa: ASYNC110 (the kernel tells nobody)
             await asyncio.sleep(0.01)
 
 

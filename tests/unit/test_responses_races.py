@@ -181,3 +181,13 @@ class TestLinkLost:
         assert not rig.awaits("turn", "continuation")
         rig.resume()
         assert rig.created("resp_1", ours(1)) == "tool_result"
+
+    def test_a_create_that_nothing_holds_back_is_our_own_fault_and_is_sent(self, rig, loop):
+        rig.create("greeting")
+        rig.created("resp_1", ours(1))
+        rig.controller._pump, pump = (lambda: None), rig.controller._pump
+        rig.create("tool_result")
+        rig.finished("resp_1", "completed")
+        rig.controller._pump = pump
+        loop.advance(1.1)
+        assert (rig.counters["safety_fuse"], rig.creates) == (1, ["create_1", "create_2"])
