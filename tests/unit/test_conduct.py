@@ -189,6 +189,13 @@ class TestLookup:
         assert not rig.call.greeting.locked
 
 
+def heard_and_answered(rig, number: int) -> None:
+    """A model that says nothing to a caller who spoke would be taken for deaf, and its line for lost."""
+    for kind in ("speech_started", "speech_stopped"):
+        rig.model({"type": f"input_audio_buffer.{kind}", "item_id": "item_u"})
+    rig.respond(SECOND, number, "Yes?")
+
+
 class TestTools:
     def test_a_long_one_is_bridged_and_the_caller_can_speak(self, make):
         agent = Agent()
@@ -212,8 +219,9 @@ class TestTools:
         assert rig.call.waiting.fillers == {}
         rig.respond(SECOND * 3, 40)
         rig.advance(0.5)
-        rig.caller_says(*[LOUD] * 20)
+        rig.caller_says(*[LOUD] * 10)
         assert len(rig.call.stats.barge_ins) == 1
+        heard_and_answered(rig, 41)
         rig.advance(3)
         assert rig.outputs == ["found"]
         assert rig.creates[-1] == {}
@@ -274,7 +282,8 @@ class TestHangUp:
         rig = make(Agent(hang_up=True), control=Control()).up()
         self.ask(rig)
         rig.advance(0.5)
-        rig.caller_says(*[LOUD] * 20)
+        rig.caller_says(*[LOUD] * 10)
+        heard_and_answered(rig, 9)
         rig.advance(10)
         assert (rig.control.done, rig.call.live) == ([], True)
         assert rig.notes[-1][0] == "system"

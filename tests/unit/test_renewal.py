@@ -19,7 +19,7 @@ SPEECH_STOPPED = {"type": "input_audio_buffer.speech_stopped", "item_id": "item_
 
 @pytest.fixture
 def rig():
-    rig = Rig(session_renew_seconds=60, max_call_seconds=7200).up()
+    rig = Rig(silence_seconds=0, session_renew_seconds=60, max_call_seconds=7200).up()
     yield rig
     rig.shut()
 
@@ -138,7 +138,7 @@ class TestMoving:
             await asyncio.sleep(3)
             return "done"
 
-        rig = Rig(agent, session_renew_seconds=60, max_call_seconds=7200).up()
+        rig = Rig(agent, silence_seconds=0, session_renew_seconds=60, max_call_seconds=7200).up()
         rig.advance(59.9)
         rig.begin("resp_1")
         rig.tool_call("call_1", "slow")
@@ -170,7 +170,7 @@ class TestMoving:
         assert rig.call.line.counters["renewals"] == 3
 
     def test_the_time_may_be_the_models(self):
-        rig = Rig(session_renew_seconds=3300, max_call_seconds=7200).connected()
+        rig = Rig(silence_seconds=0, session_renew_seconds=3300, max_call_seconds=7200).connected()
         rig.model({"type": "session.created", "session": {"id": "s", "expires_at": time.time() + 420}})
         rig.confirm()
         rig.advance(115)
@@ -181,7 +181,7 @@ class TestMoving:
 
     @pytest.mark.parametrize("expires_at", [0, -5, 1e12, "soon", None, True, [], 1e400])
     def test_a_clock_that_cannot_be_right_is_not_believed(self, expires_at):
-        rig = Rig(session_renew_seconds=60).connected()
+        rig = Rig(silence_seconds=0, session_renew_seconds=60).connected()
         rig.model({"type": "session.created", "session": {"id": "s", "expires_at": expires_at}})
         rig.confirm()
         rig.advance(59)
