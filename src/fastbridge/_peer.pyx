@@ -168,7 +168,8 @@ cdef bint peer_keep(Peer *peer, const uint8_t *rest, Py_ssize_t count) noexcept 
     """False: this is more than a message may have."""
     if count >= READ_BYTES or not room(&peer.kept, &peer.kept_capacity, count):
         return False
-    memcpy(peer.kept, rest, count)
+    if count:  # the buffer may not exist yet, and memcpy takes no null
+        memcpy(peer.kept, rest, count)
     peer.kept_size = count
     return True
 
@@ -178,7 +179,8 @@ cdef bint peer_queue(Peer *peer, const uint8_t *data, Py_ssize_t count) noexcept
         return False
     if not room(&peer.queued, &peer.queued_capacity, peer.queued_size + count):
         return False
-    memcpy(peer.queued + peer.queued_size, data, count)
+    if count:
+        memcpy(peer.queued + peer.queued_size, data, count)
     peer.queued_size += count
     peer.queued_peak = max(peer.queued_peak, peer.queued_size)
     return True
