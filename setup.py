@@ -15,7 +15,7 @@ DEBUG = os.environ.get("FASTBRIDGE_DEBUG") == "1"
 SANITIZE = os.environ.get("FASTBRIDGE_SANITIZE", "")
 MODULES = ["_bargein", "_dsp", "_framing", "_lanes", "_measure", "_mulaw", "_pacing", "_playout", "_websocket", "_wire"]
 if sys.platform == "linux":
-    MODULES += ["_load", "_loadmodel", "_peer"]  # epoll, and the kernel's time stamps
+    MODULES += ["_load", "_loadmodel", "_peer", "_reactor"]  # epoll, and the kernel's time stamps
 
 BUILD_BASE = "build/sanitized" if SANITIZE else "build/debug" if DEBUG else "build/release"
 

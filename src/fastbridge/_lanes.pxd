@@ -7,7 +7,7 @@ from fastbridge._mulaw cimport Ring
 from fastbridge._pacing cimport Paced, Pacer, Schedule
 from fastbridge._playout cimport Playout, Reply
 from fastbridge._websocket cimport TextSink
-from fastbridge._wire cimport Wire
+from fastbridge._wire cimport Latency, Outbox, Wire
 
 cdef enum Outcome:
     OUTCOME_FORWARDED
@@ -23,14 +23,11 @@ cdef enum Outcome:
     OUTCOME_COUNT
 
 
-cdef enum:
-    LATENCY_BUCKETS = 10                    # to 10, 20, 50, 100, 200, 500, 1000, 2000, 5000 us, and all above
-
-
 cdef class CallerLane(TextSink):
     # wiring
     cdef object clock, on_message, on_edge, write
     cdef Wire wire                          # `write`, where that is one: without a Python call
+    cdef Outbox outbox                      # or None: each frame leaves at once
     cdef AssistantLane playing
     cdef Detector detector
     cdef HighpassLimiter dsp                # or None
@@ -46,16 +43,14 @@ cdef class CallerLane(TextSink):
     cdef readonly int64_t last_media_ns, last_voice_ns
     cdef readonly Py_ssize_t peak_waiting
     cdef uint64_t[OUTCOME_COUNT] settled
-    cdef uint64_t[LATENCY_BUCKETS] latency  # of frames that were forwarded at once, from here in to written
-    cdef readonly int64_t latency_ns        # the sum of it
+    cdef Latency latency           # of frames that were forwarded at once, from here in to written
 
     cdef int media(self, Slice stream_sid, int64_t chunk, Slice payload) except -1
-    cdef void record_latency(self, int64_t elapsed) noexcept
     cdef int64_t missing_before(self, int64_t chunk) noexcept
-    cdef int deliver(self, Slice payload, int64_t missing) except -1
-    cdef int forward(self, Slice payload, int64_t missing) except -1
+    cdef int deliver(self, Slice payload, int64_t missing, int64_t now) except -1
+    cdef int forward(self, Slice payload, int64_t missing, int64_t arrived_ns) except -1
     cdef int drain(self) except -1
-    cdef int append_audio(self, const char *payload, Py_ssize_t size) except -1
+    cdef int append_audio(self, const char *payload, Py_ssize_t size, int64_t arrived_ns) except -1
 
 
 cdef class AssistantLane(Paced):
@@ -80,7 +75,8 @@ cdef class AssistantLane(Paced):
     cdef int take_delta(self, Slice response_id, Slice item_id, Slice delta) except -1
     cdef int wake(self) except -1
     cdef int send_frame(self, int64_t now) except -1
-    cdef int after_frame(self, int64_t now) except -1
+    cdef int after_frame(self, Reply reply, int64_t now) except -1
+    cdef bint mark_due(self, Reply reply) noexcept
     cdef int check_wire(self, bytes frame) except -1
     cdef int send_end_mark(self, Reply reply) except -1
     cdef int send_mark(self, str ends) except -1

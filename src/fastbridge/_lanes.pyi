@@ -9,6 +9,7 @@ from fastbridge._bargein import Detector
 from fastbridge._dsp import HighpassLimiter
 from fastbridge._pacing import Paced, Pacer, Schedule
 from fastbridge._websocket import TextSink
+from fastbridge._wire import Outbox
 
 OUTCOMES: tuple[str, ...]
 """What becomes of a caller frame, by index: forwarded, greeting_lock, echo_gate, echo_decay, audio_guard, music_mode,
@@ -30,7 +31,7 @@ class CallerLane:
     Order of judgement for one frame: payload not strict base64, empty, or over 8000 bytes decoded: other. Foreign
     stream sid: other. Locked: greeting_lock.
     Detector sees every frame that is none of these. Then `dsp`, if given; audio it leaves as
-    it is keeps its base64 text. Uplink open: forwarded at once.
+    it is keeps its base64 text. Uplink open: forwarded at once, or, to a Wire and with an outbox, posted there.
     Not open yet, or paused: it waits, at most `preroll_frames` (not open: oldest dropped as session_not_ready) or
     `backlog_frames` (paused: oldest dropped as queue_full).
     Lost frames: where `chunk` jumps by k > 1 after a first frame, k-1 frames of 0xFF silence (160 bytes) are inserted
@@ -49,6 +50,7 @@ class CallerLane:
         on_message: Callable[[bytes], object],
         on_edge: Callable[[], object],
         dsp: HighpassLimiter | None = None,
+        outbox: Outbox | None = None,
         preroll_frames: int = 1000,
         backlog_frames: int = 100,
     ) -> None: ...

@@ -30,7 +30,7 @@ from fastbridge._mulaw cimport Ring, b64_decode_into, b64_decoded_size, b64_enco
 from fastbridge._pacing cimport Paced, Pacer, Schedule, read_clock
 from fastbridge._playout cimport BYTES_PER_MS, FRAME_BYTES, Playout, Reply
 from fastbridge._websocket cimport TextSink, text_frame_of
-from fastbridge._wire cimport Wire
+from fastbridge._wire cimport Latency, Outbox, Wire
 
 from fastbridge._framing import append_message, clear_message, mark_message, media_message
 
@@ -58,10 +58,9 @@ cdef enum:
     MAX_MEDIA_BYTES = 8000                  # 1 s in one message: far above what a carrier sends
     MAX_MEDIA_CHARS = 10_668
     MAX_GAP_FRAMES = 500                    # 10 s
+    WAITED = -1                             # in place of its arrival: a frame that was not forwarded at once
     CHECKED_FRAMES = 5
 
-cdef int64_t[LATENCY_BUCKETS - 1] LATENCY_BOUNDS
-LATENCY_BOUNDS[:] = [10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 5_000_000]
 cdef bytes SILENT_PAYLOAD = b"/" * 213 + b"w=="
 cdef bytes APPEND_HEAD = append_message(b"")[:-2]
 cdef Py_ssize_t APPEND_HEAD_SIZE = len(APPEND_HEAD)
@@ -92,6 +91,7 @@ cdef class CallerLane(TextSink):
         on_message,
         on_edge,
         HighpassLimiter dsp=None,
+        Outbox outbox=None,
         Py_ssize_t preroll_frames=1000,
         Py_ssize_t backlog_frames=100,
     ):
@@ -99,6 +99,8 @@ cdef class CallerLane(TextSink):
         self.playing = playing
         self.detector = detector
         self.dsp = dsp
+        self.outbox = outbox
+        self.latency = Latency()
         self.on_message = on_message
         self.on_edge = on_edge
         self.preroll_frames = preroll_frames
@@ -164,7 +166,6 @@ cdef class CallerLane(TextSink):
         cdef Py_ssize_t size = -1
         cdef uint8_t[FRAME_BYTES] heard
         cdef int64_t now, missing
-        cdef uint64_t forwarded = self.settled[<int>OUTCOME_FORWARDED]
         cdef bint playing, edge = False
         self.frames_in += 1
         if payload.size <= MAX_MEDIA_CHARS:
@@ -188,19 +189,10 @@ cdef class CallerLane(TextSink):
             b64_encode_into(encoded_scratch, media_scratch, size)
             payload.text = encoded_scratch
             payload.size = (size + 2) // 3 * 4
-        self.deliver(payload, missing)
-        if self.settled[<int>OUTCOME_FORWARDED] != forwarded:
-            self.record_latency(read_clock(self.clock) - now)
+        self.deliver(payload, missing, now)
         if edge:
             self.on_edge()
         return 0
-
-    cdef void record_latency(self, int64_t elapsed) noexcept:
-        cdef int i = 0
-        self.latency_ns += elapsed
-        while i < LATENCY_BUCKETS - 1 and elapsed > LATENCY_BOUNDS[i]:
-            i += 1
-        self.latency[i] += 1
 
     cdef int64_t missing_before(self, int64_t chunk) noexcept:
         """Frames lost between the last chunk and this one. 0 is an unknown chunk; one from the past changes nothing."""
@@ -211,10 +203,10 @@ cdef class CallerLane(TextSink):
             self.last_chunk = chunk
         return missing
 
-    cdef int deliver(self, Slice payload, int64_t missing) except -1:
+    cdef int deliver(self, Slice payload, int64_t missing, int64_t now) except -1:
         """A caller's frame to the model, and silence for those missing before it: now, or in its turn."""
         if self.is_open and not self.is_paused and not self.queue:
-            return self.forward(payload, missing)
+            return self.forward(payload, missing, now)
         missing = min(missing, MAX_GAP_FRAMES - self.waiting_silence)
         self.queue.append((bytes_of(payload), missing))
         self.waiting_silence += missing
@@ -225,13 +217,13 @@ cdef class CallerLane(TextSink):
         self.peak_waiting = max(self.peak_waiting, <Py_ssize_t>len(self.queue))
         return 0
 
-    cdef int forward(self, Slice payload, int64_t missing) except -1:
+    cdef int forward(self, Slice payload, int64_t missing, int64_t arrived_ns) except -1:
         self.concealed_frames += missing
         while missing > 0:                  # the model's end-of-turn detection counts audio, not time: give it some
             missing -= 1
-            self.append_audio(PyBytes_AS_STRING(SILENT_PAYLOAD), PAYLOAD_CHARS)
+            self.append_audio(PyBytes_AS_STRING(SILENT_PAYLOAD), PAYLOAD_CHARS, WAITED)
         self.settled[<int>OUTCOME_FORWARDED] += 1
-        return self.append_audio(payload.text, payload.size)
+        return self.append_audio(payload.text, payload.size, arrived_ns)
 
     cdef int drain(self) except -1:
         cdef bytes payload
@@ -239,25 +231,27 @@ cdef class CallerLane(TextSink):
         while self.queue and self.is_open and not self.is_paused:
             payload, missing = self.queue.popleft()
             self.waiting_silence -= missing
-            self.forward(slice_of(payload), missing)
+            self.forward(slice_of(payload), missing, WAITED)
         return 0
 
-    cdef int append_audio(self, const char *payload, Py_ssize_t size) except -1:
+    cdef int append_audio(self, const char *payload, Py_ssize_t size, int64_t arrived_ns) except -1:
         cdef bytes frame
         memcpy(append_scratch, PyBytes_AS_STRING(APPEND_HEAD), APPEND_HEAD_SIZE)
         memcpy(append_scratch + APPEND_HEAD_SIZE, payload, size)
         append_scratch[APPEND_HEAD_SIZE + size] = c'"'
         append_scratch[APPEND_HEAD_SIZE + size + 1] = c'}'
         frame = text_frame_of(append_scratch, APPEND_HEAD_SIZE + size + 2, True)
-        if self.wire is not None:
-            return self.wire.put(frame)
+        if self.wire is not None and self.outbox is not None and arrived_ns != WAITED:
+            return self.outbox.post(self.wire, frame, self.latency, arrived_ns)
         self.write(frame)
+        if arrived_ns != WAITED:
+            self.latency.count(read_clock(self.clock) - arrived_ns)
         return 0
 
     def send_silence(self, Py_ssize_t frames) -> int:
         cdef Py_ssize_t sent = 0
         while sent < frames and self.is_open and not self.is_paused and not self.queue:
-            self.append_audio(PyBytes_AS_STRING(SILENT_PAYLOAD), PAYLOAD_CHARS)
+            self.append_audio(PyBytes_AS_STRING(SILENT_PAYLOAD), PAYLOAD_CHARS, WAITED)
             sent += 1
         self.silence_frames += sent
         return sent
@@ -274,7 +268,11 @@ cdef class CallerLane(TextSink):
 
     @property
     def latency_counts(self) -> tuple[int, ...]:
-        return tuple([self.latency[i] for i in range(LATENCY_BUCKETS)])
+        return self.latency.counts
+
+    @property
+    def latency_ns(self) -> int:
+        return self.latency.sum_ns
 
     @property
     def outcomes(self) -> tuple[int, ...]:
@@ -426,25 +424,26 @@ cdef class AssistantLane(Paced):
 
     cdef int send_frame(self, int64_t now) except -1:
         cdef uint8_t[FRAME_BYTES] audio
+        cdef Reply reply
         cdef bytes frame = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.template), PyBytes_GET_SIZE(self.template))
         self.ring.copy_out(self.playout.sent, audio, FRAME_BYTES)
         b64_encode_into(PyBytes_AS_STRING(frame) + self.payload_at, audio, FRAME_BYTES)
+        self.playout.sent += FRAME_BYTES
+        reply = self.playout.leaving()
         if self.wire is not None:
-            self.wire.put(frame)
+            self.wire.put(frame, self.mark_due(reply))
         else:
             self.write(frame)
         # The time it left, not the time the pacer began: the next frame keeps its distance from this.
         now = read_clock(self.clock)
-        self.playout.sent += FRAME_BYTES
         self.frames_sent += 1
         self.schedule.record_sent(now)
         if self.frames_sent <= CHECKED_FRAMES:
             self.check_wire(frame)
-        return self.after_frame(now)
+        return self.after_frame(reply, now)
 
-    cdef int after_frame(self, int64_t now) except -1:
+    cdef int after_frame(self, Reply reply, int64_t now) except -1:
         """Marks, and the callbacks of a response's beginning and end."""
-        cdef Reply reply = self.playout.leaving()
         cdef uint32_t epoch = self.playout.epoch
         if reply is None:
             return 0
@@ -455,10 +454,17 @@ cdef class AssistantLane(Paced):
                 return 0
         if self.playout.sent == reply.end:
             self.send_end_mark(reply)
-        elif self.playout.sent - self.playout.marked_at >= FRAMES_PER_MARK * FRAME_BYTES:
+        elif self.mark_due(reply):
             self.send_mark(None)
             self.reclaim(now)
         return 0
+
+    cdef bint mark_due(self, Reply reply) noexcept:
+        """Whether a mark follows the frame that left last. Not behind a first frame: its callback may end it all."""
+        cdef int64_t unmarked = self.playout.sent - self.playout.marked_at
+        if reply is None or not reply.begun:
+            return False
+        return self.playout.sent == reply.end or unmarked >= FRAMES_PER_MARK * FRAME_BYTES
 
     cdef int check_wire(self, bytes frame) except -1:
         """What is on the wire is one frame, decoded as the carrier would."""

@@ -30,6 +30,7 @@ cdef class FrameReader:
     cdef Py_ssize_t residue_capacity
     cdef readonly uint64_t text_frames
 
+    cdef int feed_raw(self, uint8_t *start, Py_ssize_t size) except -1
     cdef int enter(self) except -1
     cdef int leave(self, const uint8_t *rest, Py_ssize_t size) except -1
     cdef int consume(self, uint8_t *data, Py_ssize_t size) except -1

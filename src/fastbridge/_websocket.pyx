@@ -132,8 +132,9 @@ cdef class FrameReader:
         free(self.residue)
 
     def feed(self, bytes data not None) -> None:
-        cdef uint8_t *start = <uint8_t *>PyBytes_AS_STRING(data)
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        self.feed_raw(<uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    cdef int feed_raw(self, uint8_t *start, Py_ssize_t size) except -1:
         self.enter()
         if self.residue_size:
             self.keep(start, size)
@@ -144,6 +145,7 @@ cdef class FrameReader:
         finally:
             # Whatever a callback raised, what was handed on is never handed on again.
             self.leave(start, size)
+        return 0
 
     cdef int enter(self) except -1:
         if self.busy:

@@ -1,4 +1,21 @@
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
+
+cdef enum:
+    LATENCY_BUCKETS = 10                    # to 10, 20, 50, 100, 200, 500, 1000, 2000, 5000 us, and all above
+
+
+cdef class Latency:
+    cdef uint64_t[LATENCY_BUCKETS] buckets
+    cdef readonly int64_t sum_ns
+
+    cdef void count(self, int64_t elapsed) noexcept
+
+
+cdef class Outbox:
+    cdef list wires
+    cdef readonly Py_ssize_t peak
+
+    cdef int post(self, Wire wire, bytes data, Latency latency, int64_t since_ns) except -1
 
 
 cdef class Wire:
@@ -8,7 +25,12 @@ cdef class Wire:
     cdef bint closed
     cdef bint behind                        # something was given to the transport and may not have left yet
     cdef bint settling                      # given in this turn of the loop: the transport has not tried yet
+    cdef bytes posted                       # in an outbox, before anything that is written later
+    cdef Latency latency                    # whom to tell when it has left
+    cdef int64_t posted_ns
     cdef readonly uint64_t direct_writes, queued_writes
 
-    cdef int put(self, bytes data) except -1
+    cdef int put(self, bytes data, bint more=*) except -1
+    cdef int leave(self) except -1
+    cdef int send_now(self, bytes data, bint more) except -1
     cdef int hand_over(self, bytes data) except -1

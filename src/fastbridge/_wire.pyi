@@ -2,6 +2,26 @@
 
 import asyncio
 
+class Latency:
+    """How long frames took, in buckets that end at 10, 20, 50, 100, 200, 500, 1000, 2000 and 5000 microseconds, and all above."""
+
+    @property
+    def counts(self) -> tuple[int, ...]: ...
+    @property
+    def sum_ns(self) -> int: ...
+
+class Outbox:
+    """Frames that leave together when all sockets have been read. Bound: one a wire; a second one sends the first.
+
+    Order on a wire is kept: whatever is written to it directly sends what was posted before.
+    """
+
+    def flush(self) -> None:
+        """Send all of it."""
+    @property
+    def peak(self) -> int:
+        """The most wires that had something posted at once."""
+
 class Wire:
     """Owns all writing to one transport: no byte may go to it another way, or the order would be lost.
 

@@ -2,12 +2,18 @@
 
 A transport may hold a write back until the end of the loop's turn. For a frame that must not leave too early or too close
 to the last one that is a lie about time: with a slow callback in between, its time stamp and the wire differ by as much.
+
+What leaves for the model has no such rule, and many calls' frames come in one reading: those wait in the outbox until
+all have been read, and leave one behind the other. Sent one by one between two readings, each would wake its receiver
+anew, and kernel and lanes would push each other out of the caches.
 """
 
 import asyncio
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
+
+from fastbridge._pacing cimport clock_now
 
 cdef extern from "<sys/socket.h>" nogil:
     ssize_t send(int fd, const void *data, size_t size, int flags)
@@ -18,8 +24,56 @@ cdef extern from *:
     #ifndef MSG_NOSIGNAL
     #define MSG_NOSIGNAL 0
     #endif
+    #ifndef MSG_MORE
+    #define MSG_MORE 0
+    #endif
     """
     int MSG_NOSIGNAL
+    int MSG_MORE
+
+cdef int64_t[LATENCY_BUCKETS - 1] LATENCY_BOUNDS
+LATENCY_BOUNDS[:] = [10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 5_000_000]
+
+
+cdef class Latency:
+    """How long frames took from here in to written, by bucket."""
+
+    cdef void count(self, int64_t elapsed) noexcept:
+        cdef int i = 0
+        self.sum_ns += elapsed
+        while i < LATENCY_BUCKETS - 1 and elapsed > LATENCY_BOUNDS[i]:
+            i += 1
+        self.buckets[i] += 1
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        return tuple([self.buckets[i] for i in range(LATENCY_BUCKETS)])
+
+
+cdef class Outbox:
+    """One frame a wire; the next one pushes it out."""
+
+    def __init__(self):
+        self.wires = []
+
+    cdef int post(self, Wire wire, bytes data, Latency latency, int64_t since_ns) except -1:
+        if wire.posted is not None:
+            wire.leave()
+        wire.posted = data
+        wire.latency = latency
+        wire.posted_ns = since_ns
+        self.wires.append(wire)
+        self.peak = max(self.peak, <Py_ssize_t>len(self.wires))
+        return 0
+
+    def flush(self) -> None:
+        cdef Wire wire
+        cdef list wires = self.wires
+        if wires:
+            self.wires = []
+            for wire in wires:
+                if wire.posted is not None:
+                    wire.leave()
 
 
 cdef class Wire:
@@ -46,7 +100,23 @@ cdef class Wire:
         self.closed = True
         self.fd = -1
 
-    cdef int put(self, bytes data) except -1:
+    cdef int put(self, bytes data, bint more=False) except -1:
+        """more: something else follows at once, which may travel in the same packet."""
+        if self.posted is not None:
+            self.leave()
+        return self.send_now(data, more)
+
+    cdef int leave(self) except -1:
+        """What was posted goes."""
+        cdef bytes data = self.posted
+        cdef Latency latency = self.latency
+        self.posted = self.latency = None
+        self.send_now(data, False)
+        if latency is not None:
+            latency.count(clock_now() - self.posted_ns)
+        return 0
+
+    cdef int send_now(self, bytes data, bint more) except -1:
         cdef Py_ssize_t sent, size = PyBytes_GET_SIZE(data)
         if self.closed or self.is_closing():
             return 0
@@ -54,7 +124,7 @@ cdef class Wire:
             self.behind = False
         if self.fd < 0 or self.behind:
             return self.hand_over(data)
-        sent = send(self.fd, PyBytes_AS_STRING(data), size, MSG_DONTWAIT | MSG_NOSIGNAL)
+        sent = send(self.fd, PyBytes_AS_STRING(data), size, MSG_DONTWAIT | MSG_NOSIGNAL | (MSG_MORE if more else 0))
         if sent == size:
             self.direct_writes += 1
             return 0

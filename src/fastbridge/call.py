@@ -14,6 +14,7 @@ from fastbridge._bargein import Detector
 from fastbridge._dsp import HighpassLimiter
 from fastbridge._lanes import AssistantLane, CallerLane
 from fastbridge._pacing import Pacer
+from fastbridge._wire import Outbox
 from fastbridge.agent import Agent, CallContext
 from fastbridge.answers import Answers
 from fastbridge.attempt import Attempt
@@ -75,6 +76,7 @@ class Call:
         dial: Callable[[Attempt], object],
         spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
         ended: Callable[["Call"], object],
+        outbox: Outbox | None = None,
         breaker: Breaker | None = None,
         control: CarrierControl | None = None,
         lookup: Lookup | None = None,
@@ -120,6 +122,7 @@ class Call:
             playing=self.assistant,
             detector=self.detector,
             dsp=HighpassLimiter() if self._dsp else None,
+            outbox=outbox,
             on_message=self._guarded(self._on_carrier_message),
             on_edge=self._guarded(self.interruption.on_edge),
         )

@@ -2,7 +2,8 @@
 
 Lines wait in a bounded queue. Overflow: the new line is dropped and counted, INFO and below at three quarters of the
 bound already, so that warnings find room when a flood of the rest does not. What was dropped is reported once lines
-flow again. A reader that is gone costs the lines, never the process. After a fork the child begins with an empty queue
+flow again. The thread is woken once for all lines of a moment: waking it for each would cost the loop a change of threads
+a line, on one core twice. A reader that is gone costs the lines, never the process. After a fork the child begins with an empty queue
 and a thread of its own.
 """
 
@@ -14,6 +15,7 @@ import os
 import select
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -24,6 +26,8 @@ MAX_WAITING = 4096
 MAX_ATOMIC_BYTES = 4096
 """What a pipe takes in one piece (PIPE_BUF): as much is written at once, to whole lines, so that the lines of several
 processes on one pipe stay whole."""
+GATHER_SECONDS = 0.02
+"""How long the first line of a moment waits for others."""
 CLOSE_SECONDS = 2.0
 
 
@@ -45,21 +49,25 @@ class LineWriter:
         _writers.add(self)
 
     def _begin(self) -> None:
-        self._queue: SimpleQueue[str | threading.Event | None] = SimpleQueue()
+        self._queue: deque[str | threading.Event] = deque()
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._asleep = False
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._closed = False
 
     def put(self, line: str, *, urgent: bool = False) -> bool:
         """A line, without its newline. False if there was no room. Never blocks, from any thread."""
-        waiting = self._queue.qsize()
+        waiting = len(self._queue)
         if waiting >= (MAX_WAITING if urgent else MAX_WAITING * 3 // 4):
             self.dropped += 1
             return False
         self.peak_waiting = max(self.peak_waiting, waiting + 1)
-        self._queue.put(line)
+        self._queue.append(line)
         if self._thread is None:
             self._start()
+        elif self._asleep:
+            self._rouse()
         return True
 
     def flush(self, timeout: float = CLOSE_SECONDS) -> bool:
@@ -67,15 +75,21 @@ class LineWriter:
         if self._thread is None:
             return True
         done = threading.Event()
-        self._queue.put(done)
+        self._queue.append(done)
+        self._rouse()
         return done.wait(timeout)
 
     def close(self, timeout: float = CLOSE_SECONDS) -> bool:
         """Flush, and end the thread."""
         done = self.flush(timeout)
         self._closed = True
-        self._queue.put(None)
+        self._rouse()
         return done
+
+    def _rouse(self) -> None:
+        # Several threads may do so at once: a token too many is a look for nothing.
+        self._asleep = False
+        self._wake.put(None)
 
     def _start(self) -> None:
         with self._starting:
@@ -85,36 +99,32 @@ class LineWriter:
                 self._thread.start()
 
     def _run(self) -> None:
-        queue = self._queue  # after a fork, or a close, this thread has no part in the new one
-        while True:
-            item = queue.get()
-            if item is None:
-                return
-            lines, event = self._collect(queue, item)
-            if lines:
-                self._write("\n".join(lines) + "\n", len(lines))
-            if event is not None:
-                event.set()
+        queue, wake = self._queue, self._wake  # after a fork this thread has no part in the new ones
+        while not self._closed:
+            self._asleep = True
+            if not queue:  # or a line came before it could see that we sleep
+                wake.get()
+            self._asleep = False
+            with contextlib.suppress(Empty):
+                wake.get(timeout=GATHER_SECONDS)  # a flush does not wait so long
+            while queue:
+                lines, flushed = self._collect(queue)
+                if lines:
+                    self._write("\n".join(lines) + "\n", len(lines))
+                if flushed is not None:
+                    flushed.set()
 
-    def _collect(
-        self, queue: "SimpleQueue[str | threading.Event | None]", first: str | threading.Event
-    ) -> tuple[list[str], threading.Event | None]:
+    def _collect(self, queue: "deque[str | threading.Event]") -> tuple[list[str], threading.Event | None]:
         """Lines that make one write, and the flush behind them, if one comes."""
         lines: list[str] = []
-        item: str | threading.Event | None = first
         size = 0
-        while isinstance(item, str):
+        while queue and size <= MAX_ATOMIC_BYTES // 2:  # characters; most are one byte
+            item = queue.popleft()
+            if not isinstance(item, str):
+                return lines, item
             lines.append(item)
             size += len(item) + 1
-            if size > MAX_ATOMIC_BYTES // 2:  # characters; most are one byte
-                return lines, None
-            try:
-                item = queue.get_nowait()
-            except Empty:
-                return lines, None
-        if item is None:
-            queue.put(None)
-        return lines, item
+        return lines, None
 
     def _write(self, text: str, lines: int) -> None:
         try:

@@ -10,6 +10,7 @@ import gc
 import importlib
 import logging
 import math
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
@@ -28,6 +29,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fastbridge import events, log, webhooks
 from fastbridge._pacing import Pacer, monotonic_ns, sleep_until_ns
+from fastbridge._wire import Outbox
 from fastbridge.agent import Agent, CallContext
 from fastbridge.attempt import Attempt
 from fastbridge.breaker import Breaker
@@ -54,6 +56,9 @@ from fastbridge.store import RecordStore
 from fastbridge.twilio import Start
 from fastbridge.usage import price_of
 
+if sys.platform == "linux":
+    from fastbridge._reactor import Reactor
+
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 3.0
@@ -70,14 +75,18 @@ GC_THRESHOLD = 50_000
 
 
 class Ticker:
-    """Runs the pacer on the loop, at most once per `tick_ns`, for as long as any lane has audio.
+    """While any call is live: once per `tick_ns` read all that is ready, send what came of it, then what is due.
 
-    A callback that sleeps makes the loop read all sockets once per tick instead of waking for each: waking costs more
-    than the work. What else runs on the loop waits at most one tick.
+    A callback that sleeps makes the loop look at its sockets once per tick instead of waking for each: waking costs more
+    than the work. What else runs on the loop waits at most one tick. Without a reactor the loop reads.
     """
 
-    def __init__(self, pacer: Pacer, tick_ns: int, lag: Callable[[float], object]) -> None:
+    def __init__(
+        self, pacer: Pacer, outbox: Outbox, reactor: "Reactor | None", tick_ns: int, lag: Callable[[float], object]
+    ) -> None:
         self._pacer = pacer
+        self._outbox = outbox
+        self._reactor = reactor
         self._tick_ns = tick_ns
         self._lag = lag
         self._due_ns = 0
@@ -99,6 +108,7 @@ class Ticker:
 
     def _tick(self) -> None:
         self._scheduled = False
+        self._outbox.flush()  # of what the loop has read
         if not self._users:
             self._due_ns = 0
             return
@@ -109,7 +119,10 @@ class Ticker:
         sleep_until_ns(now - now % self._tick_ns + self._tick_ns)
         now = monotonic_ns()
         self._due_ns = now - now % self._tick_ns + self._tick_ns
-        self._pacer.run(now)
+        if self._reactor is not None:
+            self._reactor.run()
+            self._outbox.flush()
+        self._pacer.run(monotonic_ns())
 
 
 class Node:
@@ -121,6 +134,8 @@ class Node:
         self.clock = Clock()
         self.directory = Directory(settings, self.clock.now_ns)
         self.pacer = Pacer()
+        self.outbox = Outbox()
+        self.reactor: Reactor | None = Reactor() if sys.platform == "linux" else None
         self.breaker = Breaker(self.clock.now_ns)
         self.directory.model_is_down = self.breaker.refuses
         self.ready = True
@@ -128,7 +143,8 @@ class Node:
         price_of(settings.model, settings.prices)  # a bad price list ends here, not with the first call
         url = settings.database_url.get_secret_value()
         self.store = RecordStore(url, settings.records_dir, days=settings.record_days)
-        self._ticker = Ticker(self.pacer, settings.tick_us * 1000, self.metrics.histograms["loop_lag_seconds"].observe)
+        lag = self.metrics.histograms["loop_lag_seconds"].observe
+        self._ticker = Ticker(self.pacer, self.outbox, self.reactor, settings.tick_us * 1000, lag)
         self._calls: set[Call] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.lookups = Lookups(self.clock, self.spawn)
@@ -160,6 +176,7 @@ class Node:
             stream_sid=start.stream_sid,
             carrier=carrier,
             pacer=self.pacer,
+            outbox=self.outbox,
             clock=self.clock,
             dial=lambda attempt: self.spawn(self._dial(attempt)),
             spawn=self.spawn,
@@ -224,6 +241,8 @@ class Node:
         except Exception as error:
             attempt.on_model_failed(model_error(error))
             return
+        if self.reactor is not None:
+            sockets[-1].adopted_by(self.reactor)
         attempt.on_model_connected(sockets[-1])
         await sockets[-1].wait_closed()
 

@@ -7,6 +7,7 @@ of one socket in order, in `data_received`. A socket is closed once, from any pa
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
+    from fastbridge._reactor import Reactor, Source
     from fastbridge.call import Call
     from fastbridge.calls import Admission
     from fastbridge.server import Node
@@ -105,7 +107,9 @@ class CarrierSocket(asyncio.Protocol):
         self._ip = ""
         self._counted = False
         self._closed = False
+        self._source: Source | None = None  # while the call lives, the node's reactor reads for us
         self._control_frames = 0
+        self._control_since = -math.inf
         self._frame_started: int | None = None  # text frames read when the incomplete one was first seen
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
@@ -145,6 +149,7 @@ class CarrierSocket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
+        self._release()
         self._wire.close()
         self._connections.discard(self)
         for timer in self._timers.values():
@@ -176,7 +181,6 @@ class CarrierSocket(asyncio.Protocol):
             return
         self._later("start", self._node.settings.start_deadline_seconds, self._start_expired)
         self._later("frame", FRAME_DEADLINE_SECONDS, self._check_frame)
-        self._later("control", 1.0, self._reset_control)
 
     def _refusal(self, request: Request) -> tuple[HTTPStatus, str] | None:
         """Why this handshake is refused, if it is; the cheapest questions first."""
@@ -227,6 +231,13 @@ class CarrierSocket(asyncio.Protocol):
         self._call = self._node.begin_call(self, admission, start)
         self._reader.redirect(self._call.caller.sink)
         self._call.start()
+        if self._node.reactor is not None and not self._closed:
+            self._source = self._node.reactor.adopt(self._transport, self._reader)
+
+    def _release(self) -> None:
+        source, self._source = self._source, None
+        if source is not None:
+            source.release()
 
     def _redeem(self, start: Start | None) -> "Admission | None":
         if start is None or self._admission is None:
@@ -241,15 +252,24 @@ class CarrierSocket(asyncio.Protocol):
                 self._on_frame(event)
         self._flush()
         state: State = self._protocol.state
+        if state is not OPEN:
+            self._release()
         if self._protocol.close_rcvd is not None:
             self._transport.close()
         if state is not OPEN:
             self._end()
         return state is OPEN and not self._messages.pending
 
+    def _count_control(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._control_since >= 1.0:
+            self._control_since = now
+            self._control_frames = 0
+        self._control_frames += 1
+
     def _on_frame(self, frame: Frame) -> None:
         if frame.opcode not in DATA_OPCODES:
-            self._control_frames += 1
+            self._count_control()
             if self._control_frames > MAX_CONTROL_PER_SECOND:
                 if self._closed:
                     self._transport.abort()
@@ -291,6 +311,7 @@ class CarrierSocket(asyncio.Protocol):
         if self._closed:
             return
         self._closed = True
+        self._release()
         self._reader.redirect(lambda message: None)
         if self._call is not None:
             hung_up = self._protocol.close_rcvd is not None
@@ -328,10 +349,6 @@ class CarrierSocket(asyncio.Protocol):
         self._frame_started = self._reader.text_frames if self._reader.pending_bytes else None
         self._later("frame", FRAME_DEADLINE_SECONDS, self._check_frame)
 
-    def _reset_control(self) -> None:
-        self._control_frames = 0
-        self._later("control", 1.0, self._reset_control)
-
 
 class ModelListener(Protocol):
     """What a RealtimeSocket tells: an Attempt."""
@@ -360,6 +377,7 @@ class RealtimeSocket(ClientConnection):
         self._listener = listener
         self._messages = Messages()
         self._hung_up = False
+        self._source: Source | None = None
         self._reader = FrameReader(
             server=False,
             max_size_bytes=MAX_MODEL_MESSAGE_BYTES,
@@ -375,6 +393,16 @@ class RealtimeSocket(ClientConnection):
         self.transport = cast(asyncio.Transport, self._wired)
         self._wire = self._wired.wire
         self.write = self._wire
+
+    def adopted_by(self, reactor: "Reactor") -> None:
+        """The session is up: from now on the reactor reads for us."""
+        if not self._hung_up:
+            self._source = reactor.adopt(cast(asyncio.Transport, self.transport), self._reader)
+
+    def _release(self) -> None:
+        source, self._source = self._source, None
+        if source is not None:
+            source.release()
 
     def _on_other(self, data: bytes) -> bool:
         super().data_received(data)
@@ -398,6 +426,7 @@ class RealtimeSocket(ClientConnection):
         super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._release()
         self._reader.finish()
         opened = self.response is not None and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
         super().connection_lost(exc)
@@ -436,16 +465,23 @@ class RealtimeSocket(ClientConnection):
         self._reader.redirect(sink)
 
     def pause_reading(self) -> None:
-        self.transport.pause_reading()
+        if self._source is not None:
+            self._source.pause()
+        else:
+            self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        self.transport.resume_reading()
+        if self._source is not None:
+            self._source.resume()
+        else:
+            self.transport.resume_reading()
 
     def hang_up(self) -> None:
         """Close, once, without waiting: the peer has CLOSE_GRACE_SECONDS to answer."""
         if self._hung_up:
             return
         self._hung_up = True
+        self._release()
         if self.protocol.state is OPEN:
             self.protocol.send_close(1000)
             self.send_data()

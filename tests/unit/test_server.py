@@ -10,6 +10,7 @@ import pytest
 
 from environment import clear_environment
 from fastbridge import server, store
+from fastbridge._wire import Outbox
 from fastbridge.agent import Agent, CallContext
 from fastbridge.calls import Admission
 from fastbridge.config import load_settings
@@ -43,7 +44,7 @@ class Ticks:
         monkeypatch.setattr(server, "monotonic_ns", lambda: self.now_ns)
         monkeypatch.setattr(server, "sleep_until_ns", self.sleep_until)
         self.lags: list[float] = []
-        self.ticker = Ticker(self, 1_000_000, self.lags.append)
+        self.ticker = Ticker(self, Outbox(), None, 1_000_000, self.lags.append)
 
     def sleep_until(self, until_ns: int) -> None:
         self.slept_until.append(until_ns)

@@ -40,6 +40,7 @@ class FakeNode:
         self.loop = loop
         self.settings = load_settings(public_url=PUBLIC_URL, twilio_auth_token=AUTH_TOKEN, **settings)
         self.directory = Directory(self.settings, loop.clock.now_ns)
+        self.reactor = None
         self.calls: list[Call] = []
         self.ended: list[Call] = []
 

@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import random
 import socket
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
 import uvloop
 
-from fastbridge._wire import Wire
+from fastbridge._websocket import text_frame
+from fastbridge._wire import Outbox, Wire
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 SMALL = 4096
@@ -163,5 +165,115 @@ def test_a_transport_that_encrypts_gets_everything(run: Run) -> None:
         wire.write(b"two")
         assert transport.written == [b"one", b"two"]
         assert wire.direct_writes == 0
+
+    run(test())
+
+
+# The outbox: frames of lanes, which post in C; here through a caller lane.
+
+
+def caller_lane(outbox: Outbox, wire: Wire, now: list[int]) -> Any:
+    from fastbridge._lanes import AssistantLane, CallerLane
+    from fastbridge._pacing import Pacer
+
+    def nothing(*args: object) -> None:
+        return None
+
+    assistant = AssistantLane(
+        pacer=Pacer(),
+        clock=lambda: now[0],
+        on_event=nothing,
+        on_first_frame=nothing,
+        on_played=nothing,
+        on_full=nothing,
+        on_bad_frame=nothing,
+    )
+    lane = CallerLane(
+        clock=lambda: now[0], playing=assistant, detector=None, on_message=nothing, on_edge=nothing, outbox=outbox
+    )
+    lane.start(b"MZ1")
+    lane.open(wire)
+    return lane
+
+
+def frames_of(data: bytes) -> list[bytes]:
+    """Unmasked texts of whole frames."""
+    from fastbridge._websocket import FrameReader
+
+    found: list[bytes] = []
+    FrameReader(server=True, max_size_bytes=1 << 16, on_text=found.append, on_other=lambda rest: True).feed(data)
+    return found
+
+
+def audio(n: int) -> bytes:
+    return b64encode(bytes([n]) * 160)
+
+
+def appended(n: int) -> bytes:
+    return b'{"type":"input_audio_buffer.append","audio":"' + audio(n) + b'"}'
+
+
+def received(far: socket.socket) -> bytes:
+    with contextlib.suppress(BlockingIOError):
+        return far.recv(65_536)
+    return b""
+
+
+def test_a_posted_frame_leaves_at_the_flush_and_is_counted_then(run: Run) -> None:
+    async def test() -> None:
+        async with connected() as (_, wire, _, far):
+            outbox = Outbox()
+            lane = caller_lane(outbox, wire, [1_000])
+            lane.feed_media(b"MZ1", 1, 0, audio(1))
+            assert received(far) == b""
+            assert sum(lane.latency_counts) == 0
+            outbox.flush()
+            assert frames_of(received(far)) == [appended(1)]
+            assert sum(lane.latency_counts) == 1
+            assert outbox.peak == 1
+            outbox.flush()
+            assert received(far) == b""
+
+    run(test())
+
+
+def test_order_is_kept_by_a_second_frame_and_by_what_is_written_directly(run: Run) -> None:
+    async def test() -> None:
+        async with connected() as (_, wire, _, far):
+            outbox = Outbox()
+            lane = caller_lane(outbox, wire, [1_000])
+            lane.feed_media(b"MZ1", 1, 0, audio(1))
+            lane.feed_media(b"MZ1", 2, 20, audio(2))
+            assert frames_of(received(far)) == [appended(1)]
+            wire.write(text_frame(b"event", mask=True))
+            assert frames_of(received(far)) == [appended(2), b"event"]
+            outbox.flush()
+            assert received(far) == b""
+
+    run(test())
+
+
+def test_silence_for_lost_frames_leaves_before_the_frame_behind_them(run: Run) -> None:
+    async def test() -> None:
+        async with connected() as (_, wire, _, far):
+            outbox = Outbox()
+            lane = caller_lane(outbox, wire, [1_000])
+            lane.feed_media(b"MZ1", 1, 0, audio(1))
+            lane.feed_media(b"MZ1", 4, 60, audio(4))
+            outbox.flush()
+            assert frames_of(received(far)) == [appended(1), appended(255), appended(255), appended(4)]
+
+    run(test())
+
+
+def test_what_was_posted_to_a_wire_that_closes_is_gone(run: Run) -> None:
+    async def test() -> None:
+        async with connected() as (_, wire, _, far):
+            outbox = Outbox()
+            lane = caller_lane(outbox, wire, [1_000])
+            lane.feed_media(b"MZ1", 1, 0, audio(1))
+            wire.close()
+            outbox.flush()
+            assert received(far) == b""
 
     run(test())
