@@ -22,6 +22,7 @@ cdef class Wire:
     cdef object transport_write, is_closing, buffered
     cdef object loop
     cdef int fd                             # -1: the transport's alone
+    cdef int socket_fd                      # the same where the transport encrypts, too
     cdef bint closed
     cdef bint behind                        # something was given to the transport and may not have left yet
     cdef bint settling                      # given in this turn of the loop: the transport has not tried yet

@@ -38,6 +38,8 @@ class Wire:
         """The same as `write`."""
     def close(self) -> None:
         """The transport is gone, or about to be: nothing is written any more."""
+    def untaken_bytes(self) -> int:
+        """Written and not taken: in the transport, and, on Linux, in the kernel until the peer's acknowledges it."""
     @property
     def direct_writes(self) -> int:
         """Writes that the kernel took whole."""

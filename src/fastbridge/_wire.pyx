@@ -31,6 +31,18 @@ cdef extern from *:
     int MSG_NOSIGNAL
     int MSG_MORE
 
+cdef extern from *:
+    """
+    #ifdef __linux__
+    #include <sys/ioctl.h>
+    #include <linux/sockios.h>
+    static int fb_unacknowledged(int fd) { int count = 0; return ioctl(fd, SIOCOUTQ, &count) < 0 ? 0 : count; }
+    #else
+    static int fb_unacknowledged(int fd) { (void)fd; return 0; }
+    #endif
+    """
+    int fb_unacknowledged(int fd) nogil
+
 cdef int64_t[LATENCY_BUCKETS - 1] LATENCY_BOUNDS
 LATENCY_BOUNDS[:] = [10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 5_000_000]
 
@@ -85,9 +97,8 @@ cdef class Wire:
         self.is_closing = transport.is_closing
         self.buffered = transport.get_write_buffer_size
         self.loop = asyncio.get_running_loop()
-        self.fd = -1
-        if socket is not None and transport.get_extra_info("ssl_object") is None:
-            self.fd = socket.fileno()
+        self.socket_fd = socket.fileno() if socket is not None else -1
+        self.fd = self.socket_fd if transport.get_extra_info("ssl_object") is None else -1
 
     def __call__(self, bytes data not None) -> None:
         self.put(data)
@@ -98,7 +109,12 @@ cdef class Wire:
     def close(self) -> None:
         # The descriptor's number may belong to another connection from now on.
         self.closed = True
-        self.fd = -1
+        self.fd = self.socket_fd = -1
+
+    def untaken_bytes(self) -> int:
+        if self.closed or self.is_closing():
+            return 0
+        return self.buffered() + (fb_unacknowledged(self.socket_fd) if self.socket_fd >= 0 else 0)
 
     cdef int put(self, bytes data, bint more=False) except -1:
         """more: something else follows at once, which may travel in the same packet."""

@@ -112,16 +112,24 @@ class Ticker:
         if not self._users:
             self._due_ns = 0
             return
-        self._schedule()  # first: what one call's callback raises may not stop the audio of all
+        # First, since what one call's callback raises may not stop the audio of all.
+        asyncio.get_running_loop().call_soon(self._pace_again)
+        self._schedule()
         now = monotonic_ns()
         if self._due_ns:
             self._lag(max(0, now - self._due_ns) / 1e9)  # what the turn took beyond its tick
-        sleep_until_ns(now - now % self._tick_ns + self._tick_ns)
-        now = monotonic_ns()
+        if now < self._due_ns or not self._due_ns:  # a turn that overran has filled its sleep with work
+            sleep_until_ns(now - now % self._tick_ns + self._tick_ns)
+            now = monotonic_ns()
         self._due_ns = now - now % self._tick_ns + self._tick_ns
         if self._reactor is not None:
             self._reactor.run()
             self._outbox.flush()
+        self._pacer.run(monotonic_ns())
+
+    def _pace_again(self) -> None:
+        """Before the next tick. Reading takes longer in one turn than in another: whom the pacer came to too early by
+        that need not wait another tick, or no lead would grow."""
         self._pacer.run(monotonic_ns())
 
 

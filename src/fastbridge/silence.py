@@ -12,7 +12,7 @@ from typing import Protocol
 from fastbridge.clock import Clock, Deadline
 from fastbridge.errors import IllegalEvent
 
-CHECK_SECONDS = 0.5
+CHECK_SECONDS = 1.0
 SPEECH_SECONDS = 60.0
 """Speech that does not end for so long is none: its end was lost, or it is a noise."""
 
@@ -122,7 +122,16 @@ class Silence:
     def _look(self) -> None:
         if self.state is State.OVER:
             return
-        self._check.set(CHECK_SECONDS)
+        self._judge()
+        if self.state is not State.OVER:
+            self._check.set(self._next_look_seconds())
+
+    def _next_look_seconds(self) -> float:
+        if self.state is not State.QUIET or not self._seconds:
+            return CHECK_SECONDS
+        return min(CHECK_SECONDS, max(self._seconds - self._elapsed(self._since_ns), 0.001))
+
+    def _judge(self) -> None:
         if not self._room.attentive:
             self._stir()
         elif self._noise_ns is not None and 0 < self._noise_seconds <= self._elapsed(self._noise_ns):

@@ -458,7 +458,7 @@ class RealtimeSocket(ClientConnection):
             self.write(text_frame(message, mask=True))
 
     def untaken_bytes(self) -> int:
-        return self._wired.untaken_bytes()
+        return self._wire.untaken_bytes()
 
     def redirect(self, sink: TextSink | Callable[[bytes], object], feed_message: Callable[[bytes], object]) -> None:
         self._feed_message = feed_message

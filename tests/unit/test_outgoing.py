@@ -34,7 +34,7 @@ async def wired(ours: socket.socket) -> WiredTransport:
 async def taken(ours):
     transport = await wired(ours)
     transport.write(bytes(1000))
-    await until(lambda: transport.untaken_bytes() == 0)
+    await until(lambda: transport.wire.untaken_bytes() == 0)
     transport.close()
 
 
@@ -44,14 +44,14 @@ async def not_read(ours, theirs):
     while transport.get_write_buffer_size() < 100_000:
         transport.write(bytes(50_000))
         written += 50_000
-    in_kernel = transport.untaken_bytes() - transport.get_write_buffer_size()
+    in_kernel = transport.wire.untaken_bytes() - transport.get_write_buffer_size()
     assert 0 < in_kernel <= written
     theirs.setblocking(False)
 
     def drained() -> bool:
         with contextlib.suppress(BlockingIOError):
             theirs.recv(1 << 20)
-        return transport.untaken_bytes() == 0
+        return transport.wire.untaken_bytes() == 0
 
     await until(drained)
     transport.close()
@@ -60,7 +60,7 @@ async def not_read(ours, theirs):
 async def closed(ours):
     transport = await wired(ours)
     transport.close()
-    assert transport.untaken_bytes() == 0
+    assert transport.wire.untaken_bytes() == 0
 
 
 def test_what_is_taken_is_not_counted(sockets):
