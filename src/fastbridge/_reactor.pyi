@@ -26,7 +26,7 @@ class Reactor:
         """Read this transport's socket from now on. None if it must stay with its transport: it is encrypted, closing,
         or the kernel will not watch it."""
     def run(self) -> None:
-        """Read all that is ready, at most 256 KiB of each socket. On the running loop; never from a reader's callback."""
+        """Read all that is ready, at most 256 KiB a socket. On the running loop; never from a reader's callback."""
     @property
     def size(self) -> int:
         """Sockets it reads."""

@@ -3,7 +3,7 @@
 import asyncio
 
 class Latency:
-    """How long frames took, in buckets that end at 10, 20, 50, 100, 200, 500, 1000, 2000 and 5000 microseconds, and all above."""
+    """How long frames took, in buckets up to 10, 20, 50, 100, 200, 500, 1000, 2000 and 5000 microseconds, and above."""
 
     @property
     def counts(self) -> tuple[int, ...]: ...

@@ -2,9 +2,9 @@
 
 Lines wait in a bounded queue. Overflow: the new line is dropped and counted, INFO and below at three quarters of the
 bound already, so that warnings find room when a flood of the rest does not. What was dropped is reported once lines
-flow again. The thread is woken once for all lines of a moment: waking it for each would cost the loop a change of threads
-a line, on one core twice. A reader that is gone costs the lines, never the process. After a fork the child begins with an empty queue
-and a thread of its own.
+flow again. The thread is woken once for all lines of a moment: waking it for each would cost the loop a change of
+threads a line, on one core twice. A reader that is gone costs the lines, never the process. After a fork the child
+begins with an empty queue and a thread of its own.
 """
 
 import contextlib

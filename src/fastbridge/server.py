@@ -77,8 +77,8 @@ GC_THRESHOLD = 50_000
 class Ticker:
     """While any call is live: once per `tick_ns` read all that is ready, send what came of it, then what is due.
 
-    A callback that sleeps makes the loop look at its sockets once per tick instead of waking for each: waking costs more
-    than the work. What else runs on the loop waits at most one tick. Without a reactor the loop reads.
+    A callback that sleeps makes the loop look at its sockets once per tick instead of waking for each: waking costs
+    more than the work. What else runs on the loop waits at most one tick. Without a reactor the loop reads.
     """
 
     def __init__(

@@ -122,14 +122,14 @@ class Silence:
     def _look(self) -> None:
         if self.state is State.OVER:
             return
+        self._check.set(self._next_look_seconds())
         self._judge()
-        if self.state is not State.OVER:
-            self._check.set(self._next_look_seconds())
 
     def _next_look_seconds(self) -> float:
         if self.state is not State.QUIET or not self._seconds:
             return CHECK_SECONDS
-        return min(CHECK_SECONDS, max(self._seconds - self._elapsed(self._since_ns), 0.001))
+        left = self._seconds - self._elapsed(self._since_ns)
+        return min(CHECK_SECONDS, left) if left > 0 else CHECK_SECONDS
 
     def _judge(self) -> None:
         if not self._room.attentive:

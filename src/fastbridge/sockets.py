@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
-from websockets.frames import DATA_OPCODES, Close, Frame, Opcode
+from websockets.frames import DATA_OPCODES, Close, Frame
 from websockets.http11 import Request
 from websockets.protocol import CLOSING, OPEN, Event, State
 from websockets.server import ServerProtocol
@@ -22,6 +22,7 @@ from websockets.server import ServerProtocol
 from fastbridge._websocket import FrameReader, TextSink, text_frame
 from fastbridge._wire import Wire
 from fastbridge.ending import EndReason
+from fastbridge.messages import Messages, is_utf8
 from fastbridge.outgoing import WiredTransport
 from fastbridge.realtime import parse_event
 from fastbridge.twilio import Start, parse_start, valid_handshake
@@ -52,40 +53,6 @@ CARRIER_BUFFER_BYTES = 32_768
 MODEL_BUFFER_BYTES = 1_048_576
 """Written to the model and not taken: more than the pre-roll of 20 s at once."""
 MEDIA_PATH = "/media/"
-
-
-class Messages:
-    """Data frames off the fast lane, put together again. Bounds: the library's size limit, and MAX_FRAGMENTS."""
-
-    def __init__(self) -> None:
-        self.pending = False  # inside a fragmented message
-        self._parts: list[bytes] = []
-        self._text = True
-
-    def feed(self, frame: Frame) -> tuple[bool, bytes] | None:
-        """(is it text, payload) when a message is complete."""
-        if frame.opcode is not Opcode.CONT:
-            self._parts = []
-            self._text = frame.opcode is Opcode.TEXT
-        self._parts.append(bytes(frame.data))
-        self.pending = not frame.fin
-        if self.pending:
-            return None
-        payload = b"".join(self._parts)
-        self._parts = []
-        return self._text, payload
-
-    @property
-    def fragments(self) -> int:
-        return len(self._parts)
-
-
-def is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 class CarrierSocket(asyncio.Protocol):
@@ -397,7 +364,7 @@ class RealtimeSocket(ClientConnection):
     def adopted_by(self, reactor: "Reactor") -> None:
         """The session is up: from now on the reactor reads for us."""
         if not self._hung_up:
-            self._source = reactor.adopt(cast(asyncio.Transport, self.transport), self._reader)
+            self._source = reactor.adopt(self.transport, self._reader)
 
     def _release(self) -> None:
         source, self._source = self._source, None

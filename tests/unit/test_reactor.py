@@ -1,4 +1,4 @@
-"""The reactor on real sockets, of asyncio and of uvloop: reads in place of the transport, and gives back what it may not keep."""
+"""The reactor on real sockets, of asyncio and of uvloop: it reads for transports, and gives back what it must."""
 
 import asyncio
 import contextlib
@@ -92,7 +92,7 @@ async def turns(count: int) -> None:
 
 async def settled(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 (the kernel tells nobody)
             await asyncio.sleep(0.001)
 
 
