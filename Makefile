@@ -41,15 +41,17 @@ help: ## list the verbs
 demo: $(VENV)/.demo ## a simulated phone call through the real node: no account, no network
 	@$(VENV)/bin/fastbridge demo $(ARGS)
 
+# The end-to-end tests keep real time, so they run by themselves, after all others have had every core.
 test: $(VENV)/.test ## the tests, on the installed package
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),-n auto --ignore=tests/e2e)
+	@$(if $(ARGS),,$(VENV)/bin/python -m pytest tests/e2e)
 
 build: $(VENV)/.test ## compile and install into .venv
 
 debug: $(DEBUG_VENV)/.test ## the unit tests on the checked build, with the address and undefined-behaviour sanitizers
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so):$$(gcc -print-file-name=libubsan.so):$$(gcc -print-file-name=libstdc++.so)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
-		$(DEBUG_VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),tests/unit)
+		$(DEBUG_VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),-n auto tests/unit)
 
 check: $(VENV)/.dev ## ruff, mypy --strict, and the .pyi against the compiled modules
 	@$(VENV)/bin/ruff check --quiet .

@@ -27,7 +27,7 @@ MAX_ATOMIC_BYTES = 4096
 """What a pipe takes in one piece (PIPE_BUF): as much is written at once, to whole lines, so that the lines of several
 processes on one pipe stay whole."""
 GATHER_SECONDS = 0.02
-"""How long the first line of a moment waits for others."""
+"""How long the thread lets lines gather after it has written some."""
 CLOSE_SECONDS = 2.0
 
 
@@ -105,14 +105,14 @@ class LineWriter:
             if not queue:  # or a line came before it could see that we sleep
                 wake.get()
             self._asleep = False
-            with contextlib.suppress(Empty):
-                wake.get(timeout=GATHER_SECONDS)  # a flush does not wait so long
             while queue:
                 lines, flushed = self._collect(queue)
                 if lines:
                     self._write("\n".join(lines) + "\n", len(lines))
                 if flushed is not None:
                     flushed.set()
+            with contextlib.suppress(Empty):
+                wake.get(timeout=GATHER_SECONDS)  # a flush does not wait so long
 
     def _collect(self, queue: "deque[str | threading.Event]") -> tuple[list[str], threading.Event | None]:
         """Lines that make one write, and the flush behind them, if one comes."""

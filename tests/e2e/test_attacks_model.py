@@ -281,6 +281,7 @@ def test_the_record_of_a_call_is_whole_whatever_the_model_said(node_with, tmp_pa
     with node.started(call_sid) as line:
         assert eventually(lambda: node.call(call_sid).session.turns.get("item_1"))
         assert eventually(lambda: node.call(call_sid).session.turns["item_1"].text)
+        assert eventually(lambda: not node.call(call_sid).assistant.playing)  # or its words are cut to what was heard
         line.text({"event": "stop"})
         assert line.close_code() == 1000
     path = tmp_path / f"{call_sid}.json"
