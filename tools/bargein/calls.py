@@ -475,9 +475,9 @@ NOTHING: dict[str, Callable[[Builder, Rng], None]] = {
 }
 OVER = {"plain": 5, "through": 1.2, "short": 4, "vowel": 1.5, "noise": 5, "restless": 2, "babble": 2.5, "music": 3, "room": 1.5, "lossy": 1,
         "echo": 7}  # fmt: skip
-NOT = {"idle": 1, "stationary": 2, "steps": 2, "restless": 1, "slam": 1, "knock": 1, "click": 0.7, "typing": 0.7,
-       "rustle": 0.7, "crackle": 1, "dtmf": 1.2, "beep": 2.5, "ringtone": 1, "whistle": 0.7, "buzz": 1, "cough": 3, "sneeze": 0.6,
-       "breath": 1, "music": 3, "babble": 1, "television": 1, "offset": 0.7, "gated": 0.7, "echo": 2.5, "echo-noise": 1,
+NOT = {"idle": 1, "stationary": 2, "steps": 2, "restless": 1, "slam": 1.5, "knock": 1, "click": 0.7, "typing": 0.7,
+       "rustle": 0.7, "crackle": 1, "dtmf": 1.2, "beep": 2.5, "ringtone": 1, "whistle": 0.7, "buzz": 1, "cough": 4, "sneeze": 0.6,
+       "breath": 1, "music": 3, "babble": 1, "television": 1, "offset": 0.7, "gated": 0.7, "echo": 2.5, "echo-noise": 3,
        "echo-loud": 2}  # fmt: skip
 
 

@@ -78,4 +78,6 @@ _CODES = _codes()
 
 
 def to_ulaw(x: Samples) -> NDArray[np.uint8]:
+    if not np.isfinite(x).all():
+        raise FloatingPointError("a sound has run away: some filter is not stable")
     return _CODES[np.clip(np.rint(x), -32768, 32767).astype(np.int32) + 32768]

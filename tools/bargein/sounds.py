@@ -217,6 +217,38 @@ def glottal(rng: Rng, seconds: float, low_hz: float, high_hz: float, glide: floa
 
 
 def cough(rng: Rng) -> Samples:
+    """Half are bursts through one throat after another, half a fit in one throat, or a throat that is cleared."""
+    chance = rng.random()
+    return barks(rng) if chance < 0.5 else fit_of_coughing(rng) if chance < 0.85 else throat_clearing(rng)
+
+
+def fit_of_coughing(rng: Rng) -> Samples:
+    """The same throat each time: a crack, hoarse air, at the end of some the cords close on it; weaker and weaker."""
+    low, high, noisy = rng.uniform(250, 900), rng.uniform(1600, 3500), rng.uniform(0.15, 0.9)
+    throat, fade = int(rng.integers(1 << 30)), rng.uniform(0.6, 1.0)
+    out = []
+    for index in range(int(rng.integers(1, 7))):
+        n = int(rng.uniform(0.1, 0.45) * RATE_HZ)
+        t = np.arange(n) / RATE_HZ
+        air = band_pass(rng.standard_normal(n), low, high, 1)
+        cords = unit(glottal(rng, n / RATE_HZ, 100, 400, rng.uniform(-0.6, 0.2)))[:n]
+        closing = np.clip((t - rng.uniform(0.0, 0.2)) / rng.uniform(0.02, 0.1), 0, 1) * (rng.random() < 0.6)
+        x = unit(air) + (1 - noisy) * closing * cords
+        x = formants(np.random.default_rng(throat), x)
+        x *= np.minimum(1, t / rng.uniform(0.001, 0.02)) * np.exp(-t / rng.uniform(0.05, 0.3)) * edges(n, 0.01)
+        out += [unit(x) * fade**index * rng.uniform(0.6, 1), np.zeros(int(rng.uniform(0.02, 0.35) * RATE_HZ))]
+    return np.concatenate(out)
+
+
+def throat_clearing(rng: Rng) -> Samples:
+    """A scrape: noise that the loose cords chop at 25 to 80 times a second."""
+    n = int(rng.uniform(0.2, 0.8) * RATE_HZ)
+    rate = rng.uniform(25, 80) * wander(rng, n, 20, rng.uniform(0.05, 0.3))
+    chopped = np.maximum(0, np.sin(TAU * np.cumsum(rate) / RATE_HZ)) ** rng.uniform(0.5, 3)
+    return formants(rng, rng.standard_normal(n)) * (chopped + rng.uniform(0.05, 0.5)) * np.hanning(n) ** 0.5
+
+
+def barks(rng: Rng) -> Samples:
     """One to four bursts of noise through a throat, some with a voiced tail."""
     out = []
     for _ in range(int(rng.integers(1, 5))):

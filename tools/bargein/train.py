@@ -5,14 +5,16 @@ then whole numbers. The features come from the compiled detector itself, so what
 """
 
 import argparse
+import hashlib
 import pickle
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from tools.bargein import speech
+from tools.bargein import calls, signals, sounds, speech
 from tools.bargein.calls import Call, Material, instrument, make_call
 
 from fastbridge._bargein import CONTEXT_FEATURES, FRAME_FEATURES, Detector
@@ -41,6 +43,21 @@ HEADER = """\
 Floats = NDArray[np.float32]
 
 
+def recipe() -> str:
+    """A digest of all that the calls come from, so that none of an earlier recipe is ever taken for one of this."""
+    digest = hashlib.sha256(f"{np.__version__} {scipy.__version__}".encode())
+    for module in (calls, signals, sounds, speech):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def keep(path: Path, value: object) -> None:
+    """Whole or not at all: a run may be stopped at any time, and goes on from what is kept."""
+    part = path.with_suffix(".part")
+    part.write_bytes(pickle.dumps(value))
+    part.replace(path)
+
+
 def load_material(folder: Path) -> Material:
     kept = folder / "material.pkl"
     if kept.is_file():
@@ -51,7 +68,7 @@ def load_material(folder: Path) -> Material:
     assistants = prompts + speech.load_assistants(rng)
     music = [speech.read(["sox", f"/usr/share/asterisk/moh/{name}"]) for name in MUSIC]
     material = Material(callers, assistants, music)
-    kept.write_bytes(pickle.dumps(material))
+    keep(kept, material)
     return material
 
 
@@ -62,7 +79,7 @@ def load_calls(folder: Path, count: int) -> Iterable[Call]:
         if not kept.is_file():
             material = load_material(folder)
             batch = [make_call(material, SEED, index) for index in range(start, start + 500)]
-            kept.write_bytes(pickle.dumps(batch))
+            keep(kept, batch)
         yield from pickle.loads(kept.read_bytes())
 
 
@@ -200,9 +217,10 @@ def main() -> None:
     parser.add_argument("--verdict", type=float, default=VERDICT)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
-    calls = chain(load_calls(options.work, options.calls), load_instruments(options.work, options.instruments))
-    x, y, weight = gather(calls)
+    work = options.work / recipe()
+    work.mkdir(parents=True, exist_ok=True)
+    made = chain(load_calls(work, options.calls), load_instruments(work, options.instruments))
+    x, y, weight = gather(made)
     print(f"{len(y)} frames of {options.calls} calls, {int((y * (weight > 0)).sum())} of them voice", flush=True)
     write(train(x, y, weight, options.epochs), options.out, options.verdict)
     print(f"wrote {options.out}")
