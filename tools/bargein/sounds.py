@@ -231,7 +231,7 @@ def fit_of_coughing(rng: Rng) -> Samples:
         n = int(rng.uniform(0.1, 0.45) * RATE_HZ)
         t = np.arange(n) / RATE_HZ
         air = band_pass(rng.standard_normal(n), low, high, 1)
-        cords = unit(glottal(rng, n / RATE_HZ, 100, 400, rng.uniform(-0.6, 0.2)))[:n]
+        cords = unit(glottal(rng, (n + 1) / RATE_HZ, 100, 400, rng.uniform(-0.6, 0.2)))[:n]
         closing = np.clip((t - rng.uniform(0.0, 0.2)) / rng.uniform(0.02, 0.1), 0, 1) * (rng.random() < 0.6)
         x = unit(air) + (1 - noisy) * closing * cords
         x = formants(np.random.default_rng(throat), x)

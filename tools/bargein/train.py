@@ -10,6 +10,7 @@ import pickle
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import scipy
@@ -43,10 +44,10 @@ HEADER = """\
 Floats = NDArray[np.float32]
 
 
-def recipe() -> str:
-    """A digest of all that the calls come from, so that none of an earlier recipe is ever taken for one of this."""
-    digest = hashlib.sha256(f"{np.__version__} {scipy.__version__}".encode())
-    for module in (calls, signals, sounds, speech):
+def digest_of(*modules: ModuleType) -> str:
+    """Of the sources that something comes from, so that nothing of an earlier recipe is ever taken for this one's."""
+    digest = hashlib.sha256(f"{np.__version__} {scipy.__version__} {SEED}".encode())
+    for module in modules:
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:12]
 
@@ -59,7 +60,7 @@ def keep(path: Path, value: object) -> None:
 
 
 def load_material(folder: Path) -> Material:
-    kept = folder / "material.pkl"
+    kept = folder / f"material_{digest_of(signals, speech)}.pkl"
     if kept.is_file():
         return pickle.loads(kept.read_bytes())
     rng = np.random.default_rng(SEED)
@@ -74,8 +75,9 @@ def load_material(folder: Path) -> Material:
 
 def load_calls(folder: Path, count: int) -> Iterable[Call]:
     """In batches of 500, kept, since they take some minutes to make."""
+    recipe = digest_of(calls, signals, sounds, speech)
     for start in range(0, count, 500):
-        kept = folder / f"calls_{SEED}_{start:05d}.pkl"
+        kept = folder / f"calls_{recipe}_{start:05d}.pkl"
         if not kept.is_file():
             material = load_material(folder)
             batch = [make_call(material, SEED, index) for index in range(start, start + 500)]
@@ -211,15 +213,14 @@ def gather(calls: Iterable[Call]) -> tuple[NDArray[np.int8], Floats, Floats]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("build/bargein"), help="where the made-up calls are kept")
-    parser.add_argument("--calls", type=int, default=6000)
+    parser.add_argument("--calls", type=int, default=4000)
     parser.add_argument("--instruments", type=int, default=500)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--verdict", type=float, default=VERDICT)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
-    work = options.work / recipe()
-    work.mkdir(parents=True, exist_ok=True)
-    made = chain(load_calls(work, options.calls), load_instruments(work, options.instruments))
+    options.work.mkdir(parents=True, exist_ok=True)
+    made = chain(load_calls(options.work, options.calls), load_instruments(options.work, options.instruments))
     x, y, weight = gather(made)
     print(f"{len(y)} frames of {options.calls} calls, {int((y * (weight > 0)).sum())} of them voice", flush=True)
     write(train(x, y, weight, options.epochs), options.out, options.verdict)
