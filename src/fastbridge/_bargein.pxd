@@ -33,7 +33,8 @@ cdef enum Why:
 cdef struct Percentile:
     uint8_t[FLOOR_FRAMES] ring              # bins
     uint8_t[LEVEL_BINS] counts
-    int next, filled
+    int next, filled, top                   # top: the highest bin that is not empty
+    double upper20, upper2                  # dBFS: what one in so many is above
 
 
 cdef struct Spectrum:
@@ -67,7 +68,7 @@ cdef class Detector:
     # the echo
     cdef double[TAPS] played                # power, newest first
     cdef double[TAPS] taps, kept_taps, older_taps
-    cdef int taps_age
+    cdef int taps_age, played_left          # frames for which `played` is not all nothing
     cdef double over_echo                   # dB: how far above the prediction the line mostly stays
     cdef double weight, sum_x, sum_y, sum_xx, sum_yy, sum_xy
     # the combiner
@@ -85,13 +86,14 @@ cdef class Detector:
     cdef bint judge(
         self, const uint8_t *ulaw, Py_ssize_t count, const uint8_t *playing, Py_ssize_t playing_count
     ) noexcept nogil
-    cdef bint judge_frame(self, const uint8_t *playing, Py_ssize_t playing_count) noexcept nogil
-    cdef void take_line(self) noexcept nogil
+    cdef bint judge_frame(self, const uint8_t *ulaw, const uint8_t *playing, Py_ssize_t playing_count) noexcept nogil
+    cdef void take_line(self, const int16_t *raw) noexcept nogil
+    cdef void take_played(self, const uint8_t *playing, int count) noexcept nogil
     cdef double predicted_echo(self, double power) noexcept nogil
     cdef void hold(self) noexcept nogil
     cdef double likeness(self) noexcept nogil
     cdef void learn_past(self, const Spectrum *spectrum, bint playing) noexcept nogil
-    cdef void fill_inputs(self, const Spectrum *spectrum, int lag, double rise) noexcept nogil
+    cdef void fill_inputs(self, const Spectrum *spectrum, int lag, double rise, int highest) noexcept nogil
     cdef int64_t combined(self) noexcept nogil
     cdef int reason(self, const Spectrum *spectrum) noexcept nogil
     cdef bint debounce(self, bint playing) noexcept nogil

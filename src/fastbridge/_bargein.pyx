@@ -15,15 +15,20 @@ from libc.string cimport memcpy, memmove, memset
 
 from fastbridge._mulaw cimport LINEAR
 
+cdef extern from *:
+    int leading_zeros "__builtin_clz"(unsigned int) noexcept nogil
+
 WHY = ("quiet", "floor", "echo", "tone", "unvoiced", "noise", "voice")
 
 
 cdef double SILENCE_DBFS = -90.30899869919435   # a mean power of 1
 cdef double EMPTY_DBFS = -95.0
+cdef double FAINT_DBFS = -60.0               # below this no pitch and no spectrum is looked for: nobody speaks so softly
 cdef double FLOOR_MARGIN = -3.0              # dB: the gate lets pass what may be a voice, the combiner decides
 cdef double ECHO_MARGIN = -6.0
 cdef double TONE_GAIN = 30.0                # dB that ten coefficients explain: no throat is so regular
 cdef double TONE_LIKELY = 24.0              # few are
+cdef int64_t NEVER = 10                      # logits below a voice: what the gate keeps from the combiner
 cdef int HOLD_TURN = 25                     # frames after a voiced one in the caller's own turn
 cdef int HOLD_TALK = 30                     # after an edge
 cdef int KEPT_FRAMES = 8                    # an edge forgets what the echo predictor learnt in the last 8 to 16 frames
@@ -108,17 +113,15 @@ cdef int peak(const int16_t *x, int count) noexcept nogil:
 
 
 cdef int headroom(int high) noexcept nogil:
-    """By how many bits samples up to `high` can be shifted up within 16 bits."""
-    cdef int up = 0
-    while up < 14 and (high << (up + 1)) < 32768:
-        up += 1
-    return up
+    """By how many bits samples up to `high`, at least 1, can be shifted up within 16 bits."""
+    return leading_zeros(<unsigned int>high) - 17
 
 
-cdef double mean_square(const int16_t *x, int count) noexcept nogil:
-    """Of a halved line, as a power of the whole one. Samples are cut to 11 bits and sign, so that the sum fits."""
+cdef double mean_square(const int16_t *x, int count, int high) noexcept nogil:
+    """Of a halved line whose peak is `high`, as a power of the whole one. Samples are cut to 11 bits and sign, so that the
+    sum fits."""
     cdef int16_t[FRAME] z
-    cdef int i, high = peak(x, count), up
+    cdef int i, up
     cdef int16_t scale
     if high == 0:
         return 0.0
@@ -129,7 +132,13 @@ cdef double mean_square(const int16_t *x, int count) noexcept nogil:
     return ldexp(<double>dot(z, z, count), 10 - 2 * up) / count
 
 
-cdef double power_around_mean(const uint8_t *ulaw, int count) noexcept nogil:
+cdef void decode(const uint8_t *ulaw, int count, int16_t *out) noexcept nogil:
+    cdef int i
+    for i in range(count):
+        out[i] = LINEAR[ulaw[i]]
+
+
+cdef double power_around_mean(const int16_t *samples, int count) noexcept nogil:
     """A constant is not heard, and comes back from nowhere. At most FRAME samples."""
     cdef int16_t[FRAME] x
     cdef int32_t total = 0, mean
@@ -137,12 +146,11 @@ cdef double power_around_mean(const uint8_t *ulaw, int count) noexcept nogil:
     if count <= 0:
         return 0.0
     for i in range(count):
-        x[i] = LINEAR[ulaw[i]]
-        total += x[i]
+        total += samples[i]
     mean = <int32_t>floor(<double>total / count)
     for i in range(count):
-        x[i] = <int16_t>((x[i] - mean) >> 1)
-    return mean_square(x, count)
+        x[i] = <int16_t>((samples[i] - mean) >> 1)
+    return mean_square(x, count, peak(x, count))
 
 
 cdef void analyse(const int16_t *x, Spectrum *out) noexcept nogil:
@@ -153,10 +161,10 @@ cdef void analyse(const int16_t *x, Spectrum *out) noexcept nogil:
     cdef double[12] v
     cdef double first, c, t
     cdef int i, j, high = peak(x, LINE_SAMPLES)
-    cdef int16_t scale = <int16_t>(1 << headroom(high))
-    memset(out, 0, sizeof(Spectrum))
+    cdef int16_t scale
     if high == 0:
         return
+    scale = <int16_t>(1 << headroom(high))
     memset(padded, 0, 16 * sizeof(int16_t))
     for i in range(LINE_SAMPLES):
         z[i] = <int16_t>((<int32_t><int16_t>(x[i] * scale) * <int32_t>TAPER[i]) >> 16)
@@ -185,10 +193,13 @@ cdef double voicing_of(const int16_t *line, int *found) noexcept nogil:
     cdef double[MAX_LAG + 6] score
     cdef double[MAX_LAG + 6] energy
     cdef int i, lag, high = peak(line, HALF_SAMPLES)
-    cdef int16_t scale = <int16_t>(1 << headroom(high))
+    cdef int16_t scale
     cdef int32_t running
     cdef double best = 0, own
     found[0] = 0
+    if high == 0:
+        return 0.0
+    scale = <int16_t>(1 << headroom(high))
     for i in range(HALF_SAMPLES):
         z[i] = <int16_t>(<int16_t>(line[i] * scale) >> 4)
     own = <double>dot(now, now, VOICING_SAMPLES)
@@ -221,17 +232,23 @@ cdef void remember(Percentile *p, double level) noexcept nogil:
     p.ring[p.next] = <uint8_t>bin
     p.counts[bin] += 1
     p.next = p.next + 1 if p.next + 1 < FLOOR_FRAMES else 0
+    p.top = max(p.top, bin)
+    while p.counts[p.top] == 0:
+        p.top -= 1
+    find_uppers(p)
 
 
-cdef double upper(const Percentile *p, int part) noexcept nogil:
-    """The level that one in `part` is above."""
-    cdef int bin = LEVEL_BINS - 1, left = p.filled // part
-    if p.filled == 0:
-        return EMPTY_DBFS
-    while p.counts[bin] <= left:
-        left -= p.counts[bin]
+cdef void find_uppers(Percentile *p) noexcept nogil:
+    """The levels that one in twenty and one in two are above."""
+    cdef int bin = p.top, above = 0
+    while above + p.counts[bin] <= p.filled // 20:
+        above += p.counts[bin]
         bin -= 1
-    return bin * 0.5 + EMPTY_DBFS + 0.25
+    p.upper20 = bin * 0.5 + EMPTY_DBFS + 0.25
+    while above + p.counts[bin] <= p.filled // 2:
+        above += p.counts[bin]
+        bin -= 1
+    p.upper2 = bin * 0.5 + EMPTY_DBFS + 0.25
 
 
 cdef int16_t scaled(double value, double unit) noexcept nogil:
@@ -266,6 +283,7 @@ cdef class Detector:
         memset(self.line, 0, sizeof(self.line))
         memset(self.half_line, 0, sizeof(self.half_line))
         memset(&self.levels, 0, sizeof(self.levels))
+        self.levels.upper20 = self.levels.upper2 = EMPTY_DBFS
         memset(self.aside, 0, sizeof(self.aside))
         memset(&self.past, 0, sizeof(self.past))
         self.aside_next = self.aside_filled = self.hold_turn = self.hold_talk = 0
@@ -274,7 +292,7 @@ cdef class Detector:
             self.taps[k] = 0.0025 if 2 <= k <= 13 else 0.0  # 15 dB of loss, until the line has shown its own
         memcpy(self.kept_taps, self.taps, sizeof(self.taps))
         memcpy(self.older_taps, self.taps, sizeof(self.taps))
-        self.taps_age = 0
+        self.taps_age = self.played_left = 0
         self.over_echo = self.weight = self.sum_x = self.sum_y = self.sum_xx = self.sum_yy = self.sum_xy = 0.0
         memset(self.inputs, 0, sizeof(self.inputs))
         self.logit = 0
@@ -291,6 +309,11 @@ cdef class Detector:
         cdef bint edge = False
         cdef Py_ssize_t take
         while count > 0:
+            if self.pending_bytes == 0 and count >= FRAME:  # as it mostly is: judged where it lies
+                edge |= self.judge_frame(ulaw, playing, playing_count)
+                ulaw += FRAME
+                count -= FRAME
+                continue
             take = min(count, <Py_ssize_t>(FRAME - self.pending_bytes))
             memcpy(self.pending + self.pending_bytes, ulaw, take)
             self.pending_bytes += <int>take
@@ -298,37 +321,42 @@ cdef class Detector:
             count -= take
             if self.pending_bytes == FRAME:
                 self.pending_bytes = 0
-                edge |= self.judge_frame(playing, playing_count)
+                edge |= self.judge_frame(self.pending, playing, playing_count)
         return edge
 
-    cdef bint judge_frame(self, const uint8_t *playing, Py_ssize_t playing_count) noexcept nogil:
+    cdef bint judge_frame(self, const uint8_t *ulaw, const uint8_t *playing, Py_ssize_t playing_count) noexcept nogil:
         cdef Spectrum spectrum
-        cdef int lag
-        cdef double first, second
+        cdef int16_t[MEAN_SAMPLES + FRAME] raw
         cdef const int16_t *new = self.line + LINE_SAMPLES - FRAME
-        self.take_line()
-        memmove(self.played + 1, self.played, (TAPS - 1) * sizeof(double))
-        self.played[0] = 0.0
-        if playing is not NULL and self.echo:
-            self.played[0] = power_around_mean(playing, <int>min(playing_count, <Py_ssize_t>FRAME))
-        analyse(self.line, &spectrum)
-        self.voicing = voicing_of(self.half_line, &lag)
-        first = mean_square(new, FRAME // 2)
-        second = mean_square(new + FRAME // 2, FRAME // 2)
+        cdef int lag = 0, high_first, high_second
+        cdef double first, second
+        memcpy(raw, self.unfiltered, sizeof(self.unfiltered))
+        decode(ulaw, FRAME, raw + MEAN_SAMPLES)
+        self.take_line(raw)
+        self.take_played(playing, <int>min(playing_count, <Py_ssize_t>FRAME))
+        high_first = peak(new, FRAME // 2)
+        high_second = peak(new + FRAME // 2, FRAME // 2)
+        first = mean_square(new, FRAME // 2, high_first)
+        second = mean_square(new + FRAME // 2, FRAME // 2, high_second)
         # The lower of two: the filter lets 4 ms of the frame before ring on, which is no part of this one.
-        self.level = min(decibels((first + second) * 0.5), decibels(power_around_mean(self.pending, FRAME)))
+        self.level = min(
+            decibels((first + second) * 0.5), decibels(power_around_mean(raw + MEAN_SAMPLES, FRAME))
+        )
+        memset(&spectrum, 0, sizeof(Spectrum))
+        self.voicing = 0.0
+        if self.level >= FAINT_DBFS:
+            analyse(self.line, &spectrum)
+            self.voicing = voicing_of(self.half_line, &lag)
         self.echo_level = decibels(self.predicted_echo((first + second) * 0.5))
-        self.floor = upper(&self.levels, 20)
-        self.fill_inputs(&spectrum, lag, decibels(second) - decibels(first))
-        self.logit = self.combined()
+        self.floor = self.levels.upper20
+        self.fill_inputs(&spectrum, lag, decibels(second) - decibels(first), max(high_first, high_second))
         self.why_code = self.reason(&spectrum)
         self.learn_past(&spectrum, playing is not NULL)
         self.follow_voice()
         return self.debounce(playing is not NULL)
 
-    cdef void take_line(self) noexcept nogil:
-        """The pending frame, less the moving mean around each sample (4 ms late), halved so that it fits in 16 bits."""
-        cdef int16_t[MEAN_SAMPLES + FRAME] raw
+    cdef void take_line(self, const int16_t *raw) noexcept nogil:
+        """The new frame, less the moving mean around each sample (4 ms late), halved so that it fits in 16 bits."""
         cdef int32_t[FRAME] sums
         cdef int16_t *out = self.line + LINE_SAMPLES - FRAME
         cdef int16_t *half = self.half_line + HALF_SAMPLES - FRAME // 2
@@ -336,9 +364,6 @@ cdef class Detector:
         cdef int i
         memmove(self.line, self.line + FRAME, (LINE_SAMPLES - FRAME) * sizeof(int16_t))
         memmove(self.half_line, self.half_line + FRAME // 2, (HALF_SAMPLES - FRAME // 2) * sizeof(int16_t))
-        memcpy(raw, self.unfiltered, sizeof(self.unfiltered))
-        for i in range(FRAME):
-            raw[MEAN_SAMPLES + i] = LINEAR[self.pending[i]]
         for i in range(FRAME):
             total += raw[MEAN_SAMPLES + i] - raw[i]
             sums[i] = total
@@ -349,6 +374,20 @@ cdef class Detector:
         memcpy(self.unfiltered, raw + FRAME, sizeof(self.unfiltered))
         self.mean_sum = total
 
+    cdef void take_played(self, const uint8_t *playing, int count) noexcept nogil:
+        """After TAPS frames of nothing there is nothing to move, and `played` is not touched."""
+        cdef int16_t[FRAME] samples
+        cdef double power = 0.0
+        if playing is not NULL and self.echo:
+            decode(playing, count, samples)
+            power = power_around_mean(samples, count)
+        if power > 0.0:
+            self.played_left = TAPS + 1
+        if self.played_left > 0:
+            self.played_left -= 1
+            memmove(self.played + 1, self.played, (TAPS - 1) * sizeof(double))
+            self.played[0] = power
+
     cdef double predicted_echo(self, double power) noexcept nogil:
         """The power expected of what was played; the predictor then learns from the power there was (NLMS).
 
@@ -356,17 +395,19 @@ cdef class Detector:
         speak, and what he taught before that is forgotten."""
         cdef double echo = 0.0, norm = 1e6, step, error
         cdef int k
-        for k in range(TAPS):
-            echo += self.taps[k] * self.played[k]
+        if self.played_left > 0:
+            for k in range(TAPS):
+                echo += self.taps[k] * self.played[k]
         error = power - echo
         if error > 0 and self.hold_talk > 0:
             return echo
-        for k in range(TAPS):
-            if error > 0 or self.taps[k] > 0:   # a tap at 0 takes no part of what is too much
-                norm += self.played[k] * self.played[k]
-        step = (0.15 if error < 3.0 * echo else 0.02) * error / norm
-        for k in range(TAPS):
-            self.taps[k] = min(max(self.taps[k] + step * self.played[k], 0.0), 1.0)
+        if self.played_left > 0:                # nothing was played: nothing is learnt
+            for k in range(TAPS):
+                if error > 0 or self.taps[k] > 0:   # a tap at 0 takes no part of what is too much
+                    norm += self.played[k] * self.played[k]
+            step = (0.15 if error < 3.0 * echo else 0.02) * error / norm
+            for k in range(TAPS):
+                self.taps[k] = min(max(self.taps[k] + step * self.played[k], 0.0), 1.0)
         self.taps_age += 1
         if self.taps_age == KEPT_FRAMES:
             self.taps_age = 0
@@ -400,10 +441,10 @@ cdef class Detector:
             return 0.0
         return (self.sum_xy * self.weight - self.sum_x * self.sum_y) / sqrt(spread)
 
-    cdef void fill_inputs(self, const Spectrum *spectrum, int lag, double rise) noexcept nogil:
+    cdef void fill_inputs(self, const Spectrum *spectrum, int lag, double rise, int highest) noexcept nogil:
         cdef int16_t *f = self.inputs + (WINDOW_FRAMES - 1) * FRAME_FEATURES
         cdef int i
-        cdef double high = <double>peak(self.line + LINE_SAMPLES - FRAME, FRAME)
+        cdef double high = <double>highest
         cdef double above = self.level - self.echo_level
         memmove(self.inputs, self.inputs + FRAME_FEATURES, (WINDOW_FRAMES - 1) * FRAME_FEATURES * sizeof(int16_t))
         f[0] = scaled(self.level + 50.0, 3.0)
@@ -418,7 +459,7 @@ cdef class Detector:
             f[7 + i] = scaled(spectrum.reflection[i], 127.0)
         f[12] = scaled(rise, 8.0)
         f += FRAME_FEATURES
-        f[0] = scaled(self.level - upper(&self.levels, 2), 4.0)
+        f[0] = scaled(self.level - self.levels.upper2, 4.0)
         f[1] = scaled(self.past.voicing - 0.5, 254.0)
         f[2] = scaled(self.past.tilt, 127.0)
         f[3] = scaled(self.past.gain10 - 10.0, 5.0)
@@ -442,12 +483,15 @@ cdef class Detector:
         return total
 
     cdef int reason(self, const Spectrum *spectrum) noexcept nogil:
+        """The combiner is only asked about what passes the gate."""
+        self.logit = self.verdict - NEVER * UNIT
         if self.level <= self.min_level_dbfs:
             return WHY_QUIET
         if self.level <= self.floor + FLOOR_MARGIN - self.sensitivity_db:
             return WHY_FLOOR
         if self.level <= self.echo_level + ECHO_MARGIN - self.sensitivity_db:
             return WHY_ECHO
+        self.logit = self.combined()
         if spectrum.gain10 > TONE_GAIN:
             return WHY_TONE
         if self.logit >= self.verdict:

@@ -9,7 +9,7 @@ from oracle import mulaw
 WHY = ("quiet", "floor", "echo", "tone", "unvoiced", "noise", "voice")
 FRAME_FEATURES, CONTEXT_FEATURES, FRAMES = 13, 9, 7
 
-SILENCE_DBFS, EMPTY_DBFS = -90.30899869919435, -95.0
+SILENCE_DBFS, EMPTY_DBFS, FAINT_DBFS = -90.30899869919435, -95.0, -60.0
 UNIT = 1 << 23
 TAPS, HELD, KEPT = 20, 10, 8
 HOLD_TURN, HOLD_TALK, VOICE_BEGINS, VOICE_ENDS = 25, 30, 3, 12
@@ -191,14 +191,15 @@ class Detector:
         self._take(frame)
         heard = playing is not None and self.echo
         self._played = [power_around_mean(playing[:160]) if heard and playing else 0.0, *self._played[:-1]]
-        spectrum = Spectrum(self._line)
-        self._voicing, lag = voicing_of(self._half)
         first, second = mean_square(self._line[-160:-80]), mean_square(self._line[-80:])
         self.level_dbfs = min(decibels((first + second) * 0.5), decibels(power_around_mean(frame)))
+        spectrum, self._voicing, lag = Spectrum([0] * LINE), 0.0, 0
+        if self.level_dbfs >= FAINT_DBFS:
+            spectrum = Spectrum(self._line)
+            self._voicing, lag = voicing_of(self._half)
         self.echo_dbfs = decibels(self._predict((first + second) * 0.5))
         self.floor_dbfs = upper(self._bins, 20)
         self._fill(spectrum, lag, decibels(second) - decibels(first))
-        self._logit = self._combine()
         self.why_code = self._reason(spectrum)
         self._learn(spectrum, playing is not None)
         self._follow()
@@ -279,12 +280,14 @@ class Detector:
         return OUT_BIAS + sum(max(dot(weights, inputs) + bias, 0) * out for bias, out, weights in UNITS)
 
     def _reason(self, spectrum: Spectrum) -> int:
+        self._logit = self._verdict - 10 * UNIT
         if self.level_dbfs <= self.min_level_dbfs:
             return WHY.index("quiet")
         if self.level_dbfs <= self.floor_dbfs - 3.0 - self.sensitivity_db:
             return WHY.index("floor")
         if self.level_dbfs <= self.echo_dbfs - 6.0 - self.sensitivity_db:
             return WHY.index("echo")
+        self._logit = self._combine()
         if spectrum.gain10 > 30.0:
             return WHY.index("tone")
         if self._logit >= self._verdict:

@@ -148,6 +148,31 @@ class TestGate:
         assert deaf.threshold_dbfs - keen.threshold_dbfs == pytest.approx(12)
 
 
+class TestGatedFrames:
+    """What most frames of most calls are: they cost little, since nothing is looked for in them."""
+
+    def test_the_combiner_is_not_asked_about_them(self, bargein):
+        detector = listening(bargein)
+        assert (detector.why, detector.confidence) == ("quiet", -10.0)
+        runs(detector, [LOUD] * 60)
+        runs(detector, [QUIET, *[tone_complex(200, -20.0)] * 5])
+        assert (detector.why, detector.confidence) == ("floor", -10.0)
+
+    @pytest.mark.parametrize(("level", "looked_at"), [(-61.5, False), (-58.5, True)])
+    def test_pitch_and_spectrum_are_looked_for_from_60_dbfs_on(self, bargein, level, looked_at):
+        detector = listening(bargein)
+        runs(detector, [tone_complex(200, level)] * 5)
+        voicing, _, gain4 = detector.features[3:6]
+        assert ((voicing, gain4) != (-127, -50)) is looked_at
+
+    def test_an_echo_is_expected_again_after_a_long_silence(self, bargein):
+        detector = bargein.Detector()
+        runs(detector, [QUIET] * 60, playing=None)
+        assert detector.echo_dbfs < -90
+        runs(detector, [QUIET] * 3, playing=LOUD)
+        assert detector.echo_dbfs > -60
+
+
 class TestVoice:
     def test_why_is_one_of_a_closed_set(self, bargein):
         assert bargein.WHY == ("quiet", "floor", "echo", "tone", "unvoiced", "noise", "voice")
