@@ -71,7 +71,7 @@ class Detector:
         """A frame counts as loud above it."""
     @property
     def confidence(self) -> float:
-        """The combiner's output less what it takes to be a voice: above 0 is a voice. -10 where the gate did not ask it."""
+        """The combiner's output less what it takes to be a voice, so above 0 it is one; -10 below the gate."""
     @property
     def features(self) -> tuple[int, ...]:
         """What the combiner saw of the last frame and of the past: FRAME_FEATURES and CONTEXT_FEATURES numbers."""

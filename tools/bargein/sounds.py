@@ -217,9 +217,9 @@ def glottal(rng: Rng, seconds: float, low_hz: float, high_hz: float, glide: floa
 
 
 def cough(rng: Rng) -> Samples:
-    """Half are bursts through one throat after another, half a fit in one throat, or a throat that is cleared."""
+    """Mostly bursts, each through another throat; else a fit in one throat, or a throat that is cleared."""
     chance = rng.random()
-    return barks(rng) if chance < 0.5 else fit_of_coughing(rng) if chance < 0.85 else throat_clearing(rng)
+    return barks(rng) if chance < 0.7 else fit_of_coughing(rng) if chance < 0.92 else throat_clearing(rng)
 
 
 def fit_of_coughing(rng: Rng) -> Samples:
@@ -232,7 +232,7 @@ def fit_of_coughing(rng: Rng) -> Samples:
         t = np.arange(n) / RATE_HZ
         air = band_pass(rng.standard_normal(n), low, high, 1)
         cords = unit(glottal(rng, (n + 1) / RATE_HZ, 100, 400, rng.uniform(-0.6, 0.2)))[:n]
-        closing = np.clip((t - rng.uniform(0.0, 0.2)) / rng.uniform(0.02, 0.1), 0, 1) * (rng.random() < 0.6)
+        closing = np.clip((t - rng.uniform(0.0, 0.2)) / rng.uniform(0.02, 0.1), 0, 1) * (rng.random() < 0.3)
         x = unit(air) + (1 - noisy) * closing * cords
         x = formants(np.random.default_rng(throat), x)
         x *= np.minimum(1, t / rng.uniform(0.001, 0.02)) * np.exp(-t / rng.uniform(0.05, 0.3)) * edges(n, 0.01)

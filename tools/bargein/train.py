@@ -213,7 +213,7 @@ def gather(calls: Iterable[Call]) -> tuple[NDArray[np.int8], Floats, Floats]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("build/bargein"), help="where the made-up calls are kept")
-    parser.add_argument("--calls", type=int, default=4000)
+    parser.add_argument("--calls", type=int, default=8000)
     parser.add_argument("--instruments", type=int, default=500)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--verdict", type=float, default=VERDICT)
