@@ -186,12 +186,17 @@ class ModelLine:
         was_up, self._last_error = self.up, error
         self.counters["losses" if was_up else "dial_failures"] += 1
         call.model_error(error)
+        successor = self._renewal.take() if was_up and not is_hopeless(error) else None
         self._drop()
         if was_up:
             self._down_since_ns = call.clock.now_ns()
             self._outage.set(call.settings.outage_seconds)
             call.answers.line_lost()
         call.session.disconnected()
+        if successor is not None:
+            events.realtime_lost(call.log, error.code, tries=self.tries)
+            self._succeed(*successor)
+            return
         delay_seconds = self._next_delay(error)
         if delay_seconds is None:
             self.give_up(error)
@@ -200,6 +205,14 @@ class ModelLine:
         self._pause.set(delay_seconds)
         events.realtime_lost(call.log, error.code, tries=self.tries)
         call.waiting.review()
+
+    def _succeed(self, attempt: Attempt, link: ModelLink, opening: "Opening") -> None:
+        """The session is lost, and its successor stood ready: no dial, no pause."""
+        self._move(attempt, link, opening)
+        self._outage.clear()
+        self._healthy.set(HEALTHY_SECONDS)
+        self._resumed()
+        self._carry_on(link)
 
     def _drop(self) -> None:
         """Without a link: caller frames wait."""
@@ -283,19 +296,29 @@ class ModelLine:
 
     def renew(self, attempt: Attempt, link: ModelLink, opening: "Opening") -> None:
         """Move to another connection, whose session is confirmed: nothing is generating, nothing is lost."""
-        call, old = self._call, self.link
+        old = self.link
+        self._move(attempt, link, opening)
+        self.counters["replayed_items"] += self._call.session.replay()
+        self.counters["renewals"] += 1
+        self._blocked.clear()
+        if old is not None:
+            old.hang_up()
+        self._carry_on(link)
+
+    def _move(self, attempt: Attempt, link: ModelLink, opening: "Opening") -> None:
+        call = self._call
         attempt.owner = self
         self._attempt, self.link = attempt, link
         link.redirect(call.trace.sink, call.assistant.feed_message)
+        if self._ring_full:
+            link.pause_reading()
         call.session.move(opening, link.send_text)
-        self.counters["replayed_items"] += call.session.replay()
-        self.counters["renewals"] += 1
-        self._blocked.clear()
-        call.caller.open(link.write)
-        if old is not None:
-            old.hang_up()
+
+    def _carry_on(self, link: ModelLink) -> None:
+        """Audio may pass, then goes on what was under way."""
+        self._call.caller.open(link.write)
         self._renewal.schedule()
-        call.answers.line_up()
+        self._call.answers.line_up()
 
     def close(self) -> None:
         """The call is over."""

@@ -82,6 +82,15 @@ class Renewal:
         self._to(Event.STOP)
         self._forget(hang_up=True)
 
+    def take(self) -> "tuple[Attempt, ModelLink, Opening] | None":
+        """The successor, for a line that has just lost its session; None where none stands ready."""
+        attempt, link, opening = self._attempt, self._link, self._opening
+        if self.state is not State.READY or attempt is None or link is None or opening is None:
+            return None
+        self._to(Event.STOP)
+        self._forget(hang_up=False)
+        return attempt, link, opening
+
     # --- the second connection ---
 
     def _due(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fastbridge.agent import Agent
-from fastbridge.errors import IllegalEvent
+from fastbridge.errors import IllegalEvent, ModelUnavailable
 from fastbridge.renewal import PATIENCE_SECONDS, RETRY_SECONDS, TRANSITIONS, Event, State
 from helpers import LOUD, numbered_frame
 from virtual import RecordingModel, Rig
@@ -189,6 +189,28 @@ class TestMoving:
         rig.advance(1.1)
         assert len(rig.dialled) == 2
         rig.shut()
+
+
+class TestLostWhileASuccessorIsReady:
+    def test_the_ready_connection_is_used(self, rig):
+        rig.advance(59.5)
+        rig.respond(SECOND * 4, 1, "Hello.")
+        rig.advance(0.7)
+        old, link = rig.model_link, rig.connect()
+        confirm(rig)
+        assert not moved(rig)
+        old_attempt = rig.dialled[0]
+        before = len(rig.journal)
+        rig.do(old_attempt.on_model_failed, ModelUnavailable("gone", "connection_lost"))
+        rig.advance(1)
+        kinds = [entry.kind for entry in rig.journal[before:] if entry.to == "model"]
+        assert (moved(rig), len(rig.dialled), link.hang_ups, rig.call.line.link is link) == (True, 2, 0, True)
+        assert kinds.count("conversation.item.create") == 1
+        assert "response.create" not in kinds
+        counters = rig.call.line.counters
+        assert (counters["losses"], counters["reconnects"], counters["renewals"]) == (1, 1, 0)
+        rig.advance(4)
+        assert rig.downlink == SECOND * 4
 
 
 class TestFailing:
