@@ -10,7 +10,10 @@ from helpers import LOUD, QUIET, tone_complex
 
 HISS = random.Random(9).randbytes(160)
 """As loud as can be, and no voice."""
-CALLER = ["caller_interrupts", "caller_appointment", "caller_accepts"]
+BREATHY = "caller_appointment"
+HEARD_AT_ONCE = ["caller_interrupts", "caller_accepts"]
+CALLER = [*HEARD_AT_ONCE, BREATHY]
+KNOWN_MISS = pytest.mark.xfail(strict=True, reason="a voice that begins with breath: docs/barge-in.md, Where it fails")
 ASSISTANT = ["assistant_greeting", "assistant_times", "assistant_goodbye", "assistant_morning"]
 
 
@@ -50,8 +53,11 @@ def assistant(count: int) -> list[bytes]:
     return (frames * (count // len(frames) + 1))[:count]
 
 
-@pytest.mark.parametrize("name", CALLER)
-@pytest.mark.parametrize("db", [-14.0, 0.0, 6.0])
+@pytest.mark.parametrize(
+    ("db", "name"),
+    [(db, name) for db in (-14.0, 0.0, 6.0) for name in CALLER if (db, name) != (-14.0, BREATHY)]
+    + [pytest.param(-14.0, BREATHY, marks=KNOWN_MISS)],
+)
 def test_recorded_callers_are_heard(name, db):
     said = scaled(voice(name), db)[:40]
     detector = Detector()
@@ -63,7 +69,7 @@ def test_recorded_callers_are_heard(name, db):
     assert 4 <= edges[0] <= 15
 
 
-@pytest.mark.parametrize("name", CALLER)
+@pytest.mark.parametrize("name", [*HEARD_AT_ONCE, pytest.param(BREATHY, marks=KNOWN_MISS)])
 def test_his_own_turn_does_not_deafen_us_to_him(name):
     """He speaks, waits 800 ms, the assistant speaks, and he interrupts it as loudly as he spoke before."""
     said = voice(name)

@@ -26,7 +26,7 @@ FEATURES = FRAME_FEATURES + CONTEXT_FEATURES
 INPUTS = WINDOW * FRAME_FEATURES + CONTEXT_FEATURES
 IN_UNIT, W_UNIT, OUT_UNIT = 32, 512, 512
 """A feature of 32 is 1.0; 512ths of a weight; 2^23rds of a logit come out."""
-VERDICT = 3.5
+VERDICT = 3.35
 """The logit from which a run is taken for a voice."""
 NEVER = 1 << 30
 MUSIC = ("macroform-robot_dity.wav", "manolo_camp-morning_coffee.wav")
