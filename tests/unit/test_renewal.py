@@ -196,7 +196,7 @@ class TestLostWhileASuccessorIsReady:
         rig.advance(59.5)
         rig.respond(SECOND * 4, 1, "Hello.")
         rig.advance(0.7)
-        old, link = rig.model_link, rig.connect()
+        _old, link = rig.model_link, rig.connect()
         confirm(rig)
         assert not moved(rig)
         old_attempt = rig.dialled[0]
