@@ -35,6 +35,9 @@ def main() -> None:
     try:
         app(prog_name="fastbridge")
     except ConfigError as error:
+        log = sys.modules.get("fastbridge.log")  # imported only by what has something to log
+        if log is not None:
+            log.flush()  # what was logged before stands before it
         print(f"fastbridge: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 
