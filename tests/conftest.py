@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+import loops
 from twins import Twin
 
 SLOW_ON_PURPOSE = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -31,6 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"hypothesis: HYPOTHESIS_PROFILE={PROFILE} --hypothesis-seed={SEED}"
+
+
+@pytest.fixture(params=list(loops.FACTORIES))
+def on_loop(request: pytest.FixtureRequest) -> loops.OnLoop:
+    """Runs a coroutine on a loop of each kind."""
+    return loops.runner(request.param)
 
 
 @pytest.fixture(scope="session", params=["oracle", "compiled"])

@@ -4,6 +4,7 @@ cdef enum:
     LATENESS_BUCKETS = 9                    # to 1, 2, 5, 10, 20, 50, 100, 200 ms, and all above
 
 cdef int64_t clock_now() noexcept nogil
+cdef int bucket_of(const int64_t *bounds, int count, int64_t value) noexcept nogil
 cdef int64_t read_clock(object clock) except? -1
 
 

@@ -37,6 +37,14 @@ cdef int64_t clock_now() noexcept nogil:
     return <int64_t>now.tv_sec * SECOND + now.tv_nsec
 
 
+cdef int bucket_of(const int64_t *bounds, int count, int64_t value) noexcept nogil:
+    """The first of `count` ascending bounds that value is not above; `count` where it is above all."""
+    cdef int i = 0
+    while i < count and value > bounds[i]:
+        i += 1
+    return i
+
+
 def monotonic_ns() -> int:
     return clock_now()
 
@@ -98,11 +106,8 @@ cdef class Schedule:
         self.frames_sent += 1
 
     cdef void record_lateness(self, int64_t lateness) noexcept:
-        cdef int i = 0
         self.lateness_ns += lateness
-        while i < LATENESS_BUCKETS - 1 and lateness > LATENESS_BOUNDS[i]:
-            i += 1
-        self.lateness[i] += 1
+        self.lateness[bucket_of(LATENESS_BOUNDS, LATENESS_BUCKETS - 1, lateness)] += 1
 
     cdef void record_starve(self) noexcept:
         self.starving = True

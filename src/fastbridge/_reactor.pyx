@@ -44,19 +44,19 @@ cdef class Source:
     def pause(self) -> None:
         self.paused = True
         if self.reactor is not None:
-            watch(self, EPOLL_CTL_MOD, 0)
+            watch(self.reactor.epoll, self, EPOLL_CTL_MOD, 0)
 
     def resume(self) -> None:
         self.paused = False
         if self.reactor is not None:
-            watch(self, EPOLL_CTL_MOD, EPOLLIN)
+            watch(self.reactor.epoll, self, EPOLL_CTL_MOD, EPOLLIN)
 
     def release(self) -> None:
         cdef Reactor reactor = self.reactor
         if reactor is None:
             return
         self.reactor = None
-        watch_with(reactor.epoll, self, EPOLL_CTL_DEL, 0)
+        watch(reactor.epoll, self, EPOLL_CTL_DEL, 0)
         reactor.sources.discard(self)
         if reactor.running:
             reactor.released.append(self)
@@ -72,15 +72,11 @@ cdef class Source:
         return 0
 
 
-cdef int watch_with(int epoll, Source source, int what, uint32_t events) noexcept:
+cdef int watch(int epoll, Source source, int what, uint32_t events) noexcept:
     cdef epoll_event event
     event.events = events
     event.data.ptr = <void *>source
     return epoll_ctl(epoll, what, source.fd, &event)
-
-
-cdef int watch(Source source, int what, uint32_t events) noexcept:
-    return watch_with(source.reactor.epoll, source, what, events)
 
 
 cdef class Reactor:
@@ -106,7 +102,7 @@ cdef class Reactor:
         source.transport = transport
         source.fd = socket.fileno()
         source.paused = not transport.is_reading()
-        if watch(source, EPOLL_CTL_ADD, 0 if source.paused else EPOLLIN) < 0:
+        if watch(self.epoll, source, EPOLL_CTL_ADD, 0 if source.paused else EPOLLIN) < 0:
             source.reactor = None
             return None
         self.sources.add(source)

@@ -27,6 +27,7 @@ cdef class Wire:
     cdef bint behind                        # something was given to the transport and may not have left yet
     cdef bint settling                      # given in this turn of the loop: the transport has not tried yet
     cdef bytes posted                       # in an outbox, before anything that is written later
+    cdef bint listed                        # in the outbox's list, whether or not something is still posted
     cdef Latency latency                    # whom to tell when it has left
     cdef int64_t posted_ns
     cdef readonly uint64_t direct_writes, queued_writes

@@ -13,7 +13,7 @@ import asyncio
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint64_t
 
-from fastbridge._pacing cimport clock_now
+from fastbridge._pacing cimport bucket_of, clock_now
 
 cdef extern from "<sys/socket.h>" nogil:
     ssize_t send(int fd, const void *data, size_t size, int flags)
@@ -51,11 +51,8 @@ cdef class Latency:
     """How long frames took from here in to written, by bucket."""
 
     cdef void count(self, int64_t elapsed) noexcept:
-        cdef int i = 0
         self.sum_ns += elapsed
-        while i < LATENCY_BUCKETS - 1 and elapsed > LATENCY_BOUNDS[i]:
-            i += 1
-        self.buckets[i] += 1
+        self.buckets[bucket_of(LATENCY_BOUNDS, LATENCY_BUCKETS - 1, elapsed)] += 1
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -74,18 +71,24 @@ cdef class Outbox:
         wire.posted = data
         wire.latency = latency
         wire.posted_ns = since_ns
-        self.wires.append(wire)
-        self.peak = max(self.peak, <Py_ssize_t>len(self.wires))
+        if not wire.listed:
+            wire.listed = True
+            self.wires.append(wire)
+            self.peak = max(self.peak, <Py_ssize_t>len(self.wires))
         return 0
 
     def flush(self) -> None:
         cdef Wire wire
-        cdef list wires = self.wires
-        if wires:
-            self.wires = []
-            for wire in wires:
+        cdef Py_ssize_t done = 0
+        try:
+            while done < len(self.wires):
+                wire = self.wires[done]
+                done += 1
+                wire.listed = False
                 if wire.posted is not None:
                     wire.leave()
+        finally:
+            del self.wires[:done]           # whatever one raised, the others leave with the next flush
 
 
 cdef class Wire:

@@ -150,9 +150,7 @@ class ModelLine:
             call.stats.ready_ms = call.now_ms()
         else:
             self._resumed()
-        call.caller.open(self.link.write)
-        self._renewal.schedule()
-        call.answers.line_up()
+        self._carry_on(self.link)
 
     def _resumed(self) -> None:
         call = self._call

@@ -220,11 +220,9 @@ class CarrierSocket(asyncio.Protocol):
         self._flush()
         state: State = self._protocol.state
         if state is not OPEN:
-            self._release()
+            self._end()
         if self._protocol.close_rcvd is not None:
             self._transport.close()
-        if state is not OPEN:
-            self._end()
         return state is OPEN and not self._messages.pending
 
     def _count_control(self) -> None:
@@ -356,9 +354,9 @@ class RealtimeSocket(ClientConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._wired = WiredTransport(cast(asyncio.Transport, transport))
-        self.transport = cast(asyncio.Transport, self._wired)
-        self._wire = self._wired.wire
+        wired = WiredTransport(cast(asyncio.Transport, transport))
+        self.transport = cast(asyncio.Transport, wired)
+        self._wire = wired.wire
         self.write = self._wire
 
     def adopted_by(self, reactor: "Reactor") -> None:

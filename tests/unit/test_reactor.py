@@ -4,29 +4,18 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-import uvloop
 
 from fastbridge._websocket import FrameReader, text_frame
+from loops import OnLoop
 
 if sys.platform == "linux":
     from fastbridge._reactor import Reactor, Source
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="epoll is Linux's")
-
-Run = Callable[[Coroutine[Any, Any, None]], None]
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    def on_loop(test: Coroutine[Any, Any, None]) -> None:
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(test)
-
-    return on_loop
 
 
 class Peer(asyncio.Protocol):
@@ -96,7 +85,7 @@ async def settled(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.001)
 
 
-def test_what_came_is_read_when_it_runs_and_not_by_the_transport(run: Run) -> None:
+def test_what_came_is_read_when_it_runs_and_not_by_the_transport(on_loop: OnLoop) -> None:
     async def test() -> None:
         reactor = Reactor()
         async with lines(reactor, 3) as (first, second, third):
@@ -109,10 +98,10 @@ def test_what_came_is_read_when_it_runs_and_not_by_the_transport(run: Run) -> No
             assert first.peer.by_transport == 0
             assert reactor.size == 3
 
-    run(test())
+    on_loop(test())
 
 
-def test_more_sources_than_the_kernel_names_at_once_are_all_read(run: Run) -> None:
+def test_more_sources_than_the_kernel_names_at_once_are_all_read(on_loop: OnLoop) -> None:
     async def test() -> None:
         reactor = Reactor()
         async with lines(reactor, 530) as many:
@@ -121,10 +110,10 @@ def test_more_sources_than_the_kernel_names_at_once_are_all_read(run: Run) -> No
             reactor.run()
             assert [line.peer.messages for line in many] == [[b"x"]] * 530
 
-    run(test())
+    on_loop(test())
 
 
-def test_a_frame_in_pieces_is_put_together(run: Run) -> None:
+def test_a_frame_in_pieces_is_put_together(on_loop: OnLoop) -> None:
     async def test() -> None:
         reactor = Reactor()
         async with lines(reactor) as (line,):
@@ -134,10 +123,10 @@ def test_a_frame_in_pieces_is_put_together(run: Run) -> None:
                 reactor.run()
             assert line.peer.messages == [b"abcdef"]
 
-    run(test())
+    on_loop(test())
 
 
-def test_a_released_socket_is_its_transports_again_in_order(run: Run) -> None:
+def test_a_released_socket_is_its_transports_again_in_order(on_loop: OnLoop) -> None:
     async def test() -> None:
         reactor = Reactor()
         async with lines(reactor) as (line,):
@@ -153,10 +142,10 @@ def test_a_released_socket_is_its_transports_again_in_order(run: Run) -> None:
             assert reactor.size == 0
             line.source.release()  # again: nothing
 
-    run(test())
+    on_loop(test())
 
 
-def test_the_end_of_a_stream_is_told_by_the_transport(run: Run) -> None:
+def test_the_end_of_a_stream_is_told_by_the_transport(on_loop: OnLoop) -> None:
     async def test() -> None:
         reactor = Reactor()
         async with lines(reactor) as (line,):
@@ -169,10 +158,10 @@ def test_the_end_of_a_stream_is_told_by_the_transport(run: Run) -> None:
             assert line.peer.ended == ["eof", "lost"]
             assert reactor.size == 0
 
-    run(test())
+    on_loop(test())
 
 
-def test_a_paused_socket_is_not_read_though_its_peer_is_gone(run: Run) -> None:
+def test_a_paused_socket_is_not_read_though_its_peer_is_gone(on_loop: OnLoop) -> None:
     async def test() -> None:
         reactor = Reactor()
         async with lines(reactor) as (line,):
@@ -186,10 +175,10 @@ def test_a_paused_socket_is_not_read_though_its_peer_is_gone(run: Run) -> None:
             reactor.run()
             assert line.peer.messages == [b"kept"]
 
-    run(test())
+    on_loop(test())
 
 
-def test_a_socket_paused_when_it_is_released_stays_unread(run: Run) -> None:
+def test_a_socket_paused_when_it_is_released_stays_unread(on_loop: OnLoop) -> None:
     async def test() -> None:
         reactor = Reactor()
         async with lines(reactor) as (line,):
@@ -201,10 +190,10 @@ def test_a_socket_paused_when_it_is_released_stays_unread(run: Run) -> None:
             line.transport.resume_reading()
             await settled(lambda: line.peer.messages == [b"kept"])
 
-    run(test())
+    on_loop(test())
 
 
-def test_a_callback_may_release_and_close_others_of_the_same_run(run: Run) -> None:
+def test_a_callback_may_release_and_close_others_of_the_same_run(on_loop: OnLoop) -> None:
     async def test() -> None:
         reactor = Reactor()
         async with lines(reactor, 4) as many:
@@ -221,10 +210,10 @@ def test_a_callback_may_release_and_close_others_of_the_same_run(run: Run) -> No
             assert reactor.size == 0
             await settled(lambda: all("lost" in line.peer.ended for line in many))
 
-    run(test())
+    on_loop(test())
 
 
-def test_a_reader_that_fails_loses_its_own_connection_only(run: Run) -> None:
+def test_a_reader_that_fails_loses_its_own_connection_only(on_loop: OnLoop) -> None:
     async def test() -> None:
         reactor = Reactor()
         failures: list[dict[str, Any]] = []
@@ -243,10 +232,10 @@ def test_a_reader_that_fails_loses_its_own_connection_only(run: Run) -> None:
             assert [str(each["exception"]) for each in failures] == ["a bug"]
             assert good.peer.ended == []
 
-    run(test())
+    on_loop(test())
 
 
-def test_what_is_encrypted_or_closing_is_not_adopted(run: Run) -> None:
+def test_what_is_encrypted_or_closing_is_not_adopted(on_loop: OnLoop) -> None:
     class Encrypted:
         def get_extra_info(self, name: str) -> object:
             return object()
@@ -260,10 +249,10 @@ def test_what_is_encrypted_or_closing_is_not_adopted(run: Run) -> None:
             assert reactor.adopt(line.transport, line.peer.reader) is None
             assert reactor.size == 0
 
-    run(test())
+    on_loop(test())
 
 
-def test_a_socket_is_adopted_once(run: Run) -> None:
+def test_a_socket_is_adopted_once(on_loop: OnLoop) -> None:
     async def test() -> None:
         reactor = Reactor()
         async with lines(reactor) as (line,):
@@ -272,4 +261,4 @@ def test_a_socket_is_adopted_once(run: Run) -> None:
             reactor.run()
             assert line.peer.messages == [b"x"]
 
-    run(test())
+    on_loop(test())

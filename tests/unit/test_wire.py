@@ -5,26 +5,16 @@ import contextlib
 import random
 import socket
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-import uvloop
 
 from fastbridge._websocket import text_frame
 from fastbridge._wire import Outbox, Wire
+from loops import OnLoop
 
-Run = Callable[[Coroutine[Any, Any, None]], None]
 SMALL = 4096
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    def on_loop(test: Coroutine[Any, Any, None]) -> None:
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(test)
-
-    return on_loop
 
 
 class Peer(asyncio.Protocol):
@@ -64,7 +54,7 @@ async def read_all(far: socket.socket, size: int) -> bytes:
     return data
 
 
-def test_a_write_is_on_the_wire_when_it_returns(run: Run) -> None:
+def test_a_write_is_on_the_wire_when_it_returns(on_loop: OnLoop) -> None:
     async def test() -> None:
         async with connected() as (_, wire, _, far):
             wire.write(b"hello")
@@ -73,10 +63,10 @@ def test_a_write_is_on_the_wire_when_it_returns(run: Run) -> None:
             assert far.recv(100) == b"again"
             assert (wire.direct_writes, wire.queued_writes) == (2, 0)
 
-    run(test())
+    on_loop(test())
 
 
-def test_what_the_kernel_does_not_take_follows_whole_and_in_order(run: Run) -> None:
+def test_what_the_kernel_does_not_take_follows_whole_and_in_order(on_loop: OnLoop) -> None:
     async def test() -> None:
         pieces = [random.Random(size).randbytes(size) for size in range(1, 30_000, 701)]
         async with connected() as (_, wire, peer, far):
@@ -92,10 +82,10 @@ def test_what_the_kernel_does_not_take_follows_whole_and_in_order(run: Run) -> N
             assert far.recv(100) == b"straight again"
             assert wire.direct_writes == before + 1
 
-    run(test())
+    on_loop(test())
 
 
-def test_writes_of_many_turns_keep_their_order(run: Run) -> None:
+def test_writes_of_many_turns_keep_their_order(on_loop: OnLoop) -> None:
     async def test() -> None:
         chance = random.Random(7)
         pieces = [chance.randbytes(chance.choice([1, 300, 5000, 20_000])) for _ in range(80)]
@@ -109,10 +99,10 @@ def test_writes_of_many_turns_keep_their_order(run: Run) -> None:
             assert wire.queued_writes > 1
             assert wire.direct_writes >= 1
 
-    run(test())
+    on_loop(test())
 
 
-def test_nothing_is_written_after_the_end(run: Run) -> None:
+def test_nothing_is_written_after_the_end(on_loop: OnLoop) -> None:
     async def test() -> None:
         async with connected() as (transport, wire, _, far):
             transport.close()
@@ -126,10 +116,10 @@ def test_nothing_is_written_after_the_end(run: Run) -> None:
                 far.recv(100)
             assert wire.direct_writes == wire.queued_writes == 0
 
-    run(test())
+    on_loop(test())
 
 
-def test_a_broken_connection_is_the_transports_to_notice(run: Run) -> None:
+def test_a_broken_connection_is_the_transports_to_notice(on_loop: OnLoop) -> None:
     async def test() -> None:
         async with connected() as (_, wire, peer, far):
             far.close()
@@ -138,10 +128,10 @@ def test_a_broken_connection_is_the_transports_to_notice(run: Run) -> None:
             await asyncio.sleep(0.05)
             assert peer.lost
 
-    run(test())
+    on_loop(test())
 
 
-def test_a_transport_that_encrypts_gets_everything(run: Run) -> None:
+def test_a_transport_that_encrypts_gets_everything(on_loop: OnLoop) -> None:
     class Encrypting:
         def __init__(self) -> None:
             self.written: list[bytes] = []
@@ -166,7 +156,70 @@ def test_a_transport_that_encrypts_gets_everything(run: Run) -> None:
         assert transport.written == [b"one", b"two"]
         assert wire.direct_writes == 0
 
-    run(test())
+    on_loop(test())
+
+
+# What nobody has taken, wherever it waits
+
+
+async def taken_by(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 (the kernel tells nobody)
+            await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def over_tcp() -> AsyncIterator[tuple[asyncio.Transport, Wire, socket.socket]]:
+    """A wire and the far end of its connection, where the kernel tells what was acknowledged."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+    near.setblocking(False)
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
+    try:
+        yield transport, Wire(transport), far
+    finally:
+        transport.abort()
+        far.close()
+        await asyncio.sleep(0)
+
+
+def test_what_is_taken_is_not_counted(on_loop: OnLoop) -> None:
+    async def test() -> None:
+        async with over_tcp() as (_, wire, _):
+            wire.write(bytes(1000))
+            await taken_by(lambda: wire.untaken_bytes() == 0)
+
+    on_loop(test())
+
+
+def test_what_a_peer_does_not_read_is_counted_in_kernel_and_transport(on_loop: OnLoop) -> None:
+    async def test() -> None:
+        async with over_tcp() as (transport, wire, far):
+            written = 0
+            while transport.get_write_buffer_size() < 100_000:
+                wire.write(bytes(50_000))
+                written += 50_000
+            assert 0 < wire.untaken_bytes() - transport.get_write_buffer_size() <= written
+            far.setblocking(False)
+
+            def drained() -> bool:
+                with contextlib.suppress(BlockingIOError):
+                    far.recv(1 << 20)
+                return wire.untaken_bytes() == 0
+
+            await taken_by(drained)
+
+    on_loop(test())
+
+
+def test_a_closed_one_has_nothing(on_loop: OnLoop) -> None:
+    async def test() -> None:
+        async with over_tcp() as (transport, wire, _):
+            transport.close()
+            assert wire.untaken_bytes() == 0
+
+    on_loop(test())
 
 
 # The outbox: frames of lanes, which post in C; here through a caller lane.
@@ -219,7 +272,7 @@ def received(far: socket.socket) -> bytes:
     return b""
 
 
-def test_a_posted_frame_leaves_at_the_flush_and_is_counted_then(run: Run) -> None:
+def test_a_posted_frame_leaves_at_the_flush_and_is_counted_then(on_loop: OnLoop) -> None:
     async def test() -> None:
         async with connected() as (_, wire, _, far):
             outbox = Outbox()
@@ -234,10 +287,10 @@ def test_a_posted_frame_leaves_at_the_flush_and_is_counted_then(run: Run) -> Non
             outbox.flush()
             assert received(far) == b""
 
-    run(test())
+    on_loop(test())
 
 
-def test_order_is_kept_by_a_second_frame_and_by_what_is_written_directly(run: Run) -> None:
+def test_order_is_kept_by_a_second_frame_and_by_what_is_written_directly(on_loop: OnLoop) -> None:
     async def test() -> None:
         async with connected() as (_, wire, _, far):
             outbox = Outbox()
@@ -250,10 +303,10 @@ def test_order_is_kept_by_a_second_frame_and_by_what_is_written_directly(run: Ru
             outbox.flush()
             assert received(far) == b""
 
-    run(test())
+    on_loop(test())
 
 
-def test_silence_for_lost_frames_leaves_before_the_frame_behind_them(run: Run) -> None:
+def test_silence_for_lost_frames_leaves_before_the_frame_behind_them(on_loop: OnLoop) -> None:
     async def test() -> None:
         async with connected() as (_, wire, _, far):
             outbox = Outbox()
@@ -263,10 +316,10 @@ def test_silence_for_lost_frames_leaves_before_the_frame_behind_them(run: Run) -
             outbox.flush()
             assert frames_of(received(far)) == [appended(1), appended(255), appended(255), appended(4)]
 
-    run(test())
+    on_loop(test())
 
 
-def test_what_was_posted_to_a_wire_that_closes_is_gone(run: Run) -> None:
+def test_what_was_posted_to_a_wire_that_closes_is_gone(on_loop: OnLoop) -> None:
     async def test() -> None:
         async with connected() as (_, wire, _, far):
             outbox = Outbox()
@@ -276,4 +329,45 @@ def test_what_was_posted_to_a_wire_that_closes_is_gone(run: Run) -> None:
             outbox.flush()
             assert received(far) == b""
 
-    run(test())
+    on_loop(test())
+
+
+def test_a_burst_of_one_caller_is_one_place_in_the_outbox(on_loop: OnLoop) -> None:
+    async def test() -> None:
+        async with connected() as (_, wire, _, far):
+            outbox = Outbox()
+            lane = caller_lane(outbox, wire, [1_000])
+            for n in range(1, 8):
+                lane.feed_media(b"MZ1", n, 20 * n, audio(n))
+            assert outbox.peak == 1
+            outbox.flush()
+            assert frames_of(received(far)) == [appended(n) for n in range(1, 8)]
+
+    on_loop(test())
+
+
+def test_one_wire_that_fails_keeps_nobody_elses_frame(on_loop: OnLoop) -> None:
+    class Broken(asyncio.Transport):
+        def get_extra_info(self, name: str, default: Any = None) -> Any:
+            return default
+
+        def is_closing(self) -> bool:
+            return False
+
+        def get_write_buffer_size(self) -> int:
+            return 0
+
+        def write(self, data: Any) -> None:
+            raise OSError("a bug")
+
+    async def test() -> None:
+        async with connected() as (_, wire, _, far):
+            outbox = Outbox()
+            caller_lane(outbox, Wire(Broken()), [1_000]).feed_media(b"MZ1", 1, 0, audio(1))
+            caller_lane(outbox, wire, [1_000]).feed_media(b"MZ1", 1, 0, audio(2))
+            with pytest.raises(OSError, match="a bug"):
+                outbox.flush()
+            outbox.flush()
+            assert frames_of(received(far)) == [appended(2)]
+
+    on_loop(test())
