@@ -19,7 +19,7 @@ LAYERS = [
     ["__main__"],
     ["cli"],
     ["browse", "doctor", "server"],
-    ["exporter"],
+    ["exporter", "ticker", "webhook_socket"],
     ["metrics", "webhooks", "sockets"],
     ["call", "calls"],
     ["conduct"],
@@ -55,7 +55,7 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NETWORK_PACKAGES = {"websockets", "uvicorn"}
-NETWORK_MODULES = {"messages", "sockets", "server"}
+NETWORK_MODULES = {"messages", "sockets", "server", "webhook_socket"}
 SIM_USERS = {"cli"}
 SIM_MAY_IMPORT = {"_bargein", "_load", "_measure", "_mulaw", "errors"}
 SOURCE_SUFFIXES = {".py", ".pyx", ".pxd", ".pyi"}

@@ -1,8 +1,4 @@
-"""The composition root: settings and an agent in, a running node out. Here the loop, the tick and the transports meet.
-
-While calls have audio to play the loop runs on a tick: all that is ready is read and decided, then the pacer sends what
-is due, then the thread sleeps to the next boundary. Without such calls nothing ticks.
-"""
+"""The composition root: settings and an agent in, a running node out. Here the loop, the tick and the transports meet."""
 
 import asyncio
 import contextlib
@@ -12,23 +8,21 @@ import logging
 import math
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
 from importlib.metadata import version
 from types import FrameType
 from typing import Any
 
-import h11
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fastbridge import events, log, webhooks
-from fastbridge._pacing import Pacer, monotonic_ns, sleep_until_ns
+from fastbridge._pacing import Pacer
 from fastbridge._wire import Outbox
 from fastbridge.agent import Agent, CallContext
 from fastbridge.attempt import Attempt
@@ -53,8 +47,10 @@ from fastbridge.sockets import (
     RealtimeSocket,
 )
 from fastbridge.store import RecordStore
+from fastbridge.ticker import Ticker
 from fastbridge.twilio import Start
 from fastbridge.usage import price_of
+from fastbridge.webhook_socket import WebhookSocket
 
 if sys.platform == "linux":
     from fastbridge._reactor import Reactor
@@ -64,73 +60,11 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 3.0
 LAST_WEBHOOK_SECONDS = 2.0
 """After a stream has ended Twilio asks what to do with its call: a node that drains is there to answer."""
-HEAD_SECONDS = 5.0
-BODY_SECONDS = 7.0
-"""How long a request's head and body may take. Webhooks answer to a slow body before that."""
 STOP_SECONDS = 5
 """How long sockets may take to close once the node stops."""
 CALLS_PER_FOLD = 20
 GC_THRESHOLD = 50_000
 """Young objects before a collection: frames make none that live, so collections can wait."""
-
-
-class Ticker:
-    """While any call is live: once per `tick_ns` read all that is ready, send what came of it, then what is due.
-
-    A callback that sleeps makes the loop look at its sockets once per tick instead of waking for each: waking costs
-    more than the work. What else runs on the loop waits at most one tick. Without a reactor the loop reads.
-    """
-
-    def __init__(
-        self, pacer: Pacer, outbox: Outbox, reactor: "Reactor | None", tick_ns: int, lag: Callable[[float], object]
-    ) -> None:
-        self._pacer = pacer
-        self._outbox = outbox
-        self._reactor = reactor
-        self._tick_ns = tick_ns
-        self._lag = lag
-        self._due_ns = 0
-        self._users = 0
-        self._scheduled = False
-
-    def acquire(self) -> None:
-        """A call is live: tick."""
-        self._users += 1
-        self._schedule()
-
-    def release(self) -> None:
-        self._users -= 1
-
-    def _schedule(self) -> None:
-        if not self._scheduled:  # or a call that begins as the last one ends would make two chains of ticks
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._tick)
-
-    def _tick(self) -> None:
-        self._scheduled = False
-        self._outbox.flush()  # of what the loop has read
-        if not self._users:
-            self._due_ns = 0
-            return
-        # First, since what one call's callback raises may not stop the audio of all.
-        asyncio.get_running_loop().call_soon(self._pace_again)
-        self._schedule()
-        now = monotonic_ns()
-        if self._due_ns:
-            self._lag(max(0, now - self._due_ns) / 1e9)  # what the turn took beyond its tick
-        if now < self._due_ns or not self._due_ns:  # a turn that overran has filled its sleep with work
-            sleep_until_ns(now - now % self._tick_ns + self._tick_ns)
-            now = monotonic_ns()
-        self._due_ns = now - now % self._tick_ns + self._tick_ns
-        if self._reactor is not None:
-            self._reactor.run()
-            self._outbox.flush()
-        self._pacer.run(monotonic_ns())
-
-    def _pace_again(self) -> None:
-        """Before the next tick. Reading takes longer in one turn than in another: whom the pacer came to too early by
-        that need not wait another tick, or no lead would grow."""
-        self._pacer.run(monotonic_ns())
 
 
 class Node:
@@ -338,7 +272,7 @@ def create_app(settings: Settings, agent: Agent) -> Starlette:
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 50, 100)
         try:
-            yield {"node": node}
+            yield {"node": node, "refuse": node.directory.refuse}
         finally:
             await node.close()
             await exporter.close()
@@ -353,47 +287,6 @@ def create_app(settings: Settings, agent: Agent) -> Starlette:
     app.router.redirect_slashes = False  # it answers with whatever Host the client sent
     app.state.node = node
     return app
-
-
-class WebhookSocket(H11Protocol):
-    """HTTP as uvicorn speaks it, but it does not wait for ever: not for a head, nor for a body that nobody reads."""
-
-    _phase: object = None
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._watch()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._set_deadline(None)
-        super().connection_lost(exc)
-
-    def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """A media stream goes on for as long as its call: its deadlines are the media socket's."""
-        super().handle_websocket_upgrade(event)
-        self._set_deadline(None)
-        self._phase = self.conn.their_state
-
-    def _watch(self) -> None:
-        """A deadline for each phase of a request, from the phase's beginning. Between requests uvicorn has its own."""
-        phase = self.conn.their_state
-        if phase is not self._phase:
-            self._phase = phase
-            self._set_deadline({h11.IDLE: HEAD_SECONDS, h11.SEND_BODY: BODY_SECONDS}.get(phase))
-
-    def _set_deadline(self, seconds: float | None) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = self.loop.call_later(seconds, self._expire) if seconds is not None else None
-
-    def _expire(self) -> None:
-        self.app_state["node"].directory.refuse("slow")
-        self.transport.abort()
 
 
 class Server(uvicorn.Server):

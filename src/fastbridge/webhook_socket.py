@@ -1,0 +1,51 @@
+"""HTTP as uvicorn speaks it, with deadlines. `app_state` has `refuse`, which counts what was refused."""
+
+import asyncio
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEAD_SECONDS = 5.0
+BODY_SECONDS = 7.0
+"""How long a request's head and body may take. Webhooks answer to a slow body before that."""
+
+
+class WebhookSocket(H11Protocol):
+    """HTTP as uvicorn speaks it, but it does not wait for ever: not for a head, nor for a body that nobody reads."""
+
+    _phase: object = None
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._set_deadline(None)
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """A media stream goes on for as long as its call: its deadlines are the media socket's."""
+        super().handle_websocket_upgrade(event)
+        self._set_deadline(None)
+        self._phase = self.conn.their_state
+
+    def _watch(self) -> None:
+        """A deadline for each phase of a request, from the phase's beginning. Between requests uvicorn has its own."""
+        phase = self.conn.their_state
+        if phase is not self._phase:
+            self._phase = phase
+            self._set_deadline({h11.IDLE: HEAD_SECONDS, h11.SEND_BODY: BODY_SECONDS}.get(phase))
+
+    def _set_deadline(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(seconds, self._expire) if seconds is not None else None
+
+    def _expire(self) -> None:
+        self.app_state["refuse"]("slow")
+        self.transport.abort()

@@ -1,0 +1,142 @@
+"""The tick: when it comes, when it sleeps, and what it takes."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from fastbridge import ticker
+from fastbridge._wire import Outbox
+from fastbridge.ticker import Ticker
+
+
+class Ticks:
+    """A Ticker whose sleeping is counted and not done."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_ns = 12_345_678
+        self.slept_until: list[int] = []
+        self.runs: list[int] = []
+        self.failure: Exception | None = None
+        monkeypatch.setattr(ticker, "monotonic_ns", lambda: self.now_ns)
+        monkeypatch.setattr(ticker, "sleep_until_ns", self.sleep_until)
+        self.lags: list[float] = []
+        self.reads = 0
+        self.turn_ns = 0
+        self.ticker = Ticker(self, Outbox(), self.reactor(), 1_000_000, self.lags.append)
+
+    def sleep_until(self, until_ns: int) -> None:
+        self.slept_until.append(until_ns)
+        self.now_ns = until_ns
+
+    def reactor(self) -> Any:
+        ticks = self
+
+        class Reading:
+            def run(self) -> None:
+                ticks.reads += 1
+                ticks.now_ns += ticks.turn_ns
+
+        return Reading()
+
+    def run(self, now_ns: int) -> None:
+        self.runs.append(now_ns)
+        if self.failure is not None:
+            raise self.failure
+
+    async def turns(self, count: int) -> int:
+        """How often it ticked in so many turns of the loop."""
+        before = self.reads
+        for _ in range(count):
+            await asyncio.sleep(0)
+        return self.reads - before
+
+
+@pytest.fixture
+def ticks(monkeypatch):
+    return Ticks(monkeypatch)
+
+
+def test_it_ticks_on_the_boundaries_while_calls_live_and_then_no_more(ticks):
+    async def scene() -> None:
+        assert await ticks.turns(5) == 0
+        ticks.ticker.acquire()
+        ticks.ticker.acquire()
+        assert await ticks.turns(5) == 5
+        ticks.ticker.release()
+        assert await ticks.turns(5) == 5
+        ticks.ticker.release()
+        assert await ticks.turns(5) == 0
+
+    asyncio.run(scene())
+    boundaries = [13_000_000 + n * 1_000_000 for n in range(10)]
+    assert ticks.slept_until == boundaries
+    # The pacer looks once more before the sleep: nothing takes time here, so at the boundary before.
+    assert ticks.runs == [at for at in boundaries for _ in range(2)]
+
+
+def test_a_turn_that_overruns_its_tick_is_followed_by_the_next_without_a_sleep(ticks):
+    async def scene() -> None:
+        ticks.ticker.acquire()
+        assert await ticks.turns(1) == 1
+        ticks.turn_ns = 1_200_000
+        assert await ticks.turns(4) == 4
+        ticks.turn_ns = 0
+        assert await ticks.turns(2) == 2
+        ticks.ticker.release()
+
+    asyncio.run(scene())
+    # Slept to 13 and 14 ms; from there work fills every tick, and what it takes is never slept on top.
+    assert ticks.slept_until == [13_000_000, 14_000_000, 19_000_000]
+
+
+def test_the_pacer_comes_when_all_has_been_read_and_again_before_the_sleep(ticks):
+    async def scene() -> None:
+        ticks.turn_ns = 300_000
+        ticks.ticker.acquire()
+        assert await ticks.turns(3) == 3
+        ticks.ticker.release()
+
+    asyncio.run(scene())
+    assert ticks.runs == [13_300_000, 13_300_000, 14_300_000, 14_300_000, 15_300_000, 15_300_000]
+
+
+def test_a_call_that_begins_as_the_last_one_ends_does_not_double_the_ticks(ticks):
+    async def scene() -> None:
+        ticks.ticker.acquire()
+        for _ in range(5):
+            await ticks.turns(1)
+            ticks.ticker.release()
+            ticks.ticker.acquire()
+        assert await ticks.turns(10) == 10
+
+    asyncio.run(scene())
+
+
+def test_one_failure_does_not_stop_the_ticks_of_all(ticks):
+    async def scene() -> None:
+        failures: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context["exception"]))
+        ticks.failure = RuntimeError("a lane's callback")
+        ticks.ticker.acquire()
+        assert await ticks.turns(3) == 3
+        assert set(failures) == {ticks.failure}
+
+    asyncio.run(scene())
+
+
+def test_the_loops_lag_is_what_a_turn_takes_beyond_its_tick(ticks):
+    async def scene() -> None:
+        ticks.ticker.acquire()
+        await ticks.turns(3)
+        ticks.now_ns += 5_000_000
+        await ticks.turns(2)
+        ticks.ticker.release()
+        await ticks.turns(2)
+        ticks.now_ns += 10**9
+        ticks.ticker.acquire()
+        await ticks.turns(2)
+
+    asyncio.run(scene())
+    assert max(ticks.lags) == pytest.approx(0.004)  # the other millisecond was the tick's own
+    assert ticks.lags.count(0) == len(ticks.lags) - 1
