@@ -1,4 +1,4 @@
-"""The composition root: settings and an agent in, a running node out. Here the loop, the tick and the transports meet."""
+"""The composition root: settings and an agent in, a running node out."""
 
 import asyncio
 import contextlib

@@ -1,5 +1,5 @@
-"""The tick: while calls have audio to play, all that is ready is read and decided, then the pacer sends what is due, then
-the thread sleeps to the next boundary. Without such calls nothing ticks.
+"""The tick of the loop. While calls are live all that is ready is read and decided, then the pacer sends what is due,
+then the thread sleeps to the next boundary. Without calls nothing ticks.
 """
 
 import asyncio

@@ -293,6 +293,15 @@ def own_parameters(query: twilio.Params) -> dict[str, str]:
     return own
 
 
+def call_sid_of(fields: bytes, media_type: str = _FORM) -> str:
+    """The call that a webhook says it is about, by its query or its body; empty if it says none. Nothing is proven."""
+    try:
+        named = _json_fields(fields) if media_type == _JSON else dict(_decoded(fields))
+    except RequestError:
+        return ""
+    return named.get("CallSid", "")
+
+
 def _content_type(request: Request) -> str:
     """The body's media type, if we read such bodies. A GET has none."""
     if request.method == "GET":
