@@ -18,7 +18,9 @@ MAX_TEST_LINES = 600
 LAYERS = [
     ["__main__"],
     ["cli"],
-    ["browse", "doctor", "server"],
+    ["worker"],
+    ["switchboard"],
+    ["browse", "dispatch", "doctor", "server"],
     ["exporter", "ticker", "webhook_socket"],
     ["metrics", "webhooks", "sockets"],
     ["call", "calls"],
@@ -41,7 +43,7 @@ LAYERS = [
         "trace",
     ],
     ["opening", "replay", "responses"],
-    ["attempt", "breaker", "events", "history", "messages", "outgoing", "prompts"],
+    ["attempt", "breaker", "events", "handover", "history", "messages", "outgoing", "prompts"],
     ["agent", "calllog", "clock", "endpoint", "ending", "rest", "stats", "store", "twilio"],
     ["schema", "threads"],
     ["_lanes", "_load"],
@@ -55,7 +57,7 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NETWORK_PACKAGES = {"websockets", "uvicorn"}
-NETWORK_MODULES = {"messages", "sockets", "server", "webhook_socket"}
+NETWORK_MODULES = {"messages", "sockets", "server", "webhook_socket", "worker"}
 SIM_USERS = {"cli"}
 SIM_MAY_IMPORT = {"_bargein", "_load", "_measure", "_mulaw", "errors"}
 SOURCE_SUFFIXES = {".py", ".pyx", ".pxd", ".pyi"}

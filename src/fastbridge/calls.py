@@ -97,13 +97,15 @@ class Refusal:
 class Directory:
     """Every call of this process, from its webhook to an hour after its end."""
 
-    def __init__(self, settings: "Settings", now_ns: Callable[[], int]) -> None:
+    def __init__(self, settings: "Settings", now_ns: Callable[[], int], *, token_prefix: str = "") -> None:
+        """token_prefix: of every stream token, in letters of a URL; it need not be secret."""
         self.draining = False
         self.model_is_down: Callable[[], bool] = lambda: False
         """Asked for each new call: would it wait for a model in vain?"""
         self.counters: dict[str, int] = dict.fromkeys(REASONS, 0)
         self._settings = settings
         self._now_ns = now_ns
+        self._token_prefix = token_prefix
         self._token_ns = int(settings.stream_token_seconds * NS_PER_SECOND)
         # Keyed by the token's hash, so that the time of a look-up tells nothing about the token. All live equally long:
         # the oldest is first and expires first. Bounded by max_pending_calls.
@@ -138,7 +140,7 @@ class Directory:
         if refusal is not None:
             self.refuse(refusal.reason)
             return refusal
-        token = secrets.token_urlsafe(16)
+        token = self._token_prefix + secrets.token_urlsafe(16)
         admission = Admission(
             call_sid=call_sid,
             account_sid=account_sid,

@@ -57,16 +57,28 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Port for webhooks, media and health [env PORT, default 5050].")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that share the port, for more calls than one core can [env FASTBRIDGE_WORKERS, default 1]."
+        ),
+    ] = None,
 ) -> None:
     """Answer calls."""
     from fastbridge import log
     from fastbridge.config import load_settings
     from fastbridge.doctor import check_port, port_error
 
-    given = {"host": host, "port": port}
+    given = {"host": host, "port": port, "workers": workers}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     settings.require_serving()
     check_port(settings.host, settings.port)
+    if settings.workers > 1:
+        if sys.platform != "linux":
+            raise ConfigError("Several workers need Linux: start one, and put several nodes behind a load balancer.")
+        from fastbridge.switchboard import serve as run_switchboard
+
+        raise typer.Exit(run_switchboard(settings, agent))
     log.configure(settings)
     chosen = load_agent(agent) if agent else _default_agent(settings)
 
@@ -78,6 +90,27 @@ def serve(
         if error.errno != errno.EADDRINUSE:
             raise
         raise port_error(settings.host, settings.port, error) from None
+
+
+@app.command(hidden=True)
+def worker(
+    number: Annotated[int, typer.Option()],
+    line: Annotated[int, typer.Option()],
+    log_lock: Annotated[Path, typer.Option()],
+    agent: Annotated[str | None, typer.Argument()] = None,
+    again: Annotated[bool, typer.Option("--again")] = False,
+) -> None:
+    """One of `serve --workers`, which starts it."""
+    from fastbridge import log
+    from fastbridge.config import load_settings
+
+    settings = load_settings()
+    log.configure(settings, lock=log_lock)
+    chosen = load_agent(agent) if agent else _default_agent(settings)
+
+    from fastbridge.worker import run
+
+    run(settings, chosen, number=number, line=line, again=again)
 
 
 @app.command()

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     host: str = _env("0.0.0.0", "FASTBRIDGE_HOST", what="an address to listen on")
     port: int = _env(5050, "PORT", what="a port number from 0 to 65535", ge=0, le=65535)
     dev: bool = _env(False, "FASTBRIDGE_DEV", what="1 or 0")
+    workers: int = _env(1, "FASTBRIDGE_WORKERS", what="a number of processes from 1 to 64", ge=1, le=64)
     public_url: str = _env(
         "",
         "PUBLIC_URL",

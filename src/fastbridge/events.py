@@ -25,6 +25,12 @@ def boot(version: str, public_url: str, model: str) -> None:
     event("BOOT", f"fastbridge {version} is ready", public_url=public_url, model=model, stacklevel=2)
 
 
+def worker_ended(number: int, exit_code: int) -> None:
+    """A worker process ended by itself; another takes its place. exit_code: below 0 a signal's number."""
+    what = "a worker ended, and its calls with it"
+    event("SERVER_ERROR", what, worker=number, exit_code=exit_code, level=logging.ERROR, stacklevel=2)
+
+
 def webhook_failed(path: str) -> None:
     """Our own code failed on a webhook: to be called while its exception is being handled."""
     event("SERVER_ERROR", "webhook failed", path=path, level=logging.ERROR, exc_info=True, stacklevel=2)

@@ -7,7 +7,9 @@ answers `GET /metrics` and nothing else, a few at a time, and gives nobody longe
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+import os
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -67,20 +69,37 @@ class _One(CollectorRegistry):
         yield self._family
 
 
-async def exposition(snapshot: Snapshot) -> bytes:
-    """All of it, and what the kernel knows of this process."""
+def processes(pids: Iterable[int]) -> Iterator[Metric]:
+    """What the kernel knows of these processes, summed; their start is the first one's."""
+    summed: dict[str, Metric] = {}
+    for pid in pids:
+        for family in ProcessCollector(pid=partial(int, pid), registry=None).collect():
+            total = summed.setdefault(family.name, family)
+            if total is not family:
+                total.samples = [
+                    old._replace(value=min(old.value, new.value) if "start_time" in old.name else old.value + new.value)
+                    for old, new in zip(total.samples, family.samples, strict=True)
+                ]
+    yield from summed.values()
+
+
+async def exposition(snapshot: Snapshot, pids: Iterable[int]) -> bytes:
+    """All of it, and what the kernel knows of the node's processes."""
     parts = []
-    for family in (*families(snapshot), *ProcessCollector(registry=None).collect()):
+    for family in (*families(snapshot), *processes(pids)):
         parts.append(generate_latest(_One(family)))
         await asyncio.sleep(0)
     return b"".join(parts)
 
 
 class Exporter:
-    """collect(): the numbers at this moment."""
+    """collect(): the numbers at this moment. pids(): the processes they are of."""
 
-    def __init__(self, collect: Callable[[], Awaitable[Snapshot]]) -> None:
+    def __init__(
+        self, collect: Callable[[], Awaitable[Snapshot]], pids: Callable[[], list[int]] = lambda: [os.getpid()]
+    ) -> None:
         self._collect = collect
+        self._pids = pids
         self._server: asyncio.Server | None = None
         self._requests = 0
 
@@ -124,7 +143,7 @@ class Exporter:
             return _response("404 Not Found", b"")
         if self._requests > MAX_REQUESTS:
             return _response("503 Service Unavailable", b"")
-        body = await exposition(await self._collect())
+        body = await exposition(await self._collect(), self._pids())
         return _response("200 OK", body, head_only=words[0] == b"HEAD")
 
 

@@ -152,6 +152,14 @@ class Metrics:
     def value(self, name: str, *labels: str) -> float:
         return self._values[name][labels]
 
+    def take_log(self) -> None:
+        """What the log counts of this process."""
+        lines = log.counters()
+        for name in ("dropped", "suppressed"):
+            self.set(f"log_{name}", lines.pop(name))
+        for level, count in lines.items():
+            self.set("log_lines", count, level)
+
     def snapshot(self) -> Snapshot:
         taken: Snapshot = {
             name: [(list(labels), value) for labels, value in values.items()] for name, values in self._values.items()

@@ -6,13 +6,14 @@ import gc
 import importlib
 import logging
 import math
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
 from importlib.metadata import version
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 import uvloop
@@ -70,11 +71,13 @@ GC_THRESHOLD = 50_000
 class Node:
     """One process's calls and what they share."""
 
-    def __init__(self, settings: Settings, agent: Agent) -> None:
+    def __init__(self, settings: Settings, agent: Agent, *, token_prefix: str = "", successor: bool = False) -> None:
+        """token_prefix: what its stream tokens begin with. successor: of a process that died, and its calls with it."""
         self.settings = settings
         self.agent = agent
         self.clock = Clock()
-        self.directory = Directory(settings, self.clock.now_ns)
+        self.directory = Directory(settings, self.clock.now_ns, token_prefix=token_prefix)
+        self.successor = successor
         self.pacer = Pacer()
         self.outbox = Outbox()
         self.reactor: Reactor | None = Reactor() if sys.platform == "linux" else None
@@ -99,6 +102,15 @@ class Node:
     @property
     def draining(self) -> bool:
         return self.directory.draining
+
+    def drain(self) -> None:
+        """No new calls."""
+        self.directory.draining = True
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are calls, or some may come that were let in."""
+        return bool(self.directory.live or self.directory.pending)
 
     def announce(self, admission: Admission) -> None:
         """A webhook has let this call in: what can be looked up is looked up while its stream is on the way."""
@@ -190,7 +202,7 @@ class Node:
 
     async def close(self) -> None:
         """End every call that is left, and wait for what they still do."""
-        self.directory.draining = True
+        self.drain()
         self.lookups.close()
         for call in list(self._calls):
             call.close(EndReason.SHUTDOWN)
@@ -210,15 +222,13 @@ class Node:
                 self.metrics.fold(call)
             if index % CALLS_PER_FOLD == CALLS_PER_FOLD - 1:
                 await asyncio.sleep(0)
-        metrics, directory, lines = self.metrics, self.directory, log.counters()
+        metrics, directory = self.metrics, self.directory
         gauges = {"calls_live": directory.live, "calls_pending": directory.pending, "workers": 1}
         gauges |= {"calls_capacity": self.settings.max_calls, "draining": directory.draining}
         for name, value in (gauges | {"records_waiting": self.store.waiting}).items():
             metrics.set(name, value)
-        for name in ("dropped", "suppressed"):
-            metrics.set(f"log_{name}", lines.pop(name))
-        counted = {"rejections": directory.counters, "records": self.store.counters, "log_lines": lines}
-        for name, counts in counted.items():
+        metrics.take_log()
+        for name, counts in {"rejections": directory.counters, "records": self.store.counters}.items():
             for label, count in counts.items():
                 metrics.set(name, count, label)
         return metrics.snapshot()
@@ -256,10 +266,10 @@ def refusal_code(body: object) -> str | None:
     return code if isinstance(code, str) and code in FATAL_ERRORS else None
 
 
-def create_app(settings: Settings, agent: Agent) -> Starlette:
+def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", successor: bool = False) -> Starlette:
     """The node as an ASGI app; media streams need `ws=fastbridge.sockets:CarrierSocket` beside it."""
 
-    node = Node(settings, agent)
+    node = Node(settings, agent, token_prefix=token_prefix, successor=successor)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -278,7 +288,7 @@ def create_app(settings: Settings, agent: Agent) -> Starlette:
             await exporter.close()
 
     async def metrics(_: Request) -> Response:
-        return Response(await exposition(await node.collect()), media_type=CONTENT_TYPE)
+        return Response(await exposition(await node.collect(), [os.getpid()]), media_type=CONTENT_TYPE)
 
     routes = webhooks.routes(node)
     if settings.metrics_public:
@@ -289,6 +299,16 @@ def create_app(settings: Settings, agent: Agent) -> Starlette:
     return app
 
 
+class Drainable(Protocol):
+    """What a server serves."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def busy(self) -> bool: ...
+    def drain(self) -> None: ...
+
+
 class Server(uvicorn.Server):
     """uvicorn, which drains at the first signal and stops at the second.
 
@@ -296,16 +316,16 @@ class Server(uvicorn.Server):
     about it, or until `drain_seconds` have passed.
     """
 
-    def __init__(self, config: uvicorn.Config, node: Node) -> None:
+    def __init__(self, config: uvicorn.Config, served: Drainable) -> None:
         super().__init__(config)
-        self.node = node
+        self._served = served
         self._drained_by: float | None = None
         self._busy_until = -math.inf
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._drained_by is None:
-            self.node.directory.draining = True
-            self._drained_by = time.monotonic() + self.node.settings.drain_seconds
+            self._served.drain()
+            self._drained_by = time.monotonic() + self._served.settings.drain_seconds
         else:
             self.should_exit = True
 
@@ -313,32 +333,39 @@ class Server(uvicorn.Server):
         """uvicorn asks ten times a second."""
         if self._drained_by is not None:
             now = time.monotonic()
-            if self.node.directory.live or self.node.directory.pending:
+            if self._served.busy:
                 self._busy_until = now + LAST_WEBHOOK_SECONDS
             if now >= min(self._busy_until, self._drained_by):
                 self.should_exit = True
         return await super().on_tick(counter)
 
 
-def create_server(settings: Settings, agent: Agent) -> Server:
-    """The node and the server it is served by, neither of them running yet."""
-    app = create_app(settings, agent)
-    config = uvicorn.Config(
+def server_config(
+    app: Starlette, settings: Settings, *, http: type[asyncio.Protocol], headers: list[tuple[str, str]] | None = None
+) -> uvicorn.Config:
+    """uvicorn as it serves us. headers: those of every response."""
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=WebhookSocket,
+        http=http,
         ws=CarrierSocket,
         loop="none",
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=headers,
         proxy_headers=False,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=STOP_SECONDS,
         backlog=2048,
     )
-    return Server(config, app.state.node)
+
+
+def create_server(settings: Settings, agent: Agent) -> Server:
+    """The node and the server it is served by, neither of them running yet."""
+    app = create_app(settings, agent)
+    return Server(server_config(app, settings, http=WebhookSocket), app.state.node)
 
 
 def serve(settings: Settings, agent: Agent) -> None:

@@ -58,6 +58,10 @@ class Node(Protocol):
     @property
     def ready(self) -> bool: ...
     @property
+    def successor(self) -> bool:
+        """Of a process that died, and its calls with it."""
+
+    @property
     def agent(self) -> Agent: ...
     def announce(self, admission: Admission) -> None:
         """A call was admitted; its stream will follow."""
@@ -221,8 +225,8 @@ class _Desk:
         return _twiml(twilio.reject_twiml())
 
     def stream_ended(self, webhook: Webhook) -> Response:
-        """<Connect> is over: hang up. If our model failed the call, pass the caller on first, if there is somebody, or
-        apologise, unless that has been heard."""
+        """<Connect> is over: hang up. If our model failed the call, or the process that had it died, pass the caller on
+        first, if there is somebody, or apologise, unless that has been heard."""
         directory = self._node.directory
         call = directory.get(webhook.call_sid)
         if call is None:
@@ -232,7 +236,8 @@ class _Desk:
             events.webhook_close(webhook.call_sid, source="stream_ended")
             call.on_stream_ended()
             reason = call.end_reason
-        if reason is None or not reason.startswith(MODEL_FAILURE):
+        lost = call is None and reason is None and self._node.successor
+        if not lost and (reason is None or not reason.startswith(MODEL_FAILURE)):
             return _hang_up()
         if self._node.settings.fallback_number is not None:
             return _twiml(twilio.dial_twiml(self._node.settings.fallback_number))

@@ -19,6 +19,7 @@ RESPONSE = {"response_id": "resp_ABC", "stream_sid": "MZ123", "cancelled": True,
 
 EXAMPLES = {
     "boot": (("0.2.0", "https://voice.example.com", "gpt-realtime-2.1"), {}),
+    "worker_ended": ((1, -9), {}),
     "webhook_failed": (("/webhook/incoming_call",), {}),
     "task_failed": ((None,), {}),
     "sla": ((SID, 413.2, 350), {}),
@@ -137,7 +138,7 @@ def test_lines_begin_with_the_operators_words(line, name):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_line_of_a_call_names_it(line, name):
-    if name not in ("boot", "webhook_failed", "task_failed"):
+    if name not in ("boot", "worker_ended", "webhook_failed", "task_failed"):
         record = line(name)
         assert "call_sid=CA123" in record.getMessage()
         assert record.fields["call_sid"] == SID

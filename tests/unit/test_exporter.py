@@ -1,14 +1,17 @@
 """Prometheus' text format, and the listener that serves it."""
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fastbridge import exporter
-from fastbridge.exporter import Exporter, exposition
+from fastbridge.exporter import Exporter, exposition, processes
 from fastbridge.metrics import CATALOGUE, Metrics
 
 
@@ -44,7 +47,7 @@ def test_what_is_written_is_what_prometheus_reads():
     metrics.set("calls_live", 7)
     for lag in (0.0001, 0.003, 5.0):
         metrics.observe("loop_lag_seconds", lag)
-    text = asyncio.run(exposition(metrics.snapshot())).decode()
+    text = asyncio.run(exposition(metrics.snapshot(), [os.getpid()])).decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert {metric.name for metric in CATALOGUE.values()} <= set(families)
     for metric in CATALOGUE.values():
@@ -61,6 +64,19 @@ def test_what_is_written_is_what_prometheus_reads():
     assert "process_cpu_seconds" in families
 
 
+def test_what_the_kernel_knows_of_several_processes_is_summed():
+    def of(pids: list[int]) -> dict[str, float]:
+        return {family.name: family.samples[0].value for family in processes(pids)}
+
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        one, both = of([other.pid]), of([os.getpid(), other.pid])
+        assert of([os.getpid(), 2**22 + 1]) == pytest.approx(of([os.getpid()]), rel=0.5)  # a process that is gone
+        other.communicate(b"\n")
+    assert both["process_open_fds"] > one["process_open_fds"] > 0
+    assert both["process_resident_memory_bytes"] > one["process_resident_memory_bytes"] > 0
+    assert both["process_start_time_seconds"] < one["process_start_time_seconds"]
+
+
 def test_the_loop_turns_between_the_pieces():
     turns = 0
 
@@ -74,7 +90,7 @@ def test_the_loop_turns_between_the_pieces():
                 await asyncio.sleep(0)
 
         task = asyncio.create_task(count())
-        await exposition(Metrics().snapshot())
+        await exposition(Metrics().snapshot(), [os.getpid()])
         task.cancel()
 
     asyncio.run(scene())
