@@ -32,8 +32,8 @@ class HandedOver(WebhookSocket):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.data_received(self._data)
-        self._data = b""
+        if self._data:  # nothing would be taken for the end of the stream
+            self.data_received(self._data)
 
 
 class WorkerServer(Server):
