@@ -34,6 +34,7 @@ class Opening:
         """When the model will end the session, as it says: unix time."""
         self.is_ready = False
         self.format_mismatches = 0
+        self._asked = False
         self.config = config
         """None: not known yet, and nothing is sent before it is."""
         self._ready = ready
@@ -67,11 +68,13 @@ class Opening:
     def on_updated(self, event: dict[str, Any]) -> None:
         audio = event["session"]["audio"]
         formats = (audio["input"]["format"]["type"], audio["output"]["format"]["type"])
+        if not self._asked:
+            return  # whatever this confirms, it is not our settings
         if formats != ("audio/pcmu", "audio/pcmu"):
             self.format_mismatches += 1
             logger.warning("[REALTIME] session has audio formats %s instead of audio/pcmu", formats)
             return
-        if not self.is_ready and self._send is not None:
+        if not self.is_ready:
             self.close()
             self.is_ready = True
             self._ready()
@@ -84,6 +87,7 @@ class Opening:
         if self.config is None:
             return
         if self._send is not None:
+            self._asked = True
             self._send({"type": "session.update", "session": self.config})
             self._retry.set(UPDATE_RETRY_SECONDS)
 

@@ -120,8 +120,12 @@ class CallMachine(RuleBasedStateMachine):
 
     def model_says(self, event: Any) -> None:
         """A socket that is gone says nothing more."""
-        if self.rig.call.line.state in (State.DIALLING, State.OPENING, State.UP):
+        if self.model_is_there:
             self.model(event)
+
+    @property
+    def model_is_there(self) -> bool:
+        return self.rig.call.line.state in (State.DIALLING, State.OPENING, State.UP)
 
     @precondition(lambda self: self.rig.call.live and len(self.rig.dialled) > len(self.rig.model_links))
     @rule()
@@ -129,6 +133,7 @@ class CallMachine(RuleBasedStateMachine):
         while len(self.rig.model_links) < len(self.rig.dialled) - 1:  # those were given up before they came
             self.rig.model_links.append(RecordingModel(self.rig))
             self.rig.model_links[-1].hang_ups = 1
+        self.under_way = None
         self.rig.connect()
 
     @precondition(lambda self: self.rig.call.line.link is not None)
@@ -151,7 +156,8 @@ class CallMachine(RuleBasedStateMachine):
     @rule()
     def response_begins(self) -> None:
         self.responses += 1
-        self.under_way = f"resp_{self.responses}"
+        if self.model_is_there:
+            self.under_way = f"resp_{self.responses}"
         self.expiries_at_beginning = self.expiries
         self.rig.begin(f"resp_{self.responses}", f"item_{self.responses}")
 

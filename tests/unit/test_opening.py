@@ -57,6 +57,16 @@ def test_a_checked_confirmation_opens_once(rig):
     assert (rig.readies, rig.opening.is_ready, rig.loop.pending_timers()) == (1, True, [])
 
 
+@pytest.mark.parametrize("formats", [("audio/pcmu", "audio/pcmu"), ("audio/pcm", "audio/pcm")])
+def test_what_was_not_asked_for_confirms_nothing(rig, formats):
+    rig.do("connected", rig.sent.append)
+    rig.do("on_updated", updated(*formats))
+    assert (rig.readies, rig.opening.is_ready, rig.opening.format_mismatches) == (0, False, 0)
+    rig.do("on_created", CREATED)
+    rig.do("on_updated", updated())
+    assert rig.readies == 1
+
+
 @pytest.mark.parametrize("wrong", [("audio/pcm", "audio/pcmu"), ("audio/pcmu", "audio/pcma")])
 def test_the_wrong_format_does_not_and_is_named_at_the_end(rig, wrong):
     rig.do("connected", rig.sent.append)

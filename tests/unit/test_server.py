@@ -227,7 +227,7 @@ class Draining:
         monkeypatch.setattr(server, "time", SimpleNamespace(monotonic=lambda: self.now))
         settings = {"public_url": "https://voice.example.com", "openai_api_key": "sk-x", **settings}
         self.server = create_server(load_settings(**settings), Agent())
-        self.directory = self.server.node.directory
+        self.directory = self.server.config.app.state.node.directory
 
     def signal(self) -> None:
         self.server.handle_exit(15, None)

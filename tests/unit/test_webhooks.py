@@ -433,6 +433,21 @@ def test_stream_ended_of_an_unknown_call_hangs_up(node):
     assert stream_ended(node).verbs == ["Hangup"]
 
 
+def test_after_a_worker_that_died_a_callers_stream_that_ended_is_our_fault(node):
+    """Its successor knows nothing of the call, but that somebody was on the line."""
+    node.successor = True
+    assert stream_ended(node).verbs == ["Say", "Hangup"]
+    node.settings = node.settings.model_copy(update={"fallback_number": "+14155550177"})
+    assert stream_ended(node).verbs == ["Dial", "Hangup"]
+
+
+def test_a_successor_knows_what_it_has_ended_itself(node):
+    node.successor = True
+    node.directory.add(call := FakeCall("caller_hangup"))
+    node.directory.remove(call)
+    assert stream_ended(node).verbs == ["Hangup"]
+
+
 def test_stream_ended_that_breaks_hangs_up(node, caplog):
     call = FakeCall()
     call.on_stream_ended = None
