@@ -95,7 +95,7 @@ _LIST = (
     _counter("fillers", "Fillers played while a caller waited."),
     _counter("call_errors", "Errors within calls that were not the model's.", kind=OWN_ERRORS),
     _counter("safety_fuse", "States that outlived their deadline: expected to stay 0."),
-    _counter("tool_calls", "Tool calls that have ended.", outcome=("ok", "error", "timeout", "unknown")),
+    _counter("tool_calls", "Tool calls that have ended.", outcome=("ok", "error", "timeout", "unknown", "refused")),
     _counter("tokens", "Tokens by kind; cached ones are part of the input.",
              kind=("text_in", "text_cached", "text_out", "audio_in", "audio_cached", "audio_out", "transcription")),
     _counter("cost_dollars", "Estimated cost of calls whose model has a known price."),

@@ -16,12 +16,13 @@ import uvicorn.logging  # noqa: F401 - its loggers are set up by the import
 import websockets.client
 
 from environment import clear_environment
-from fastbridge import log
+from fastbridge import log, webhooks
 from fastbridge.agent import Agent
 from fastbridge.calllog import CallLog
 from fastbridge.calls import Admission
 from fastbridge.config import Settings, load_settings
 from fastbridge.metrics import Metrics
+from front_desk import CALL, make_node, post
 from helpers import LOUD, QUIET
 from virtual import Rig, call_context
 
@@ -101,18 +102,52 @@ def test_websocket_close(caller_call, caplog):
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-@pytest.mark.parametrize("flag", ["LOG_REALTIME_EVENTS", "LOG_AUDIO_CHUNKS", "LOG_TRANSCRIPT_DELTAS", "DEBUG_TX"])
-def test_logging_flags(flag, monkeypatch):
-    assert getattr(load_settings(), flag.lower()) is False
-    for word in ("1", "true", "YES", "0", "false", "No"):
+FLAGS = {
+    "LOG_REALTIME_EVENTS": "event response.done",
+    "LOG_AUDIO_CHUNKS": "chunk#100",
+    "LOG_TRANSCRIPT_DELTAS": "delta: ",
+    "DEBUG_TX": "[AUDIO_DRAIN]",
+}
+"""What each flag shows, and nothing else does."""
+
+
+@pytest.mark.parametrize("word", ["1", "true", "YES", "0", "false", "No", None])
+@pytest.mark.parametrize("flag", FLAGS)
+def test_logging_flags(flag, word, monkeypatch, caplog):
+    if word is not None:
         monkeypatch.setenv(flag, word)
-        assert getattr(load_settings(), flag.lower()) is (word.lower() in ("1", "true", "yes"))
+    loaded = load_settings()
+    assert {name: getattr(loaded, name.lower()) for name in FLAGS if name != flag} == dict.fromkeys(
+        FLAGS.keys() - {flag}, False
+    )
+    caplog.set_level("INFO")
+    rig = Rig(**{name.lower(): getattr(loaded, name.lower()) for name in FLAGS}).up()
+    rig.begin("resp_1", "item_1")
+    feed = rig.call.trace.sink if callable(rig.call.trace.sink) else rig.call.assistant.feed_message
+    kind = "response.output_audio_transcript.delta"
+    rig.do(feed, json.dumps({"type": kind, "response_id": "resp_1", "item_id": "item_1", "delta": "word"}).encode())
+    rig.respond(bytes(8000), text="word")
+    rig.caller_says(*[QUIET] * 150)
+    rig.advance(1)
+    rig.shut()
+    shown = {name for name, words in FLAGS.items() if words in caplog.text}
+    assert shown == ({flag} if word in ("1", "true", "YES") else set())
 
 
-def test_twiml_threshold(monkeypatch):
-    assert load_settings().twiml_sla_ms == 350
-    monkeypatch.setenv("TWIML_SLA_MS", "200")
-    assert load_settings().twiml_sla_ms == 200
+@pytest.mark.parametrize(
+    ("limit_ms", "took_ms", "warns"), [(None, 349, False), (None, 351, True), ("200", 313, True), ("500", 351, False)]
+)
+@pytest.mark.parametrize("path", ["/webhook/incoming_call", "/webhook/outbound_call"])
+def test_twiml_threshold(limit_ms, took_ms, warns, path, monkeypatch, caplog):
+    if limit_ms is not None:
+        monkeypatch.setenv("TWIML_SLA_MS", limit_ms)
+    node = make_node(twiml_sla_ms=load_settings().twiml_sla_ms)
+    times_ns = iter((0, took_ms * 1_000_000))
+    monkeypatch.setattr(webhooks.time, "monotonic_ns", lambda: next(times_ns))
+    assert post(node, path).verbs == ["Connect", "Hangup"]
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    limit = limit_ms or "350"
+    assert said == [f"[SLA] TwiML too slow: {took_ms}ms > {limit}ms, call_sid={CALL}"] * warns
 
 
 def test_rate_limiter():
