@@ -6,7 +6,6 @@ The same call through three nodes: one in production, one in development, one th
 import asyncio
 import json
 import re
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
