@@ -5,6 +5,7 @@ import math
 import struct
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 from websockets.frames import Frame, Opcode
@@ -16,6 +17,7 @@ MS = 1_000_000
 FRAME_BYTES = 160
 SID = b"MZ0123456789abcdef0123456789abcdef"
 FOREIGN_SID = b"MZffffffffffffffffffffffffffffffff"
+_EVENTS = count(1)
 
 
 def chunkings(data: bytes) -> Iterator[list[bytes]]:
@@ -97,11 +99,13 @@ def mark_json(name: bytes, sid: bytes = SID) -> bytes:
     return b'{"event":"mark","sequenceNumber":"4","streamSid":"%s","mark":{"name":"%s"}}' % (sid, name)
 
 
-def delta_json(response_id: str, item_id: str, delta: bytes) -> bytes:
-    """OpenAI's audio delta, byte for byte as captured."""
+def delta_json(response_id: str, item_id: str, delta: bytes, event_id: str = "") -> bytes:
+    """OpenAI's audio delta, byte for byte as captured; without an event_id each is another event."""
+    event_id = event_id or f"event_{next(_EVENTS)}"
     return (
-        b'{"type":"response.output_audio.delta","event_id":"event_1","response_id":"%s","item_id":"%s",'
-        b'"output_index":0,"content_index":0,"delta":"%s"}' % (response_id.encode(), item_id.encode(), delta)
+        b'{"type":"response.output_audio.delta","event_id":"%s","response_id":"%s","item_id":"%s",'
+        b'"output_index":0,"content_index":0,"delta":"%s"}'
+        % (event_id.encode(), response_id.encode(), item_id.encode(), delta)
     )
 
 

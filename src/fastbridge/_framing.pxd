@@ -23,6 +23,7 @@ cdef struct TwilioMessage:
 
 
 cdef struct RealtimeMessage:
+    Slice event_id
     Slice response_id
     Slice item_id
     int64_t content_index

@@ -30,7 +30,7 @@ def scan_twilio(message: bytes) -> tuple[object, ...]:
     """
 
 def scan_realtime(message: bytes) -> tuple[object, ...]:
-    """(DELTA, response_id, item_id, content_index, delta) | (IGNORED,) | (OTHER,).
+    """(DELTA, event_id, response_id, item_id, content_index, delta) | (IGNORED,) | (OTHER,).
 
     {"type":"response.output_audio.delta","event_id":"I","response_id":"I","item_id":"I","output_index":N,"content_index":N,"delta":"B"}
     with an optional ,"obfuscation":"O" before the final brace. I: 1 to 64 of [A-Za-z0-9_-]; N: 1 to 9 digits without a

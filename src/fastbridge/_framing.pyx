@@ -165,7 +165,7 @@ cdef Kind scan_realtime_message(const char *text, Py_ssize_t size, RealtimeMessa
     if not literal(&cursor, b'response.output_audio.delta","event_id":"'):
         return KIND_IGNORED if is_ignored(&cursor) and text[size - 1] == c'}' else KIND_OTHER
     if not (
-        span(&cursor, IDENT, 1, MAX_ID, &ignored)
+        span(&cursor, IDENT, 1, MAX_ID, &out.event_id)
         and literal(&cursor, b'","response_id":"')
         and span(&cursor, IDENT, 1, MAX_ID, &out.response_id)
         and literal(&cursor, b'","item_id":"')
@@ -205,7 +205,8 @@ def scan_realtime(bytes message not None) -> tuple[object, ...]:
     cdef RealtimeMessage out
     cdef Kind kind = scan_realtime_message(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), &out)
     if kind == KIND_DELTA:
-        return DELTA, bytes_of(out.response_id), bytes_of(out.item_id), out.content_index, bytes_of(out.delta)
+        ids = bytes_of(out.event_id), bytes_of(out.response_id), bytes_of(out.item_id)
+        return DELTA, *ids, out.content_index, bytes_of(out.delta)
     return (<int>kind,)
 
 

@@ -1,4 +1,4 @@
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from fastbridge._bargein cimport Detector
 from fastbridge._dsp cimport HighpassLimiter
@@ -21,6 +21,9 @@ cdef enum Outcome:
     OUTCOME_SESSION_NOT_READY
     OUTCOME_OTHER
     OUTCOME_COUNT
+
+cdef enum:
+    REMEMBERED_DELTAS = 128
 
 
 cdef class CallerLane(TextSink):
@@ -67,12 +70,15 @@ cdef class AssistantLane(Paced):
     cdef Playout playout                    # positions in the ring
     cdef bytes response_id                  # the response begun last
     cdef bint taking, in_spurt, is_paused, is_closed, is_full
+    cdef uint64_t[REMEMBERED_DELTAS] fingerprints   # of this response's last deltas
+    cdef uint32_t remembered
     # counters
     cdef readonly uint64_t frames_sent, deltas, refused_deltas, malformed_deltas, ignored_events
     cdef uint64_t flushed_barge_in, flushed_close
 
     cdef int model_message(self, const char *text, Py_ssize_t size) except -1
-    cdef int take_delta(self, Slice response_id, Slice item_id, Slice delta) except -1
+    cdef int take_delta(self, Slice event_id, Slice response_id, Slice item_id, Slice delta) except -1
+    cdef bint came_before(self, Slice event_id, Slice delta) noexcept
     cdef int wake(self) except -1
     cdef int send_frame(self, int64_t now) except -1
     cdef int after_frame(self, Reply reply, int64_t now) except -1

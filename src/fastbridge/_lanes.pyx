@@ -60,6 +60,10 @@ cdef enum:
     MAX_GAP_FRAMES = 500                    # 10 s
     WAITED = -1                             # in place of its arrival: a frame that was not forwarded at once
     CHECKED_FRAMES = 5
+    PRINTED_CHARS = 64                      # of a delta, for its fingerprint
+
+cdef uint64_t FNV_BASIS = 0xcbf29ce484222325u
+cdef uint64_t FNV_PRIME = 0x100000001b3u
 
 cdef bytes SILENT_PAYLOAD = b"/" * 213 + b"w=="
 cdef bytes APPEND_HEAD = append_message(b"")[:-2]
@@ -336,7 +340,7 @@ cdef class AssistantLane(Paced):
         cdef RealtimeMessage message
         cdef Kind kind = scan_realtime_message(text, size, &message)
         if kind == KIND_DELTA:
-            self.take_delta(message.response_id, message.item_id, message.delta)
+            self.take_delta(message.event_id, message.response_id, message.item_id, message.delta)
         elif kind == KIND_IGNORED:
             self.ignored_events += 1
         else:
@@ -346,14 +350,17 @@ cdef class AssistantLane(Paced):
     def feed_message(self, bytes message not None) -> None:
         self.model_message(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
 
-    def feed_delta(self, bytes response_id not None, bytes item_id not None, bytes delta not None) -> None:
-        self.take_delta(slice_of(response_id), slice_of(item_id), slice_of(delta))
+    def feed_delta(
+        self, bytes response_id not None, bytes item_id not None, bytes delta not None, bytes event_id not None=b""
+    ) -> None:
+        self.take_delta(slice_of(event_id), slice_of(response_id), slice_of(item_id), slice_of(delta))
 
     def begin_response(self, str response_id not None) -> None:
         self.end_response(self.response_id.decode())
         self.playout.begin(response_id, read_clock(self.clock))
         self.response_id = response_id.encode()
         self.taking = not self.is_closed
+        self.remembered = 0
 
     def end_response(self, str response_id not None) -> None:
         cdef Reply reply = self.playout.end(response_id)
@@ -370,11 +377,11 @@ cdef class AssistantLane(Paced):
     def refuse(self) -> None:
         self.taking = False
 
-    cdef int take_delta(self, Slice response_id, Slice item_id, Slice delta) except -1:
+    cdef int take_delta(self, Slice event_id, Slice response_id, Slice item_id, Slice delta) except -1:
         cdef int64_t start = self.ring.tail
         cdef Py_ssize_t taken
         self.deltas += 1
-        if not self.taking or not same(response_id, self.response_id):
+        if not self.taking or not same(response_id, self.response_id) or self.came_before(event_id, delta):
             self.refused_deltas += 1
             return 0
         if delta.size == 0:
@@ -389,6 +396,25 @@ cdef class AssistantLane(Paced):
             self.is_full = True
             self.on_full(True)
         return self.wake()
+
+    cdef bint came_before(self, Slice event_id, Slice delta) noexcept:
+        """Whether this is a copy: the same event with the same audio. The id alone would do for OpenAI, but there are
+        services that give all events the same."""
+        cdef uint32_t i
+        cdef uint64_t print_ = FNV_BASIS ^ <uint64_t>delta.size
+        cdef Py_ssize_t at
+        if event_id.size == 0:
+            return False
+        for at in range(event_id.size):
+            print_ = (print_ ^ <uint8_t>event_id.text[at]) * FNV_PRIME
+        for at in range(max(0, delta.size - PRINTED_CHARS), delta.size):
+            print_ = (print_ ^ <uint8_t>delta.text[at]) * FNV_PRIME
+        for i in range(min(self.remembered, REMEMBERED_DELTAS)):
+            if self.fingerprints[i] == print_:
+                return True
+        self.fingerprints[self.remembered % REMEMBERED_DELTAS] = print_
+        self.remembered += 1
+        return False
 
     # --- to Twilio ---
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fastbridge.opening import Opening
 
 MAX_TRIES = 4
-HEALTHY_SECONDS = 5.0
+HEALTHY_SECONDS = 10.0
 """A session that lasted this long was one: tries are counted anew."""
 BACKOFF_SECONDS = (0.1, 0.5, 1.0)
 BUSY_BACKOFF_SECONDS = (0.5, 1.5)

@@ -352,7 +352,7 @@ class Session:
 
     def _on_audio_delta(self, event: dict[str, Any]) -> None:
         """A delta whose layout the scanner does not know: the same audio, the slow way."""
-        fields = (event["response_id"], event["item_id"], event["delta"])
+        fields = (event["response_id"], event["item_id"], event["delta"], event.get("event_id") or "")
         self._lane.feed_delta(*(str(value).encode("ascii", "replace") for value in fields))
 
     def _on_assistant_words(self, event: dict[str, Any]) -> None:

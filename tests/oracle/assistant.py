@@ -1,5 +1,6 @@
 """Twin of fastbridge._lanes.AssistantLane. (oracle.lanes has it under its name.)"""
 
+from collections import deque
 from collections.abc import Callable
 
 from oracle import framing, mulaw, websocket
@@ -7,6 +8,7 @@ from oracle.pacing import Paced, Pacer, Schedule
 from oracle.playout import BYTES_PER_MS, FRAME_BYTES, Playout, Response
 
 BYTES_PER_MARK = 8 * FRAME_BYTES
+REMEMBERED_DELTAS = 128
 
 
 class ModelSink(websocket.TextSink):
@@ -38,6 +40,7 @@ class AssistantLane(Paced):
         self._stream_sid = b""
         self._write: Callable[[bytes], object] | None = None
         self._begun_last = ""
+        self._remembered: deque[tuple[bytes, bytes]] = deque(maxlen=REMEMBERED_DELTAS)
         self._taking = False
         self._in_spurt = self._paused = self._closed = self._full = False
         self.schedule = Schedule(lead_ms=lead_ms)
@@ -57,6 +60,7 @@ class AssistantLane(Paced):
         self.end_response(self._begun_last)
         self._playout.begin(response_id)
         self._begun_last = response_id
+        self._remembered.clear()
         self._taking = not self._closed
 
     def end_response(self, response_id: str) -> None:
@@ -77,17 +81,19 @@ class AssistantLane(Paced):
     def feed_message(self, message: bytes) -> None:
         kind, *fields = framing.scan_realtime(message)
         if kind == framing.DELTA:
-            self.feed_delta(fields[0], fields[1], fields[3])
+            self.feed_delta(fields[1], fields[2], fields[4], fields[0])
         elif kind == framing.IGNORED:
             self.ignored_events += 1
         else:
             self._on_event(message)
 
-    def feed_delta(self, response_id: bytes, item_id: bytes, delta: bytes) -> None:
+    def feed_delta(self, response_id: bytes, item_id: bytes, delta: bytes, event_id: bytes = b"") -> None:
         self.deltas += 1
-        if not self._taking or response_id.decode() != self._begun_last:
+        copied = event_id != b"" and (event_id, delta) in self._remembered
+        if not self._taking or response_id.decode() != self._begun_last or copied:
             self.refused_deltas += 1
             return
+        self._remembered.append((event_id, delta))
         audio = mulaw.b64decode(delta)
         if audio is None:
             self.malformed_deltas += 1

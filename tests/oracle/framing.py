@@ -99,7 +99,7 @@ def scan_realtime(message: bytes) -> tuple[object, ...]:
         layout["obfuscation"] = _text(parsed["obfuscation"], OBFUSCATION)
     if None in layout.values() or message != _compact(layout):
         return (OTHER,)
-    ids = layout["response_id"].encode(), layout["item_id"].encode()
+    ids = (layout[key].encode() for key in ("event_id", "response_id", "item_id"))
     return (DELTA, *ids, layout["content_index"], layout["delta"].encode())
 
 

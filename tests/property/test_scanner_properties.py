@@ -103,9 +103,10 @@ def check_realtime(framing: Any, message: bytes) -> None:
     kind, *fields = framing.scan_realtime(message)
     truth = parsed(message)
     if kind == framing.DELTA:
-        response_id, item_id, content_index, delta = fields
+        event_id, response_id, item_id, content_index, delta = fields
         assert truth["type"] == "response.output_audio.delta"
-        assert [truth["response_id"].encode(), truth["item_id"].encode()] == [response_id, item_id]
+        ids = [truth[key].encode() for key in ("event_id", "response_id", "item_id")]
+        assert ids == [event_id, response_id, item_id]
         assert [truth["content_index"], truth["delta"].encode()] == [content_index, delta]
     elif kind == framing.IGNORED:
         assert fields == []

@@ -9,7 +9,7 @@ PAYLOAD = b64encode(bytes(range(160)))
 SILENT_PAYLOAD = b64encode(b"\xff" * 160)
 MEDIA = media_json(101, PAYLOAD, timestamp_ms=2088)
 MARK = mark_json(b"3:item_ab-C:160.5")
-DELTA = delta_json("resp_Aa0-_", "item_1", PAYLOAD)
+DELTA = delta_json("resp_Aa0-_", "item_1", PAYLOAD, "event_1")
 OBFUSCATED = DELTA[:-1] + b',"obfuscation":"z9A9dJucSf1J"}'
 
 TWILIO_CAPTURES = [
@@ -212,7 +212,7 @@ class TestTwilio:
 
 class TestRealtime:
     def test_delta(self, framing):
-        assert framing.scan_realtime(DELTA) == (framing.DELTA, b"resp_Aa0-_", b"item_1", 0, PAYLOAD)
+        assert framing.scan_realtime(DELTA) == (framing.DELTA, b"event_1", b"resp_Aa0-_", b"item_1", 0, PAYLOAD)
 
     def test_delta_with_obfuscation(self, framing):
         assert framing.scan_realtime(OBFUSCATED) == framing.scan_realtime(DELTA)
@@ -220,14 +220,14 @@ class TestRealtime:
 
     @pytest.mark.parametrize("delta", [b"", b"=", b"AAA=AAA", b"A" * 100_000])
     def test_delta_characters_are_checked_and_padding_is_not(self, framing, delta):
-        assert framing.scan_realtime(delta_json("r", "i", delta))[4] == delta
+        assert framing.scan_realtime(delta_json("r", "i", delta))[5] == delta
 
     def test_indices(self, framing):
         message = replaced(DELTA, b'"output_index":0,"content_index":0', b'"output_index":10,"content_index":999999999')
-        assert framing.scan_realtime(message)[3] == 999_999_999
+        assert framing.scan_realtime(message)[4] == 999_999_999
 
     def test_longest_ids(self, framing):
-        assert framing.scan_realtime(delta_json("r" * 64, "i" * 64, b""))[1:3] == (b"r" * 64, b"i" * 64)
+        assert framing.scan_realtime(delta_json("r" * 64, "i" * 64, b""))[2:4] == (b"r" * 64, b"i" * 64)
 
     @pytest.mark.parametrize("message", UNREAD)
     def test_ignored(self, framing, message):

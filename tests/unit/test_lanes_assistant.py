@@ -169,6 +169,40 @@ class TestRefusal:
         rig.delta(audio(1))
         self.refused(rig, 1)
 
+    @pytest.mark.parametrize("parsed", [False, True])
+    def test_of_a_copy(self, rig, parsed):
+        rig.begin()
+        for event_id, first in (("event_a", 1), ("event_b", 1), ("event_a", 1), ("event_a", 2), ("event_b", 1)):
+            text = base64_text(audio(first))
+            if parsed:
+                rig.lane.feed_delta(b"resp_1", b"item_1", text, event_id.encode())
+            else:
+                rig.lane.feed_message(delta_json("resp_1", "item_1", text, event_id))
+        assert (rig.lane.deltas, rig.lane.refused_deltas, rig.lane.received_bytes) == (5, 2, 4 * 160)
+
+    def test_of_a_copy_that_took_the_other_way(self, rig):
+        rig.begin()
+        text = base64_text(audio(1))
+        rig.lane.feed_message(delta_json("resp_1", "item_1", text, "event_a"))
+        rig.lane.feed_delta(b"resp_1", b"item_1", text, b"event_a")
+        assert rig.lane.refused_deltas == 1
+
+    def test_of_a_copy_is_for_the_last_128_of_a_response(self, rig):
+        rig.begin()
+        text = base64_text(audio(1))
+        for number in (*range(129), 1, 0):
+            rig.lane.feed_message(delta_json("resp_1", "item_1", text, f"event_{number}"))
+        assert rig.lane.refused_deltas == 1
+        rig.begin("resp_2")
+        rig.lane.feed_message(delta_json("resp_2", "item_1", text, "event_1"))
+        assert rig.lane.refused_deltas == 1
+
+    def test_without_an_event_id_nothing_is_a_copy(self, rig):
+        rig.begin()
+        for _ in range(2):
+            rig.lane.feed_delta(b"resp_1", b"item_1", base64_text(audio(1)))
+        assert (rig.lane.refused_deltas, rig.lane.received_bytes) == (0, 320)
+
     def test_after_clear(self, rig):
         rig.begin()
         rig.lane.clear()
