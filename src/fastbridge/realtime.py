@@ -6,7 +6,7 @@ mean for the call goes to a SessionListener. Unknown events are ignored, expecte
 
 import json
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from fastbridge.usage import Usage
 
 logger = logging.getLogger(__name__)
 
+MAX_SPEECH_ITEMS = 32
 SIGN_ID = "sign_"
 LOCAL_ID = "local_"
 """What the ids of our own recordings begin with: the model never hears of those."""
@@ -146,6 +147,8 @@ class Session:
         """Deltas that were recordings of ours: no progress of the model's."""
         self._replayed: set[str] = set()  # items that are text in this session, and no audio
         self._call_names: dict[str, str] = {}  # of function calls whose arguments are still coming
+        self._stopped: deque[str] = deque(maxlen=MAX_SPEECH_ITEMS)  # the caller's items whose speech has ended
+        self._committed: deque[str] = deque(maxlen=MAX_SPEECH_ITEMS)
         self.responses = ResponseController(clock=clock, send=self.send, progress=self._progress, listener=self)
         self._opening = self.new_opening(listener.on_session_ready, listener.on_session_failed)
 
@@ -312,15 +315,32 @@ class Session:
             self.counters["format_mismatch"] += 1
 
     def _on_speech_started(self, event: dict[str, Any]) -> None:
-        self._listener.on_speech_started()
+        if event.get("item_id") in self._stopped:
+            self.counters["stray_speech"] += 1
+        else:
+            self._listener.on_speech_started()
 
     def _on_speech_stopped(self, event: dict[str, Any]) -> None:
+        if self._is_repeated(event, self._stopped):
+            return
         end_ms = event.get("audio_end_ms")
         self.speech_end_ms = end_ms if isinstance(end_ms, int) else None
         self._listener.on_speech_stopped()
 
+    def _is_repeated(self, event: dict[str, Any], known: "deque[str]") -> bool:
+        """Whether this was told of its item before."""
+        item_id = event.get("item_id")
+        if item_id in known:
+            self.counters["stray_speech"] += 1
+            return True
+        if item_id is not None:
+            known.append(str(item_id))
+        return False
+
     def _on_committed(self, event: dict[str, Any]) -> None:
         item_id = str(event["item_id"])
+        if self._is_repeated(event, self._committed):
+            return
         self.history.follows(item_id, event.get("previous_item_id"))
         self.history.turn("caller", item_id)
         self._listener.on_caller_turn()
@@ -330,7 +350,8 @@ class Session:
 
     def _on_response_created(self, event: dict[str, Any]) -> None:
         response_id = str(event["response"]["id"])
-        self._listener.on_response_beginning()
+        if not self.responses.knows(response_id):
+            self._listener.on_response_beginning()
         purpose = self.responses.created(response_id, event["response"].get("metadata"))
         if purpose is None:  # told before, or not wanted: its audio is refused by its id
             return

@@ -78,6 +78,7 @@ MAX_REFUSALS = 8
 """Refusals in a row without any response in sight; then the session is not as it should be, and we stop asking."""
 FUSE_SECONDS = 1.0
 """A create that could be sent and waits all the same: our fault, and nobody else's."""
+MAX_OVER = 64
 MAX_WAITING = 8
 """Creates that wait for their turn; one more is dropped and counted as create_overflow."""
 METADATA_KEY = "fastbridge"
@@ -138,6 +139,7 @@ class ResponseController:
         self._refusals = 0
         self._shows_metadata = False
         self._suspended = False
+        self._over: deque[str] = deque(maxlen=MAX_OVER)  # responses of which the model has said that they ended
         self._deadline = Deadline(clock, self._expired)
         self._retry = Deadline(clock, self._pump)
         self._fuse = Deadline(clock, self._stranded)
@@ -216,10 +218,14 @@ class ResponseController:
 
     # --- what the model says ---
 
+    def knows(self, response_id: str) -> bool:
+        """Whether this response is under way, or over."""
+        return (self.generating and response_id == self.response_id) or response_id in self._over
+
     def created(self, response_id: str, metadata: object = None) -> str | None:
         """The model has begun a response: the purpose it serves (`turn`: the model's own). None for one that was told
         before, and for one that nobody wants any more, which is being cancelled."""
-        if self.generating and response_id == self.response_id:
+        if self.knows(response_id):
             self.counters["duplicate_created"] += 1
             return None
         unannounced = self.response_id if self.generating else None
@@ -257,6 +263,7 @@ class ResponseController:
 
     def finished(self, response_id: str, status: str) -> bool:
         """`response.done`. False for one that is not under way (late, duplicate or unknown)."""
+        self._over.append(response_id)
         if response_id != self.response_id or not self.generating:
             self.counters["stray_done"] += 1
             return False

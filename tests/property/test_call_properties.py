@@ -66,6 +66,7 @@ class CallMachine(RuleBasedStateMachine):
         self.model, self.rig.model = self.rig.model, self.model_says  # type: ignore[method-assign]
         self.rig.up() if ready else self.rig.started()
         self.responses = 0
+        self.turns = 0
         self.calls = 0
         self.fed: Counter[str] = Counter()  # bytes by item id
         self.silenced = 0  # responses that an interruption has ended: 1 to this
@@ -183,9 +184,12 @@ class CallMachine(RuleBasedStateMachine):
         self.calls += not again
         self.rig.tool_call(f"call_{self.calls}", name, "{}", self.response(back))
 
-    @rule(kind=st.sampled_from(["speech_started", "speech_stopped", "committed"]))
-    def model_hears(self, kind: str) -> None:
-        self.rig.model({"type": f"input_audio_buffer.{kind}", "item_id": "item_u"})
+    @rule(kind=st.sampled_from(["speech_started", "speech_stopped", "committed"]), late=st.integers(0, 3))
+    def model_hears(self, kind: str, late: int) -> None:
+        """Of the turn that is being spoken, or one before. What it hears after a commit is another turn."""
+        item_id = f"item_u{self.turns - (late == 0)}"
+        self.turns += kind == "committed"
+        self.rig.model({"type": f"input_audio_buffer.{kind}", "item_id": item_id})
 
     @rule(
         code=st.sampled_from(sorted(EXPECTED_ERRORS)) | st.just("conversation_already_has_active_response"),

@@ -11,11 +11,12 @@ from virtual import Rig
 
 SECOND = bytes(range(160)) * 50
 SPEECH_STARTED = {"type": "input_audio_buffer.speech_started", "item_id": "item_u"}
+SPEAKS_ON = {"type": "input_audio_buffer.speech_started", "item_id": "item_v"}
 COMMITTED = {"type": "input_audio_buffer.committed", "item_id": "item_u"}
 
 
-def speech_stopped(end_ms: int | None = None) -> dict[str, Any]:
-    event: dict[str, Any] = {"type": "input_audio_buffer.speech_stopped", "item_id": "item_u"}
+def speech_stopped(end_ms: int | None = None, item_id: str = "item_u") -> dict[str, Any]:
+    event: dict[str, Any] = {"type": "input_audio_buffer.speech_stopped", "item_id": item_id}
     return event if end_ms is None else {**event, "audio_end_ms": end_ms}
 
 
@@ -70,7 +71,7 @@ class TestATurn:
     def test_of_a_caller_who_goes_on_is_not_over(self, rig):
         turn(rig)
         rig.advance(1)
-        rig.model(SPEECH_STARTED)
+        rig.model(SPEAKS_ON)
         rig.caller_says(*[LOUD] * 200)
         assert creates(rig) == []
 
@@ -144,7 +145,7 @@ class TestFailed:
         turn(rig)
         rig.begin("resp_1")
         rig.done("resp_1", "failed", **failed("server_error"))
-        rig.model(SPEECH_STARTED)
+        rig.model(SPEAKS_ON)
         rig.caller_says(*[LOUD] * 50)
         assert creates(rig) == []
 
@@ -280,7 +281,7 @@ class TestFormats:
         rig.open_session(2)
         rig.caller_says(*[LOUD] * 250)
         rig.model(SPEECH_STARTED)
-        rig.model(speech_stopped(800))
+        rig.model(speech_stopped(800, "item_v"))
         assert rig.call.line.state is State.DOWN
 
     def test_speech_six_times_too_long_for_its_words_is_cut_off(self, rig):

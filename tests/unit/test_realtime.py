@@ -245,6 +245,19 @@ class TestEvents:
         up.event("input_audio_buffer.speech_stopped", audio_end_ms=2, item_id="item_u")
         assert up.listener.told == [("speech_started",), ("speech_stopped",)]
 
+    def test_speech_that_is_told_late_or_twice(self, up):
+        for kind in ("speech_stopped", "speech_started", "committed", "speech_stopped", "committed"):
+            up.event(f"input_audio_buffer.{kind}", item_id="item_u")
+        assert up.listener.told == [("speech_stopped",), ("caller_turn",)]
+        assert up.counters["stray_speech"] == 3
+        up.event("input_audio_buffer.speech_started", item_id="item_v")
+        assert up.listener.told[-1] == ("speech_started",)
+
+    def test_a_response_that_is_over_does_not_begin_again(self, up):
+        for kind, status in (("created", "in_progress"), ("done", "completed"), ("created", "in_progress")):
+            up.event(f"response.{kind}", response={"id": "resp_1", "status": status})
+        assert [told[0] for told in up.listener.told] == ["response_beginning", "response_created", "response_done"]
+
     def test_a_response_from_beginning_to_end(self, up):
         up.begin()
         up.lane.feed_message(delta_json("resp_1", "item_1", base64_text(AUDIO)))

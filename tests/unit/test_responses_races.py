@@ -3,7 +3,7 @@
 import pytest
 
 from controller import AT_REST, ControllerRig, ours
-from fastbridge.responses import MAX_REFUSALS, RETRY_SECONDS, State
+from fastbridge.responses import MAX_OVER, MAX_REFUSALS, RETRY_SECONDS, State
 from virtual import VirtualLoop
 
 
@@ -59,6 +59,22 @@ class TestWhose:
         rig.created("resp_1")
         assert rig.created("resp_1") is None
         assert (rig.state, rig.lost, rig.counters["duplicate_created"]) == (State.ACTIVE, [], 1)
+
+    def test_told_again_when_it_is_over_it_is_not_begun_again(self, rig):
+        rig.created("resp_1")
+        rig.finished("resp_1", "completed")
+        assert rig.created("resp_1") is None
+        assert (rig.state, rig.counters["duplicate_created"]) == (State.DONE, 1)
+
+    def test_told_after_its_end_it_is_over(self, rig):
+        rig.finished("resp_1", "completed")
+        assert rig.created("resp_1") is None
+        assert rig.resting
+
+    def test_what_is_over_is_remembered_for_a_while(self, rig):
+        for number in range(MAX_OVER + 1):
+            rig.finished(f"resp_{number}", "completed")
+        assert [rig.knows(f"resp_{number}") for number in range(3)] == [False, True, True]
 
     def test_a_service_that_shows_no_metadata_is_believed_by_order(self, rig):
         rig.create("greeting")

@@ -116,7 +116,8 @@ def test_audio_in_fragments_is_the_same_audio(realtime):
     realtime.loop.do(realtime.lane.start, b"MZ" + b"0" * 32, lambda data: None)
     realtime.loop.do(realtime.lane.begin_response, "resp_1")
     delta = delta_json("resp_1", "item_1", b"/" * 400)
-    realtime.feed(event(delta) + wire(1, delta[:50], fin=False, mask=False) + wire(0, delta[50:], mask=False))
+    again = delta_json("resp_1", "item_1", b"/" * 400)
+    realtime.feed(event(delta) + wire(1, again[:50], fin=False, mask=False) + wire(0, again[50:], mask=False))
     assert realtime.lane.received_bytes == 600
 
 
