@@ -246,7 +246,7 @@ class Answers:
         response_id = responses.response_id or ""
         self._retry.clear()
         self._redo = None
-        self._spoke_at_loss, self.speaking = self.speaking, False
+        self._spoke_at_loss, self.speaking = self.speaking or call.hearing.untold, False
         self._listen.clear()
         call.speech_is_over()
         owed = self.owed

@@ -40,13 +40,18 @@ class Hearing:
         self._noticed_frames = 0  # of the caller's voice, as far as the model has heard it
         self._deadline = Deadline(call.clock, self._due)
 
+    @property
+    def untold(self) -> bool:
+        """The caller has said something of which the model has not told, so far."""
+        return self._call.caller.voice_frames - self._noticed_frames >= VOICE_FRAMES
+
     def check(self) -> None:
         """Has the caller said something of which the model has not told?"""
         if self.state is not State.LISTENING:
             return
         if not self._call.line.up or self._call.answers.speaking:
             self.noticed()
-        elif self._call.caller.voice_frames - self._noticed_frames >= VOICE_FRAMES:
+        elif self.untold:
             self._wait(State.QUIET_DUE, self._quiet_in_seconds())
         elif self._quiet_in_seconds() < 0:
             self._noticed_frames = self._call.caller.voice_frames  # a click, a cough

@@ -110,3 +110,32 @@ class TestTheSign:
         say(rig, 10, QUIET)
         assert rig.call.hearing.state is State.LISTENING
         assert not rig.call.answers.owed
+
+
+class TestALineLost:
+    @pytest.mark.parametrize(("frames", "creates"), [(50, 1), (10, 0)])
+    def test_before_the_model_told_of_the_caller_asks_him_to_repeat(self, rig, frames, creates):
+        """What he said went to a session that is no more. A cough is not asked for again."""
+        say(rig, frames)
+        say(rig, 20, QUIET)
+        rig.lose_model()
+        rig.advance(0.2)
+        rig.connect()
+        rig.open_session(2)
+        rig.advance(2.1)
+        asked = [event["response"]["instructions"] for event in rig.sent("response.create")]
+        assert len(asked) == creates
+        assert all("did not hear them" in instructions for instructions in asked)
+
+    def test_after_the_model_told_of_him_is_another_story(self, rig):
+        say(rig, 50)
+        rig.model(SPEECH_STARTED)
+        rig.model({"type": "input_audio_buffer.speech_stopped", "item_id": "item_u"})
+        rig.respond(SECOND)
+        rig.advance(2)
+        rig.lose_model()
+        rig.advance(0.2)
+        rig.connect()
+        rig.open_session(2)
+        rig.advance(3)
+        assert rig.sent("response.create") == []
