@@ -212,7 +212,7 @@ class RunningNode:
             }
         )
         self.server: Server = create_server(self.settings, Agent())
-        self.node = self.server.node
+        self.node = self.server.config.app.state.node
         self._thread = threading.Thread(target=self._serve, name="node")
         self._loop: asyncio.AbstractEventLoop
 

@@ -28,6 +28,17 @@ class WebhookSocket(H11Protocol):
         self._set_deadline(None)
         super().connection_lost(exc)
 
+    def send_400_response(self, msg: str) -> None:
+        """What has come is no HTTP. If it is the body of a request that is being answered, its app is told that the client
+        is gone; an answer that has begun, or was given, is the last."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """A media stream goes on for as long as its call: its deadlines are the media socket's."""
         super().handle_websocket_upgrade(event)

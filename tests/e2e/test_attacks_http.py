@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from attacker import ACCOUNT_SID, HOST, PUBLIC_URL, eventually, new_call_sid, sign
-from fastbridge import server, webhooks
+from fastbridge import webhook_socket, webhooks
 
 PATH = "/webhook/incoming_call"
 FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
@@ -28,7 +28,7 @@ def test_an_unsigned_request_is_refused_before_its_body_is_read(node):
 
 @pytest.mark.parametrize("then", ["silence", "dribbling", "a flood"])
 def test_a_body_that_nobody_reads_does_not_keep_its_connection(node, monkeypatch, then):
-    monkeypatch.setattr(server, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(webhook_socket, "BODY_SECONDS", 0.3)
     slow = node.counters.get("slow", 0)
     with node.connect() as connection:
         connection.send(post(PATH, "Content-Length: 1000000000\r\n"))
@@ -46,7 +46,7 @@ def test_a_body_that_nobody_reads_does_not_keep_its_connection(node, monkeypatch
 
 @pytest.mark.parametrize("head", [b"", b"POST /webhook/incoming_call HTTP/1.1\r\nHost: x\r\nX-A: ", b"\r\n"])
 def test_a_head_that_does_not_come(node, monkeypatch, head):
-    monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(webhook_socket, "HEAD_SECONDS", 0.3)
     with node.connect() as connection:
         began = time.monotonic()
         connection.send(head)
@@ -58,7 +58,7 @@ def test_a_head_that_does_not_come(node, monkeypatch, head):
 
 
 def test_a_head_that_dribbles_on_a_connection_that_was_used(node, monkeypatch):
-    monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(webhook_socket, "HEAD_SECONDS", 0.3)
     with node.connect() as connection:
         for _ in range(3):
             connection.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -71,8 +71,8 @@ def test_a_head_that_dribbles_on_a_connection_that_was_used(node, monkeypatch):
 
 
 def test_a_stream_has_no_such_deadline(node, monkeypatch):
-    monkeypatch.setattr(server, "HEAD_SECONDS", 0.1)
-    monkeypatch.setattr(server, "BODY_SECONDS", 0.1)
+    monkeypatch.setattr(webhook_socket, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(webhook_socket, "BODY_SECONDS", 0.1)
     call_sid = new_call_sid()
     with node.started(call_sid) as line:
         assert not eventually(lambda: not node.call(call_sid), 0.5)
@@ -96,6 +96,23 @@ def test_a_body_that_is_too_large(node, declared):
         if not declared:
             connection.send_if_open(f"{size:x}\r\n".encode() + b"x" * size + b"\r\n0\r\n\r\n")
         assert connection.answer().status == 413
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"), [("X-Twilio-Signature: x\r\n", 400), ("", 403)], ids=["while it is read", "once refused"]
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_body_that_is_no_http(node, caplog, headers, status, at_once):
+    """It is not answered twice, and nothing of it is worth a traceback."""
+    head = post(PATH, f"Transfer-Encoding: chunked\r\n{headers}")
+    with node.connect() as connection:
+        connection.send(head + b"zz\r\n" if at_once else head)
+        if not at_once:
+            time.sleep(0.05)
+            connection.send_if_open(b"zz\r\n")
+        assert connection.answer().status in (status, 400)
+        assert eventually(connection.is_closed)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize(
