@@ -42,6 +42,7 @@ LAYERS = [
         "tools",
         "trace",
     ],
+    ["session_config"],
     ["opening", "replay", "responses"],
     ["attempt", "breaker", "events", "handover", "history", "messages", "outgoing", "prompts"],
     ["agent", "calllog", "clock", "endpoint", "ending", "rest", "stats", "store", "twilio"],

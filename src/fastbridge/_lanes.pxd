@@ -72,6 +72,8 @@ cdef class AssistantLane(Paced):
     cdef bint taking, in_spurt, is_paused, is_closed, is_full
     cdef uint64_t[REMEMBERED_DELTAS] fingerprints   # of this response's last deltas
     cdef uint32_t remembered
+    cdef uint64_t last_event                # the last delta's event, hashed
+    cdef bint events_vary                   # deltas of one response had different ones
     # counters
     cdef readonly uint64_t frames_sent, deltas, refused_deltas, malformed_deltas, ignored_events
     cdef uint64_t flushed_barge_in, flushed_close

@@ -153,8 +153,9 @@ class AssistantLane(Paced):
     def feed_message(self, message: bytes) -> None:
         """One text message from the model."""
     def feed_delta(self, response_id: bytes, item_id: bytes, delta: bytes, event_id: bytes = b"") -> None:
-        """One audio delta that had to be parsed as JSON: base64 text. The same event, the same audio again: it is
-        refused, whether it comes here or by `feed_message`, if it is among the last 128 of its response.
+        """One audio delta that had to be parsed as JSON: base64 text. The same event with the same audio
+        again is refused, whether it comes here or by `feed_message`, if it is among the last 128 of its response and
+        the service has given the events of one response different ids.
         """
     def mark(self, name: bytes) -> None:
         """A mark echo: `<epoch>:<item>:<ms>`. One of an older epoch, or unknown, is counted in stale_marks and changes

@@ -72,6 +72,14 @@ cdef uint8_t[MAX_MEDIA_BYTES + 8] media_scratch
 cdef char[MAX_MEDIA_CHARS + 64] append_scratch, encoded_scratch
 
 
+cdef uint64_t fnv(uint64_t basis, const char *text, Py_ssize_t size) noexcept nogil:
+    """FNV-1a."""
+    cdef Py_ssize_t at
+    for at in range(size):
+        basis = (basis ^ <uint8_t>text[at]) * FNV_PRIME
+    return basis
+
+
 cdef Slice slice_of(bytes text) noexcept:
     cdef Slice out
     out.text = PyBytes_AS_STRING(text)
@@ -398,21 +406,22 @@ cdef class AssistantLane(Paced):
         return self.wake()
 
     cdef bint came_before(self, Slice event_id, Slice delta) noexcept:
-        """Whether this is a copy: the same event with the same audio. The id alone would do for OpenAI, but there are
-        services that give all events the same."""
+        """Whether this is a copy: the same event with the same audio, from a service that gives each event an id of its
+        own. (Not all do.)"""
+        cdef uint64_t hashed = fnv(FNV_BASIS, event_id.text, event_id.size)
+        cdef Py_ssize_t tail = min(delta.size, PRINTED_CHARS)
+        cdef uint64_t printed = fnv(hashed ^ <uint64_t>delta.size, delta.text + delta.size - tail, tail)
         cdef uint32_t i
-        cdef uint64_t print_ = FNV_BASIS ^ <uint64_t>delta.size
-        cdef Py_ssize_t at
         if event_id.size == 0:
             return False
-        for at in range(event_id.size):
-            print_ = (print_ ^ <uint8_t>event_id.text[at]) * FNV_PRIME
-        for at in range(max(0, delta.size - PRINTED_CHARS), delta.size):
-            print_ = (print_ ^ <uint8_t>delta.text[at]) * FNV_PRIME
-        for i in range(min(self.remembered, REMEMBERED_DELTAS)):
-            if self.fingerprints[i] == print_:
-                return True
-        self.fingerprints[self.remembered % REMEMBERED_DELTAS] = print_
+        if self.remembered > 0 and hashed != self.last_event:
+            self.events_vary = True
+        self.last_event = hashed
+        if self.events_vary:
+            for i in range(min(self.remembered, REMEMBERED_DELTAS)):
+                if self.fingerprints[i] == printed:
+                    return True
+        self.fingerprints[self.remembered % REMEMBERED_DELTAS] = printed
         self.remembered += 1
         return False
 

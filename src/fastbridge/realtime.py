@@ -16,9 +16,10 @@ from fastbridge.clock import Clock
 from fastbridge.errors import ModelUnavailable
 from fastbridge.history import History, ToolCall
 from fastbridge.history import Turn as Turn
-from fastbridge.opening import PCMU, Opening
+from fastbridge.opening import Opening
 from fastbridge.replay import continuation, replay_items
 from fastbridge.responses import Create, ResponseController
+from fastbridge.session_config import session_config
 from fastbridge.usage import Usage
 
 logger = logging.getLogger(__name__)
@@ -71,36 +72,6 @@ class SessionListener(Protocol):
     def on_create_failed(self, create: Create, code: str) -> None: ...
     def on_transcript(self, turn: "Turn") -> None: ...
     def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None: ...
-
-
-def session_config(agent: Agent, transcription_model: str) -> dict[str, Any]:
-    """The `session` of `session.update`: everything, in one message."""
-    transcription: dict[str, Any] | None = {"model": transcription_model} if transcription_model else None
-    if transcription is not None and agent.language:
-        transcription["language"] = agent.language
-    return {
-        "type": "realtime",
-        "output_modalities": ["audio"],
-        "instructions": agent.instructions,
-        "audio": {
-            "input": {
-                "format": PCMU,
-                "transcription": transcription,
-                "turn_detection": {
-                    "type": "server_vad",
-                    "threshold": 0.5,
-                    "prefix_padding_ms": 300,
-                    "silence_duration_ms": 500,
-                    "create_response": True,
-                    # The caller's ear is here, not there: only we know what was heard, so only we interrupt.
-                    "interrupt_response": False,
-                },
-            },
-            "output": {"format": PCMU, "voice": agent.voice},
-        },
-        "tools": [tool.definition() for tool in agent.all_tools],
-        "tool_choice": "auto",
-    }
 
 
 def parse_event(message: bytes) -> dict[str, Any] | None:

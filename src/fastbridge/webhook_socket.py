@@ -29,8 +29,8 @@ class WebhookSocket(H11Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """What has come is no HTTP. If it is the body of a request that is being answered, its app is told that the client
-        is gone; an answer that has begun, or was given, is the last."""
+        """What has come is no HTTP. If it is the body of a request that is being answered, its app is told that the
+        client is gone; an answer that has begun, or was given, is the last."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()

@@ -40,6 +40,7 @@ class AssistantLane(Paced):
         self._stream_sid = b""
         self._write: Callable[[bytes], object] | None = None
         self._begun_last = ""
+        self._last_event, self._events_vary = b"", False
         self._remembered: deque[tuple[bytes, bytes]] = deque(maxlen=REMEMBERED_DELTAS)
         self._taking = False
         self._in_spurt = self._paused = self._closed = self._full = False
@@ -87,13 +88,21 @@ class AssistantLane(Paced):
         else:
             self._on_event(message)
 
+    def _came_before(self, event_id: bytes, delta: bytes) -> bool:
+        if not event_id:
+            return False
+        self._events_vary |= bool(self._remembered) and event_id != self._last_event
+        self._last_event = event_id
+        if self._events_vary and (event_id, delta) in self._remembered:
+            return True
+        self._remembered.append((event_id, delta))
+        return False
+
     def feed_delta(self, response_id: bytes, item_id: bytes, delta: bytes, event_id: bytes = b"") -> None:
         self.deltas += 1
-        copied = event_id != b"" and (event_id, delta) in self._remembered
-        if not self._taking or response_id.decode() != self._begun_last or copied:
+        if not self._taking or response_id.decode() != self._begun_last or self._came_before(event_id, delta):
             self.refused_deltas += 1
             return
-        self._remembered.append((event_id, delta))
         audio = mulaw.b64decode(delta)
         if audio is None:
             self.malformed_deltas += 1

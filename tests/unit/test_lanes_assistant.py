@@ -183,9 +183,18 @@ class TestRefusal:
     def test_of_a_copy_that_took_the_other_way(self, rig):
         rig.begin()
         text = base64_text(audio(1))
-        rig.lane.feed_message(delta_json("resp_1", "item_1", text, "event_a"))
+        for event_id in ("event_a", "event_b"):
+            rig.lane.feed_message(delta_json("resp_1", "item_1", text, event_id))
         rig.lane.feed_delta(b"resp_1", b"item_1", text, b"event_a")
         assert rig.lane.refused_deltas == 1
+
+    def test_where_all_events_have_the_same_id_nothing_is_a_copy(self, rig):
+        text = base64_text(audio(1))
+        for number in range(3):
+            rig.begin(f"resp_{number}")
+            for _ in range(3):
+                rig.lane.feed_message(delta_json(f"resp_{number}", "item_1", text, f"event_{number}"))
+        assert rig.lane.refused_deltas == 0
 
     def test_of_a_copy_is_for_the_last_128_of_a_response(self, rig):
         rig.begin()

@@ -13,7 +13,8 @@ from fastbridge import realtime as realtime_module
 from fastbridge._lanes import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.errors import ModelUnavailable
-from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS, Session, parse_event, session_config
+from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS, Session, parse_event
+from fastbridge.session_config import session_config
 from helpers import SID, base64_text, delta_json, read_messages
 from virtual import VirtualLoop
 
@@ -117,59 +118,6 @@ def up(rig):
     rig.sent.clear()
     rig.listener.told.clear()
     return rig
-
-
-class TestConfig:
-    def test_everything_in_one_message(self):
-        agent = Agent(instructions="Be brief.", voice="cedar", language="he")
-
-        @agent.tool
-        def hours(day: str) -> str:
-            """When we are open."""
-            return day
-
-        assert session_config(agent, "gpt-transcribe") == {
-            "type": "realtime",
-            "output_modalities": ["audio"],
-            "instructions": "Be brief.",
-            "audio": {
-                "input": {
-                    "format": {"type": "audio/pcmu"},
-                    "transcription": {"model": "gpt-transcribe", "language": "he"},
-                    "turn_detection": {
-                        "type": "server_vad",
-                        "threshold": 0.5,
-                        "prefix_padding_ms": 300,
-                        "silence_duration_ms": 500,
-                        "create_response": True,
-                        "interrupt_response": False,
-                    },
-                },
-                "output": {"format": {"type": "audio/pcmu"}, "voice": "cedar"},
-            },
-            "tools": [
-                {
-                    "type": "function",
-                    "name": "hours",
-                    "description": "When we are open.",
-                    "parameters": {
-                        "type": "object",
-                        "properties": {"day": {"type": "string"}},
-                        "required": ["day"],
-                        "additionalProperties": False,
-                    },
-                }
-            ],
-            "tool_choice": "auto",
-        }
-
-    @pytest.mark.parametrize(
-        ("model", "language", "expected"),
-        [("gpt-transcribe", "", {"model": "gpt-transcribe"}), ("", "", None), ("", "he", None)],
-    )
-    def test_transcription_may_be_off(self, model, language, expected):
-        config = session_config(Agent(language=language), model)
-        assert config["audio"]["input"]["transcription"] == expected
 
 
 class TestOpening:
