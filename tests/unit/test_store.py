@@ -112,26 +112,29 @@ assert calls.close(30)
 
 
 class Faulty:
-    """A database that does what it is told."""
+    """A database that does what it is told. Threads of other tests, still at their own, are not told."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+        self.url = url
         self.faults: list[Exception] = []
         self.attempts = 0
         self.gate = threading.Event()
         self.gate.set()
         monkeypatch.setattr(RecordStore, "_prepare", self.prepare)
 
-    def prepare(self, _: Any) -> None:
+    def prepare(self, engine: Any) -> None:
+        if engine.url != sa.make_url(self.url):
+            return
         self.gate.wait(10)
         self.attempts += 1
         if self.faults:
             raise self.faults.pop(0)
-        store._metadata.create_all(_)
+        store._metadata.create_all(engine)
 
 
 @pytest.fixture
-def faulty(monkeypatch):
-    return Faulty(monkeypatch)
+def faulty(monkeypatch, url):
+    return Faulty(monkeypatch, url)
 
 
 def broken(kind: type, text: str = "database or disk is full") -> Exception:
