@@ -257,6 +257,12 @@ class Answers:
         elif create is None and owed and not responses.awaits("turn", "repeat"):
             self._resume(OWN_TURN, False)
 
+    @property
+    def overdue_seconds(self) -> float:
+        """How long a caller has waited already, who was speaking, or had just spoken, when the line was lost."""
+        call = self._call
+        return (call.clock.now_ns() - call.caller.last_voice_ns) / 1e9 if self._spoke_at_loss else 0.0
+
     def _resume(self, create: Create, spoke: bool) -> None:
         if spoke:
             self._again(create, True)

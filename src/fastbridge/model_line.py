@@ -202,7 +202,7 @@ class ModelLine:
         self._to(Event.LOST)
         self._pause.set(delay_seconds)
         events.realtime_lost(call.log, error.code, tries=self.tries)
-        call.waiting.review()
+        call.waiting.review(call.answers.overdue_seconds)
 
     def _succeed(self, attempt: Attempt, link: ModelLink, opening: "Opening") -> None:
         """The session is lost, and its successor stood ready: no dial, no pause."""

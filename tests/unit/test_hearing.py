@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from fastbridge.hearing import State
+from fastbridge.waiting import LIMIT_SECONDS
 from helpers import LOUD, QUIET
 from virtual import Rig
 
@@ -126,6 +127,14 @@ class TestALineLost:
         asked = [event["response"]["instructions"] for event in rig.sent("response.create")]
         assert len(asked) == creates
         assert all("did not hear them" in instructions for instructions in asked)
+
+    def test_he_has_been_waiting_since_he_spoke(self, rig):
+        say(rig, 50)
+        say(rig, 39, QUIET)
+        rig.lose_model()
+        assert rig.downlink == b""
+        rig.advance(LIMIT_SECONDS["idle"] - 39 * 0.02 + 0.4)
+        assert rig.call.waiting.fillers == {"idle": 1}
 
     def test_after_the_model_told_of_him_is_another_story(self, rig):
         say(rig, 50)
