@@ -408,12 +408,13 @@ cdef class AssistantLane(Paced):
     cdef bint came_before(self, Slice event_id, Slice delta) noexcept:
         """Whether this is a copy: the same event with the same audio, from a service that gives each event an id of its
         own. (Not all do.)"""
-        cdef uint64_t hashed = fnv(FNV_BASIS, event_id.text, event_id.size)
         cdef Py_ssize_t tail = min(delta.size, PRINTED_CHARS)
-        cdef uint64_t printed = fnv(hashed ^ <uint64_t>delta.size, delta.text + delta.size - tail, tail)
+        cdef uint64_t hashed, printed
         cdef uint32_t i
         if event_id.size == 0:
             return False
+        hashed = fnv(FNV_BASIS, event_id.text, event_id.size)
+        printed = fnv(hashed ^ <uint64_t>delta.size, delta.text + delta.size - tail, tail)
         if self.remembered > 0 and hashed != self.last_event:
             self.events_vary = True
         self.last_event = hashed

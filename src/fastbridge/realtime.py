@@ -24,7 +24,9 @@ from fastbridge.usage import Usage
 
 logger = logging.getLogger(__name__)
 
-MAX_SPEECH_ITEMS = 32
+MAX_TOLD = 64
+"""Events about the caller's turns that are known when they come again; the oldest are forgotten."""
+SPEECH_STOPPED = "input_audio_buffer.speech_stopped"
 SIGN_ID = "sign_"
 LOCAL_ID = "local_"
 """What the ids of our own recordings begin with: the model never hears of those."""
@@ -118,8 +120,7 @@ class Session:
         """Deltas that were recordings of ours: no progress of the model's."""
         self._replayed: set[str] = set()  # items that are text in this session, and no audio
         self._call_names: dict[str, str] = {}  # of function calls whose arguments are still coming
-        self._stopped: deque[str] = deque(maxlen=MAX_SPEECH_ITEMS)  # the caller's items whose speech has ended
-        self._committed: deque[str] = deque(maxlen=MAX_SPEECH_ITEMS)
+        self._told: deque[tuple[str, object]] = deque(maxlen=MAX_TOLD)  # (type, item id) of the caller's turns
         self.responses = ResponseController(clock=clock, send=self.send, progress=self._progress, listener=self)
         self._opening = self.new_opening(listener.on_session_ready, listener.on_session_failed)
 
@@ -160,13 +161,20 @@ class Session:
         self._opening.close()
         self._opening = self.new_opening(self._listener.on_session_ready, self._listener.on_session_failed)
         self._send = None
-        self._call_names.clear()
+        self._forget()
 
     def move(self, opening: Opening, send: Callable[[bytes], object]) -> None:
         """Go on, at rest, on another connection, which is open and confirmed."""
         self._opening.close()
         self._opening = opening
         self._send = send
+        self._forget()
+
+    def _forget(self) -> None:
+        """Ids of a session say nothing in the next."""
+        self._call_names.clear()
+        self._told.clear()
+        self.responses.forget()
 
     def replay(self) -> int:
         """Tell a new session what was said; the number of items."""
@@ -286,31 +294,31 @@ class Session:
             self.counters["format_mismatch"] += 1
 
     def _on_speech_started(self, event: dict[str, Any]) -> None:
-        if event.get("item_id") in self._stopped:
+        if (SPEECH_STOPPED, event.get("item_id")) in self._told:
             self.counters["stray_speech"] += 1
         else:
             self._listener.on_speech_started()
 
     def _on_speech_stopped(self, event: dict[str, Any]) -> None:
-        if self._is_repeated(event, self._stopped):
+        if self._is_repeated(event):
             return
         end_ms = event.get("audio_end_ms")
         self.speech_end_ms = end_ms if isinstance(end_ms, int) else None
         self._listener.on_speech_stopped()
 
-    def _is_repeated(self, event: dict[str, Any], known: "deque[str]") -> bool:
+    def _is_repeated(self, event: dict[str, Any]) -> bool:
         """Whether this was told of its item before."""
-        item_id = event.get("item_id")
-        if item_id in known:
+        told = event["type"], event.get("item_id")
+        if told in self._told:
             self.counters["stray_speech"] += 1
             return True
-        if item_id is not None:
-            known.append(str(item_id))
+        if told[1] is not None:
+            self._told.append(told)
         return False
 
     def _on_committed(self, event: dict[str, Any]) -> None:
         item_id = str(event["item_id"])
-        if self._is_repeated(event, self._committed):
+        if self._is_repeated(event):
             return
         self.history.follows(item_id, event.get("previous_item_id"))
         self.history.turn("caller", item_id)
@@ -432,7 +440,7 @@ _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
     "session.created": Session._on_session_created,
     "session.updated": Session._on_session_updated,
     "input_audio_buffer.speech_started": Session._on_speech_started,
-    "input_audio_buffer.speech_stopped": Session._on_speech_stopped,
+    SPEECH_STOPPED: Session._on_speech_stopped,
     "input_audio_buffer.committed": Session._on_committed,
     "conversation.item.added": Session._on_item_added,
     "conversation.item.input_audio_transcription.completed": Session._on_caller_transcript,

@@ -79,6 +79,7 @@ MAX_REFUSALS = 8
 FUSE_SECONDS = 1.0
 """A create that could be sent and waits all the same: our fault, and nobody else's."""
 MAX_OVER = 64
+"""Responses that are over and still known as that; the oldest are forgotten."""
 MAX_WAITING = 8
 """Creates that wait for their turn; one more is dropped and counted as create_overflow."""
 METADATA_KEY = "fastbridge"
@@ -206,6 +207,10 @@ class ResponseController:
         if generating and self.response_id is not None:
             self._listener.on_response_lost(self.response_id)
         return self.serving if begun else None
+
+    def forget(self) -> None:
+        """Another session: its responses may have the ids of the last one's."""
+        self._over.clear()
 
     def resume(self) -> None:
         self._suspended = False

@@ -5,9 +5,7 @@ lost, and come in their place. (What is dropped for that reason the caller canno
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,16 +101,6 @@ def together(disruptions: list[Disruption], besides: Fault | None, *, for_ever: 
     return Fault("several", "Several at once.", script)
 
 
-def perform(fault: Fault, scene: str, speed: float, then: Callable[[Any], None]) -> None:
-    play = Play(fault, scene, speed=speed)
-    stage = play.stage()
-    try:
-        play.perform(stage)
-        then(stage)
-    finally:
-        stage.shut()
-
-
 @settings(derandomize=EVERY_DAY)
 @given(
     st.lists(to_connection | to_event | to_request, min_size=1, max_size=3),
@@ -122,9 +110,12 @@ def perform(fault: Fault, scene: str, speed: float, then: Callable[[Any], None])
     st.sampled_from([1.1, 2.0, 6.0, 40.0]),
 )
 def test_the_caller_is_never_left_alone(disruptions, besides, for_ever, scene, speed):
-    def check(stage: Any) -> None:
+    play = Play(together(disruptions, besides, for_ever=for_ever), scene, speed=speed)
+    stage = play.stage()
+    try:
+        play.perform(stage)
         assert_never_left_alone(stage)
         assert counted(stage, "responses.safety_fuse") == 0
         assert not [error for error in stage.call.record()["errors"] if str(error).startswith("internal")]
-
-    perform(together(disruptions, besides, for_ever=for_ever), scene, speed, check)
+    finally:
+        stage.shut()

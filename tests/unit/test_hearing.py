@@ -136,6 +136,23 @@ class TestALineLost:
         rig.advance(LIMIT_SECONDS["idle"] - 39 * 0.02 + 0.4)
         assert rig.call.waiting.fillers == {"idle": 1}
 
+    def test_then_the_next_session_may_use_the_ids_of_the_last(self, rig):
+        rig.model(SPEECH_STARTED)
+        rig.model({"type": "input_audio_buffer.speech_stopped", "item_id": "item_u"})
+        rig.respond(SECOND)
+        rig.advance(2)
+        rig.lose_model()
+        rig.advance(0.2)
+        rig.connect()
+        rig.open_session(2)
+        before = len(rig.downlink)
+        rig.model(SPEECH_STARTED)
+        assert rig.call.answers.speaking
+        rig.model({"type": "input_audio_buffer.speech_stopped", "item_id": "item_u"})
+        rig.respond(SECOND)
+        rig.advance(2)
+        assert len(rig.downlink) == before + len(SECOND)
+
     def test_after_the_model_told_of_him_is_another_story(self, rig):
         say(rig, 50)
         rig.model(SPEECH_STARTED)
