@@ -17,7 +17,7 @@ cdef enum:
     WINDOW_FRAMES = 7
     CONTEXT_FEATURES = 9                    # of what went before
     INPUTS = 104                            # 7 * 13 + 9, and 4 to round it up
-    HIDDEN = 24
+    HIDDEN = 40
 
 cdef enum Why:
     WHY_QUIET
@@ -77,7 +77,7 @@ cdef class Detector:
     # the verdict
     cdef double level, floor, echo_level, voicing
     cdef readonly int why_code
-    cdef int loud_run, bridged
+    cdef int loud_run, bridged, voices
     cdef bint fired
     cdef readonly int loud_frames
     cdef readonly bint speaking

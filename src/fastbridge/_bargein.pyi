@@ -10,10 +10,12 @@ above the echo expected of what is playing), tone, unvoiced, noise (loud enough,
 pitch, neither), voice."""
 FRAME_FEATURES: int
 CONTEXT_FEATURES: int
+HIDDEN: int
+"""How many sums the combiner has."""
 
 class Detector:
-    """An edge is a run of `frames` frames in a row that pass the gate while the assistant plays, the last of which the
-    combiner, having seen them all, takes for a voice.
+    """An edge is a run of `frames` frames in a row that pass the gate while the assistant plays, the last two of
+    which (three where they are less than 8 dB over the expected echo; never more than `frames`) the combiner takes for a voice.
 
     min_level_dbfs: nothing below counts. sensitivity_db: above 0 the caller is heard sooner and noise more often; gate
     and combiner move together. echo=False: what plays is not compared (for a line without any echo).

@@ -32,6 +32,9 @@ cdef int64_t NEVER = 10                      # logits below a voice: what the ga
 cdef int HOLD_TURN = 25                     # frames after a voiced one in the caller's own turn
 cdef int HOLD_TALK = 30                     # after an edge
 cdef int KEPT_FRAMES = 8                    # an edge forgets what the echo predictor learnt in the last 8 to 16 frames
+cdef int VOICES = 2                         # frames in a row that must be a voice at an edge: one is chance
+cdef int VOICES_BY_ECHO = 3
+cdef double ECHO_NEAR = 8.0                 # dB over the expected echo: here it might be that
 cdef int VOICE_BEGINS = 3                   # frames
 cdef int VOICE_ENDS = 12
 cdef int64_t UNIT = 1 << 23                 # of the combiner's output
@@ -46,6 +49,7 @@ cdef double VERDICT = 0                     # logits
 
 globals()["FRAME_FEATURES"] = FRAME_FEATURES
 globals()["CONTEXT_FEATURES"] = CONTEXT_FEATURES
+globals()["HIDDEN"] = HIDDEN
 
 
 cdef load_tables():
@@ -257,8 +261,8 @@ cdef int16_t scaled(double value, double unit) noexcept nogil:
 
 
 cdef class Detector:
-    """An edge is a run of `frames` frames in a row that pass the gate while the assistant plays, the last of which the
-    combiner, having seen them all, takes for a voice."""
+    """An edge is a run of `frames` frames in a row that pass the gate while the assistant plays, the last two of which
+    (three where they might be echo) the combiner takes for a voice."""
 
     def __init__(
         self, *, double min_level_dbfs=-54.0, double sensitivity_db=0.0, int frames=5, bint echo=True
@@ -300,7 +304,7 @@ cdef class Detector:
         self.floor = EMPTY_DBFS
         self.voicing = 0.0
         self.why_code = WHY_QUIET
-        self.loud_frames = self.loud_run = self.bridged = self.voice_frames = 0
+        self.loud_frames = self.voices = self.loud_run = self.bridged = self.voice_frames = 0
         self.fired = self.speaking = False
 
     cdef bint judge(
@@ -475,7 +479,7 @@ cdef class Detector:
                 self.over_echo -= min(self.over_echo - above, 0.03)
 
     cdef int64_t combined(self) noexcept nogil:
-        """104 inputs, 24 rectified sums, one output: integers, in 2^23rds of a logit."""
+        """104 inputs, 40 rectified sums, one output: integers, in 2^23rds of a logit."""
         cdef int64_t total = OUT_BIAS
         cdef int row
         for row in range(HIDDEN):
@@ -526,12 +530,14 @@ cdef class Detector:
         self.aside_next = self.aside_next + 1 if self.aside_next + 1 < HELD_FRAMES else 0
 
     cdef bint debounce(self, bint playing) noexcept nogil:
+        cdef int voices = VOICES_BY_ECHO if self.level < self.echo_level + ECHO_NEAR else VOICES
         if not playing or self.why_code <= WHY_ECHO:
-            self.loud_frames = 0
+            self.loud_frames = self.voices = 0
             self.fired = False
             return False
         self.loud_frames += 1
-        if self.fired or self.loud_frames < self.frames or self.why_code != WHY_VOICE:
+        self.voices = self.voices + 1 if self.why_code == WHY_VOICE else 0
+        if self.fired or self.loud_frames < self.frames or self.voices < min(voices, self.frames):
             return False
         self.fired = True
         self.hold()

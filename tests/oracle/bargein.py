@@ -150,7 +150,7 @@ class Detector:
         self._logit = 0
         self.level_dbfs = self.echo_dbfs = SILENCE_DBFS
         self.floor_dbfs, self._voicing = EMPTY_DBFS, 0.0
-        self.why_code = self.loud_frames = self._loud_run = self._bridged = self._voice_frames = 0
+        self.why_code = self.loud_frames = self._voices = self._loud_run = self._bridged = self._voice_frames = 0
         self._fired = self.speaking = False
 
     def feed(self, frame: bytes, playing: bytes | None) -> bool:
@@ -309,11 +309,13 @@ class Detector:
 
     def _debounce(self, playing: bool) -> bool:
         if not playing or self.why_code <= WHY.index("echo"):
-            self.loud_frames = 0
+            self.loud_frames = self._voices = 0
             self._fired = False
             return False
         self.loud_frames += 1
-        if self._fired or self.loud_frames < self.frames or self.why != "voice":
+        self._voices = self._voices + 1 if self.why == "voice" else 0
+        needed = min(3 if self.level_dbfs < self.echo_dbfs + 8.0 else 2, self.frames)
+        if self._fired or self.loud_frames < self.frames or self._voices < needed:
             return False
         self._fired = True
         self.expect_voice()

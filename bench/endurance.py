@@ -1,0 +1,94 @@
+"""Ten thousand calls through one node, wave after wave: `python bench/endurance.py`. Does its memory stay flat?
+
+Each wave is brought up call by call as in `bench/load.py`, talks for a few seconds, and hangs up. When the node says
+that no call is left, its resident memory is read. Everything stays on this machine and stops by itself.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from pathlib import Path
+
+import httpx2
+
+from fastbridge.sim import load, load_bridge
+from fastbridge.sim.load import Options, Places
+from fastbridge.sim.load_setup import Door, SetupError, configured, place_call
+from fastbridge.sim.load_usage import usage
+from fastbridge.sim.node import NodeProcess
+
+EMPTY_SECONDS = 15.0
+"""For a wave to be off the books."""
+
+
+async def wave(node: NodeProcess, door: Door, options: Options, calls: int, index: int) -> int:
+    """One wave; how many of its calls came up."""
+    players = load._players(options, calls)
+    door.stage = players
+    thread = threading.Thread(target=players.play, args=(time.monotonic_ns() + int(300e9),), daemon=True)
+    thread.start()
+    up = 0
+    async with httpx2.AsyncClient(timeout=10.0, trust_env=False) as http:
+        for number in range(calls):
+            door.caller = number
+            with contextlib.suppress(SetupError):
+                await place_call(http, load_bridge.target_of(node), players, number)
+                up += await configured(players, up + 1)
+        await asyncio.sleep(options.seconds)
+        players.hang_up()
+        await asyncio.sleep(1.0)
+        players.stop()
+        thread.join()
+        await emptied(http, node)
+    return up
+
+
+async def emptied(http: httpx2.AsyncClient, node: NodeProcess) -> None:
+    """Wait until no call is on the node's books."""
+    for _ in range(int(EMPTY_SECONDS * 10)):
+        text = (await http.get(f"{node.url}/metrics")).text
+        live = next((line for line in text.splitlines() if line.startswith("fastbridge_calls_live ")), "? 0")
+        if float(live.split()[1]) == 0:
+            return
+        await asyncio.sleep(0.1)
+    raise TimeoutError("calls are left over")
+
+
+async def measure(arguments: argparse.Namespace) -> list[dict[str, float]]:
+    options = Options(calls=(arguments.at_once,), seconds=arguments.seconds)
+    environment = load_bridge.settings(arguments.at_once, dsp=False, greeting=False)
+    places, rows, done = Places.here(), [], 0
+    async with (
+        Door(load._players(options, arguments.at_once)) as door,
+        load_bridge.started("fastbridge", f"http://127.0.0.1:{door.port}/v1", places.bridge, environment, ()) as node,
+    ):
+        index = 0
+        while done < arguments.calls:
+            done += await wave(node, door, options, arguments.at_once, index)
+            index += 1
+            rows.append({"calls": done, "rss_mb": round(usage(node.pid).rss_kb / 1024, 1)})
+            print(f"{done:6} calls  {rows[-1]['rss_mb']:7.1f} MB", flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--at-once", type=int, default=250)
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long each wave talks")
+    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    arguments = parser.parse_args()
+    load.check(Options(calls=(arguments.at_once,)))
+    rows = asyncio.run(measure(arguments))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows) + "\n")
+    first, last = rows[len(rows) // 2], rows[-1]
+    grown, calls = last["rss_mb"] - first["rss_mb"], last["calls"] - first["calls"]
+    print(f"in the second half: {grown:+.1f} MB over {calls:.0f} calls")
+
+
+if __name__ == "__main__":
+    main()
