@@ -361,7 +361,8 @@ class Rig:
 
     def model(self, event: dict[str, Any] | bytes) -> None:
         text = event if isinstance(event, bytes) else json.dumps(event, separators=(",", ":")).encode()
-        self.do(self.call.assistant.feed_message, text)
+        sink = self.call.trace.sink
+        self.do(sink if callable(sink) else self.call.assistant.feed_message, text)
 
     def begin(self, response_id: str, item_id: str | None = None) -> None:
         self.model({"type": "response.created", "response": {"id": response_id}})

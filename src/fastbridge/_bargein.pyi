@@ -14,8 +14,8 @@ HIDDEN: int
 """How many sums the combiner has."""
 
 class Detector:
-    """An edge is a run of `frames` frames in a row that pass the gate while the assistant plays, the last two of
-    which (three where they are less than 8 dB over the expected echo; never more than `frames`) the combiner takes for a voice.
+    """An edge is a run of `frames` frames in a row that pass the gate while the assistant plays, the last two of which
+    the combiner takes for a voice: three where they are less than 8 dB over the expected echo, at most `frames`.
 
     min_level_dbfs: nothing below counts. sensitivity_db: above 0 the caller is heard sooner and noise more often; gate
     and combiner move together. echo=False: what plays is not compared (for a line without any echo).

@@ -7,6 +7,7 @@ cdef enum Kind:
     KIND_MARK = 2
     KIND_DELTA = 3
     KIND_IGNORED = 4
+    KIND_WORDS = 5
 
 
 cdef struct Slice:
@@ -27,7 +28,7 @@ cdef struct RealtimeMessage:
     Slice response_id
     Slice item_id
     int64_t content_index
-    Slice delta                             # base64
+    Slice delta                             # base64, or words as UTF-8
 
 
 cdef Kind scan_twilio_message(const char *text, Py_ssize_t size, TwilioMessage *out) noexcept nogil

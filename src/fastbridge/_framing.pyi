@@ -15,8 +15,11 @@ DELTA: int
 """OpenAI `response.output_audio.delta`."""
 IGNORED: int
 """An OpenAI event that nobody reads (`...input_audio_transcription.delta`, `function_call_arguments.delta`,
-`...text.delta`): known by its leading `type` key.
+`output_text.delta`, `content_part.added` and `.done`, `output_audio.done`, `output_item.done`,
+`conversation.item.done`): known by its leading `type` key.
 """
+WORDS: int
+"""OpenAI `response.output_audio_transcript.delta`."""
 
 def scan_twilio(message: bytes) -> tuple[object, ...]:
     """(MEDIA, stream_sid, chunk, timestamp_ms, payload) | (MARK, stream_sid, name) | (OTHER,).
@@ -30,11 +33,12 @@ def scan_twilio(message: bytes) -> tuple[object, ...]:
     """
 
 def scan_realtime(message: bytes) -> tuple[object, ...]:
-    """(DELTA, event_id, response_id, item_id, content_index, delta) | (IGNORED,) | (OTHER,).
+    """(DELTA or WORDS, event_id, response_id, item_id, content_index, delta) | (IGNORED,) | (OTHER,).
 
     {"type":"response.output_audio.delta","event_id":"I","response_id":"I","item_id":"I","output_index":N,"content_index":N,"delta":"B"}
     with an optional ,"obfuscation":"O" before the final brace. I: 1 to 64 of [A-Za-z0-9_-]; N: 1 to 9 digits without a
-    leading zero (or 0); B base64 alphabet and '=' only, may be empty; O: [A-Za-z0-9_-]*.
+    leading zero (or 0); B base64 alphabet and '=' only, may be empty; O: [A-Za-z0-9_-]*. WORDS is the same with
+    `output_audio_transcript` and UTF-8 without any escape for B.
     """
 
 def append_message(payload: bytes) -> bytes:

@@ -15,6 +15,7 @@ MEDIA = <int>KIND_MEDIA
 MARK = <int>KIND_MARK
 DELTA = <int>KIND_DELTA
 IGNORED = <int>KIND_IGNORED
+WORDS = <int>KIND_WORDS
 
 cdef enum:
     MAX_DIGITS = 18                         # fits an int64
@@ -33,6 +34,11 @@ cdef enum:
 
 cdef uint8_t[256] CLASS
 
+# The second byte of a UTF-8 character of three or four, by the last five bits of the first: not overlong, no surrogate,
+# not beyond U+10FFFF.
+cdef uint8_t[32] LEAST_SECOND
+cdef uint8_t[32] MOST_SECOND
+
 
 cdef void build_classes() noexcept:
     cdef int c
@@ -48,6 +54,9 @@ cdef void build_classes() noexcept:
         CLASS[c] |= NAME
     for c in b"+/=":
         CLASS[c] |= BASE64
+    for c in range(32):
+        LEAST_SECOND[c] = 0xA0 if c == 0xE0 & 0x1F else 0x90 if c == 0xF0 & 0x1F else 0x80
+        MOST_SECOND[c] = 0x9F if c == 0xED & 0x1F else 0x8F if c == 0xF4 & 0x1F else 0xBF
 
 
 build_classes()
@@ -88,6 +97,27 @@ cdef bint base64_span(Cursor *cursor, Slice *out) noexcept nogil:
     out.text = cursor.at
     out.size = at - cursor.at
     cursor.at = at
+    return True
+
+
+cdef bint words_span(Cursor *cursor, Slice *out) noexcept nogil:
+    """A JSON string's characters without an escape among them, up to its quote; False unless they are UTF-8."""
+    cdef const char *start = cursor.at
+    cdef uint8_t first
+    cdef int more, i
+    while cursor.at < cursor.end and cursor.at[0] != c'"':
+        first = <uint8_t>cursor.at[0]
+        more = 0 if first < 0x80 else 1 if first < 0xE0 else 2 if first < 0xF0 else 3
+        if first < 0x20 or first == c'\\' or 0x80 <= first < 0xC2 or first > 0xF4 or cursor.end - cursor.at <= more:
+            return False
+        if more > 1 and not LEAST_SECOND[first & 0x1F] <= <uint8_t>cursor.at[1] <= MOST_SECOND[first & 0x1F]:
+            return False
+        for i in range(1, more + 1):
+            if <uint8_t>cursor.at[i] & 0xC0 != 0x80:
+                return False
+        cursor.at += more + 1
+    out.text = start
+    out.size = cursor.at - start
     return True
 
 
@@ -147,22 +177,34 @@ cdef Kind scan_twilio_message(const char *text, Py_ssize_t size, TwilioMessage *
 
 
 cdef bint is_ignored(Cursor *cursor) noexcept nogil:
-    """A text-like delta, known by its leading type: what it says comes again, whole, in the matching `.done`. (Not what
-    the assistant says: cut off, it does not come again.)"""
+    """An event that nobody reads, known by its leading type: deltas of what comes again, whole, in the matching `.done`
+    (not what the assistant says: cut off, it does not come again), and beginnings and ends that others tell of, too."""
     if literal(cursor, b'response.'):
-        return literal(cursor, b'function_call_arguments.delta"') or literal(cursor, b'output_text.delta"')
-    return literal(cursor, b'conversation.item.input_audio_transcription.delta"')
+        return (
+            literal(cursor, b'function_call_arguments.delta"')
+            or literal(cursor, b'output_text.delta"')
+            or literal(cursor, b'content_part.added"')
+            or literal(cursor, b'content_part.done"')
+            or literal(cursor, b'output_audio.done"')
+            or literal(cursor, b'output_item.done"')
+        )
+    return literal(cursor, b'conversation.item.') and (
+        literal(cursor, b'input_audio_transcription.delta"') or literal(cursor, b'done"')
+    )
 
 
 cdef Kind scan_realtime_message(const char *text, Py_ssize_t size, RealtimeMessage *out) noexcept nogil:
     cdef Cursor cursor
     cdef Slice ignored
     cdef int64_t output_index
+    cdef Kind kind = KIND_DELTA
     cursor.at = text
     cursor.end = text + size
     if not literal(&cursor, b'{"type":"'):
         return KIND_OTHER
-    if not literal(&cursor, b'response.output_audio.delta","event_id":"'):
+    if literal(&cursor, b'response.output_audio_transcript.delta","event_id":"'):
+        kind = KIND_WORDS
+    elif not literal(&cursor, b'response.output_audio.delta","event_id":"'):
         return KIND_IGNORED if is_ignored(&cursor) and text[size - 1] == c'}' else KIND_OTHER
     if not (
         span(&cursor, IDENT, 1, MAX_ID, &out.event_id)
@@ -175,7 +217,7 @@ cdef Kind scan_realtime_message(const char *text, Py_ssize_t size, RealtimeMessa
         and literal(&cursor, b',"content_index":')
         and index(&cursor, &out.content_index)
         and literal(&cursor, b',"delta":"')
-        and base64_span(&cursor, &out.delta)
+        and (base64_span(&cursor, &out.delta) if kind == KIND_DELTA else words_span(&cursor, &out.delta))
         and literal(&cursor, b'"')
     ):
         return KIND_OTHER
@@ -183,7 +225,7 @@ cdef Kind scan_realtime_message(const char *text, Py_ssize_t size, RealtimeMessa
         if not (span(&cursor, IDENT, 0, NO_LIMIT, &ignored) and literal(&cursor, b'"')):
             return KIND_OTHER
     if literal(&cursor, b'}') and cursor.at == cursor.end:
-        return KIND_DELTA
+        return kind
     return KIND_OTHER
 
 
@@ -204,9 +246,9 @@ def scan_twilio(bytes message not None) -> tuple[object, ...]:
 def scan_realtime(bytes message not None) -> tuple[object, ...]:
     cdef RealtimeMessage out
     cdef Kind kind = scan_realtime_message(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), &out)
-    if kind == KIND_DELTA:
+    if kind == KIND_DELTA or kind == KIND_WORDS:
         ids = bytes_of(out.event_id), bytes_of(out.response_id), bytes_of(out.item_id)
-        return DELTA, *ids, out.content_index, bytes_of(out.delta)
+        return <int>kind, *ids, out.content_index, bytes_of(out.delta)
     return (<int>kind,)
 
 

@@ -58,7 +58,7 @@ cdef class CallerLane(TextSink):
 
 cdef class AssistantLane(Paced):
     # wiring
-    cdef object clock, write, on_event, on_first_frame, on_played, on_full, on_bad_frame
+    cdef object clock, write, on_event, on_first_frame, on_played, on_full, on_bad_frame, on_words
     cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef Pacer pacer
     cdef readonly Schedule schedule

@@ -18,6 +18,7 @@ from fastbridge._framing cimport (
     KIND_IGNORED,
     KIND_MARK,
     KIND_MEDIA,
+    KIND_WORDS,
     Kind,
     RealtimeMessage,
     Slice,
@@ -313,6 +314,7 @@ cdef class AssistantLane(Paced):
         on_played,
         on_full,
         on_bad_frame,
+        on_words=None,
         int lead_ms=160,
         Py_ssize_t cap_bytes=4_800_000,
     ):
@@ -326,6 +328,7 @@ cdef class AssistantLane(Paced):
         self.on_played = on_played
         self.on_full = on_full
         self.on_bad_frame = on_bad_frame
+        self.on_words = on_words
         self.schedule = Schedule(lead_ms=lead_ms)
         self.ring = Ring(cap_bytes=cap_bytes, hard_cap_bytes=max(5 * cap_bytes, <Py_ssize_t>16_384))
         self.playout = Playout()
@@ -351,6 +354,8 @@ cdef class AssistantLane(Paced):
             self.take_delta(message.event_id, message.response_id, message.item_id, message.delta)
         elif kind == KIND_IGNORED:
             self.ignored_events += 1
+        elif kind == KIND_WORDS and self.on_words is not None:
+            self.on_words(bytes_of(message.item_id).decode("ascii"), bytes_of(message.delta).decode())
         else:
             self.on_event(PyBytes_FromStringAndSize(text, size))
         return 0

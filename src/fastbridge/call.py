@@ -103,6 +103,7 @@ class Call:
             pacer=pacer,
             clock=clock.now_ns,
             on_event=self._guarded(self._on_model_event),
+            on_words=self._guarded(lambda item_id, words: self.session.on_words(item_id, words)),
             on_first_frame=self._guarded(self._on_first_frame),
             on_played=self._guarded(self._on_played),
             on_full=self._guarded(lambda full: self.line.ring_full(full)),

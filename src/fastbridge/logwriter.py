@@ -26,8 +26,8 @@ MAX_WAITING = 4096
 MAX_ATOMIC_BYTES = 4096
 """What a pipe takes in one piece (PIPE_BUF): as much is written at once, to whole lines, so that the lines of several
 processes on one pipe stay whole."""
-GATHER_SECONDS = 0.02
-"""How long the thread lets lines gather after it has written some."""
+GATHER_SECONDS = 0.2
+"""How long lines may gather after some were written: to wake the thread costs the loop more than to make a line."""
 CLOSE_SECONDS = 2.0
 
 
@@ -66,7 +66,7 @@ class LineWriter:
         self._queue.append(line)
         if self._thread is None:
             self._start()
-        elif self._asleep:
+        elif self._asleep or urgent:
             self._rouse()
         return True
 

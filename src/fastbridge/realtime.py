@@ -225,6 +225,12 @@ class Session:
             self.counters["malformed_events"] += 1
             logger.warning("[REALTIME] %s event is malformed", event.get("type"), exc_info=True)
 
+    def on_words(self, item_id: str, words: str) -> None:
+        """The assistant's words, as they come."""
+        if not self.closed:
+            self._text_deltas += 1
+            self.history.add_words(item_id, words)
+
     # --- what the call asks for ---
 
     def truncate(self, item_id: str, heard_ms: int, received_ms: int) -> bool:
@@ -355,10 +361,6 @@ class Session:
         fields = (event["response_id"], event["item_id"], event["delta"], event.get("event_id") or "")
         self._lane.feed_delta(*(str(value).encode("ascii", "replace") for value in fields))
 
-    def _on_assistant_words(self, event: dict[str, Any]) -> None:
-        self._text_deltas += 1
-        self.history.add_words(str(event["item_id"]), str(event["delta"]))
-
     def _on_assistant_transcript(self, event: dict[str, Any]) -> None:
         turn = self.history.end_words(str(event["item_id"]), str(event["transcript"]))
         if turn is not None:
@@ -448,7 +450,9 @@ _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
     "response.created": Session._on_response_created,
     "response.output_item.added": Session._on_output_item_added,
     "response.output_audio.delta": Session._on_audio_delta,
-    "response.output_audio_transcript.delta": Session._on_assistant_words,
+    "response.output_audio_transcript.delta": lambda session, event: session.on_words(
+        str(event["item_id"]), str(event["delta"])
+    ),
     "response.output_audio_transcript.done": Session._on_assistant_transcript,
     "response.function_call_arguments.done": Session._on_arguments_done,
     "response.done": Session._on_response_done,

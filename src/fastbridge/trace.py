@@ -1,7 +1,7 @@
 """What the LOG_* flags and the DEBUG level show of a call's inner life.
 
-Looked at from outside: once a second the lanes' own counters, and every model message only where a flag asks for it, by
-taking the compiled lane's place before its socket. With the flags off nothing of this is on any frame's way.
+Looked at from outside: once a second the lanes' own counters, and every model message only where a flag or the level
+asks for it, by taking the compiled lane's place before its socket. Without them nothing of this is on any frame's way.
 """
 
 import json
@@ -38,9 +38,10 @@ class Trace:
 
     @property
     def sink(self) -> TextSink | Callable[[bytes], object]:
-        """For the model's socket: the lane itself, or, where a flag wants to see every message, ourselves before it."""
+        """For the model's socket: the lane itself, or, where every message is to be seen, ourselves before it."""
         flags = self._log.settings
-        return self._see if flags.log_transcript_deltas or flags.log_realtime_events else self._assistant.sink
+        wanted = flags.log_transcript_deltas or flags.log_realtime_events or self._log.detailed
+        return self._see if wanted else self._assistant.sink
 
     def model_event(self, message: bytes) -> None:
         """An event of the model's, before it is acted on: its type and size, never what it says."""
@@ -55,7 +56,8 @@ class Trace:
 
     def second(self, playing: bool) -> None:
         """Look at the lanes' counters. playing: the assistant is being heard."""
-        self._chunks_sent(self._caller.outcomes[FORWARDED])
+        if self._log.detailed or self._log.settings.log_audio_chunks:
+            self._chunks_sent(self._caller.outcomes[FORWARDED])
         schedule = self._assistant.schedule
         if schedule.tx_schedule_resets > self._resets:
             self._resets = schedule.tx_schedule_resets
@@ -96,9 +98,12 @@ class Trace:
             self._log.debug("RMS", level_dbfs=round(level, 1), threshold_dbfs=round(threshold, 1))
 
     def _see(self, message: bytes) -> None:
-        if _DELTA in message[:64]:
+        is_delta, unread = _DELTA in message[:64], self._assistant.ignored_events
+        if is_delta:
             self._delta(message)
         self._assistant.feed_message(message)
+        if self._assistant.ignored_events > unread and not is_delta:
+            self.model_event(message)
 
     def _delta(self, message: bytes) -> None:
         """A delta, seen on its way: those of text are shown word for word, all of them by type and size."""

@@ -27,12 +27,14 @@ class AssistantLane(Paced):
         on_played: Callable[[str], object],
         on_full: Callable[[bool], object],
         on_bad_frame: Callable[[int, int], object],
+        on_words: Callable[[str, str], object] | None = None,
         lead_ms: int = 160,
         cap_bytes: int = 4_800_000,
     ) -> None:
         self._pacer = pacer
         self._clock = clock
         self._on_event = on_event
+        self._on_words = on_words
         self._on_first_frame = on_first_frame
         self._on_played = on_played
         self._on_full = on_full
@@ -85,6 +87,8 @@ class AssistantLane(Paced):
             self.feed_delta(fields[1], fields[2], fields[4], fields[0])
         elif kind == framing.IGNORED:
             self.ignored_events += 1
+        elif kind == framing.WORDS and self._on_words is not None:
+            self._on_words(fields[2].decode(), fields[4].decode())
         else:
             self._on_event(message)
 

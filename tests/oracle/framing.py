@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any
 
-OTHER, MEDIA, MARK, DELTA, IGNORED = range(5)
+OTHER, MEDIA, MARK, DELTA, IGNORED, WORDS = range(6)
 
 DIGITS = r"[0-9]{1,18}"
 BASE64 = r"[A-Za-z0-9+/=]*"
@@ -15,10 +15,17 @@ IDENTIFIER = r"[A-Za-z0-9_\-]{1,64}"
 OBFUSCATION = r"[A-Za-z0-9_\-]*"
 
 AUDIO_DELTA = "response.output_audio.delta"
+WORDS_DELTA = "response.output_audio_transcript.delta"
+UNESCAPED = r'[^"\\\x00-\x1f]*'
 UNREAD = (
     "response.function_call_arguments.delta",
     "response.output_text.delta",
+    "response.content_part.added",
+    "response.content_part.done",
+    "response.output_audio.done",
+    "response.output_item.done",
     "conversation.item.input_audio_transcription.delta",
+    "conversation.item.done",
 )
 
 
@@ -87,20 +94,21 @@ def scan_realtime(message: bytes) -> tuple[object, ...]:
     if message.endswith(b"}") and any(message.startswith(b'{"type":"%s"' % kind.encode()) for kind in UNREAD):
         return (IGNORED,)
     parsed = _parse(message)
-    if parsed is None or parsed.get("type") != AUDIO_DELTA:
+    if parsed is None or parsed.get("type") not in (AUDIO_DELTA, WORDS_DELTA):
         return (OTHER,)
-    layout: dict[str, Any] = {"type": AUDIO_DELTA}
+    kind, pattern = (DELTA, BASE64) if parsed["type"] == AUDIO_DELTA else (WORDS, UNESCAPED)
+    layout: dict[str, Any] = {"type": parsed["type"]}
     for key in ("event_id", "response_id", "item_id"):
         layout[key] = _text(parsed.get(key), IDENTIFIER)
     for key in ("output_index", "content_index"):
         layout[key] = _index(parsed.get(key))
-    layout["delta"] = _text(parsed.get("delta"), BASE64)
+    layout["delta"] = _text(parsed.get("delta"), pattern)
     if "obfuscation" in parsed:
         layout["obfuscation"] = _text(parsed["obfuscation"], OBFUSCATION)
     if None in layout.values() or message != _compact(layout):
         return (OTHER,)
     ids = (layout[key].encode() for key in ("event_id", "response_id", "item_id"))
-    return (DELTA, *ids, layout["content_index"], layout["delta"].encode())
+    return (kind, *ids, layout["content_index"], layout["delta"].encode())
 
 
 def append_message(payload: bytes) -> bytes:

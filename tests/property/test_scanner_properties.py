@@ -45,7 +45,13 @@ delta_objects = st.builds(
     },
     *(ids, ids, ids, indices, indices, base64_texts, st.none() | st.text(ALNUM + "_-", max_size=20)),
 )
-objects = media_objects | mark_objects | delta_objects
+words = st.text(st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from("\x7f\x85"), max_size=20)
+word_objects = st.builds(
+    lambda fields, text: fields | {"type": "response.output_audio_transcript.delta", "delta": text},
+    delta_objects,
+    words,
+)
+objects = media_objects | mark_objects | delta_objects | word_objects
 
 scalars = st.none() | st.booleans() | st.integers(-5, 10**19) | st.floats() | st.text(max_size=8)
 look_alikes = objects.map(lambda fields: json.dumps(fields, separators=(",", ":")))
@@ -78,7 +84,7 @@ def check(framing: Any, message: bytes) -> None:
 
 
 def named(framing: Any, result: tuple[Any, ...]) -> tuple[Any, ...]:
-    kinds = {getattr(framing, name): name for name in ("OTHER", "MEDIA", "MARK", "DELTA", "IGNORED")}
+    kinds = {getattr(framing, name): name for name in ("OTHER", "MEDIA", "MARK", "DELTA", "IGNORED", "WORDS")}
     return kinds[result[0]], *result[1:]
 
 
@@ -102,9 +108,10 @@ def check_twilio(framing: Any, message: bytes) -> None:
 def check_realtime(framing: Any, message: bytes) -> None:
     kind, *fields = framing.scan_realtime(message)
     truth = parsed(message)
-    if kind == framing.DELTA:
+    if kind in (framing.DELTA, framing.WORDS):
         event_id, response_id, item_id, content_index, delta = fields
-        assert truth["type"] == "response.output_audio.delta"
+        what = "output_audio" if kind == framing.DELTA else "output_audio_transcript"
+        assert truth["type"] == f"response.{what}.delta"
         ids = [truth[key].encode() for key in ("event_id", "response_id", "item_id")]
         assert ids == [event_id, response_id, item_id]
         assert [truth["content_index"], truth["delta"].encode()] == [content_index, delta]
@@ -131,6 +138,22 @@ def test_regular_marks_are_always_recognised(framing, fields):
 def test_regular_deltas_are_always_recognised(framing, fields):
     assert framing.scan_realtime(compact(fields))[0] == framing.DELTA
     check(framing, compact(fields))
+
+
+@given(word_objects)
+def test_words_are_recognised_unless_they_need_an_escape(framing, fields):
+    needs = any(character in '"\\' for character in fields["delta"])
+    assert framing.scan_realtime(compact(fields))[0] == (framing.OTHER if needs else framing.WORDS)
+    check(framing, compact(fields))
+
+
+@given(word_objects, st.data())
+def test_words_of_bytes(framing, fields, data):
+    """Any bytes for one of them: UTF-8 or OTHER."""
+    message = bytearray(compact(fields))
+    place = data.draw(st.integers(message.index(b'"delta":"') + 9, len(message) - 1))
+    message[place : place + 1] = data.draw(st.binary(min_size=1, max_size=4))
+    check(framing, bytes(message))
 
 
 @given(st.data(), objects)

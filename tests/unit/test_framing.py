@@ -23,10 +23,6 @@ TWILIO_CAPTURES = [
 ]
 REALTIME_CAPTURES = [
     b'{"type":"input_audio_buffer.speech_started","event_id":"event_1","audio_start_ms":1236,"item_id":"item_u"}',
-    b'{"type":"response.output_audio.done","event_id":"event_1","response_id":"resp_1","item_id":"item_a","output_index":0,'
-    b'"content_index":0}',
-    b'{"type":"response.output_audio_transcript.delta","event_id":"event_1","response_id":"resp_1","item_id":"item_a",'
-    b'"output_index":0,"content_index":0,"delta":"Sure","obfuscation":"z9A9dJucSf1J"}',
     b'{"type":"response.output_audio_transcript.done","event_id":"event_1","response_id":"resp_1","transcript":"Sure!"}',
     b'{"type":"response.done","event_id":"event_1","response":{"id":"resp_1","status":"completed","output":[]}}',
     b'{"type":"error","event_id":"event_1","error":{"type":"invalid_request_error","code":null,"message":"no"}}',
@@ -36,7 +32,15 @@ UNREAD = [
     b'{"type":"response.function_call_arguments.delta","event_id":"event_1","response_id":"resp_1","item_id":"item_a",'
     b'"output_index":0,"call_id":"call_1","delta":"{\\"a\\":"}',
     b'{"type":"response.output_text.delta","event_id":"event_1","response_id":"resp_1","delta":"Hi"}',
+    b'{"type":"conversation.item.input_audio_transcription.delta","event_id":"event_1","item_id":"item_u","delta":"Hi"}',
+    b'{"type":"response.output_audio.done","event_id":"event_1","response_id":"resp_1","item_id":"item_a","output_index":0,'
+    b'"content_index":0}',
+    b'{"type":"response.content_part.added","event_id":"event_1","response_id":"resp_1","part":{"type":"audio"}}',
+    b'{"type":"response.content_part.done","event_id":"event_1","response_id":"resp_1","part":{"type":"audio"}}',
+    b'{"type":"response.output_item.done","event_id":"event_1","response_id":"resp_1","item":{"id":"item_a"}}',
+    b'{"type":"conversation.item.done","event_id":"event_1","previous_item_id":null,"item":{"id":"item_a"}}',
 ]
+WORDS = DELTA.replace(b"output_audio.delta", b"output_audio_transcript.delta").replace(PAYLOAD, b" Sure, 5 o'clock?")
 NOT_JSON_OBJECTS = [
     b"",
     b"{",
@@ -122,7 +126,6 @@ DELTA_NEAR_MISSES = [
         b'{"event_id":"event_1","type":"response.output_audio.delta"',
     ),
     replaced(DELTA, b"output_audio.delta", b"audio.delta"),
-    replaced(DELTA, b"output_audio.delta", b"output_audio.done"),
     replaced(DELTA, b"event_1", b""),
     replaced(DELTA, b"event_1", b"e" * 65),
     replaced(DELTA, b"event_1", b"event.1"),
@@ -153,7 +156,7 @@ DELTA_NEAR_MISSES = [
 
 
 def test_kinds_are_told_apart(framing):
-    assert len({framing.OTHER, framing.MEDIA, framing.MARK, framing.DELTA, framing.IGNORED}) == 5
+    assert len({framing.OTHER, framing.MEDIA, framing.MARK, framing.DELTA, framing.IGNORED, framing.WORDS}) == 6
 
 
 class TestTwilio:
@@ -229,6 +232,39 @@ class TestRealtime:
     def test_longest_ids(self, framing):
         assert framing.scan_realtime(delta_json("r" * 64, "i" * 64, b""))[2:4] == (b"r" * 64, b"i" * 64)
 
+    def test_words(self, framing):
+        said = (framing.WORDS, b"event_1", b"resp_Aa0-_", b"item_1", 0, b" Sure, 5 o'clock?")
+        assert framing.scan_realtime(WORDS) == said
+        assert framing.scan_realtime(WORDS[:-1] + b',"obfuscation":"z9A9dJucSf1J"}') == said
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "",
+            "\x7f",
+            "\x80",
+            "\u07ff",
+            "\u0800",
+            "\ud7ff",
+            "\ue000",
+            "\uffff",
+            "\U00010000",
+            "\U0010ffff",
+            "שלום, é 😀",
+        ],
+    )
+    def test_words_of_any_script(self, framing, words):
+        assert framing.scan_realtime(replaced(WORDS, b" Sure, 5 o'clock?", words.encode()))[5] == words.encode()
+
+    @pytest.mark.parametrize(
+        "words",
+        [b'\\"', b"\xc2 ", b"\\n", b"\\u05d0", b"\n", b"\0", b"\x1f", b"\x80", b"\xbf", b"\xc0\x80", b"\xc1\xbf",
+         b"\xc2", b"\xe0\x9f\xbf", b"\xe0\xa0", b"\xed\xa0\x80", b"\xef\xbf", b"\xf0\x8f\xbf\xbf", b"\xf0\x90\x80",
+         b"\xff", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xe1\x80\xc0", b"\xf1\x80\x80\xc0"],
+    )  # fmt: skip
+    def test_words_with_escapes_or_not_utf8_are_other(self, framing, words):
+        assert framing.scan_realtime(replaced(WORDS, b" Sure, 5 o'clock?", words)) == (framing.OTHER,)
+
     @pytest.mark.parametrize("message", UNREAD)
     def test_ignored(self, framing, message):
         assert framing.scan_realtime(message) == (framing.IGNORED,)
@@ -242,7 +278,8 @@ class TestRealtime:
 
     @pytest.mark.parametrize("message", UNREAD)
     def test_a_longer_type_is_another_type(self, framing, message):
-        assert framing.scan_realtime(message.replace(b'.delta"', b'.delta2"')) == (framing.OTHER,)
+        longer = message.replace(b'","event_id"', b'2","event_id"', 1)
+        assert framing.scan_realtime(longer) == (framing.OTHER,)
 
     @pytest.mark.parametrize("message", [*REALTIME_CAPTURES, *NOT_JSON_OBJECTS, MEDIA])
     def test_other(self, framing, message):
@@ -252,7 +289,7 @@ class TestRealtime:
     def test_near_misses_are_other(self, framing, message):
         assert framing.scan_realtime(message) == (framing.OTHER,)
 
-    @pytest.mark.parametrize("message", [DELTA, OBFUSCATED, *UNREAD])
+    @pytest.mark.parametrize("message", [DELTA, OBFUSCATED, WORDS, *UNREAD])
     def test_every_prefix_is_other(self, framing, message):
         for size in range(len(message)):
             if not message[:size].endswith(b"}"):

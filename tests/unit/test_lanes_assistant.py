@@ -111,6 +111,27 @@ class TestMessages:
         assert rig.events == messages
         assert rig.lane.deltas == 0
 
+    def test_words_need_no_parsing(self, twin):
+        said = []
+        rig = AssistantRig(twin, on_words=lambda item_id, words: said.append((item_id, words)))
+        message = (
+            b'{"type":"response.output_audio_transcript.delta","event_id":"e","response_id":"r","item_id":"item_1",'
+            b'"output_index":0,"content_index":0,"delta":"%s"}'
+        )
+        for words in ("Sure, ", "\u05e9\u05dc\u05d5\u05dd", ""):
+            rig.lane.feed_message(message % words.encode())
+        assert said == [("item_1", "Sure, "), ("item_1", "\u05e9\u05dc\u05d5\u05dd"), ("item_1", "")]
+        rig.lane.feed_message(message % b"\\n")
+        assert rig.events == [message % b"\\n"]
+
+    def test_words_are_an_event_where_nobody_takes_them(self, rig):
+        message = (
+            b'{"type":"response.output_audio_transcript.delta","event_id":"e","response_id":"r","item_id":"item_1",'
+            b'"output_index":0,"content_index":0,"delta":"Sure"}'
+        )
+        rig.lane.feed_message(message)
+        assert rig.events == [message]
+
     def test_ignored_events_are_counted(self, rig):
         rig.lane.feed_message(b'{"type":"response.output_text.delta","event_id":"e","delta":"Sure"}')
         assert (rig.lane.ignored_events, rig.events) == (1, [])

@@ -60,8 +60,10 @@ def test_log_realtime_events_shows_each_event_but_not_each_delta(lines):
         feed(rig, delta_json("resp_1", "item_1", base64_text(bytes(800))))
         rig.loop.advance(0.02)
     feed(rig, WORDS)
+    feed(rig, b'{"type":"response.output_item.done","event_id":"event_1","item":{}}')
     rig.done("resp_1")
     rig.shut()
+    assert len(lines("event response.output_item.done, bytes=")) == 1
     assert len(lines("event response.output_audio.delta, bytes=")) == 1
     assert len(lines("event response.created, bytes=")) == 1
     assert len(lines("event session.updated, bytes=")) == 1
