@@ -62,7 +62,6 @@ cdef class AssistantLane(Paced):
     cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef Pacer pacer
     cdef readonly Schedule schedule
-    cdef readonly TextSink sink             # for the FrameReader of the model's socket
     cdef bytes stream_sid, template
     cdef Py_ssize_t payload_at              # of the base64 text in the template
     # state

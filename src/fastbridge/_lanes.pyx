@@ -318,9 +318,6 @@ cdef class AssistantLane(Paced):
         int lead_ms=160,
         Py_ssize_t cap_bytes=4_800_000,
     ):
-        cdef _ModelSink sink = _ModelSink()
-        sink.lane = self
-        self.sink = sink
         self.pacer = pacer
         self.clock = clock
         self.on_event = on_event
@@ -335,6 +332,13 @@ cdef class AssistantLane(Paced):
         self.playout.ring = self.ring
         self.playout.schedule = self.schedule
         self.response_id = b""
+
+    @property
+    def sink(self):
+        """For the FrameReader of the model's socket. Not kept: the two would keep each other."""
+        cdef _ModelSink sink = _ModelSink()
+        sink.lane = self
+        return sink
 
     def start(self, bytes stream_sid not None, write) -> None:
         cdef bytes message = media_message(stream_sid, b"\xff" * FRAME_BYTES)

@@ -5,7 +5,10 @@ time, a ten-minute call passes in milliseconds.
 """
 
 import asyncio
+import weakref
 from collections.abc import Callable
+from types import MethodType
+from typing import Any
 
 from fastbridge._pacing import monotonic_ns
 
@@ -24,11 +27,15 @@ class Clock:
 
 
 class Deadline:
-    """One timer that can be set, moved and cleared, and fires once."""
+    """One timer that can be set, moved and cleared, and fires once. It does not keep the owner of a method alive, which
+    would be a circle: owners keep their deadlines."""
 
     def __init__(self, clock: Clock, on_expiry: Callable[[], object]) -> None:
         self._clock = clock
-        self._on_expiry = on_expiry
+        self._owner: weakref.ref[Any] | None = None
+        self._on_expiry: Callable[..., object] = on_expiry
+        if isinstance(on_expiry, MethodType):
+            self._owner, self._on_expiry = weakref.ref(on_expiry.__self__), on_expiry.__func__
         self._handle: asyncio.TimerHandle | None = None
 
     def set(self, seconds: float) -> None:
@@ -42,4 +49,9 @@ class Deadline:
 
     def _expire(self) -> None:
         self._handle = None
-        self._on_expiry()
+        if self._owner is None:
+            self._on_expiry()
+            return
+        owner = self._owner()
+        if owner is not None:
+            self._on_expiry(owner)

@@ -45,6 +45,11 @@ class Hooks:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
+    @property
+    def running(self) -> bool:
+        """A hook is at work, perhaps after the call's end."""
+        return self._task is not None
+
     def emit(self, name: str, value: Any, then: Then | None = None) -> bool:
         """Run this hook with `value`, and `then` with what it returns while the call lives. False: there is none."""
         if name not in self.agent.hooks or self._closed:

@@ -32,6 +32,8 @@ from fastbridge.call import Call, CarrierLink
 from fastbridge.calls import Admission, Directory
 from fastbridge.clock import Clock
 from fastbridge.config import Settings
+from fastbridge.dismantling import SECONDS as DISMANTLING_SECONDS
+from fastbridge.dismantling import dismantle
 from fastbridge.ending import EndReason
 from fastbridge.endpoint import model_client
 from fastbridge.errors import ModelError, ModelUnavailable
@@ -65,7 +67,7 @@ STOP_SECONDS = 5
 """How long sockets may take to close once the node stops."""
 CALLS_PER_FOLD = 20
 GC_THRESHOLD = 50_000
-"""Young objects before a collection: frames make none that live, so collections can wait."""
+"""Young objects before a collection: frames make none that live, and ended calls are dismantled, so it can wait."""
 
 
 class Node:
@@ -92,6 +94,7 @@ class Node:
         self._ticker = Ticker(self.pacer, self.outbox, self.reactor, settings.tick_us * 1000, lag)
         self._calls: set[Call] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._later: set[asyncio.TimerHandle] = set()  # to dismantle ended calls
         self.lookups = Lookups(self.clock, self.spawn)
         self.rest = carrier_rest(settings)
         self._openai = model_client(settings)
@@ -150,9 +153,20 @@ class Node:
             self.directory.note_apology(call.call_sid)
         self.directory.remove(call)
         self._ticker.release()
+        self._dismantle_later(call)
         if call.document is not None:
             self.metrics.end(call, call.document)
             self.store.put(call.document)
+
+    def _dismantle_later(self, call: Call) -> None:
+        self._later.add(asyncio.get_running_loop().call_later(DISMANTLING_SECONDS, self._dismantle, call))
+
+    def _dismantle(self, call: Call) -> None:
+        self._later = {timer for timer in self._later if timer.when() > asyncio.get_running_loop().time()}
+        if call.conduct.hooks.running:
+            self._dismantle_later(call)
+        else:
+            dismantle(call)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """A task that this node keeps until it is done; what it raises is logged."""
@@ -206,6 +220,8 @@ class Node:
         self.lookups.close()
         for call in list(self._calls):
             call.close(EndReason.SHUTDOWN)
+        for timer in self._later:
+            timer.cancel()
         if self._tasks:
             _, unfinished = await asyncio.wait(self._tasks, timeout=CLOSE_GRACE_SECONDS + 0.5)
             for task in unfinished:
@@ -280,7 +296,7 @@ def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", succ
         # What is alive now lives until the end: no collection need look at it again.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(GC_THRESHOLD, 50, 100)
+        gc.set_threshold(GC_THRESHOLD)
         try:
             yield {"node": node, "refuse": node.directory.refuse}
         finally:

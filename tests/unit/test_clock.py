@@ -1,5 +1,8 @@
 """fastbridge.clock."""
 
+import gc
+import weakref
+
 import pytest
 
 from fastbridge.clock import Clock, Deadline
@@ -47,6 +50,29 @@ class TestClock:
 
 
 class TestDeadline:
+    def test_a_method_is_called_and_its_owner_not_kept(self, loop, fired):
+        class Owner:
+            def __init__(self):
+                self.deadline = Deadline(loop.clock, self.due)
+
+            def due(self):
+                fired.append("due")
+
+        owner = Owner()
+        loop.do(owner.deadline.set, 1)
+        loop.advance(2)
+        assert fired == ["due"]
+        loop.do(owner.deadline.set, 1)
+        gone = weakref.ref(owner)
+        gc.disable()
+        try:
+            del owner
+            assert gone() is None
+        finally:
+            gc.enable()
+        loop.advance(2)
+        assert fired == ["due"]
+
     def test_fires_once(self, loop, deadline, fired):
         loop.do(deadline.set, 2)
         loop.advance(1.999)

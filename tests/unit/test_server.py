@@ -43,13 +43,13 @@ class Carrier:
         self.closed.append(code)
 
 
-def make_node(**settings: Any) -> Node:
+def make_node(agent: Agent | None = None, **settings: Any) -> Node:
     given: dict[str, Any] = {
         "public_url": "https://voice.example.com",
         "openai_base_url": "http://127.0.0.1:9/v1",
         "database_url": "none",
     }
-    return Node(load_settings(**{**given, **settings}), Agent())
+    return Node(load_settings(**{**given, **settings}), agent or Agent())
 
 
 def begin(node: Node, carrier: Carrier) -> Any:
@@ -75,6 +75,48 @@ def test_a_call_is_on_the_books_until_it_ends_and_leaves_its_record(tmp_path):
     (path,) = (tmp_path / "records").iterdir()
     assert path.name == f"{CALL_SID}.json"
     assert json.loads(path.read_text())["end_reason"] == "max_duration"
+
+
+def test_an_ended_call_is_dismantled_when_nothing_of_it_can_run_any_more(monkeypatch):
+    monkeypatch.setattr("fastbridge.server.DISMANTLING_SECONDS", 0.02)
+
+    async def scene() -> None:
+        node = make_node()
+        ended = begin(node, Carrier())
+        ended.close("max_duration")
+        live = begin(node, Carrier())
+        await asyncio.sleep(0)
+        assert vars(ended)
+        await asyncio.sleep(0.05)
+        assert not vars(ended)
+        assert live.live
+        await node.close()
+        await asyncio.sleep(0.05)
+        assert vars(live), "the process ends: no timer is left behind"
+
+    asyncio.run(scene())
+
+
+def test_a_call_whose_hook_still_runs_is_not_dismantled(monkeypatch):
+    monkeypatch.setattr("fastbridge.server.DISMANTLING_SECONDS", 0.02)
+    agent, released = Agent(), asyncio.Event()
+
+    @agent.on_end
+    async def on_end(record: dict[str, Any]) -> None:
+        await released.wait()
+
+    async def scene() -> None:
+        node = make_node(agent=agent)
+        ended = begin(node, Carrier())
+        ended.close("max_duration")
+        await asyncio.sleep(0.07)
+        assert vars(ended)
+        released.set()
+        await asyncio.sleep(0.07)
+        assert not vars(ended)
+        await node.close()
+
+    asyncio.run(scene())
 
 
 def test_a_model_that_nobody_answers_for(caplog):
