@@ -21,7 +21,7 @@ LAYERS = [
     ["worker"],
     ["switchboard"],
     ["browse", "dispatch", "doctor", "server"],
-    ["exporter", "ticker", "webhook_socket"],
+    ["dismantling", "exporter", "ticker", "webhook_socket"],
     ["metrics", "webhooks", "sockets"],
     ["call", "calls"],
     ["conduct"],
