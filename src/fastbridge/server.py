@@ -66,7 +66,7 @@ LAST_WEBHOOK_SECONDS = 2.0
 STOP_SECONDS = 5
 """How long sockets may take to close once the node stops."""
 CALLS_PER_FOLD = 20
-GC_THRESHOLD = 50_000
+GC_THRESHOLD = 10_000
 """Young objects before a collection: frames make none that live, and ended calls are dismantled, so it can wait."""
 
 
