@@ -67,8 +67,8 @@ STOP_SECONDS = 5
 """How long sockets may take to close once the node stops."""
 CALLS_PER_FOLD = 20
 GC_THRESHOLD = 50_000
-"""Young objects before a collection, which can wait: frames make none that live, and ended calls are dismantled. At 10,000
-the old ones of 200 calls were looked through so often that p99.9 of the uplink was 26 ms instead of 15."""
+"""Young objects before a collection, which can wait: frames make none that live, and ended calls are dismantled. At
+10,000 the old ones of 200 calls were looked through so often that the uplink's p99.9 was 26 ms instead of 15."""
 
 
 class Node:
