@@ -8,12 +8,13 @@ import argparse
 import asyncio
 import contextlib
 import json
-import threading
-import time
+import math
 from pathlib import Path
 
 import httpx2
+from prometheus_client.parser import text_string_to_metric_families
 
+from fastbridge.errors import FastbridgeError
 from fastbridge.sim import load, load_bridge
 from fastbridge.sim.load import Options, Places
 from fastbridge.sim.load_setup import Door, SetupError, configured, place_call
@@ -24,24 +25,20 @@ EMPTY_SECONDS = 15.0
 """For a wave to be off the books."""
 
 
-async def wave(node: NodeProcess, door: Door, options: Options, calls: int, index: int) -> int:
+async def wave(node: NodeProcess, door: Door, options: Options, cpu: int) -> int:
     """One wave; how many of its calls came up."""
-    players = load._players(options, calls)
-    door.stage = players
-    thread = threading.Thread(target=players.play, args=(time.monotonic_ns() + int(300e9),), daemon=True)
-    thread.start()
-    up = 0
+    [calls], up = options.calls, 0
+    players = door.stage = load.make_players(options, calls)
     async with httpx2.AsyncClient(timeout=10.0, trust_env=False) as http:
-        for number in range(calls):
-            door.caller = number
-            with contextlib.suppress(SetupError):
-                await place_call(http, load_bridge.target_of(node), players, number)
-                up += await configured(players, up + 1)
-        await asyncio.sleep(options.seconds)
-        players.hang_up()
-        await asyncio.sleep(1.0)
-        players.stop()
-        thread.join()
+        async with load.playing(players, cpu, False, load.limit_seconds(options, calls)):
+            for number in range(calls):
+                door.caller = number
+                with contextlib.suppress(SetupError):
+                    await place_call(http, load_bridge.target_of(node), players, number)
+                    up += await configured(players, up + 1)
+            await asyncio.sleep(options.seconds)
+            players.hang_up()
+            await asyncio.sleep(load.GOODBYE_SECONDS)
         await emptied(http, node)
     return up
 
@@ -49,12 +46,11 @@ async def wave(node: NodeProcess, door: Door, options: Options, calls: int, inde
 async def emptied(http: httpx2.AsyncClient, node: NodeProcess) -> None:
     """Wait until no call is on the node's books."""
     for _ in range(int(EMPTY_SECONDS * 10)):
-        text = (await http.get(f"{node.url}/metrics")).text
-        live = next((line for line in text.splitlines() if line.startswith("fastbridge_calls_live ")), "? 0")
-        if float(live.split()[1]) == 0:
+        families = text_string_to_metric_families((await http.get(f"{node.url}/metrics")).text)
+        if [family.samples[0].value for family in families if family.name == "fastbridge_calls_live"] == [0]:
             return
         await asyncio.sleep(0.1)
-    raise TimeoutError("calls are left over")
+    raise FastbridgeError(f"Calls of a wave were still live {EMPTY_SECONDS:.0f} s after they had hung up.")
 
 
 async def measure(arguments: argparse.Namespace) -> list[dict[str, float]]:
@@ -62,13 +58,14 @@ async def measure(arguments: argparse.Namespace) -> list[dict[str, float]]:
     environment = load_bridge.settings(arguments.at_once, dsp=False, greeting=False)
     places, rows, done = Places.here(), [], 0
     async with (
-        Door(load._players(options, arguments.at_once)) as door,
+        Door(load.make_players(options, arguments.at_once)) as door,
         load_bridge.started("fastbridge", f"http://127.0.0.1:{door.port}/v1", places.bridge, environment, ()) as node,
     ):
-        index = 0
-        while done < arguments.calls:
-            done += await wave(node, door, options, arguments.at_once, index)
-            index += 1
+        for _ in range(math.ceil(arguments.calls / arguments.at_once)):
+            up = await wave(node, door, options, places.players)
+            if not up:
+                raise FastbridgeError("No call of a wave came up.")
+            done += up
             rows.append({"calls": done, "rss_mb": round(usage(node.pid).rss_kb / 1024, 1)})
             print(f"{done:6} calls  {rows[-1]['rss_mb']:7.1f} MB", flush=True)
     return rows

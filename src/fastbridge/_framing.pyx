@@ -40,7 +40,7 @@ cdef uint8_t[32] LEAST_SECOND
 cdef uint8_t[32] MOST_SECOND
 
 
-cdef void build_classes() noexcept:
+cdef void build_tables() noexcept:
     cdef int c
     for c in range(256):
         CLASS[c] = 0
@@ -59,7 +59,7 @@ cdef void build_classes() noexcept:
         MOST_SECOND[c] = 0x9F if c == 0xED & 0x1F else 0x8F if c == 0xF4 & 0x1F else 0xBF
 
 
-build_classes()
+build_tables()
 
 cdef struct Cursor:
     const char *at

@@ -66,7 +66,7 @@ class LineWriter:
         self._queue.append(line)
         if self._thread is None:
             self._start()
-        elif self._asleep or urgent:
+        elif self._asleep or (urgent and self._wake.empty()):
             self._rouse()
         return True
 

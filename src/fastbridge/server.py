@@ -95,7 +95,7 @@ class Node:
         self._ticker = Ticker(self.pacer, self.outbox, self.reactor, settings.tick_us * 1000, lag)
         self._calls: set[Call] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._later: set[asyncio.TimerHandle] = set()  # to dismantle ended calls
+        self._over: dict[Call, asyncio.TimerHandle] = {}  # ended calls, to be dismantled
         self.lookups = Lookups(self.clock, self.spawn)
         self.rest = carrier_rest(settings)
         self._openai = model_client(settings)
@@ -160,10 +160,10 @@ class Node:
             self.store.put(call.document)
 
     def _dismantle_later(self, call: Call) -> None:
-        self._later.add(asyncio.get_running_loop().call_later(DISMANTLING_SECONDS, self._dismantle, call))
+        self._over[call] = asyncio.get_running_loop().call_later(DISMANTLING_SECONDS, self._dismantle, call)
 
     def _dismantle(self, call: Call) -> None:
-        self._later = {timer for timer in self._later if timer.when() > asyncio.get_running_loop().time()}
+        del self._over[call]
         if call.conduct.hooks.running:
             self._dismantle_later(call)
         else:
@@ -221,7 +221,7 @@ class Node:
         self.lookups.close()
         for call in list(self._calls):
             call.close(EndReason.SHUTDOWN)
-        for timer in self._later:
+        for timer in self._over.values():
             timer.cancel()
         if self._tasks:
             _, unfinished = await asyncio.wait(self._tasks, timeout=CLOSE_GRACE_SECONDS + 0.5)

@@ -108,6 +108,8 @@ class Trace:
     def _delta(self, message: bytes) -> None:
         """A delta, seen on its way: those of text are shown word for word, all of them by type and size."""
         flags = self._log.settings
+        if not (flags.log_transcript_deltas or flags.log_realtime_events):
+            return
         kind = _kind(message)
         if flags.log_transcript_deltas and kind in _TRANSCRIPT_DELTAS:
             events.transcript_delta(self._log, _delta_text(message))

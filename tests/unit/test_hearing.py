@@ -113,6 +113,18 @@ class TestTheSign:
         assert not rig.call.answers.owed
 
 
+def answered_then_lost(rig: Rig) -> None:
+    """The model tells of the caller and answers; then the next session is up."""
+    rig.model(SPEECH_STARTED)
+    rig.model({"type": "input_audio_buffer.speech_stopped", "item_id": "item_u"})
+    rig.respond(SECOND)
+    rig.advance(2)
+    rig.lose_model()
+    rig.advance(0.2)
+    rig.connect()
+    rig.open_session(2)
+
+
 class TestALineLost:
     @pytest.mark.parametrize(("frames", "creates"), [(50, 1), (10, 0)])
     def test_before_the_model_told_of_the_caller_asks_him_to_repeat(self, rig, frames, creates):
@@ -137,14 +149,7 @@ class TestALineLost:
         assert rig.call.waiting.fillers == {"idle": 1}
 
     def test_then_the_next_session_may_use_the_ids_of_the_last(self, rig):
-        rig.model(SPEECH_STARTED)
-        rig.model({"type": "input_audio_buffer.speech_stopped", "item_id": "item_u"})
-        rig.respond(SECOND)
-        rig.advance(2)
-        rig.lose_model()
-        rig.advance(0.2)
-        rig.connect()
-        rig.open_session(2)
+        answered_then_lost(rig)
         before = len(rig.downlink)
         rig.model(SPEECH_STARTED)
         assert rig.call.answers.speaking
@@ -155,13 +160,6 @@ class TestALineLost:
 
     def test_after_the_model_told_of_him_is_another_story(self, rig):
         say(rig, 50)
-        rig.model(SPEECH_STARTED)
-        rig.model({"type": "input_audio_buffer.speech_stopped", "item_id": "item_u"})
-        rig.respond(SECOND)
-        rig.advance(2)
-        rig.lose_model()
-        rig.advance(0.2)
-        rig.connect()
-        rig.open_session(2)
+        answered_then_lost(rig)
         rig.advance(3)
         assert rig.sent("response.create") == []

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -65,6 +66,30 @@ def test_lines_come_out_in_order(pipe):
     assert pipe.lines(1000) == [f"line {number} שלום" for number in range(1000)]
     assert writer.close()
     assert 1 <= writer.peak_waiting <= 1000
+
+
+def test_an_urgent_line_does_not_wait_for_others_to_gather(pipe, monkeypatch):
+    monkeypatch.setattr(logwriter, "GATHER_SECONDS", 10.0)
+    writer = LineWriter(pipe.stream, lost)
+    writer.put("one")
+    assert pipe.lines(1) == ["one"]
+    began = time.monotonic()
+    writer.put("two")
+    writer.put("an error", urgent=True)
+    assert pipe.lines(2) == ["two", "an error"]
+    assert time.monotonic() - began < 5
+    assert writer.close()
+
+
+def test_many_urgent_lines_wake_the_thread_once(pipe):
+    held = pipe.fill()
+    writer = LineWriter(pipe.stream, lost)
+    for number in range(100):
+        assert writer.put(f"error {number}", urgent=True)
+    assert writer._wake.qsize() <= 1
+    pipe.drain(held)
+    assert len(pipe.lines(100)) == 100
+    assert writer.close()
 
 
 def test_a_stream_without_a_file_will_do():

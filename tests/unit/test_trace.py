@@ -71,6 +71,19 @@ def test_log_realtime_events_shows_each_event_but_not_each_delta(lines):
     assert lines("hello") == []
 
 
+def test_no_delta_is_parsed_for_the_level_alone(caplog, monkeypatch):
+    caplog.set_level("DEBUG")
+    parsed: list[bytes] = []
+    monkeypatch.setattr("fastbridge.trace._kind", lambda message: str(parsed.append(message)))
+    rig = Rig().up()
+    rig.begin("resp_1", "item_1")
+    feed(rig, delta_json("resp_1", "item_1", base64_text(bytes(800))))
+    feed(rig, WORDS)
+    rig.shut()
+    assert parsed
+    assert [message for message in parsed if b".delta" in message] == []
+
+
 def test_log_transcript_deltas_shows_words_as_they_come(lines):
     rig = Rig(log_transcript_deltas=True).up()
     rig.begin("resp_1", "item_1")

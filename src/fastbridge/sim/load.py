@@ -124,17 +124,18 @@ async def run(options: Options, calls: int, progress: Progress) -> Result:
         places = Places.here()
         stack.enter_context(pinned(places.others, options.realtime))
         await stack.enter_async_context(load_bridge.kept_awake(options.warm))
-        players = _players(options, calls)
+        players = make_players(options, calls)
         door = await stack.enter_async_context(Door(players, options.model_port))
         bridge = await stack.enter_async_context(_bridge(options, calls, door.port, places))
         thread = await stack.enter_async_context(
-            _playing(players, places.players, options.realtime, limit_seconds(options, calls))
+            playing(players, places.players, options.realtime, limit_seconds(options, calls))
         )
         measured = _Run(options, calls, players, door, bridge, thread, places, progress)
         return await measured.all()
 
 
-def _players(options: Options, calls: int) -> "Players":
+def make_players(options: Options, calls: int) -> "Players":
+    """Callers and model for one run of so many calls."""
     from fastbridge._load import Players
 
     voice = load_events.voice()
@@ -192,7 +193,7 @@ async def _bridge(options: Options, calls: int, model_port: int, places: Places)
 
 
 @contextlib.asynccontextmanager
-async def _playing(players: "Players", cpu: int, realtime: bool, seconds: float) -> AsyncIterator[int]:
+async def playing(players: "Players", cpu: int, realtime: bool, seconds: float) -> AsyncIterator[int]:
     """The players' thread, while it is needed: its number."""
     deadline_ns = time.monotonic_ns() + int(seconds * 1e9)
 
