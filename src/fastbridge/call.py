@@ -28,10 +28,11 @@ from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.greeting import Greeting
 from fastbridge.hearing import Hearing
 from fastbridge.interruption import Interruption
+from fastbridge.jsontext import parse_event
 from fastbridge.ladder import Ladder
 from fastbridge.lookup import Lookup
 from fastbridge.model_line import ModelLine
-from fastbridge.realtime import LOCAL_ID, Session, Turn, parse_event
+from fastbridge.realtime import LOCAL_ID, Session, Turn
 from fastbridge.responses import Create
 from fastbridge.stats import CallStats
 from fastbridge.trace import Trace
@@ -145,7 +146,7 @@ class Call:
         self.ladder = Ladder(self)
         self.waiting = Waiting(self)
         self._media_gap = Deadline(clock, self._check_media_gap)
-        self._watch = Deadline(clock, self._check_carrier)
+        self._watch = Deadline(clock, self._second)
         self._max_duration = Deadline(clock, lambda: self.close(EndReason.MAX_DURATION))
 
     def _guarded(self, callback: Callable[..., object]) -> Callable[..., None]:
@@ -257,12 +258,19 @@ class Call:
         if digit is not None:
             self.conduct.key(digit)
 
-    def _check_carrier(self) -> None:
-        """Once a second: is the line alive, and does it take what we send?"""
-        now = self.clock.now_ns()
+    def _second(self) -> None:
+        """Once a second: whoever wants to look at something."""
+        self._watch.set(WATCH_SECONDS)  # first: each may end the call
         self.trace.second(self.assistant.playing)
         self.line.check()
         self.hearing.check()
+        if self.live:
+            self.conduct.silence.look()
+        self._check_carrier()
+
+    def _check_carrier(self) -> None:
+        """Is the line alive, and does it take what we send?"""
+        now = self.clock.now_ns()
         silent_since = self.caller.last_media_ns or self.started_ns
         if now - silent_since > DEAD_STREAM_SECONDS * 1e9:
             events.watchdog(self.log, f"no media for {DEAD_STREAM_SECONDS:.0f}s")
@@ -270,8 +278,6 @@ class Call:
         elif self._carrier_paused_ns and now - self._carrier_paused_ns > SLOW_CARRIER_SECONDS * 1e9:
             events.tx_slow(self.log, f"Twilio has taken no audio for {SLOW_CARRIER_SECONDS:.0f}s")
             self.close(EndReason.CARRIER_SLOW)
-        else:
-            self._watch.set(WATCH_SECONDS)
 
     # --- the model's side ---
 

@@ -158,7 +158,6 @@ class Conduct:
         self._loop = asyncio.get_running_loop()
         self._call.session.hold()
         self._lookup.wait(self._call.settings.lookup_ms / 1000, self._on_agent)
-        self.silence.begin()
         if self._call.settings.max_call_seconds > NOTICE_SECONDS:
             self._notice.set(self._call.settings.max_call_seconds - NOTICE_SECONDS)
 

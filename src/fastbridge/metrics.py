@@ -160,6 +160,11 @@ class Metrics:
         for level, count in lines.items():
             self.set("log_lines", count, level)
 
+    def take_histogram(self, name: str, counts: Iterable[int], total: float) -> None:
+        """For one that somebody else counts, in its buckets."""
+        histogram = self.histograms[name]
+        histogram.counts, histogram.total = list(counts), total
+
     def snapshot(self) -> Snapshot:
         taken: Snapshot = {
             name: [(list(labels), value) for labels, value in values.items()] for name, values in self._values.items()

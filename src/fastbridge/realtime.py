@@ -4,7 +4,6 @@ Audio passes below, in the assistant lane; here arrive only the events that need
 mean for the call goes to a SessionListener. Unknown events are ignored, expected errors are handled and counted.
 """
 
-import json
 import logging
 from collections import Counter, deque
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from fastbridge.clock import Clock
 from fastbridge.errors import ModelUnavailable
 from fastbridge.history import History, ToolCall
 from fastbridge.history import Turn as Turn
+from fastbridge.jsontext import encode_event, parse_event
 from fastbridge.opening import Opening
 from fastbridge.replay import continuation, replay_items
 from fastbridge.responses import Create, ResponseController
@@ -74,20 +74,6 @@ class SessionListener(Protocol):
     def on_create_failed(self, create: Create, code: str) -> None: ...
     def on_transcript(self, turn: "Turn") -> None: ...
     def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None: ...
-
-
-def parse_event(message: bytes) -> dict[str, Any] | None:
-    """A peer's JSON object, or None for anything else. Never raises."""
-    try:
-        event = json.loads(message)
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) else None
-
-
-def encode_event(event: dict[str, Any]) -> bytes:
-    """One client event, as a text message."""
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 class Session:

@@ -13,7 +13,7 @@ from fastbridge import events
 from fastbridge.attempt import Attempt, ModelLink
 from fastbridge.clock import Deadline
 from fastbridge.errors import IllegalEvent, ModelError
-from fastbridge.realtime import encode_event, parse_event
+from fastbridge.jsontext import encode_event, parse_event
 
 if TYPE_CHECKING:
     from fastbridge.call import Call

@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from fastbridge import events, log, webhooks
 from fastbridge._pacing import Pacer
+from fastbridge._ticker import Ticker
 from fastbridge._wire import Outbox
 from fastbridge.agent import Agent, CallContext
 from fastbridge.attempt import Attempt
@@ -38,9 +39,10 @@ from fastbridge.ending import EndReason
 from fastbridge.endpoint import model_client
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.exporter import CONTENT_TYPE, Exporter, exposition
+from fastbridge.jsontext import parse_event
 from fastbridge.lookup import Lookups
 from fastbridge.metrics import Metrics, Snapshot
-from fastbridge.realtime import FATAL_ERRORS, parse_event
+from fastbridge.realtime import FATAL_ERRORS
 from fastbridge.rest import carrier_rest
 from fastbridge.sockets import (
     CLOSE_GRACE_SECONDS,
@@ -50,7 +52,6 @@ from fastbridge.sockets import (
     RealtimeSocket,
 )
 from fastbridge.store import RecordStore
-from fastbridge.ticker import Ticker
 from fastbridge.twilio import Start
 from fastbridge.usage import price_of
 from fastbridge.webhook_socket import WebhookSocket
@@ -91,8 +92,7 @@ class Node:
         price_of(settings.model, settings.prices)  # a bad price list ends here, not with the first call
         url = settings.database_url.get_secret_value()
         self.store = RecordStore(url, settings.records_dir, days=settings.record_days)
-        lag = self.metrics.histograms["loop_lag_seconds"].observe
-        self._ticker = Ticker(self.pacer, self.outbox, self.reactor, settings.tick_us * 1000, lag)
+        self._ticker = Ticker(self.pacer, self.outbox, self.reactor, settings.tick_us * 1000)
         self._calls: set[Call] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: dict[Call, asyncio.TimerHandle] = {}  # ended calls, to be dismantled
@@ -197,6 +197,8 @@ class Node:
             "compression": None,
             "max_size": MAX_MODEL_MESSAGE_BYTES,
             "max_queue": None,
+            # Who takes no audio, or does not hear it, is found out sooner: `model_line`, `hearing`.
+            "ping_interval": None,
             "open_timeout": CONNECT_SECONDS,
             "write_limit": MODEL_BUFFER_BYTES,
         }
@@ -245,6 +247,7 @@ class Node:
         for name, value in (gauges | {"records_waiting": self.store.waiting}).items():
             metrics.set(name, value)
         metrics.take_log()
+        metrics.take_histogram("loop_lag_seconds", self._ticker.lag_counts, self._ticker.lag_ns / 1e9)
         for name, counts in {"rejections": directory.counters, "records": self.store.counters}.items():
             for label, count in counts.items():
                 metrics.set(name, count, label)

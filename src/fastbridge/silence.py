@@ -12,7 +12,8 @@ from typing import Protocol
 from fastbridge.clock import Clock, Deadline
 from fastbridge.errors import IllegalEvent
 
-CHECK_SECONDS = 1.0
+LOOK_SECONDS = 1.0
+"""How often the owner calls `look`."""
 SPEECH_SECONDS = 60.0
 """Speech that does not end for so long is none: its end was lost, or it is a noise."""
 
@@ -82,14 +83,11 @@ class Silence:
         self._since_ns = 0
         self._speech_ns: int | None = None  # the caller speaks since
         self._noise_ns: int | None = None  # no words since
-        self._check = Deadline(clock, self._look)
+        self._check = Deadline(clock, self.look)
 
     @property
     def caller_speaking(self) -> bool:
         return self._speech_ns is not None and self._elapsed(self._speech_ns) < SPEECH_SECONDS
-
-    def begin(self) -> None:
-        self._check.set(CHECK_SECONDS)
 
     def close(self) -> None:
         self._check.clear()
@@ -119,17 +117,14 @@ class Silence:
         if self.state in (State.QUIET, State.PROMPTED):
             self._to(Event.STIR)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """To be called once a second: has anything changed? The end of a silence is met between two looks, too."""
         if self.state is State.OVER:
             return
-        self._check.set(self._next_look_seconds())
         self._judge()
-
-    def _next_look_seconds(self) -> float:
-        if self.state is not State.QUIET or not self._seconds:
-            return CHECK_SECONDS
-        left = self._seconds - self._elapsed(self._since_ns)
-        return min(CHECK_SECONDS, left) if left > 0 else CHECK_SECONDS
+        left_seconds = self._seconds - self._elapsed(self._since_ns)
+        if self.state is State.QUIET and self._seconds and left_seconds < LOOK_SECONDS:
+            self._check.set(max(left_seconds, 0.0))
 
     def _judge(self) -> None:
         if not self._room.attentive:
@@ -161,7 +156,6 @@ class Silence:
             self._to(Event.RESUME)
             self.prompts = 0
             self._noise_ns = None
-            self._check.set(CHECK_SECONDS)
 
     def _elapsed(self, since_ns: int) -> float:
         return (self._clock.now_ns() - since_ns) / 1e9

@@ -22,9 +22,9 @@ from websockets.server import ServerProtocol
 from fastbridge._websocket import FrameReader, TextSink, text_frame
 from fastbridge._wire import Wire
 from fastbridge.ending import EndReason
+from fastbridge.jsontext import parse_event
 from fastbridge.messages import Messages, is_utf8
 from fastbridge.outgoing import WiredTransport
-from fastbridge.realtime import parse_event
 from fastbridge.twilio import Start, parse_start, valid_handshake
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ Looked at from outside: once a second the lanes' own counters, and every model m
 asks for it, by taking the compiled lane's place before its socket. Without them nothing of this is on any frame's way.
 """
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,7 @@ from fastbridge._bargein import Detector
 from fastbridge._lanes import FORWARDED, AssistantLane, CallerLane
 from fastbridge._websocket import TextSink
 from fastbridge.calllog import CallLog
+from fastbridge.jsontext import parse_event
 
 FIRST_CHUNKS = 3
 CHUNKS_PER_LINE = 100
@@ -118,11 +118,7 @@ class Trace:
 
 
 def _event(message: bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(message)
-    except (ValueError, RecursionError):
-        return {}
-    return event if isinstance(event, dict) else {}
+    return parse_event(message) or {}
 
 
 def _kind(message: bytes) -> str:

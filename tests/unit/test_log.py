@@ -2,6 +2,7 @@ import json
 import logging
 import re
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -360,3 +361,16 @@ def test_rate_limiter_is_bounded():
     assert len(limiter._last_s) == limiter.MAX_KEYS
     assert not limiter.every("999", 1.0)
     assert limiter.every("0", 1.0)
+
+
+def test_a_time_stamp_is_that_of_its_own_second():
+    formatter = log.HumanFormatter(str)
+    record = logging.LogRecord("x", logging.INFO, __file__, 0, "said", None, None)
+    for record.created in (1_700_000_000.0, 1_700_000_000.9, 1_700_000_001.0, 1_700_000_000.0):
+        expected = time.strftime("[%Y-%m-%d %H:%M:%S] INFO", time.localtime(record.created))
+        assert formatter.format(record).startswith(expected)
+
+
+def test_of_two_secrets_the_longer_one_goes_whole():
+    scrub = log.Scrubber(["secret-of-old", "secret-of-old-times"])
+    assert scrub("a secret-of-old-times b secret-of-old c") == "a **** b **** c"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fastbridge.errors import IllegalEvent
-from fastbridge.silence import SPEECH_SECONDS, TRANSITIONS, Event, Silence, State
+from fastbridge.silence import LOOK_SECONDS, SPEECH_SECONDS, TRANSITIONS, Event, Silence, State
 from virtual import VirtualLoop
 
 
@@ -25,7 +25,15 @@ class Rig:
             give_up_noise=lambda: self._note("noise"),
             **given,
         )
-        self.loop.do(self.silence.begin)
+        self.loop.do(self._wait)
+
+    def _wait(self) -> None:
+        self._next = self.loop.clock.call_later(LOOK_SECONDS, self._second)
+
+    def _second(self) -> None:
+        """As a call does."""
+        self._wait()
+        self.silence.look()
 
     def _note(self, what: str) -> None:
         self.journal.append((what, round(self.loop.time() - self.began)))
@@ -46,6 +54,7 @@ class Rig:
 
     def close(self) -> None:
         self.loop.do(self.silence.close)
+        self._next.cancel()
         assert self.loop.pending_timers() == []
         assert self.loop.failures == []
         self.loop.close()

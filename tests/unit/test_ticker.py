@@ -5,27 +5,27 @@ from typing import Any
 
 import pytest
 
-from fastbridge import ticker
-from fastbridge._wire import Outbox
-from fastbridge.ticker import Ticker
+from fastbridge._ticker import Ticker
+from fastbridge.metrics import LAG_SECONDS
 
 
 class Ticks:
     """A Ticker whose sleeping is counted and not done."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.now_ns = 12_345_678
         self.slept_until: list[int] = []
         self.runs: list[int] = []
         self.failure: Exception | None = None
-        monkeypatch.setattr(ticker, "monotonic_ns", lambda: self.now_ns)
-        monkeypatch.setattr(ticker, "sleep_until_ns", self.sleep_until)
-        self.lags: list[float] = []
+        self.steps: list[str] = []
         self.reads = 0
         self.turn_ns = 0
-        self.ticker = Ticker(self, Outbox(), self.reactor(), 1_000_000, self.lags.append)
+        self.ticker = Ticker(
+            self, self, self.reactor(), 1_000_000, clock=lambda: self.now_ns, sleep_until=self.sleep_until
+        )
 
     def sleep_until(self, until_ns: int) -> None:
+        self.steps.append("sleep")
         self.slept_until.append(until_ns)
         self.now_ns = until_ns
 
@@ -34,12 +34,19 @@ class Ticks:
 
         class Reading:
             def run(self) -> None:
+                ticks.steps.append("read")
                 ticks.reads += 1
                 ticks.now_ns += ticks.turn_ns
 
         return Reading()
 
+    def flush(self) -> None:
+        self.steps.append("flush")
+        if self.failure is not None:
+            raise self.failure
+
     def run(self, now_ns: int) -> None:
+        self.steps.append("pace")
         self.runs.append(now_ns)
         if self.failure is not None:
             raise self.failure
@@ -53,8 +60,8 @@ class Ticks:
 
 
 @pytest.fixture
-def ticks(monkeypatch):
-    return Ticks(monkeypatch)
+def ticks():
+    return Ticks()
 
 
 def test_it_ticks_on_the_boundaries_while_calls_live_and_then_no_more(ticks):
@@ -72,7 +79,7 @@ def test_it_ticks_on_the_boundaries_while_calls_live_and_then_no_more(ticks):
     boundaries = [13_000_000 + n * 1_000_000 for n in range(10)]
     assert ticks.slept_until == boundaries
     # The pacer looks once more before the sleep: nothing takes time here, so at the boundary before.
-    assert ticks.runs == [at for at in boundaries for _ in range(2)]
+    assert ticks.runs == [at for at in boundaries for _ in range(2)][:-1]
 
 
 def test_a_turn_that_overruns_its_tick_is_followed_by_the_next_without_a_sleep(ticks):
@@ -98,7 +105,9 @@ def test_the_pacer_comes_when_all_has_been_read_and_again_before_the_sleep(ticks
         ticks.ticker.release()
 
     asyncio.run(scene())
-    assert ticks.runs == [13_300_000, 13_300_000, 14_300_000, 14_300_000, 15_300_000, 15_300_000]
+    assert ticks.runs == [13_300_000, 13_300_000, 14_300_000, 14_300_000, 15_300_000]
+    turn = ["flush", "pace", "sleep", "read", "flush", "pace"]
+    assert ticks.steps == [*turn[:1], *turn[2:], *turn, *turn, "flush"]  # the last, since it was released
 
 
 def test_a_call_that_begins_as_the_last_one_ends_does_not_double_the_ticks(ticks):
@@ -120,7 +129,7 @@ def test_one_failure_does_not_stop_the_ticks_of_all(ticks):
         ticks.failure = RuntimeError("a lane's callback")
         ticks.ticker.acquire()
         assert await ticks.turns(3) == 3
-        assert set(failures) == {ticks.failure}
+        assert failures == [ticks.failure] * (3 + 4 + 4)  # each time that it flushes or paces
 
     asyncio.run(scene())
 
@@ -136,7 +145,22 @@ def test_the_loops_lag_is_what_a_turn_takes_beyond_its_tick(ticks):
         ticks.now_ns += 10**9
         ticks.ticker.acquire()
         await ticks.turns(2)
+        ticks.ticker.release()
 
     asyncio.run(scene())
-    assert max(ticks.lags) == pytest.approx(0.004)  # the other millisecond was the tick's own
-    assert ticks.lags.count(0) == len(ticks.lags) - 1
+    assert ticks.ticker.lag_ns == 4_000_000  # the other millisecond was the tick's own
+    assert ticks.ticker.lag_counts == (4, 0, 0, 1, *[0] * 8)
+
+
+def test_lag_is_counted_in_the_buckets_of_its_metric(ticks):
+    async def scene() -> None:
+        ticks.ticker.acquire()
+        await ticks.turns(1)
+        for seconds in (*LAG_SECONDS, LAG_SECONDS[-1] + 0.001):
+            ticks.now_ns += 1_000_000 + round(seconds * 1e9)
+            await ticks.turns(2)  # in the second it is on its boundary again
+        ticks.ticker.release()
+
+    asyncio.run(scene())
+    on_time = len(LAG_SECONDS) + 1
+    assert ticks.ticker.lag_counts == (1 + on_time, *[1] * len(LAG_SECONDS))

@@ -1,0 +1,40 @@
+"""The tick of the loop: read all that is ready, send what came of it and what is due, sleep to the next boundary."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+class _Pacer(Protocol):
+    def run(self, now_ns: int, /) -> object: ...
+
+class _Outbox(Protocol):
+    def flush(self) -> object: ...
+
+class _Reactor(Protocol):
+    def run(self) -> object: ...
+
+class Ticker:
+    """While any call is live: once per `tick_ns` the reactor reads, the outbox is flushed, the pacer runs.
+
+    What one of them raises goes to the loop's exception handler and stops no tick. Without a reactor the loop reads.
+    """
+
+    def __init__(
+        self,
+        pacer: _Pacer,
+        outbox: _Outbox,
+        reactor: _Reactor | None,
+        tick_ns: int,
+        *,
+        clock: Callable[[], int] = ...,
+        sleep_until: Callable[[int], object] = ...,
+    ) -> None:
+        """clock: monotonic, ns. sleep_until(ns): block the thread until then."""
+    def acquire(self) -> None:
+        """A call is live: tick. On the running loop."""
+    def release(self) -> None: ...
+    @property
+    def lag_counts(self) -> tuple[int, ...]:
+        """Turns by how much longer than a tick they took, in the buckets of `metrics.LAG_SECONDS`."""
+    @property
+    def lag_ns(self) -> int:
+        """Their sum."""
