@@ -69,13 +69,14 @@ cdef class AssistantLane(Paced):
     cdef Playout playout                    # positions in the ring
     cdef bytes response_id                  # the response begun last
     cdef bint taking, in_spurt, is_paused, is_closed, is_full
-    cdef uint64_t[REMEMBERED_DELTAS] fingerprints   # of this response's last deltas
     cdef uint32_t remembered
     cdef uint64_t last_event                # the last delta's event, hashed
     cdef bint events_vary                   # deltas of one response had different ones
     # counters
     cdef readonly uint64_t frames_sent, deltas, refused_deltas, malformed_deltas, ignored_events
     cdef uint64_t flushed_barge_in, flushed_close
+    # large, and rarely looked at: behind all the rest
+    cdef uint64_t[REMEMBERED_DELTAS] fingerprints   # of this response's last deltas
 
     cdef int model_message(self, const char *text, Py_ssize_t size) except -1
     cdef int take_delta(self, Slice event_id, Slice response_id, Slice item_id, Slice delta) except -1

@@ -30,6 +30,7 @@ from fastbridge._framing cimport (
 from fastbridge._mulaw cimport Ring, b64_decode_into, b64_decoded_size, b64_encode_into
 from fastbridge._pacing cimport Paced, Pacer, Schedule, read_clock
 from fastbridge._playout cimport BYTES_PER_MS, FRAME_BYTES, Playout, Reply
+from fastbridge._prefetch cimport prefetch
 from fastbridge._websocket cimport TextSink, text_frame_of
 from fastbridge._wire cimport Latency, Outbox, Wire
 
@@ -61,6 +62,10 @@ cdef enum:
     MAX_GAP_FRAMES = 500                    # 10 s
     WAITED = -1                             # in place of its arrival: a frame that was not forwarded at once
     CHECKED_FRAMES = 5
+    DETECTOR_BYTES = 2880
+    LANE_BYTES = 256
+    WIRE_BYTES = 128
+    TEMPLATE_BYTES = 512
     PRINTED_CHARS = 64                      # of a delta, for its fingerprint
 
 cdef uint64_t FNV_BASIS = 0xcbf29ce484222325u
@@ -164,6 +169,14 @@ cdef class CallerLane(TextSink):
         else:
             self.on_message(PyBytes_FromStringAndSize(text, size))
         return 0
+
+    cdef void warm(self, int step) noexcept:
+        if self.detector is not None and step == 0:
+            prefetch(<void *>self.detector, DETECTOR_BYTES)
+            prefetch(<void *>self.playing, LANE_BYTES)
+            prefetch(<void *>self.wire, WIRE_BYTES)
+        elif step == 1:
+            self.playing.playout.warm()
 
     def feed_message(self, bytes message not None) -> None:
         self.on_text(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
@@ -451,6 +464,16 @@ cdef class AssistantLane(Paced):
             self.schedule.begin(now)
             self.in_spurt = True
         return self.pacer.wake(self)
+
+    cdef void warm(self, int step) noexcept:
+        if step == 0:
+            prefetch(<void *>self.playout, 192)
+            prefetch(<void *>self.schedule, 128)
+            prefetch(<void *>self.ring, 128)
+            prefetch(<void *>self.template, TEMPLATE_BYTES)
+            prefetch(<void *>self.wire, WIRE_BYTES)
+        else:
+            prefetch(self.ring.data + (self.playout.sent & (self.ring.capacity - 1)), FRAME_BYTES)
 
     cdef int64_t run(self, int64_t now) except? -2:
         cdef int64_t earliest = self.schedule.earliest()

@@ -39,9 +39,11 @@ cdef class Paced:
     cdef Py_ssize_t slot                    # index in its pacer's list, -1 when idle
     cdef int64_t wanted                     # when it wants to be run again
     cdef int64_t run(self, int64_t now) except? -2
+    cdef void warm(self, int step) noexcept # it will be run soon: fetch what that will need; first step 0, then 1
 
 
 cdef class Pacer:
     cdef list lanes
     cdef int wake(self, Paced lane) except -1
     cdef int rest(self, Paced lane) except -1
+    cdef void warm(self, int64_t now, int step) noexcept

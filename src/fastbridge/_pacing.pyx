@@ -7,6 +7,8 @@ every call with audio on each tick. Nothing here knows what a frame contains.
 from libc.stdint cimport int64_t, uint64_t
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
 
+from fastbridge._prefetch cimport prefetch
+
 cdef enum:
     FRAME = 20_000_000
     SPACING = 18_000_000
@@ -17,6 +19,8 @@ cdef enum:
     BUCKETS = 256
     MILLISECOND = 1_000_000
     SECOND = 1_000_000_000
+    AHEAD = 4
+    LANE_BYTES = 256
 
 FRAME_NS = FRAME
 SPACING_NS = SPACING
@@ -180,6 +184,9 @@ cdef class Paced:
     cdef int64_t run(self, int64_t now) except? -2:
         return -1
 
+    cdef void warm(self, int step) noexcept:
+        pass
+
 
 cdef class Pacer:
     """All calls' talk-spurts, on one clock. Lanes join when they have audio and leave when they run out."""
@@ -204,10 +211,20 @@ cdef class Pacer:
             lane.slot = -1
         return 0
 
+    cdef void warm(self, int64_t now, int step) noexcept:
+        cdef Py_ssize_t i, count = len(self.lanes)
+        for i in range(count):
+            if step == 0 and i + AHEAD < count:
+                prefetch(<void *>self.lanes[i + AHEAD], LANE_BYTES)
+            if (<Paced>self.lanes[i]).wanted <= now:
+                (<Paced>self.lanes[i]).warm(step)
+
     def run(self, int64_t now_ns) -> int:
         cdef Py_ssize_t i = len(self.lanes)
         cdef int64_t soonest = -1
         cdef Paced lane
+        self.warm(now_ns, 0)
+        self.warm(now_ns, 1)
         while i > 0:                        # backwards, since a lane that rests is replaced by one already run
             i -= 1
             if i >= len(self.lanes):        # a lane's callback ended other lanes

@@ -47,6 +47,7 @@ cdef class Playout:
     # counters
     cdef uint64_t marks_sent, marks_played, stale_marks, frames_rewound
 
+    cdef void warm(self) noexcept
     cdef Py_ssize_t unsent(self) noexcept
     cdef int64_t unheard_frames(self, int64_t now) noexcept
     cdef int64_t heard_at(self, int64_t now) noexcept

@@ -10,6 +10,7 @@ from libc.string cimport memset
 from fastbridge._framing cimport Slice, same
 from fastbridge._mulaw cimport Ring
 from fastbridge._pacing cimport Schedule
+from fastbridge._prefetch cimport prefetch
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
@@ -17,6 +18,9 @@ cdef enum:
     MAX_PENDING_MARKS = 64                  # overflow: the oldest is given up (its echo then counts as stale)
     NS_PER_BYTE = 125_000                   # 8000 bytes a second
     SILENCE = 0xFF
+    PLAYOUT_BYTES = 192
+    SCHEDULE_BYTES = 128
+    RING_BYTES = 128
 
 
 cdef class Segment:
@@ -74,6 +78,12 @@ cdef class Playout:
         self.ring.copy_out(heard, frame, count)
         memset(frame + count, SILENCE, FRAME_BYTES - count)
         return True
+
+    cdef void warm(self) noexcept:
+        """Somebody will ask soon: fetch what that needs."""
+        prefetch(<void *>self, PLAYOUT_BYTES)
+        prefetch(<void *>self.schedule, SCHEDULE_BYTES)
+        prefetch(<void *>self.ring, RING_BYTES)
 
     # --- responses and items ---
 

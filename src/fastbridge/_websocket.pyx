@@ -100,6 +100,9 @@ cdef class TextSink:
     cdef int on_text(self, const char *text, Py_ssize_t size) except -1:
         return 0
 
+    cdef void warm(self, int step) noexcept:
+        pass
+
 
 cdef class _CallbackSink(TextSink):
     """Text to a Python callable."""

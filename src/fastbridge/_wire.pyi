@@ -33,11 +33,12 @@ class Wire:
 
     def __init__(self, transport: asyncio.Transport) -> None: ...
     def write(self, data: bytes) -> None:
-        """Write, now or as soon as may be. On a closing transport nothing happens. Never raises for the peer."""
+        """Write, now or as soon as may be; nothing after `close`. Never raises for the peer."""
     def __call__(self, data: bytes) -> None:
         """The same as `write`."""
     def close(self) -> None:
-        """The transport is gone, or about to be: nothing is written any more."""
+        """The transport is gone, or about to be: nothing is written any more. Whoever closes the transport calls this
+        first: to ask a transport before each frame whether it is closing costs more than it says."""
     def untaken_bytes(self) -> int:
         """Written and not taken: in the transport, and, on Linux, in the kernel until the peer's acknowledges it."""
     @property

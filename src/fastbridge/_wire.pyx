@@ -137,7 +137,7 @@ cdef class Wire:
 
     cdef int send_now(self, bytes data, bint more) except -1:
         cdef Py_ssize_t sent, size = PyBytes_GET_SIZE(data)
-        if self.closed or self.is_closing():
+        if self.closed:
             return 0
         if self.behind and not self.settling and self.buffered() == 0:
             self.behind = False
@@ -153,6 +153,8 @@ cdef class Wire:
         return self.hand_over(data)
 
     cdef int hand_over(self, bytes data) except -1:
+        if self.is_closing():
+            return 0
         self.queued_writes += 1
         self.transport_write(data)
         self.behind = True

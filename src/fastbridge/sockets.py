@@ -20,7 +20,6 @@ from websockets.protocol import CLOSING, OPEN, Event, State
 from websockets.server import ServerProtocol
 
 from fastbridge._websocket import FrameReader, TextSink, text_frame
-from fastbridge._wire import Wire
 from fastbridge.ending import EndReason
 from fastbridge.jsontext import parse_event
 from fastbridge.messages import Messages, is_utf8
@@ -83,8 +82,8 @@ class CarrierSocket(asyncio.Protocol):
     # --- asyncio.Protocol ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._wire = Wire(self._transport)
+        self._transport = WiredTransport(cast(asyncio.Transport, transport))
+        self._wire = self._transport.wire
         self.write = self._wire
         self._transport.set_write_buffer_limits(high=CARRIER_BUFFER_BYTES)
         peer = transport.get_extra_info("peername")
@@ -199,7 +198,7 @@ class CarrierSocket(asyncio.Protocol):
         self._reader.redirect(self._call.caller.sink)
         self._call.start()
         if self._node.reactor is not None and not self._closed:
-            self._source = self._node.reactor.adopt(self._transport, self._reader)
+            self._source = self._node.reactor.adopt(cast(asyncio.Transport, self._transport), self._reader)
 
     def _release(self) -> None:
         source, self._source = self._source, None

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 
+import pytest
+
 from fastbridge.outgoing import WiredTransport
 from loops import OnLoop
 
@@ -18,6 +20,22 @@ def test_what_the_library_writes_keeps_its_place_among_ours(on_loop: OnLoop) -> 
         assert far.recv(100) == b"ours,theirs,ours"
         assert wired.wire.direct_writes == 3
         transport.abort()
+        far.close()
+
+    on_loop(test())
+
+
+@pytest.mark.parametrize("how", ["close", "abort"])
+def test_nothing_is_written_once_it_closes(on_loop: OnLoop, how: str) -> None:
+    async def test() -> None:
+        near, far = socket.socketpair()
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
+        wired = WiredTransport(transport)
+        getattr(wired, how)()
+        wired.wire.write(b"too late")
+        assert transport.is_closing()
+        await asyncio.sleep(0.01)
+        assert far.recv(100) == b""
         far.close()
 
     on_loop(test())
