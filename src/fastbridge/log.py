@@ -7,6 +7,7 @@ written by a thread (`logwriter`): nobody who logs waits. Nothing here raises, a
 """
 
 import atexit
+import functools
 import json
 import logging
 import math
@@ -157,6 +158,10 @@ def event(
     pairs = ", ".join(f"{name}={_quoted(value)}" for name, value in safe.items())
     comma = "," if message and pairs and not message.endswith(":") else ""
     text = " ".join(part for part in (f"[{tag}]" if tag else "", f"{message}{comma}", pairs) if part)
+    handlers = logging.getLogger().handlers
+    if not exc_info and len(handlers) == 1 and isinstance(handlers[0], QueuedHandler) and not _events.handlers:
+        handlers[0].handle(_EventRecord(level, text, safe, sys._getframe(stacklevel).f_code.co_filename))
+        return
     _events.log(level, "%s", text, extra={"fields": safe}, exc_info=exc_info or None, stacklevel=stacklevel + 1)
 
 
@@ -222,6 +227,26 @@ class Scrubber:
         if "+" in text:
             text = _PHONE.sub(lambda found: _masked(found[0]), text)
         return text
+
+
+class _EventRecord(logging.LogRecord):
+    """What our own handler asks of a record, and no more: where nobody else listens, the library's way from a logger to
+    its handlers would cost more than the line."""
+
+    def __init__(self, level: int, text: str, fields: dict[str, object], pathname: str) -> None:
+        self.name = _events.name
+        self.levelno = level
+        self.levelname = logging.getLevelName(level)
+        self.module = _stem(pathname)
+        self.msg = text
+        self.args = self.exc_info = self.stack_info = None
+        self.fields = fields
+        self.created = time.time()
+
+
+@functools.cache
+def _stem(pathname: str) -> str:
+    return Path(pathname).stem
 
 
 def _module(record: logging.LogRecord) -> str:

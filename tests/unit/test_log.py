@@ -363,6 +363,42 @@ def test_rate_limiter_is_bounded():
     assert limiter.every("0", 1.0)
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("level", [logging.INFO, logging.WARNING])
+def test_an_event_is_the_same_line_whoever_else_listens(lines, as_json, level):
+    written = lines(log_json=as_json)
+
+    def say() -> None:
+        log.event("TAG", "מה: 100 %s", call_sid="CA1", level=level, number=1.5, who="+972501234567 a,b\n")
+
+    def stable() -> str:
+        (line,) = written()
+        return re.sub(r"\d\d:\d\d:\d\d", "", line)
+
+    say()
+    ours = stable()
+    logging.getLogger().addHandler(logging.NullHandler())
+    say()
+    assert ours == stable()
+    assert "test_log" in ours
+    assert ours.count("****") == (2 if as_json else 1)
+
+
+def test_who_listens_to_events_alone_hears_them(lines):
+    lines()
+    heard = []
+    listener = logging.Handler()
+    listener.emit = heard.append
+    logger = logging.getLogger("fastbridge.events")
+    logger.addHandler(listener)
+    try:
+        log.event("TAG", "said")
+    finally:
+        logger.removeHandler(listener)
+    (record,) = heard
+    assert (record.getMessage(), record.lineno > 0) == ("[TAG] said", True)
+
+
 def test_a_time_stamp_is_that_of_its_own_second():
     formatter = log.HumanFormatter(str)
     record = logging.LogRecord("x", logging.INFO, __file__, 0, "said", None, None)
