@@ -38,6 +38,7 @@ cdef class CallerLane(TextSink):
     # state
     cdef bint is_open, is_paused, is_locked, is_closed
     cdef object queue                       # deque of (base64 payload, frames missing before it), oldest first
+    cdef Py_ssize_t queued                  # its length: to ask a deque is to touch it
     cdef int64_t waiting_silence            # sum of the missing in the queue
     cdef Py_ssize_t preroll_frames, backlog_frames
     cdef int64_t last_chunk

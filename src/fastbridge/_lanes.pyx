@@ -65,6 +65,11 @@ cdef enum:
     DETECTOR_BYTES = 2880
     LANE_BYTES = 256
     WIRE_BYTES = 128
+    PLAYOUT_BYTES = 192
+    SCHEDULE_BYTES = 128
+    RING_BYTES = 128
+    LATENCY_BYTES = 128
+    SID_BYTES = 128
     TEMPLATE_BYTES = 512
     PRINTED_CHARS = 64                      # of a delta, for its fingerprint
 
@@ -171,12 +176,16 @@ cdef class CallerLane(TextSink):
         return 0
 
     cdef void warm(self, int step) noexcept:
-        if self.detector is not None and step == 0:
-            prefetch(<void *>self.detector, DETECTOR_BYTES)
+        if step == 0:
             prefetch(<void *>self.playing, LANE_BYTES)
-            prefetch(<void *>self.wire, WIRE_BYTES)
+            prefetch(<void *>self.stream_sid, SID_BYTES)
         elif step == 1:
-            self.playing.playout.warm()
+            prefetch(<void *>self.detector, DETECTOR_BYTES)
+            prefetch(<void *>self.wire, WIRE_BYTES)
+            prefetch(<void *>self.latency, LATENCY_BYTES)
+            self.playing.warm(0)
+        else:
+            self.playing.playout.warm(self.playing.playout.heard)
 
     def feed_message(self, bytes message not None) -> None:
         self.on_text(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
@@ -231,16 +240,18 @@ cdef class CallerLane(TextSink):
 
     cdef int deliver(self, Slice payload, int64_t missing, int64_t now) except -1:
         """A caller's frame to the model, and silence for those missing before it: now, or in its turn."""
-        if self.is_open and not self.is_paused and not self.queue:
+        if self.is_open and not self.is_paused and self.queued == 0:
             return self.forward(payload, missing, now)
         missing = min(missing, MAX_GAP_FRAMES - self.waiting_silence)
         self.queue.append((bytes_of(payload), missing))
+        self.queued += 1
         self.waiting_silence += missing
         # One out for one in: a backlog that was longer under another bound is not cut at a stroke.
-        if len(self.queue) > (self.backlog_frames if self.is_open else self.preroll_frames):
+        if self.queued > (self.backlog_frames if self.is_open else self.preroll_frames):
             self.waiting_silence -= self.queue.popleft()[1]
+            self.queued -= 1
             self.settled[<int>OUTCOME_QUEUE_FULL if self.is_open else <int>OUTCOME_SESSION_NOT_READY] += 1
-        self.peak_waiting = max(self.peak_waiting, <Py_ssize_t>len(self.queue))
+        self.peak_waiting = max(self.peak_waiting, self.queued)
         return 0
 
     cdef int forward(self, Slice payload, int64_t missing, int64_t arrived_ns) except -1:
@@ -254,8 +265,9 @@ cdef class CallerLane(TextSink):
     cdef int drain(self) except -1:
         cdef bytes payload
         cdef int64_t missing
-        while self.queue and self.is_open and not self.is_paused:
+        while self.queued > 0 and self.is_open and not self.is_paused:
             payload, missing = self.queue.popleft()
+            self.queued -= 1
             self.waiting_silence -= missing
             self.forward(slice_of(payload), missing, WAITED)
         return 0
@@ -276,21 +288,22 @@ cdef class CallerLane(TextSink):
 
     def send_silence(self, Py_ssize_t frames) -> int:
         cdef Py_ssize_t sent = 0
-        while sent < frames and self.is_open and not self.is_paused and not self.queue:
+        while sent < frames and self.is_open and not self.is_paused and self.queued == 0:
             self.append_audio(PyBytes_AS_STRING(SILENT_PAYLOAD), PAYLOAD_CHARS, WAITED)
             sent += 1
         self.silence_frames += sent
         return sent
 
     def close(self) -> None:
-        self.settled[<int>OUTCOME_SESSION_NOT_READY] += len(self.queue)
+        self.settled[<int>OUTCOME_SESSION_NOT_READY] += self.queued
         self.queue.clear()
+        self.queued = 0
         self.is_closed = True
         self.shut()
 
     @property
     def waiting(self) -> int:
-        return len(self.queue)
+        return self.queued
 
     @property
     def latency_counts(self) -> tuple[int, ...]:
@@ -467,13 +480,13 @@ cdef class AssistantLane(Paced):
 
     cdef void warm(self, int step) noexcept:
         if step == 0:
-            prefetch(<void *>self.playout, 192)
-            prefetch(<void *>self.schedule, 128)
-            prefetch(<void *>self.ring, 128)
+            prefetch(<void *>self.playout, PLAYOUT_BYTES)
+            prefetch(<void *>self.schedule, SCHEDULE_BYTES)
+            prefetch(<void *>self.ring, RING_BYTES)
+        else:
             prefetch(<void *>self.template, TEMPLATE_BYTES)
             prefetch(<void *>self.wire, WIRE_BYTES)
-        else:
-            prefetch(self.ring.data + (self.playout.sent & (self.ring.capacity - 1)), FRAME_BYTES)
+            self.playout.warm(self.playout.sent)
 
     cdef int64_t run(self, int64_t now) except? -2:
         cdef int64_t earliest = self.schedule.earliest()

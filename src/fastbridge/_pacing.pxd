@@ -39,7 +39,7 @@ cdef class Paced:
     cdef Py_ssize_t slot                    # index in its pacer's list, -1 when idle
     cdef int64_t wanted                     # when it wants to be run again
     cdef int64_t run(self, int64_t now) except? -2
-    cdef void warm(self, int step) noexcept # it will be run soon: fetch what that will need; first step 0, then 1
+    cdef void warm(self, int step) noexcept # it will be run soon: fetch what that will need; by steps 0, 1
 
 
 cdef class Pacer:

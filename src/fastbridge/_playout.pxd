@@ -43,11 +43,12 @@ cdef class Playout:
     cdef int delay_count
     cdef bint held                          # the carrier has been cleared, what is unheard is kept
     cdef list segments, replies, pending
+    cdef Reply current                      # the last that `leaving` found
     cdef uint32_t epoch
     # counters
     cdef uint64_t marks_sent, marks_played, stale_marks, frames_rewound
 
-    cdef void warm(self) noexcept
+    cdef void warm(self, int64_t position) noexcept
     cdef Py_ssize_t unsent(self) noexcept
     cdef int64_t unheard_frames(self, int64_t now) noexcept
     cdef int64_t heard_at(self, int64_t now) noexcept

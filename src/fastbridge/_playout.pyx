@@ -18,9 +18,8 @@ cdef enum:
     MAX_PENDING_MARKS = 64                  # overflow: the oldest is given up (its echo then counts as stale)
     NS_PER_BYTE = 125_000                   # 8000 bytes a second
     SILENCE = 0xFF
-    PLAYOUT_BYTES = 192
-    SCHEDULE_BYTES = 128
-    RING_BYTES = 128
+    REPLY_BYTES = 64
+    USUAL_INTERVAL = 80                     # bucket of 20 ms
 
 
 cdef class Segment:
@@ -79,11 +78,11 @@ cdef class Playout:
         memset(frame + count, SILENCE, FRAME_BYTES - count)
         return True
 
-    cdef void warm(self) noexcept:
-        """Somebody will ask soon: fetch what that needs."""
-        prefetch(<void *>self, PLAYOUT_BYTES)
-        prefetch(<void *>self.schedule, SCHEDULE_BYTES)
-        prefetch(<void *>self.ring, RING_BYTES)
+    cdef void warm(self, int64_t position) noexcept:
+        """Fetch a frame of the ring from there, and what is noted when one leaves."""
+        prefetch(self.ring.data + (position & (self.ring.capacity - 1)), FRAME_BYTES)
+        prefetch(<void *>self.current, REPLY_BYTES)
+        prefetch(self.schedule.intervals + USUAL_INTERVAL, 1)
 
     # --- responses and items ---
 
@@ -93,10 +92,13 @@ cdef class Playout:
         return last if last is not None and last.end < 0 else None
 
     cdef Reply leaving(self):
-        """The response of the frame that left last."""
-        cdef Reply reply
+        """The response of the frame that left last, which most often is that of the one before."""
+        cdef Reply reply = self.current
+        if reply is not None and reply.start < self.sent and (reply.end < 0 or reply.end >= self.sent):
+            return reply
         for reply in self.replies:
             if reply.end < 0 or reply.end >= self.sent:
+                self.current = reply
                 return reply
         return None
 
@@ -265,6 +267,7 @@ cdef class Playout:
             self.epoch += 1
         self.held = False
         self.replies.clear()
+        self.current = None
         self.pending.clear()
         self.sent = self.heard = self.marked_at = self.ring.tail
         self.ring.forget(self.ring.tail)

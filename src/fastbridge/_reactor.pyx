@@ -35,7 +35,7 @@ cdef extern from "<unistd.h>" nogil:
 cdef enum:
     READ_BYTES = 262_144                    # what is more waits in the kernel until the next tick
     MAX_EVENTS = 512
-    AHEAD = 5
+    AHEAD = 6
     SOURCE_BYTES = 64
     READER_BYTES = 128
     SINK_BYTES = 320
@@ -87,16 +87,16 @@ cdef int watch(int epoll, Source source, int what, uint32_t events) noexcept:
 
 cdef void warm(epoll_event *events, int count, int now) noexcept:
     """While one socket is read, fetch what the next ones' readers are going to need, pointer by pointer."""
-    if now + 5 < count:
-        prefetch(events[now + 5].data.ptr, SOURCE_BYTES)
+    cdef int step
+    if now + 6 < count:
+        prefetch(events[now + 6].data.ptr, SOURCE_BYTES)
+    if 0 <= now + 5 < count:
+        prefetch(<void *>(<Source>events[now + 5].data.ptr).reader, READER_BYTES)
     if 0 <= now + 4 < count:
-        prefetch(<void *>(<Source>events[now + 4].data.ptr).reader, READER_BYTES)
-    if 0 <= now + 3 < count:
-        prefetch(<void *>(<Source>events[now + 3].data.ptr).reader.sink, SINK_BYTES)
-    if 0 <= now + 2 < count:
-        (<Source>events[now + 2].data.ptr).reader.sink.warm(0)
-    if 0 <= now + 1 < count:
-        (<Source>events[now + 1].data.ptr).reader.sink.warm(1)
+        prefetch(<void *>(<Source>events[now + 4].data.ptr).reader.sink, SINK_BYTES)
+    for step in range(3):
+        if 0 <= now + 3 - step < count:
+            (<Source>events[now + 3 - step].data.ptr).reader.sink.warm(step)
 
 
 cdef class Reactor:

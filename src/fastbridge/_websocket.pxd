@@ -13,7 +13,7 @@ cdef bytes text_frame_of(const char *payload, Py_ssize_t size, bint masked)
 cdef class TextSink:
     """Where a FrameReader hands unmasked text. `text` is valid only during the call."""
     cdef int on_text(self, const char *text, Py_ssize_t size) except -1
-    cdef void warm(self, int step) noexcept # text will come soon: fetch what that will need; first step 0, then 1
+    cdef void warm(self, int step) noexcept # text will come soon: fetch what that will need; by steps 0, 1, 2
 
 
 cdef class FrameReader:
