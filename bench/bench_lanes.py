@@ -22,7 +22,7 @@ def nothing(*arguments):
 
 
 def assistant_lane(twin, pacer):
-    lane = twin.lanes.AssistantLane(
+    lane = twin.assistant.AssistantLane(
         pacer=pacer,
         clock=twin.pacing.monotonic_ns,
         on_event=nothing,
@@ -40,7 +40,7 @@ def caller_lane(twin, audio, dsp=None):
     """Open, while the assistant speaks."""
     assistant = assistant_lane(twin, twin.pacing.Pacer())
     assistant.feed_delta(RESPONSE.encode(), ITEM, base64_text(audio))
-    lane = twin.lanes.CallerLane(
+    lane = twin.caller.CallerLane(
         clock=twin.pacing.monotonic_ns,
         playing=assistant,
         detector=twin.bargein.Detector(),
@@ -57,13 +57,13 @@ def bench_caller_lane_frame(twin, each, audio, media_messages):
     """From Twilio's message to the masked frame for the model."""
     lane = caller_lane(twin, audio)
     each(lane.feed_message, media_messages)
-    assert lane.frames_in == lane.outcomes[twin.lanes.FORWARDED] >= len(media_messages)
+    assert lane.frames_in == lane.outcomes[twin.caller.FORWARDED] >= len(media_messages)
 
 
 def bench_caller_lane_frame_with_dsp(twin, each, audio, media_messages):
     lane = caller_lane(twin, audio, twin.dsp.HighpassLimiter())
     each(lane.feed_message, media_messages)
-    assert lane.frames_in == lane.outcomes[twin.lanes.FORWARDED] >= len(media_messages)
+    assert lane.frames_in == lane.outcomes[twin.caller.FORWARDED] >= len(media_messages)
 
 
 def bench_assistant_lane_delta(twin, benchmark, delta_messages):

@@ -76,8 +76,13 @@ def dsp(twin: Twin) -> Any:
 
 
 @pytest.fixture(scope="session")
-def lanes(twin: Twin) -> Any:
-    return twin.lanes
+def assistant(twin: Twin) -> Any:
+    return twin.assistant
+
+
+@pytest.fixture(scope="session")
+def caller(twin: Twin) -> Any:
+    return twin.caller
 
 
 @pytest.fixture(scope="session")

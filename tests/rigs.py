@@ -28,7 +28,7 @@ class CallerRig:
         self.edges = 0
         self.uplink: list[bytes] = []
         self.played: list[str] = []
-        self.assistant = twin.lanes.AssistantLane(
+        self.assistant = twin.assistant.AssistantLane(
             pacer=self.pacer,
             clock=self.clock,
             on_event=lambda message: None,
@@ -37,7 +37,7 @@ class CallerRig:
             on_full=lambda full: None,
             on_bad_frame=lambda number, size: None,
         )
-        self.lane = twin.lanes.CallerLane(
+        self.lane = twin.caller.CallerLane(
             clock=self.clock,
             playing=self.assistant,
             detector=detector,
@@ -45,7 +45,7 @@ class CallerRig:
             on_edge=self.on_edge,
             **options,
         )
-        self.names = twin.lanes.OUTCOMES
+        self.names = twin.caller.OUTCOMES
         self.chunk = 0
 
     def on_edge(self) -> None:
@@ -106,7 +106,7 @@ class AssistantRig:
         self.write_times: list[int] = []
         self.due_echoes: list[tuple[str, int]] = []
         """Marks sent, each with the time when a carrier that plays at once will echo it."""
-        self.lane = twin.lanes.AssistantLane(
+        self.lane = twin.assistant.AssistantLane(
             pacer=self.pacer,
             clock=self.clock,
             on_event=self.events.append,

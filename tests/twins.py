@@ -3,7 +3,10 @@
 import importlib
 from types import ModuleType
 
-MODULES = ("mulaw", "framing", "websocket", "pacing", "playout", "dsp", "bargein", "lanes", "measure", "peer")
+MODULES = (
+    *("mulaw", "framing", "websocket", "pacing", "playout", "dsp", "bargein", "assistant", "caller"),
+    *("measure", "peer"),
+)
 
 
 class Twin:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Agent", "CallContext", "Tool"]
 
-if find_spec("fastbridge._lanes") is None:
+if find_spec("fastbridge._caller") is None:
     raise ImportError(
         "fastbridge's compiled modules are missing: install it with `pip install .`, which needs a C compiler and the "
         "Python headers."

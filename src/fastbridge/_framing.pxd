@@ -1,6 +1,9 @@
 from libc.stdint cimport int64_t, uint8_t
 
 
+cdef enum:
+    PAYLOAD_CHARS = 216                     # base64 of a frame
+
 cdef enum Kind:
     KIND_OTHER = 0
     KIND_MEDIA = 1
@@ -34,3 +37,5 @@ cdef struct RealtimeMessage:
 cdef Kind scan_twilio_message(const char *text, Py_ssize_t size, TwilioMessage *out) noexcept nogil
 cdef Kind scan_realtime_message(const char *text, Py_ssize_t size, RealtimeMessage *out) noexcept nogil
 cdef bint same(Slice a, bytes b) noexcept
+cdef Slice slice_of(bytes text) noexcept
+cdef bytes bytes_of(Slice s)

@@ -142,6 +142,17 @@ cdef bint same(Slice a, bytes b) noexcept:
     return a.size == PyBytes_GET_SIZE(b) and memcmp(a.text, PyBytes_AS_STRING(b), a.size) == 0
 
 
+cdef Slice slice_of(bytes text) noexcept:
+    cdef Slice out
+    out.text = PyBytes_AS_STRING(text)
+    out.size = PyBytes_GET_SIZE(text)
+    return out
+
+
+cdef bytes bytes_of(Slice s):
+    return PyBytes_FromStringAndSize(s.text, s.size)
+
+
 cdef Kind scan_twilio_message(const char *text, Py_ssize_t size, TwilioMessage *out) noexcept nogil:
     cdef Cursor cursor
     cdef int64_t sequence
@@ -227,10 +238,6 @@ cdef Kind scan_realtime_message(const char *text, Py_ssize_t size, RealtimeMessa
     if literal(&cursor, b'}') and cursor.at == cursor.end:
         return kind
     return KIND_OTHER
-
-
-cdef bytes bytes_of(Slice s):
-    return PyBytes_FromStringAndSize(s.text, s.size)
 
 
 def scan_twilio(bytes message not None) -> tuple[object, ...]:

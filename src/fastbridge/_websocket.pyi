@@ -7,7 +7,7 @@ byte goes to `on_other`, whole frames at a time and in order, for the library to
 from collections.abc import Callable
 
 class TextSink:
-    """Where a FrameReader hands text without a Python call: a lane of `_lanes`."""
+    """Where a FrameReader hands text without a Python call: a lane."""
 
 class FrameReader:
     """Cuts a byte stream into frames. Never raises on a peer's bytes; feeding it from its own callback is a

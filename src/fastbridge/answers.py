@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from fastbridge import events
-from fastbridge._lanes import FORWARDED
+from fastbridge._caller import FORWARDED
 from fastbridge.clock import Deadline
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model_line import is_hopeless

@@ -10,9 +10,10 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from fastbridge import events, record, stats
+from fastbridge._assistant import AssistantLane
 from fastbridge._bargein import Detector
+from fastbridge._caller import CallerLane
 from fastbridge._dsp import HighpassLimiter
-from fastbridge._lanes import AssistantLane, CallerLane
 from fastbridge._pacing import Pacer
 from fastbridge._wire import Outbox
 from fastbridge.agent import Agent, CallContext

@@ -25,7 +25,7 @@ TIMEOUT_S = 5.0
 MAX_SKEW_S = 5.0
 OPENAI_URL = "https://api.openai.com/v1"
 TWILIO_URL = "https://api.twilio.com/2010-04-01"
-COMPILED = ("_bargein", "_dsp", "_framing", "_lanes", "_mulaw", "_pacing", "_websocket")
+COMPILED = ("_assistant", "_bargein", "_caller", "_dsp", "_framing", "_mulaw", "_pacing", "_websocket")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
 from fastbridge import log
-from fastbridge._lanes import OUTCOMES
+from fastbridge._caller import OUTCOMES
 from fastbridge.calls import REASONS
 from fastbridge.ending import EndReason
 from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from fastbridge._lanes import AssistantLane
+from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.clock import Clock
 from fastbridge.errors import ModelUnavailable
@@ -100,7 +100,7 @@ class Session:
         self._listener = listener
         self._send: Callable[[bytes], object] | None = None
         self._clock = clock
-        self._text_deltas = 0
+        self._parsed_words = 0
         self._signs = 0
         self.local_deltas = 0
         """Deltas that were recordings of ours: no progress of the model's."""
@@ -190,6 +190,7 @@ class Session:
             self._send(encode_event(event))
 
     def close(self) -> None:
+        self._lane.tell_words()
         self.closed = True
         self._send = None
         self._opening.close()
@@ -212,9 +213,8 @@ class Session:
             logger.warning("[REALTIME] %s event is malformed", event.get("type"), exc_info=True)
 
     def on_words(self, item_id: str, words: str) -> None:
-        """The assistant's words, as they come."""
+        """Some of the assistant's words."""
         if not self.closed:
-            self._text_deltas += 1
             self.history.add_words(item_id, words)
 
     # --- what the call asks for ---
@@ -272,7 +272,8 @@ class Session:
     # --- events ---
 
     def _progress(self) -> tuple[int, int, int]:
-        return self._lane.deltas - self.local_deltas, self._lane.ignored_events, self._text_deltas
+        words = self._lane.word_deltas + self._parsed_words
+        return self._lane.deltas - self.local_deltas, self._lane.ignored_events, words
 
     def _on_session_created(self, event: dict[str, Any]) -> None:
         self._opening.on_created(event)
@@ -346,6 +347,11 @@ class Session:
         """A delta whose layout the scanner does not know: the same audio, the slow way."""
         fields = (event["response_id"], event["item_id"], event["delta"], event.get("event_id") or "")
         self._lane.feed_delta(*(str(value).encode("ascii", "replace") for value in fields))
+
+    def _on_words_event(self, event: dict[str, Any]) -> None:
+        """Words with an escape in them."""
+        self._parsed_words += 1
+        self.on_words(str(event["item_id"]), str(event["delta"]))
 
     def _on_assistant_transcript(self, event: dict[str, Any]) -> None:
         turn = self.history.end_words(str(event["item_id"]), str(event["transcript"]))
@@ -436,9 +442,7 @@ _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
     "response.created": Session._on_response_created,
     "response.output_item.added": Session._on_output_item_added,
     "response.output_audio.delta": Session._on_audio_delta,
-    "response.output_audio_transcript.delta": lambda session, event: session.on_words(
-        str(event["item_id"]), str(event["delta"])
-    ),
+    "response.output_audio_transcript.delta": Session._on_words_event,
     "response.output_audio_transcript.done": Session._on_assistant_transcript,
     "response.function_call_arguments.done": Session._on_arguments_done,
     "response.done": Session._on_response_done,

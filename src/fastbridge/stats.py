@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from fastbridge._lanes import FORWARDED, GREETING_LOCK, OUTCOMES, AssistantLane, CallerLane
+from fastbridge._assistant import AssistantLane
+from fastbridge._caller import FORWARDED, GREETING_LOCK, OUTCOMES, CallerLane
 
 
 @dataclass

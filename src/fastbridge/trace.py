@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from fastbridge import events
+from fastbridge._assistant import AssistantLane
 from fastbridge._bargein import Detector
-from fastbridge._lanes import FORWARDED, AssistantLane, CallerLane
+from fastbridge._caller import FORWARDED, CallerLane
 from fastbridge._websocket import TextSink
 from fastbridge.calllog import CallLog
 from fastbridge.jsontext import parse_event

@@ -1,4 +1,4 @@
-"""Twin of fastbridge._lanes.AssistantLane. (oracle.lanes has it under its name.)"""
+"""Twin of fastbridge._assistant."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from oracle.playout import BYTES_PER_MS, FRAME_BYTES, Playout, Response
 
 BYTES_PER_MARK = 8 * FRAME_BYTES
 REMEMBERED_DELTAS = 128
+MAX_WORDS = 64
 
 
 class ModelSink(websocket.TextSink):
@@ -51,6 +52,8 @@ class AssistantLane(Paced):
         self.frames_sent = 0
         self.frames_flushed = {"barge_in": 0, "close": 0}
         self.deltas = self.refused_deltas = self.malformed_deltas = self.ignored_events = 0
+        self.word_deltas = 0
+        self._words: list[tuple[bytes, bytes]] = []  # (item, piece)
         self.peak_bytes = 0
 
     @property
@@ -88,9 +91,18 @@ class AssistantLane(Paced):
         elif kind == framing.IGNORED:
             self.ignored_events += 1
         elif kind == framing.WORDS and self._on_words is not None:
-            self._on_words(fields[2].decode(), fields[4].decode())
+            self.word_deltas += 1
+            if self._words[-1:] and (self._words[-1][0] != fields[2] or len(self._words) == MAX_WORDS):
+                self.tell_words()
+            self._words.append((fields[2], fields[4]))
         else:
+            self.tell_words()
             self._on_event(message)
+
+    def tell_words(self) -> None:
+        pieces, self._words = self._words, []
+        if pieces and self._on_words is not None:
+            self._on_words(pieces[0][0].decode(), "".join(words.decode() for _, words in pieces))
 
     def _came_before(self, event_id: bytes, delta: bytes) -> bool:
         if not event_id:
@@ -260,6 +272,7 @@ class AssistantLane(Paced):
     # -- what became of it
 
     def items(self) -> list[tuple[str, str, int, int]]:
+        self.tell_words()
         return self._playout.list_items(self._clock())
 
     def hearing(self) -> bytes | None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fastbridge import call as call_module
-from fastbridge._lanes import OTHER_REASON
+from fastbridge._caller import OTHER_REASON
 from fastbridge.agent import Agent
 from fastbridge.ending import EndReason
 from helpers import FOREIGN_SID, LOUD, QUIET, SID, audio_of, base64_text, numbered_frame

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastbridge._lanes import GREETING_LOCK
+from fastbridge._caller import GREETING_LOCK
 from fastbridge.agent import Agent
 from fastbridge.greeting import State
 from helpers import LOUD, QUIET

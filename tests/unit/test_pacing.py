@@ -224,11 +224,11 @@ class TestPacer:
         pacer = pacing.Pacer()
         assert (pacer.run(NOW), pacer.active) == (-1, 0)
 
-    def test_each_lane_sends_at_most_one_frame_a_run_and_the_soonest_is_told(self, pacing, lanes):
+    def test_each_lane_sends_at_most_one_frame_a_run_and_the_soonest_is_told(self, pacing, assistant):
         pacer, clock = pacing.Pacer(), Clock(NOW)
         outputs: list[list[bytes]] = [[], [], []]
         for number, written in enumerate(outputs):
-            lane = silent_lane(lanes, pacer, clock)
+            lane = silent_lane(assistant, pacer, clock)
             lane.start(b"MZ%d" % number, written.append)
             lane.begin_response("resp_1")
             lane.feed_delta(b"resp_1", b"item_1", b"//8A" * 40 * 4 * 3)
@@ -241,19 +241,19 @@ class TestPacer:
         pacer.run(wanted)
         assert [len(written) for written in outputs] == [2, 2, 2]
 
-    def test_the_soonest_of_lanes_begun_apart(self, pacing, lanes):
+    def test_the_soonest_of_lanes_begun_apart(self, pacing, assistant):
         pacer, clock = pacing.Pacer(), Clock(NOW)
         for _ in range(2):
-            lane = silent_lane(lanes, pacer, clock)
+            lane = silent_lane(assistant, pacer, clock)
             lane.start(b"MZ1", lambda data: None)
             lane.begin_response("resp_1")
             lane.feed_delta(b"resp_1", b"item_1", b"//8A" * 40 * 4 * 3)
             assert pacer.run(clock.now_ns) == NOW + pacing.SPACING_NS + pacing.GUARD_NS
             clock.advance(7)
 
-    def test_a_lane_leaves_when_it_runs_out(self, pacing, lanes):
+    def test_a_lane_leaves_when_it_runs_out(self, pacing, assistant):
         pacer, clock = pacing.Pacer(), Clock(NOW)
-        lane = silent_lane(lanes, pacer, clock)
+        lane = silent_lane(assistant, pacer, clock)
         lane.start(b"MZ1", lambda data: None)
         assert pacer.active == 0
         lane.begin_response("resp_1")
@@ -265,9 +265,9 @@ class TestPacer:
         assert pacer.active == 0
 
 
-def silent_lane(lanes, pacer, clock):
+def silent_lane(assistant, pacer, clock):
     callbacks = dict.fromkeys(["on_event", "on_first_frame", "on_played", "on_full"], lambda argument: None)
-    return lanes.AssistantLane(pacer=pacer, clock=clock, on_bad_frame=lambda n, size: None, **callbacks)
+    return assistant.AssistantLane(pacer=pacer, clock=clock, on_bad_frame=lambda n, size: None, **callbacks)
 
 
 class TestTime:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fastbridge import history
 from fastbridge import realtime as realtime_module
-from fastbridge._lanes import AssistantLane
+from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.errors import ModelUnavailable
 from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS, Session

@@ -10,7 +10,7 @@ from websockets.uri import parse_uri
 
 from attacker import wire
 from fastbridge import sockets
-from fastbridge._lanes import AssistantLane
+from fastbridge._assistant import AssistantLane
 from fastbridge._pacing import Pacer
 from fastbridge.sockets import RealtimeSocket
 from helpers import delta_json, read_frames

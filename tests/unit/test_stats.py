@@ -3,7 +3,7 @@
 import pytest
 
 from fastbridge import stats
-from fastbridge._lanes import FORWARDED, GREETING_LOCK, OTHER_REASON, OUTCOMES, SESSION_NOT_READY
+from fastbridge._caller import FORWARDED, GREETING_LOCK, OTHER_REASON, OUTCOMES, SESSION_NOT_READY
 from helpers import FOREIGN_SID, QUIET, base64_text, media_json
 from virtual import Rig
 

@@ -221,7 +221,8 @@ def test_a_closed_one_has_nothing(on_loop: OnLoop) -> None:
 
 
 def caller_lane(outbox: Outbox, wire: Wire, now: list[int]) -> Any:
-    from fastbridge._lanes import AssistantLane, CallerLane
+    from fastbridge._assistant import AssistantLane
+    from fastbridge._caller import CallerLane
     from fastbridge._pacing import Pacer
 
     def nothing(*args: object) -> None:

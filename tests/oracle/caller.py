@@ -1,4 +1,4 @@
-"""Twin of fastbridge._lanes: plain lists; every count is one that a reader can follow by hand."""
+"""Twin of fastbridge._caller: plain lists; every count is one that a reader can follow by hand."""
 
 from collections.abc import Callable
 

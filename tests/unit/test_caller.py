@@ -1,6 +1,6 @@
 """CallerLane: what becomes of each frame.
 
-Frames that wait or got lost: test_lanes_waiting.py. AssistantLane: test_lanes_assistant.py, test_lanes_playout.py.
+Frames that wait or got lost: test_caller_waiting.py.
 """
 
 from typing import Any
@@ -26,12 +26,12 @@ def call(twin) -> CallerRig:
     return CallerRig(twin).opened()
 
 
-def test_outcomes_are_named_by_index(lanes):
+def test_outcomes_are_named_by_index(caller):
     expected = ["forwarded", "greeting_lock", "echo_gate", "echo_decay", "audio_guard", "music_mode"]
-    assert list(lanes.OUTCOMES) == [*expected, "queue_full", "noise_gate", "session_not_ready", "other"]
+    assert list(caller.OUTCOMES) == [*expected, "queue_full", "noise_gate", "session_not_ready", "other"]
     for constant in ("FORWARDED", "GREETING_LOCK", "QUEUE_FULL", "SESSION_NOT_READY"):
-        assert lanes.OUTCOMES[getattr(lanes, constant)] == constant.lower()
-    assert lanes.OUTCOMES[lanes.OTHER_REASON] == "other"
+        assert caller.OUTCOMES[getattr(caller, constant)] == constant.lower()
+    assert caller.OUTCOMES[caller.OTHER_REASON] == "other"
 
 
 class TestForwarding:
@@ -273,7 +273,7 @@ class TestDetector:
     def test_the_frame_of_the_edge_has_gone_its_way(self, twin):
         call = self.loud_call(twin)
         seen: list[tuple[int, int]] = []
-        lane = twin.lanes.CallerLane(
+        lane = twin.caller.CallerLane(
             clock=call.clock,
             playing=call.assistant,
             detector=twin.bargein.Detector(),

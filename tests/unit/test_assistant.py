@@ -1,4 +1,4 @@
-"""AssistantLane of fastbridge._lanes."""
+"""fastbridge._assistant."""
 
 from typing import Any
 
@@ -120,9 +120,44 @@ class TestMessages:
         )
         for words in ("Sure, ", "\u05e9\u05dc\u05d5\u05dd", ""):
             rig.lane.feed_message(message % words.encode())
-        assert said == [("item_1", "Sure, "), ("item_1", "\u05e9\u05dc\u05d5\u05dd"), ("item_1", "")]
-        rig.lane.feed_message(message % b"\\n")
+        assert said == []
+        rig.lane.feed_message(message % b"\\n")  # needs parsing
         assert rig.events == [message % b"\\n"]
+        assert said == [("item_1", "Sure, \u05e9\u05dc\u05d5\u05dd")]
+        assert rig.lane.word_deltas == 3
+
+    @pytest.mark.parametrize("cause", ["an event", "an answer", "another item", "many"])
+    def test_words_are_told_of_together_and_in_time(self, twin, cause):
+        told = []
+        rig = AssistantRig(twin, on_words=lambda item_id, words: told.append((item_id, words)))
+
+        def say(item: str, words: str) -> None:
+            head = '{"type":"response.output_audio_transcript.delta","event_id":"e","response_id":"r","item_id":"'
+            rig.lane.feed_message(f'{head}{item}","output_index":0,"content_index":0,"delta":"{words}"}}'.encode())
+
+        for number in range(64):
+            say("item_1", f"{number} ")
+        assert told == []
+        if cause == "an event":
+            rig.lane.feed_message(b'{"type":"response.done"}')
+        elif cause == "an answer":
+            rig.lane.items()
+        else:
+            say("item_2" if cause == "another item" else "item_1", "more")
+        assert told == [("item_1", "".join(f"{number} " for number in range(64)))]
+        rig.lane.tell_words()
+        rig.lane.tell_words()
+        assert told[1:] == {"another item": [("item_2", "more")], "many": [("item_1", "more")]}.get(cause, [])
+
+    def test_words_come_before_the_event_behind_them(self, twin):
+        told = []
+        rig = AssistantRig(twin, on_words=lambda *words: told.append((*words, len(rig.events))))
+        rig.lane.feed_message(
+            b'{"type":"response.output_audio_transcript.delta","event_id":"e","response_id":"r","item_id":"item_1",'
+            b'"output_index":0,"content_index":0,"delta":"Sure"}'
+        )
+        rig.lane.feed_message(b"{}")
+        assert (told, rig.events) == ([("item_1", "Sure", 0)], [b"{}"])
 
     def test_words_are_an_event_where_nobody_takes_them(self, rig):
         message = (

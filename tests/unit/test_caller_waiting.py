@@ -1,4 +1,4 @@
-"""CallerLane of fastbridge._lanes: frames that wait for the model, and frames that the carrier lost."""
+"""fastbridge._caller: frames that wait for the model, and frames that the carrier lost."""
 
 from collections import Counter
 
