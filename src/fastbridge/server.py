@@ -34,7 +34,7 @@ from fastbridge.calls import Admission, Directory
 from fastbridge.clock import Clock
 from fastbridge.config import Settings
 from fastbridge.dismantling import SECONDS as DISMANTLING_SECONDS
-from fastbridge.dismantling import dismantle
+from fastbridge.dismantling import dismantle, take_apart
 from fastbridge.ending import EndReason
 from fastbridge.endpoint import model_client
 from fastbridge.errors import ModelError, ModelUnavailable
@@ -95,7 +95,7 @@ class Node:
         self._ticker = Ticker(self.pacer, self.outbox, self.reactor, settings.tick_us * 1000)
         self._calls: set[Call] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._over: dict[Call, asyncio.TimerHandle] = {}  # ended calls, to be dismantled
+        self._over: dict[object, asyncio.TimerHandle] = {}  # ended calls and closed sockets, to be dismantled
         self.lookups = Lookups(self.clock, self.spawn)
         self.rest = carrier_rest(settings)
         self._openai = model_client(settings)
@@ -169,6 +169,14 @@ class Node:
         else:
             dismantle(call)
 
+    def retire(self, *parts: object) -> None:
+        """A socket has closed, and these were it: they are taken apart when nobody can want them any more."""
+        self._over[parts] = asyncio.get_running_loop().call_later(DISMANTLING_SECONDS, self._take_apart, parts)
+
+    def _take_apart(self, parts: tuple[object, ...]) -> None:
+        del self._over[parts]
+        take_apart(*parts)
+
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """A task that this node keeps until it is done; what it raises is logged."""
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -208,7 +216,7 @@ class Node:
                     model=self.settings.model,
                     websocket_connection_options=options,  # type: ignore[arg-type]
                 )
-                await connecting.enter()
+                connection = await connecting.enter()
         except Exception as error:
             attempt.on_model_failed(model_error(error))
             return
@@ -216,6 +224,7 @@ class Node:
             sockets[-1].adopted_by(self.reactor)
         attempt.on_model_connected(sockets[-1])
         await sockets[-1].wait_closed()
+        self.retire(connection, sockets[-1].protocol, sockets[-1])
 
     async def close(self) -> None:
         """End every call that is left, and wait for what they still do."""

@@ -3,10 +3,12 @@
 import asyncio
 import gc
 import json
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import serve
 
 from environment import clear_environment
 from fastbridge import server, store
@@ -15,7 +17,7 @@ from fastbridge.calls import Admission
 from fastbridge.config import load_settings
 from fastbridge.errors import ModelUnavailable
 from fastbridge.server import Node, create_server, model_error
-from fastbridge.sockets import CarrierSocket
+from fastbridge.sockets import CarrierSocket, RealtimeSocket
 from fastbridge.twilio import Start
 from virtual import VirtualLoop
 
@@ -117,6 +119,50 @@ def test_a_call_whose_hook_still_runs_is_not_dismantled(monkeypatch):
         await node.close()
 
     asyncio.run(scene())
+
+
+def test_of_a_closed_socket_to_the_model_nothing_is_left_for_the_collector(monkeypatch):
+    monkeypatch.setattr("fastbridge.server.DISMANTLING_SECONDS", 0.05)
+    monkeypatch.setattr("fastbridge.sockets.CLOSE_GRACE_SECONDS", 0.01)
+
+    async def listen_for_a_moment(connection: Any) -> None:
+        await asyncio.sleep(0.02)
+
+    async def scene() -> None:
+        made: list[weakref.ref[Any]] = []
+        told: list[str] = []
+
+        class Watched(RealtimeSocket):
+            def __init__(self, *args: Any, **options: Any) -> None:
+                super().__init__(*args, **options)
+                made.append(weakref.ref(self))
+
+        monkeypatch.setattr("fastbridge.server.RealtimeSocket", Watched)
+        attempt = SimpleNamespace(
+            sink=lambda message: None,
+            feed_message=lambda message: None,
+            on_model_connected=lambda link: told.append("connected"),
+            on_model_failed=told.append,
+            on_model_lost=lambda code, reason: told.append("lost"),
+        )
+        async with serve(listen_for_a_moment, "127.0.0.1", 0) as model:
+            port = model.sockets[0].getsockname()[1]
+            node = make_node(openai_base_url=f"http://127.0.0.1:{port}/v1")
+            node._ticker.acquire()  # as a live call does: it reads
+            await node.spawn(node._dial(attempt))
+            node._ticker.release()
+            assert told == ["connected", "lost"]
+            assert made[0]() is not None
+            await asyncio.sleep(0.2)
+            assert [each() for each in made] == [None]
+            await node.close()
+
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(scene())
+    finally:
+        gc.enable()
 
 
 def test_a_model_that_nobody_answers_for(caplog):

@@ -1,5 +1,7 @@
 """The carrier's socket on a transport that only records, on virtual time: admission, deadlines, bounds, one end."""
 
+import gc
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +16,7 @@ from fastbridge.agent import Agent
 from fastbridge.call import Call, CallContext
 from fastbridge.calls import Directory
 from fastbridge.config import load_settings
+from fastbridge.dismantling import dismantle, take_apart
 from fastbridge.sockets import CarrierSocket, Messages, is_utf8
 from helpers import read_frames
 from recording_transport import Transport
@@ -43,6 +46,10 @@ class FakeNode:
         self.reactor = None
         self.calls: list[Call] = []
         self.ended: list[Call] = []
+        self.retired: list[tuple[object, ...]] = []
+
+    def retire(self, *parts: object) -> None:
+        self.retired.append(parts)
 
     def begin_call(self, carrier: CarrierSocket, admission: Any, start: Any) -> Call:
         call = Call(
@@ -118,6 +125,25 @@ class Carrier:
 @pytest.fixture
 def carrier(loop):
     return Carrier(loop)
+
+
+def test_a_closed_socket_is_retired_whole(carrier):
+    carrier.started().lose()
+    ((protocol, socket),) = carrier.node.retired
+    assert socket is carrier.socket
+    gc.collect()
+    gc.disable()
+    try:
+        parts = [weakref.ref(part) for part in (protocol, socket)]
+        take_apart(protocol, socket)
+        dismantle(carrier.node.calls[0])
+        del protocol, socket
+        carrier.socket = None
+        for kept in (carrier.node.retired, carrier.node.calls, carrier.node.ended):
+            kept.clear()
+        assert [part() for part in parts] == [None, None]
+    finally:
+        gc.enable()
 
 
 # Messages
