@@ -12,6 +12,12 @@ class _Outbox(Protocol):
 class _Reactor(Protocol):
     def run(self) -> object: ...
 
+class Beat:
+    """A callback that a Ticker calls once a second. Made by Ticker.every_second."""
+
+    def cancel(self) -> None:
+        """No more."""
+
 class Ticker:
     """While any call is live: once per `tick_ns` the reactor reads, the outbox is flushed, the pacer runs.
 
@@ -32,6 +38,9 @@ class Ticker:
     def acquire(self) -> None:
         """A call is live: tick. On the running loop."""
     def release(self) -> None: ...
+    def every_second(self, callback: Callable[[], object]) -> Beat:
+        """Call this once a second from now on, a second from now at the earliest, while any call is live. In place of a
+        timer of the loop's own for each second of each call: to set those costs more than most of what they do."""
     @property
     def lag_counts(self) -> tuple[int, ...]:
         """Turns by how much longer than a tick they took, in the buckets of `metrics.LAG_SECONDS`."""

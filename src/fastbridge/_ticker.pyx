@@ -20,6 +20,19 @@ LAG_BOUNDS[:] = [
 ]
 
 
+cdef enum:
+    SLOTS = 256
+    SLOT_NS = 1_000_000_000 // SLOTS
+
+
+cdef class Beat:
+    """A callback in its slot of the second."""
+
+    def cancel(self) -> None:
+        self.callback = None
+        self.slot.discard(self)
+
+
 cdef class Ticker:
     def __init__(
         self, pacer, outbox, reactor, int64_t tick_ns, *, clock=monotonic_ns, sleep_until=sleep_until_ns
@@ -30,6 +43,7 @@ cdef class Ticker:
         self.clock = clock
         self.sleep_until = sleep_until
         self.tick_ns = tick_ns
+        self.slots = [set() for _ in range(SLOTS)]
 
     def acquire(self) -> None:
         self.users += 1
@@ -61,6 +75,8 @@ cdef class Ticker:
             # early by that need not wait another tick, or no lead would grow.
             self.attempt(self.pace, now)
             self.count_lag(now - self.due_ns)
+        else:
+            self.struck = now // SLOT_NS    # of the time in which nobody ticked nothing is made up for
         if now < self.due_ns or not self.due_ns:  # a turn that overran has filled its sleep with work
             self.sleep_until(self.boundary(now))
             now = read_clock(self.clock)
@@ -68,7 +84,29 @@ cdef class Ticker:
         if self.read is not None:
             self.attempt(self.read)
             self.attempt(self.flush)
-        self.attempt(self.pace, read_clock(self.clock))
+        now = read_clock(self.clock)
+        self.attempt(self.pace, now)
+        self.strike(now // SLOT_NS)
+
+    def every_second(self, callback) -> Beat:
+        cdef Beat beat = Beat()
+        beat.callback = callback
+        # The slot that has just been: whether or not this tick has struck it, the callback is not for now.
+        beat.slot = self.slots[(read_clock(self.clock) // SLOT_NS - 1) % SLOTS]
+        beat.slot.add(beat)
+        return beat
+
+    cdef int strike(self, int64_t slot) except -1:
+        """All slots up to this one, by its number since the clock's beginning."""
+        cdef Beat beat
+        self.struck = max(self.struck, slot - SLOTS)  # after a turn of more than a second
+        while self.struck < slot:
+            self.struck += 1
+            if self.slots[self.struck % SLOTS]:
+                for beat in tuple(self.slots[self.struck % SLOTS]):
+                    if beat.callback is not None:   # or an earlier one's callback has cancelled it
+                        self.attempt(beat.callback)
+        return 0
 
     cdef int64_t boundary(self, int64_t now) noexcept:
         """The next one."""

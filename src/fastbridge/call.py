@@ -21,7 +21,7 @@ from fastbridge.answers import Answers
 from fastbridge.attempt import Attempt
 from fastbridge.breaker import Breaker
 from fastbridge.calllog import CallLog
-from fastbridge.clock import Clock, Deadline
+from fastbridge.clock import Beat, Clock, Deadline
 from fastbridge.conduct import CarrierControl, Conduct
 from fastbridge.config import Settings
 from fastbridge.ending import EndReason
@@ -46,7 +46,6 @@ GAP_SILENCE_FRAMES = 50
 DEAD_STREAM_SECONDS = 5.0
 """Twilio sends audio 50 times a second, silence too: without any for this long the line is dead."""
 SLOW_CARRIER_SECONDS = 2.0
-WATCH_SECONDS = 1.0
 
 
 class CarrierLink(Protocol):
@@ -147,7 +146,7 @@ class Call:
         self.ladder = Ladder(self)
         self.waiting = Waiting(self)
         self._media_gap = Deadline(clock, self._check_media_gap)
-        self._watch = Deadline(clock, self._second)
+        self._beat: Beat | None = None
         self._max_duration = Deadline(clock, lambda: self.close(EndReason.MAX_DURATION))
 
     def _guarded(self, callback: Callable[..., object]) -> Callable[..., None]:
@@ -188,7 +187,7 @@ class Call:
         self.assistant.start(sid, self._carrier.write)
         self.conduct.begin()
         self.greeting.begin()
-        self._watch.set(WATCH_SECONDS)
+        self._beat = self.clock.every_second(self._second)
         self._max_duration.set(self.settings.max_call_seconds)
         self.line.start()
         self.waiting.review()
@@ -261,8 +260,7 @@ class Call:
 
     def _second(self) -> None:
         """Once a second: whoever wants to look at something."""
-        self._watch.set(WATCH_SECONDS)  # first: each may end the call
-        self.trace.second(self.assistant.playing)
+        self.trace.second()
         self.line.check()
         self.hearing.check()
         if self.live:
@@ -417,8 +415,10 @@ class Call:
             return
         self.state = CallState.ENDED
         self.end_reason = str(self.conduct.end_reason(reason))
-        for deadline in (self._media_gap, self._watch, self._max_duration):
+        for deadline in (self._media_gap, self._max_duration):
             deadline.clear()
+        if self._beat is not None:
+            self._beat.cancel()
         answering = (self.waiting, self.hearing, self.ladder, self.answers)
         for part in (*answering, self.interruption, self.greeting, self.conduct):
             part.close()

@@ -8,9 +8,15 @@ import asyncio
 import weakref
 from collections.abc import Callable
 from types import MethodType
-from typing import Any
+from typing import Any, Protocol
 
 from fastbridge._pacing import monotonic_ns
+
+
+class Beat(Protocol):
+    """What is called once a second, until it is cancelled."""
+
+    def cancel(self) -> None: ...
 
 
 class Clock:
@@ -21,6 +27,9 @@ class Clock:
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(seconds, callback)
+
+    def every_second(self, callback: Callable[[], object]) -> Beat:
+        return Repeat(self, callback)
 
     def elapsed_ms(self, since_ns: int) -> int:
         return (self.now_ns() - since_ns) // 1_000_000
@@ -55,3 +64,21 @@ class Deadline:
         owner = self._owner()
         if owner is not None:
             self._on_expiry(owner)
+
+
+class Repeat:
+    """A Beat by the loop's timers."""
+
+    def __init__(self, clock: Clock, callback: Callable[[], object]) -> None:
+        self._callback: Callable[[], object] | None = callback
+        self._deadline = Deadline(clock, self._strike)
+        self._deadline.set(1.0)
+
+    def cancel(self) -> None:
+        self._deadline.clear()
+        self._callback = None
+
+    def _strike(self) -> None:
+        self._deadline.set(1.0)
+        if self._callback is not None:
+            self._callback()

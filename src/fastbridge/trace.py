@@ -36,6 +36,7 @@ class Trace:
         self._detector = detector
         self._chunks = 0
         self._resets = 0
+        self._asked = log.detailed or log.settings.log_audio_chunks or log.settings.debug_tx
 
     @property
     def sink(self) -> TextSink | Callable[[bytes], object]:
@@ -55,18 +56,20 @@ class Trace:
         else:
             self._log.debug("REALTIME", f"event {kind}", bytes=len(message))
 
-    def second(self, playing: bool) -> None:
-        """Look at the lanes' counters. playing: the assistant is being heard."""
+    def second(self) -> None:
+        """Look at the lanes' counters."""
+        resets = self._assistant.schedule.tx_schedule_resets
+        if resets > self._resets:
+            self._resets = resets
+            events.tx_slow(self._log, "frames left over 200ms late", tx_schedule_resets=resets)
+        if not self._asked:
+            return
         if self._log.detailed or self._log.settings.log_audio_chunks:
             self._chunks_sent(self._caller.outcomes[FORWARDED])
-        schedule = self._assistant.schedule
-        if schedule.tx_schedule_resets > self._resets:
-            self._resets = schedule.tx_schedule_resets
-            events.tx_slow(self._log, "frames left over 200ms late", tx_schedule_resets=self._resets)
         if self._log.settings.debug_tx:
             events.audio_drain(self._log, **self._drain())
         if self._log.detailed:
-            self._levels(playing)
+            self._levels()
 
     def _chunks_sent(self, sent: int) -> None:
         before, self._chunks = self._chunks, sent
@@ -89,10 +92,10 @@ class Trace:
             "interval_max_ms": round(schedule.interval_max_ms, 1),
         }
 
-    def _levels(self, playing: bool) -> None:
+    def _levels(self) -> None:
         """Audio deltas and levels, at most every 10 s."""
         lane = self._assistant
-        if playing and self._log.rate.every("audio_delta", LEVEL_SECONDS):
+        if lane.playing and self._log.rate.every("audio_delta", LEVEL_SECONDS):
             self._log.debug("AUDIO_DELTA", deltas=lane.deltas, received_ms=lane.received_bytes // 8)
         if self._log.rate.every("rms", LEVEL_SECONDS):
             level, threshold = self._detector.level_dbfs, self._detector.threshold_dbfs

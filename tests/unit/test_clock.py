@@ -110,3 +110,25 @@ class TestDeadline:
         loop.do(deadline.set, 1)
         loop.advance(60)
         assert fired == [1000, 2000, 3000]
+
+
+class TestEverySecond:
+    def test_until_it_is_cancelled(self, loop, fired):
+        beats = []
+        loop.do(lambda: beats.append(loop.clock.every_second(lambda: fired.append((loop.now_ns - START_NS) // MS))))
+        loop.advance(3.5)
+        loop.do(beats[0].cancel)
+        loop.do(beats[0].cancel)
+        loop.advance(60)
+        assert (fired, loop.pending_timers()) == ([1000, 2000, 3000], [])
+
+    def test_its_callback_may_cancel_it(self, loop, fired):
+        beats = []
+
+        def once():
+            fired.append((loop.now_ns - START_NS) // MS)
+            beats[0].cancel()
+
+        loop.do(lambda: beats.append(loop.clock.every_second(once)))
+        loop.advance(60)
+        assert (fired, loop.pending_timers()) == ([1000], [])

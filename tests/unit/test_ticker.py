@@ -134,6 +134,95 @@ def test_one_failure_does_not_stop_the_ticks_of_all(ticks):
     asyncio.run(scene())
 
 
+class TestSeconds:
+    def beats(self, ticks: Ticks, milliseconds: int, *callbacks: Any, after_ms: int = 0) -> None:
+        """Live for so long, the callbacks registered at the beginning."""
+
+        async def scene() -> None:
+            ticks.ticker.acquire()
+            await ticks.turns(after_ms + 1)
+            for callback in callbacks:
+                ticks.beat = ticks.ticker.every_second(callback)
+            await ticks.turns(milliseconds)
+            ticks.ticker.release()
+            await ticks.turns(1)
+
+        asyncio.run(scene())
+
+    @pytest.mark.parametrize("after_ms", [0, 1, 2, 3, 4, 5, 1234])
+    def test_once_a_second_and_not_at_once(self, ticks, after_ms):
+        at: list[int] = []
+        self.beats(ticks, 3100, lambda: at.append(ticks.now_ns), after_ms=after_ms)
+        began = ticks.now_ns - 3_100_000_000
+        assert [round((when - began) / 1e8) for when in at] == [10, 20, 30]
+
+    def test_each_has_its_own_time(self, ticks):
+        at: list[int] = []
+
+        async def scene() -> None:
+            ticks.ticker.acquire()
+            for _ in range(10):
+                ticks.ticker.every_second(lambda: at.append(ticks.now_ns // 100_000_000))
+                await ticks.turns(100)
+            at.clear()
+            await ticks.turns(1000)
+            ticks.ticker.release()
+
+        asyncio.run(scene())
+        assert len(set(at)) == len(at) == 10
+
+    def test_not_after_it_was_cancelled(self, ticks):
+        at: list[int] = []
+
+        def once() -> None:
+            at.append(ticks.now_ns)
+            ticks.beat.cancel()
+            ticks.beat.cancel()
+
+        self.beats(ticks, 5000, once)
+        assert len(at) == 1
+
+    def test_one_that_cancels_another_of_its_time_is_heeded(self, ticks):
+        told: list[str] = []
+        both: list[Any] = []
+
+        def cancel_all(name: str) -> None:
+            told.append(name)
+            for beat in both:
+                beat.cancel()
+
+        async def scene() -> None:
+            ticks.ticker.acquire()
+            both.extend(ticks.ticker.every_second(lambda name=name: cancel_all(name)) for name in "ab")
+            await ticks.turns(3000)
+            ticks.ticker.release()
+
+        asyncio.run(scene())
+        assert len(told) == 1
+
+    def test_what_one_raises_is_its_own_affair(self, ticks):
+        at: list[int] = []
+
+        async def scene() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: None)
+            ticks.ticker.acquire()
+            for callback in (lambda: at.append(ticks.now_ns), lambda: 1 / 0, lambda: at.append(ticks.now_ns)):
+                ticks.ticker.every_second(callback)
+            await ticks.turns(2100)
+            ticks.ticker.release()
+
+        asyncio.run(scene())
+        assert len(at) == 4
+
+    def test_while_nobody_ticks_no_seconds_pile_up(self, ticks):
+        at: list[int] = []
+        self.beats(ticks, 1100, lambda: at.append(ticks.now_ns))
+        assert len(at) == 1
+        ticks.now_ns += 3600 * 10**9
+        self.beats(ticks, 900)
+        assert len(at) == 2
+
+
 def test_the_loops_lag_is_what_a_turn_takes_beyond_its_tick(ticks):
     async def scene() -> None:
         ticks.ticker.acquire()
