@@ -47,6 +47,7 @@ REPEAT_SECONDS = 10.0
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
 
+_own = logging.getLogger("fastbridge")
 _events = logging.getLogger("fastbridge.events")
 # C0, C1, bidi and other invisible format characters, line and paragraph separators, surrogates: all that can forge or
 # hide a line, in a terminal too.
@@ -159,7 +160,9 @@ def event(
     comma = "," if message and pairs and not message.endswith(":") else ""
     text = " ".join(part for part in (f"[{tag}]" if tag else "", f"{message}{comma}", pairs) if part)
     handlers = logging.getLogger().handlers
-    if not exc_info and len(handlers) == 1 and isinstance(handlers[0], QueuedHandler) and not _events.handlers:
+    others = len(handlers) > 1 or _own.handlers or _events.handlers
+    # What is wrong goes the library's way, where services that report errors have put themselves.
+    if level < logging.WARNING and not others and handlers and isinstance(handlers[0], QueuedHandler) and not exc_info:
         handlers[0].handle(_EventRecord(level, text, safe, sys._getframe(stacklevel).f_code.co_filename))
         return
     _events.log(level, "%s", text, extra={"fields": safe}, exc_info=exc_info or None, stacklevel=stacklevel + 1)

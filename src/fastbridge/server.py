@@ -180,8 +180,14 @@ class Node:
         else:
             dismantle(call)
 
-    def retire(self, *parts: object) -> None:
-        """A socket has closed, and these were it: they are taken apart when nobody can want them any more."""
+    def retire(self, *parts: object, at_once: bool = False) -> None:
+        """A socket has closed, and these were it: they are taken apart when nobody can want them any more.
+
+        at_once: nobody can now, for it was no call's. Whoever is turned away may come again and again.
+        """
+        if at_once:
+            take_apart(*parts)
+            return
         self._over[parts] = asyncio.get_running_loop().call_later(DISMANTLING_SECONDS, self._take_apart, parts)
 
     def _take_apart(self, parts: tuple[object, ...]) -> None:

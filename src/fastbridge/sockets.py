@@ -124,7 +124,7 @@ class CarrierSocket(asyncio.Protocol):
             self._node.directory.disconnected(self._ip)
         if self._call is not None:
             self._call.on_carrier_closed()
-        self._node.retire(self._protocol, self)
+        self._node.retire(self._protocol, self, at_once=self._call is None)
 
     def shutdown(self) -> None:
         """The server stops, which it does when it has drained or when it must."""

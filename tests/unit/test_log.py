@@ -384,12 +384,13 @@ def test_an_event_is_the_same_line_whoever_else_listens(lines, as_json, level):
     assert ours.count("****") == (2 if as_json else 1)
 
 
-def test_who_listens_to_events_alone_hears_them(lines):
+@pytest.mark.parametrize("name", ["fastbridge", "fastbridge.events"])
+def test_who_listens_to_us_alone_hears_events(lines, name):
     lines()
     heard = []
     listener = logging.Handler()
     listener.emit = heard.append
-    logger = logging.getLogger("fastbridge.events")
+    logger = logging.getLogger(name)
     logger.addHandler(listener)
     try:
         log.event("TAG", "said")

@@ -165,6 +165,18 @@ def test_of_a_closed_socket_to_the_model_nothing_is_left_for_the_collector(monke
         gc.enable()
 
 
+def test_who_was_turned_away_is_forgotten_at_once():
+    async def scene() -> None:
+        node = make_node()
+        visitor, caller = Carrier(), Carrier()
+        node.retire(visitor, at_once=True)
+        node.retire(caller)
+        assert (vars(visitor), vars(caller)) == ({}, {"closed": []})
+        await node.close()
+
+    asyncio.run(scene())
+
+
 def test_a_model_that_nobody_answers_for(caplog):
     async def scene() -> None:
         node = make_node()

@@ -48,7 +48,8 @@ class FakeNode:
         self.ended: list[Call] = []
         self.retired: list[tuple[object, ...]] = []
 
-    def retire(self, *parts: object) -> None:
+    def retire(self, *parts: object, at_once: bool = False) -> None:
+        assert at_once == (not self.calls)
         self.retired.append(parts)
 
     def begin_call(self, carrier: CarrierSocket, admission: Any, start: Any) -> Call:
