@@ -1,4 +1,5 @@
 import asyncio
+import os
 import ssl
 import sys
 
@@ -75,6 +76,17 @@ def test_a_helper_ends_with_its_run():
         return process.returncode
 
     assert asyncio.run(whole()) == -9
+
+
+def test_a_helper_takes_no_share_of_the_cpu_as_a_session_of_its_own_would():
+    async def scene() -> None:
+        async with load_bridge.helper("-c", "print(1, flush=True); input()", cpus={0}) as process:
+            assert process.stdout is not None
+            await process.stdout.readline()
+            assert os.getsid(process.pid) == os.getsid(0)
+            assert os.getpgid(process.pid) == process.pid, "Ctrl-C is not for it"
+
+    asyncio.run(scene())
 
 
 def test_cpus_are_kept_awake_only_if_wanted(monkeypatch):

@@ -123,7 +123,9 @@ async def helper(*arguments: str, cpus: set[int]) -> AsyncIterator[asyncio.subpr
             *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is ours to answer
+            # Ctrl-C is ours to answer. Not a new session: Linux would give that an equal share of the CPU, whatever its
+            # processes' priority (autogroups), and what only keeps a CPU awake would take half of it.
+            process_group=0,
         )
     try:
         yield process
