@@ -22,7 +22,7 @@ from fastbridge._framing cimport (
 from fastbridge._mulaw cimport Ring, b64_decoded_size, b64_encode_into
 from fastbridge._pacing cimport Paced, Pacer, Schedule, read_clock
 from fastbridge._playout cimport BYTES_PER_MS, FRAME_BYTES, Playout, Reply
-from fastbridge._prefetch cimport prefetch
+from fastbridge._prefetch cimport PLAYOUT_BYTES, RING_BYTES, SCHEDULE_BYTES, TEMPLATE_BYTES, WIRE_BYTES, prefetch
 from fastbridge._websocket cimport TextSink, text_frame_of
 from fastbridge._wire cimport Wire
 
@@ -33,11 +33,6 @@ cdef enum:
     CHECKED_FRAMES = 5
     PRINTED_CHARS = 64                      # of a delta, for its fingerprint
     MAX_WORDS = 64                          # pieces that may wait to be told of; one more, and they are
-    PLAYOUT_BYTES = 192                     # to be fetched; these need not be exact
-    SCHEDULE_BYTES = 128
-    RING_BYTES = 128
-    WIRE_BYTES = 128
-    TEMPLATE_BYTES = 512
 
 cdef uint64_t FNV_BASIS = 0xcbf29ce484222325u
 cdef uint64_t FNV_PRIME = 0x100000001b3u

@@ -19,7 +19,7 @@ from fastbridge._framing cimport (
 from fastbridge._mulaw cimport b64_decode_into, b64_encode_into
 from fastbridge._pacing cimport read_clock
 from fastbridge._playout cimport FRAME_BYTES
-from fastbridge._prefetch cimport prefetch
+from fastbridge._prefetch cimport DETECTOR_BYTES, LANE_BYTES, LATENCY_BYTES, SID_BYTES, WIRE_BYTES, prefetch
 from fastbridge._websocket cimport TextSink, text_frame_of
 from fastbridge._wire cimport Latency, Outbox, Wire
 
@@ -48,11 +48,6 @@ cdef enum:
     MAX_MEDIA_CHARS = 10_668
     MAX_GAP_FRAMES = 500                    # 10 s
     WAITED = -1                             # in place of its arrival: a frame that was not forwarded at once
-    DETECTOR_BYTES = 2880                   # to be fetched; these need not be exact
-    LANE_BYTES = 256
-    WIRE_BYTES = 128
-    LATENCY_BYTES = 128
-    SID_BYTES = 128
 
 cdef bytes SILENT_PAYLOAD = b"/" * 213 + b"w=="
 cdef bytes APPEND_HEAD = append_message(b"")[:-2]

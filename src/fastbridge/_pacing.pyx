@@ -7,7 +7,7 @@ every call with audio on each tick. Nothing here knows what a frame contains.
 from libc.stdint cimport int64_t, uint64_t
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
 
-from fastbridge._prefetch cimport prefetch
+from fastbridge._prefetch cimport LANE_BYTES, prefetch
 
 cdef enum:
     FRAME = 20_000_000
@@ -19,8 +19,7 @@ cdef enum:
     BUCKETS = 256
     MILLISECOND = 1_000_000
     SECOND = 1_000_000_000
-    AHEAD = 4
-    LANE_BYTES = 256
+    AHEAD = 4                               # lanes, of which the next are fetched
 
 FRAME_NS = FRAME
 SPACING_NS = SPACING

@@ -10,7 +10,7 @@ from libc.string cimport memset
 from fastbridge._framing cimport Slice, same
 from fastbridge._mulaw cimport Ring
 from fastbridge._pacing cimport Schedule
-from fastbridge._prefetch cimport prefetch
+from fastbridge._prefetch cimport REPLY_BYTES, prefetch
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
@@ -18,7 +18,6 @@ cdef enum:
     MAX_PENDING_MARKS = 64                  # overflow: the oldest is given up (its echo then counts as stale)
     NS_PER_BYTE = 125_000                   # 8000 bytes a second
     SILENCE = 0xFF
-    REPLY_BYTES = 64
     USUAL_INTERVAL = 80                     # bucket of 20 ms
 
 

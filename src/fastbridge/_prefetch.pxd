@@ -13,3 +13,19 @@ cdef extern from *:
     }
     """
     void prefetch "fb_prefetch"(const void *at, Py_ssize_t size) noexcept nogil
+
+# Of what is fetched; these need not be exact, and of large objects it is the part that each frame meets.
+cdef enum:
+    DETECTOR_BYTES = 2880
+    LANE_BYTES = 256
+    LATENCY_BYTES = 128
+    PLAYOUT_BYTES = 192
+    READER_BYTES = 128
+    REPLY_BYTES = 64
+    RING_BYTES = 128
+    SCHEDULE_BYTES = 128
+    SID_BYTES = 128
+    SINK_BYTES = 320
+    SOURCE_BYTES = 64
+    TEMPLATE_BYTES = 512
+    WIRE_BYTES = 128

@@ -11,7 +11,7 @@ import asyncio
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint8_t, uint32_t
 
-from fastbridge._prefetch cimport prefetch
+from fastbridge._prefetch cimport READER_BYTES, SINK_BYTES, SOURCE_BYTES, prefetch
 
 cdef extern from "<sys/socket.h>" nogil:
     ssize_t recv(int fd, void *data, size_t size, int flags)
@@ -35,10 +35,7 @@ cdef extern from "<unistd.h>" nogil:
 cdef enum:
     READ_BYTES = 262_144                    # what is more waits in the kernel until the next tick
     MAX_EVENTS = 512
-    AHEAD = 6
-    SOURCE_BYTES = 64
-    READER_BYTES = 128
-    SINK_BYTES = 320
+    AHEAD = 6                               # sockets: one for each step from a source to what its reader needs
 
 # One for the process: what a reader keeps, it copies.
 cdef uint8_t[READ_BYTES] buffer
@@ -88,8 +85,8 @@ cdef int watch(int epoll, Source source, int what, uint32_t events) noexcept:
 cdef void warm(epoll_event *events, int count, int now) noexcept:
     """While one socket is read, fetch what the next ones' readers are going to need, pointer by pointer."""
     cdef int step
-    if now + 6 < count:
-        prefetch(events[now + 6].data.ptr, SOURCE_BYTES)
+    if now + AHEAD < count:
+        prefetch(events[now + AHEAD].data.ptr, SOURCE_BYTES)
     if 0 <= now + 5 < count:
         prefetch(<void *>(<Source>events[now + 5].data.ptr).reader, READER_BYTES)
     if 0 <= now + 4 < count:

@@ -62,13 +62,11 @@ cdef class Ticker:
     def _tick(self) -> None:
         cdef int64_t now
         self.scheduled = False
+        self.attempt(self.flush)            # of what the loop has read
         if not self.users:
-            self.attempt(self.flush)
             self.due_ns = 0
             return
-        # First, since what one call's callback raises may not stop the audio of all.
         self.schedule()
-        self.attempt(self.flush)            # of what the loop has read
         now = read_clock(self.clock)
         if self.due_ns:
             # Before the sleep, again: reading takes longer in one turn than in another, and whom the pacer came to too

@@ -143,6 +143,7 @@ class Session:
 
     def disconnected(self) -> None:
         """The connection is gone: the next one will be opened from the beginning, and told what was said here."""
+        self._lane.tell_words()
         self.responses.suspend()
         self._opening.close()
         self._opening = self.new_opening(self._listener.on_session_ready, self._listener.on_session_failed)

@@ -36,7 +36,6 @@ class Trace:
         self._detector = detector
         self._chunks = 0
         self._resets = 0
-        self._asked = log.detailed or log.settings.log_audio_chunks or log.settings.debug_tx
 
     @property
     def sink(self) -> TextSink | Callable[[bytes], object]:
@@ -62,8 +61,6 @@ class Trace:
         if resets > self._resets:
             self._resets = resets
             events.tx_slow(self._log, "frames left over 200ms late", tx_schedule_resets=resets)
-        if not self._asked:
-            return
         if self._log.detailed or self._log.settings.log_audio_chunks:
             self._chunks_sent(self._caller.outcomes[FORWARDED])
         if self._log.settings.debug_tx:

@@ -50,6 +50,7 @@ class SessionRig:
             on_played=lambda response_id: None,
             on_full=lambda full: None,
             on_bad_frame=lambda number, size: None,
+            on_words=lambda item_id, words: self.session.on_words(item_id, words),
         )
         self.lane.start(SID, self.downlink.append)
         self.session = Session(
@@ -100,6 +101,22 @@ class SessionRig:
     @property
     def counters(self) -> dict[str, int]:
         return dict(self.session.counters)
+
+
+WORDS = (
+    b'{"type":"response.output_audio_transcript.delta","event_id":"e","response_id":"resp_1","item_id":"item_1",'
+    b'"output_index":0,"content_index":0,"delta":"%s"}'
+)
+
+
+@pytest.mark.parametrize("end", ["disconnected", "close"])
+def test_words_that_came_before_the_end_are_in_the_history(up, end):
+    up.begin()
+    up.lane.feed_message(WORDS % b"Good ")
+    up.lane.feed_message(WORDS % b"day")
+    assert up.session.turns["item_1"].text == ""
+    up.loop.do(getattr(up.session, end))
+    assert up.session.turns["item_1"].text == "Good day"
 
 
 @pytest.fixture
