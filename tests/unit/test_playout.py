@@ -177,6 +177,18 @@ class TestItems:
 
 
 class TestClear:
+    def test_a_response_behind_a_clear_has_a_first_frame_of_its_own(self, rig):
+        rig.begin("resp_1")
+        rig.delta(audio(9))
+        rig.tick(30)
+        rig.lane.clear()
+        rig.begin("resp_2")
+        rig.delta(audio(2), "item_2", "resp_2")
+        rig.lane.end_response("resp_2")
+        rig.tick(200)
+        assert rig.first_frames == ["resp_1", "resp_2"]
+        rig.check()
+
     def test_what_was_dropped(self, rig):
         rig.respond(audio(30))
         rig.tick(200)
