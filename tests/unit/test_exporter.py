@@ -68,7 +68,9 @@ def test_what_the_kernel_knows_of_several_processes_is_summed():
     def of(pids: list[int]) -> dict[str, float]:
         return {family.name: family.samples[0].value for family in processes(pids)}
 
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+    up = "print(flush=True); input()"  # a process that has not begun yet has no memory, as the kernel counts it
+    with subprocess.Popen([sys.executable, "-c", up], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline()
         one, both = of([other.pid]), of([os.getpid(), other.pid])
         assert of([os.getpid(), 2**22 + 1]) == pytest.approx(of([os.getpid()]), rel=0.5)  # a process that is gone
         other.communicate(b"\n")
