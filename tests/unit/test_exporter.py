@@ -70,7 +70,8 @@ def test_what_the_kernel_knows_of_several_processes_is_summed():
 
     up = "print(flush=True); input()"  # a process that has not begun yet has no memory, as the kernel counts it
     with subprocess.Popen([sys.executable, "-c", up], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None and other.stdout.readline()
+        assert other.stdout is not None
+        assert other.stdout.readline()
         one, both = of([other.pid]), of([os.getpid(), other.pid])
         assert of([os.getpid(), 2**22 + 1]) == pytest.approx(of([os.getpid()]), rel=0.5)  # a process that is gone
         other.communicate(b"\n")
