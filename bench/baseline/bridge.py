@@ -14,9 +14,11 @@ from typing import Any
 
 import messages
 from connections import CarrierConnection, ModelConnection
+from detector import Detectors
 from fastbridge.config import Settings
 from fastbridge.twilio import Start
-from messages import append_message, decode_json, encode_json, mean_power
+from interruption import Interruption
+from messages import FRAME_BYTES, append_message, decode_json, encode_json
 from pacing import Pacer, Playout
 
 logger = logging.getLogger(__name__)
@@ -26,12 +28,37 @@ PREROLL_FRAMES = 1000
 BACKLOG_FRAMES = 100
 MAX_GAP_FRAMES = 500
 SESSION_SECONDS = 8.0
-SPEECH_CONFIRM_SECONDS = 0.15
-"""A caller whom only the model hears interrupts after this long without `speech_stopped`."""
 GREETING_START_SECONDS = 5.0
 GREETING_SECONDS = 30.0
 EXPECTED_ERRORS = frozenset({"response_cancel_not_active", "conversation_already_has_active_response", "invalid_value"})
 """Races between two machines, not faults."""
+
+
+class Listening:
+    """The callers' frames of one reading, judged together when it is over."""
+
+    def __init__(self, detectors: Detectors) -> None:
+        self.detectors = detectors
+        self._frames: list[tuple[Call, bytes, bytes | None]] = []
+
+    def add(self, call: "Call", audio: bytes) -> None:
+        self._frames.append((call, audio, call.playout.hearing(monotonic_ns())))
+
+    def judge(self) -> None:
+        """Of a call with several frames one at a time, in order."""
+        frames, self._frames = self._frames, []
+        while frames:
+            first, later = {}, []
+            for entry in frames:
+                if entry[0].slot in first:
+                    later.append(entry)
+                elif entry[0].end_reason is None:
+                    first[entry[0].slot] = entry
+            if first:
+                calls, audio, heard = zip(*first.values(), strict=True)
+                for index in self.detectors.judge(list(first), audio, heard).nonzero()[0]:
+                    calls[index].interruption.on_edge()
+            frames = later
 
 
 class Call:
@@ -44,6 +71,7 @@ class Call:
         start: Start,
         carrier: CarrierConnection,
         pacer: Pacer,
+        listening: Listening,
         ended: Callable[["Call"], object],
     ) -> None:
         self.settings = settings
@@ -62,25 +90,28 @@ class Call:
             lead_ms=settings.lead_ms,
             write=carrier.send_now,
             on_played=self._on_played,
+            on_begins=self._on_begins,
             on_full=self._on_full,
         )
         self._ended = ended
         self._started_ns = monotonic_ns()
-        self._loud_power = messages.power_of_dbfs(settings.barge_in_threshold_dbfs)
-        self._loud_frames = 0
+        self._listening = listening
+        self.detectors = listening.detectors
+        self.slot = self.detectors.acquire()
+        self.interruption = Interruption(self, confirm_ms=settings.barge_in_confirm_ms)
         self._chunk = 0
         self._waiting: deque[tuple[str, int]] = deque()  # (payload, frames missing before it)
         self._open = self._model_paused = False
-        self._response_id: str | None = None  # being generated
+        self.response_id: str | None = None  # being generated
         self._turn_owed = False
         self._greeting_id: str | None = None
         self._greeting_requested = False
-        self._locked = bool(settings.greeting) and settings.greeting_lock
+        self.locked = bool(settings.greeting) and settings.greeting_lock
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._later("session", SESSION_SECONDS, self._on_session_timeout)
-        self._later("duration", settings.max_call_seconds, lambda: self.close("max_duration"))
-        if self._locked:
-            self._later("greeting", GREETING_SECONDS, self._unlock)
+        self.later("session", SESSION_SECONDS, self._on_session_timeout)
+        self.later("duration", settings.max_call_seconds, lambda: self.close("max_duration"))
+        if self.locked:
+            self.later("greeting", GREETING_SECONDS, self._unlock)
 
     def now_ms(self) -> int:
         return (monotonic_ns() - self._started_ns) // 1_000_000
@@ -116,24 +147,15 @@ class Call:
         if chunk > self._chunk:
             missing = min(chunk - self._chunk - 1, MAX_GAP_FRAMES) if self._chunk else 0
             self._chunk = chunk
-        if self._locked:
+        if len(audio) == FRAME_BYTES:  # as Twilio sends them; behind the lock, too: the detector learns the line there
+            self._listening.add(self, audio)
+        if self.locked:
             self.dropped["greeting_lock"] += 1
             return
-        interrupts = self._interrupts(audio)
         if self._open and not self._model_paused and not self._waiting:
             self._forward(payload, missing)
         else:
             self._wait(payload, missing)
-        if interrupts:
-            self._barge_in("local")
-
-    def _interrupts(self, audio: bytes) -> bool:
-        """Whether this is the n-th loud frame in a row while the assistant is heard."""
-        if not self.playout.is_playing(monotonic_ns()) or mean_power(audio) <= self._loud_power:
-            self._loud_frames = 0
-            return False
-        self._loud_frames += 1
-        return self._loud_frames == self.settings.barge_in_frames
 
     def _forward(self, payload: str, missing: int) -> None:
         """The model's end-of-turn detection counts audio, not time: silence stands for what was lost."""
@@ -165,7 +187,7 @@ class Call:
         except (ValueError, KeyError, TypeError, RecursionError):
             self.errors.append("model_malformed")
 
-    def _send(self, event: dict[str, Any]) -> None:
+    def send(self, event: dict[str, Any]) -> None:
         if self.model is not None:
             self.model.send_now(encode_json(event))
 
@@ -173,46 +195,47 @@ class Call:
         self.playout.feed(event["response_id"], event["item_id"], a2b_base64(event["delta"], strict_mode=True))
 
     def _on_session_created(self, event: dict[str, Any]) -> None:
-        self._send(messages.session_update(INSTRUCTIONS, self.settings.voice, self.settings.transcription_model))
+        self.send(messages.session_update(INSTRUCTIONS, self.settings.voice, self.settings.transcription_model))
 
     def _on_session_updated(self, event: dict[str, Any]) -> None:
         audio = event["session"]["audio"]
         if self._open or (audio["input"]["format"], audio["output"]["format"]) != (messages.PCMU, messages.PCMU):
             return  # audio in the wrong format is noise in somebody's ear
-        self._cancel_timer("session")
+        self.cancel_timer("session")
         self._open = True
         self._drain()
         if self.settings.greeting:
             self._greeting_requested = True
-            self._send(messages.greeting_create(self.settings.greeting))
-            self._later("greeting", GREETING_START_SECONDS, self._unlock)
+            self.send(messages.greeting_create(self.settings.greeting))
+            self.later("greeting", GREETING_START_SECONDS, self._unlock)
 
     def _on_session_timeout(self) -> None:
         self.errors.append("session_timeout")
         self.close("model_unavailable")
 
     def _on_response_created(self, event: dict[str, Any]) -> None:
-        self._response_id = event["response"]["id"]
+        self.interruption.commit_if_held("response")
+        self.response_id = event["response"]["id"]
         self.responses += 1
         self.playout.begin_response(event["response"]["id"])
         if self._greeting_requested:
             self._greeting_requested = False
-            self._greeting_id = self._response_id
-            self._later("greeting", GREETING_SECONDS, self._unlock)
+            self._greeting_id = self.response_id
+            self.later("greeting", GREETING_SECONDS, self._unlock)
 
     def _on_response_done(self, event: dict[str, Any]) -> None:
         response = event["response"]
         self.playout.end_response(response["id"])
-        if response["id"] == self._response_id:
-            self._response_id = None
+        if response["id"] == self.response_id:
+            self.response_id = None
         silent = not self.playout.is_playing(monotonic_ns())
         if response["id"] == self._greeting_id and (silent or response["status"] != "completed"):
             self._unlock()
         if response["status"] == "failed":
             self.errors.append("response_failed")
-        if self._turn_owed and self._response_id is None:
+        if self._turn_owed and self.response_id is None:
             self._turn_owed = False
-            self._send({"type": "response.create"})
+            self.send({"type": "response.create"})
 
     def _on_error(self, event: dict[str, Any]) -> None:
         code = str(event["error"].get("code"))
@@ -229,34 +252,24 @@ class Call:
             self._unlock()
 
     def _unlock(self) -> None:
-        self._cancel_timer("greeting")
-        self._locked = False
+        self.cancel_timer("greeting")
+        self.locked = False
+
+    def _on_begins(self) -> None:
+        self.interruption.on_begins()
 
     def _on_speech_started(self, event: dict[str, Any]) -> None:
-        if self.playout.is_playing(monotonic_ns()) and not self._locked:
-            self._later("speech", SPEECH_CONFIRM_SECONDS, lambda: self._barge_in("model"))
+        self.interruption.on_speech_started()
 
     def _on_speech_stopped(self, event: dict[str, Any]) -> None:
-        self._cancel_timer("speech")
+        self.interruption.on_speech_stopped()
 
-    def _barge_in(self, source: str) -> None:
-        """First no new audio may come in, then none may go out, then the model learns what was heard."""
-        if self._locked or self.end_reason is not None or not self.playout.is_playing(monotonic_ns()):
-            return
-        self._cancel_timer("speech")
-        self.playout.refuse()
-        if self._response_id is not None:
-            self._send({"type": "response.cancel", "response_id": self._response_id})
-            self._response_id = None
-        unsent, unheard = self.playout.clear()
-        items = []
-        for item_id, heard_ms, received_ms in self.playout.cut_off():
-            self._send(messages.truncation(item_id, heard_ms))
-            items.append({"item_id": item_id, "heard_ms": heard_ms, "received_ms": received_ms})
-        self.barge_ins.append(
-            {"at_ms": self.now_ms(), "source": source, "frames_unsent": unsent, "frames_unheard": unheard}
-            | {"items": items}
-        )
+    def _on_caller_turn(self, event: dict[str, Any]) -> None:
+        self.interruption.commit_if_held("turn")
+
+    def _on_caller_words(self, event: dict[str, Any]) -> None:
+        if event["transcript"]:
+            self.interruption.commit_if_held("turn")
 
     # The sockets, and the end.
 
@@ -274,11 +287,11 @@ class Call:
             logger.error("call_sid=%s: the model is lost: %s", self.call_sid, code)
             self.close("model_lost" if self._open else "model_unavailable")
 
-    def _later(self, name: str, seconds: float, callback: Callable[[], object]) -> None:
-        self._cancel_timer(name)
+    def later(self, name: str, seconds: float, callback: Callable[[], object]) -> None:
+        self.cancel_timer(name)
         self._timers[name] = asyncio.get_running_loop().call_later(seconds, callback)
 
-    def _cancel_timer(self, name: str) -> None:
+    def cancel_timer(self, name: str) -> None:
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
@@ -289,10 +302,11 @@ class Call:
         self.end_reason = reason
         self._open = False
         for name in list(self._timers):
-            self._cancel_timer(name)
+            self.cancel_timer(name)
         self.dropped["session_not_ready"] += len(self._waiting)
         self._waiting.clear()
         self.playout.close()
+        self.detectors.release(self.slot)
         self._ended(self)
 
     def record(self) -> dict[str, Any]:
@@ -316,8 +330,9 @@ class Call:
                 "concealed": self.concealed,
             },
             "pacing": {
-                "frames_enqueued": playout.frames_sent + sum(flushed.values()) + unsent,
+                "frames_enqueued": playout.frames_sent - playout.frames_rewound + sum(flushed.values()) + unsent,
                 "tx": playout.frames_sent,
+                "frames_rewound": playout.frames_rewound,
                 "flushed": flushed,
                 "tx_late_frames": playout.late_frames,
                 "tx_schedule_resets": playout.schedule_resets,
@@ -336,6 +351,8 @@ _HANDLERS: dict[str, Callable[[Call, dict[str, Any]], None]] = {
     "session.updated": Call._on_session_updated,
     "input_audio_buffer.speech_started": Call._on_speech_started,
     "input_audio_buffer.speech_stopped": Call._on_speech_stopped,
+    "input_audio_buffer.committed": Call._on_caller_turn,
+    "conversation.item.input_audio_transcription.completed": Call._on_caller_words,
     "response.created": Call._on_response_created,
     "response.output_audio.delta": Call._on_delta,
     "response.done": Call._on_response_done,

@@ -1,4 +1,4 @@
-"""What goes over the two wires: Twilio's messages, OpenAI's events, and how loud a frame is. Pure functions."""
+"""What goes over the two wires: Twilio's messages, OpenAI's events, and G.711. Pure functions."""
 
 import json
 from binascii import b2a_base64
@@ -10,7 +10,8 @@ import numpy as np
 FRAME_BYTES = 160
 FRAME_NS = 20_000_000
 SILENCE = b"\xff"
-SILENT_PAYLOAD = b2a_base64(SILENCE * FRAME_BYTES, newline=False).decode()
+SILENT_FRAME = SILENCE * FRAME_BYTES
+SILENT_PAYLOAD = b2a_base64(SILENT_FRAME, newline=False).decode()
 PCMU = {"type": "audio/pcmu"}
 
 decode_json: Callable[[str], Any] = json.JSONDecoder().decode
@@ -85,18 +86,4 @@ def _linear(code: int) -> int:
     return -magnitude if code & 0x80 else magnitude
 
 
-_amplitudes = np.array([_linear(code) for code in range(256)], np.float64).take
-_frombuffer, _uint8 = np.frombuffer, np.uint8
-
-
-def mean_power(ulaw: bytes) -> float:
-    """Mean square of the samples; exact, since the sum stays far below 2**53.
-
-    A table and a dot product of numpy: 1.4 us a frame, against 3.0 for `sum(map(table.__getitem__, ulaw))`.
-    """
-    samples = _amplitudes(_frombuffer(ulaw, _uint8))
-    return float(samples.dot(samples)) / len(ulaw)
-
-
-def power_of_dbfs(dbfs: float) -> float:
-    return float((32768.0 * 10.0 ** (dbfs / 20.0)) ** 2)
+LINEAR = np.array([_linear(code) for code in range(256)], np.int32)

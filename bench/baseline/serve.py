@@ -25,8 +25,9 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import WebSocketException
 from websockets.http11 import Request, Response
 
-from bridge import Call
+from bridge import Call, Listening
 from connections import CarrierConnection, ModelConnection
+from detector import Detectors
 from fastbridge import twilio
 from fastbridge.config import Settings, load_settings
 from messages import decode_json
@@ -45,7 +46,15 @@ class Node:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.pacer = Pacer(settings.tick_us * 1000)
+        detectors = Detectors(
+            settings.max_calls,
+            frames=settings.barge_in_frames,
+            min_level_dbfs=settings.barge_in_threshold_dbfs,
+            sensitivity_db=settings.barge_in_sensitivity_db,
+            echo=settings.barge_in_echo,
+        )
+        self.listening = Listening(detectors)
+        self.pacer = Pacer(settings.tick_us * 1000, self.listening.judge)
         self.calls: dict[str, Call] = {}
         self._admitted: dict[str, tuple[str, str, float]] = {}  # token: call, account, expiry
         self._tasks: set[asyncio.Task[None]] = set()
@@ -163,7 +172,14 @@ class Node:
         if (start.call_sid, start.account_sid) != admitted[:2]:
             self._spawn(carrier.close(1008, "start refused"))
             return
-        call = Call(settings=self.settings, start=start, carrier=carrier, pacer=self.pacer, ended=self._call_ended)
+        call = Call(
+            settings=self.settings,
+            start=start,
+            carrier=carrier,
+            pacer=self.pacer,
+            listening=self.listening,
+            ended=self._call_ended,
+        )
         carrier.on_message = call.on_carrier_message
         carrier.on_paused = call.playout.pause
         carrier.on_lost = lambda code, reason: call.close("customer_hangup")
