@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#0b7285", "#d9480f", "#7048e8", "#2b8a3e", "#c92a2a")
-LINES = ("-", "--", ":", "-.")
+LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 4)), (0, (12, 4)))
+"""Of the runs of one bridge: as many as a session has."""
 SPACING_MS = (14, 32)
 
 
@@ -82,7 +83,7 @@ def _distribution(axes: "Axes", results: Sequence[Result], curve: str, title: st
                 at = [each[0] for each in points]
                 above = [max(1 - each[1], 1e-6) for each in points]
                 label = f"{bridge} {run['calls']}"
-                axes.plot(at, above, line, color=colour, label=label, lw=1.3, drawstyle="steps-post")
+                axes.plot(at, above, ls=line, color=colour, label=label, lw=1.3, drawstyle="steps-post")
     axes.set_yscale("log")
     axes.set_ylim(1e-5, 1.2)
     _style(axes, title, FAINT)
