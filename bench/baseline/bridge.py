@@ -332,7 +332,7 @@ class Call:
             "pacing": {
                 "frames_enqueued": playout.frames_sent - playout.frames_rewound + sum(flushed.values()) + unsent,
                 "tx": playout.frames_sent,
-                "frames_rewound": playout.frames_rewound,
+                "rewound": playout.frames_rewound,
                 "flushed": flushed,
                 "tx_late_frames": playout.late_frames,
                 "tx_schedule_resets": playout.schedule_resets,

@@ -31,6 +31,7 @@ from fastbridge.sim.model import ModelSession
 from fastbridge.sim.report import CallReport
 from fastbridge.sim.script import Step
 from fastbridge.sim.verdict import SILENCED_MS, Placed, compare_audio, place
+from helpers import tone_complex
 
 CALLS = int(os.environ.get("FASTBRIDGE_E2E_CALLS", "4"))
 SECONDS = int(os.environ.get("FASTBRIDGE_E2E_SECONDS", "12"))
@@ -68,8 +69,10 @@ async def hold(node: NodeProcess, script: Sequence[Step], number: int) -> CallRe
     return await caller.call()
 
 
-async def run(command: list[str], scenario: Callable[[int], Scenario], script: Sequence[Step]) -> list[Held]:
-    """CALLS calls at once, each of them a perfect one."""
+async def calls(
+    command: list[str], scenario: Callable[[int], Scenario], script: Sequence[Step]
+) -> tuple[list[ModelSession], str, list[tuple[CallReport, Record | None]]]:
+    """CALLS calls at once: the model's sessions, the log, each call's report and record."""
     settings = {"FASTBRIDGE_GREETING": "Good morning."}
     async with ModelServer(scenario) as model, NodeProcess(model.base_url, settings=settings, command=command) as node:
         reports = await asyncio.gather(*(hold(node, script, number) for number in range(CALLS)))
@@ -78,10 +81,15 @@ async def run(command: list[str], scenario: Callable[[int], Scenario], script: S
         log = node.log()
         assert model.errors == []
         assert len(model.sessions) == CALLS
+    return list(model.sessions), log, list(zip(reports, records, strict=True))
+
+
+async def run(command: list[str], scenario: Callable[[int], Scenario], script: Sequence[Step]) -> list[Held]:
+    """CALLS calls at once, each of them a perfect one."""
+    sessions, log, ended = await calls(command, scenario, script)
     assert not [line for line in log.splitlines() if " WARNING " in line or " ERROR " in line]
-    sessions = list(model.sessions)
     held = []
-    for report, record in zip(reports, records, strict=True):
+    for report, record in ended:
         assert record is not None
         assert_perfect(report, record)
         session = next(one for one in sessions if not compare_audio(report, said(one)))
@@ -104,7 +112,7 @@ def assert_perfect(report: CallReport, record: Record) -> None:
     assert books["dropped"] == sum(books["by_reason"].values())
     assert pacing["tx_schedule_resets"] == 0 or not STRICT
     assert pacing["tx"] == len(report.frames)
-    assert pacing["frames_enqueued"] == pacing["tx"] + sum(pacing["flushed"].values())
+    assert pacing["frames_enqueued"] == pacing["tx"] - pacing["rewound"] + sum(pacing["flushed"].values())
     assert record["errors"] == []
 
 
@@ -157,3 +165,37 @@ def test_an_interruption_silences_the_assistant_and_the_model_learns_what_was_he
         assert cut["item_id"] == placed.item.id
         assert placed.item.audio_end_ms == cut["heard_ms"] == pytest.approx(heard_ms, abs=HEARD_TOLERANCE_MS)
         assert call.record["pacing"]["flushed"]["barge_in"] == barge_in["frames_unsent"] > 0
+
+
+MURMUR = tone_complex(200, -45.0) * 8
+"""Voice for us, but too soft and too short for the model's ear."""
+
+
+@pytest.mark.parametrize("command", BRIDGES)
+@pytest.mark.timeout(SECONDS * 2 + 90)
+def test_what_turns_out_to_be_no_interruption_is_taken_back(command: list[str]) -> None:
+    """The assistant stops at once, and half a second later goes on with the frame that was cut off."""
+    story = Say("A long story.", Random(7).randbytes(160 * 300))
+    scenario = Scenario(greeting=Say("Good morning.", speech("assistant_greeting")), turns=[story])
+    script = [
+        Speak("caller_accepts", AfterAssistant(700)),
+        Interrupt(MURMUR, 1500),
+        HangUp(AfterAssistant(800)),
+    ]
+    for report, record in asyncio.run(calls(command, lambda attempt: scenario, script))[2]:
+        assert record is not None
+        assert_perfect(report, record)
+        assert len(report.clears) == 1
+        [barge_in] = record["barge_ins"]
+        assert (barge_in["source"], barge_in["outcome"], barge_in["items"]) == ("local", "resumed", [])
+        begin = report.heard.index(story.audio[:160])
+        first = common_prefix(report.heard[begin:], story.audio)
+        assert 8 * 1000 < first < 8 * 3000
+        again = first - first % 160
+        at = report.heard.index(story.audio[again : again + 320], begin + first)
+        assert 8 * 400 < at - (begin + first) < 8 * (1500 if STRICT else 4000)
+        assert report.heard[at : at + len(story.audio) - again] == story.audio[again:]
+
+
+def common_prefix(a: bytes, b: bytes) -> int:
+    return next((at for at, (one, other) in enumerate(zip(a, b, strict=False)) if one != other), min(len(a), len(b)))
