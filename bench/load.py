@@ -127,12 +127,20 @@ def write_table(report: dict[str, Any], out: Path) -> None:
     README.write_text(head + BEGIN + table(report) + END + tail)
 
 
+def at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1, not {text!r}")
+    return int(text)
+
+
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=call_counts, default=(50, 100, 200), help="such as 50,100,200,400")
     parser.add_argument("--baseline-up-to", type=int, default=100, help="the most calls given to the baseline")
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--rounds", type=int, default=1, help="make each plain run so often, and keep the middle one")
+    parser.add_argument(
+        "--rounds", type=at_least_one, default=1, help="make each plain run so often, keep the middle one"
+    )
     parser.add_argument("--realtime", action="store_true", help="before all else on their CPUs (needs root)")
     parser.add_argument("--eager", action="store_true", help="the players wait for each message")
     parser.add_argument("--cold", action="store_true", help="do not keep the CPUs awake")

@@ -1,6 +1,8 @@
 """Which of several runs `load.py` keeps."""
 
-from load import middle_of, ratios
+import pytest
+
+from load import middle_of, parse, ratios
 
 
 def run(bridge, calls, cpu, **extras):
@@ -24,3 +26,9 @@ def test_the_run_with_the_middle_cpu_is_kept():
 
 def test_a_bridge_whose_process_is_unknown_has_no_middle():
     assert middle_of([{**run("ws://127.0.0.1:1", 10, 0), "bridge_cost": None}])
+
+
+def test_no_rounds_at_all_are_refused_in_a_sentence(capsys):
+    with pytest.raises(SystemExit):
+        parse(["--rounds", "0"])
+    assert "must be a whole number, at least 1, not '0'" in capsys.readouterr().err

@@ -46,7 +46,6 @@ STATE = np.dtype(
         ("window", "f8", WINDOW * FEATURES),
         ("level", "f8"),
         ("threshold", "f8"),
-        ("logit", "i8"),
     ]
     + [(name, "i8") for name in COUNTERS]
 )
@@ -59,8 +58,9 @@ VERDICT, OUT_BIAS = float(_rows[0][0]), int(_rows[0][1])
 BIAS = np.array([row[0] for row in _rows[1:]], "f8")
 OUT = np.array([row[1] for row in _rows[1:]], "i8")
 WEIGHTS = np.array([row[2:] for row in _rows[1:]], "f8").T.copy()
-
-
+# What a feature is multiplied by, to be a whole number.
+FRAME_UNITS = np.array([3.0, 4.0, 4.0, 254.0, 4.0, 5.0, 10.0, 8.0, 127.0, 127.0, 127.0, 127.0, 8.0])
+CONTEXT_UNITS = np.array([4.0, 254.0, 127.0, 5.0, 3.0, 4.0, 4.0, 3.0, 127.0])
 # Of the cumulated energy of what is compared at each lag.
 ENDS = slice(HALF - MIN_LAG + 1, HALF - MAX_LAG - 2, -1)
 BEGINS = slice(HALF - VOICING - MIN_LAG + 1, HALF - VOICING - MAX_LAG - 2, -1)
@@ -308,7 +308,6 @@ class Detectors:
             kind[voice] = VOICE
             kind[gain > 30.0] = TONE
             code[passed] = kind
-        s["logit"] = logit
         return code, logit
 
     def _learn(
@@ -377,7 +376,3 @@ class Detectors:
         s["taps"][new] = s["older"][new]
         s["kept"][new] = s["older"][new]
         s["hold_talk"] = HOLD_TALK
-
-
-FRAME_UNITS = np.array([3.0, 4.0, 4.0, 254.0, 4.0, 5.0, 10.0, 8.0, 127.0, 127.0, 127.0, 127.0, 8.0])
-CONTEXT_UNITS = np.array([4.0, 254.0, 127.0, 5.0, 3.0, 4.0, 4.0, 3.0, 127.0])

@@ -71,8 +71,8 @@ async def hold(node: NodeProcess, script: Sequence[Step], number: int) -> CallRe
 
 async def calls(
     command: list[str], scenario: Callable[[int], Scenario], script: Sequence[Step]
-) -> tuple[list[ModelSession], str, list[tuple[CallReport, Record | None]]]:
-    """CALLS calls at once: the model's sessions, the log, each call's report and record."""
+) -> tuple[list[ModelSession], list[tuple[CallReport, Record]]]:
+    """CALLS calls at once, each with its books in order: the model's sessions, and each call's report and record."""
     settings = {"FASTBRIDGE_GREETING": "Good morning."}
     async with ModelServer(scenario) as model, NodeProcess(model.base_url, settings=settings, command=command) as node:
         reports = await asyncio.gather(*(hold(node, script, number) for number in range(CALLS)))
@@ -81,17 +81,20 @@ async def calls(
         log = node.log()
         assert model.errors == []
         assert len(model.sessions) == CALLS
-    return list(model.sessions), log, list(zip(reports, records, strict=True))
+    assert not [line for line in log.splitlines() if " WARNING " in line or " ERROR " in line]
+    ended = []
+    for report, record in zip(reports, records, strict=True):
+        assert record is not None
+        assert_perfect(report, record)
+        ended.append((report, record))
+    return list(model.sessions), ended
 
 
 async def run(command: list[str], scenario: Callable[[int], Scenario], script: Sequence[Step]) -> list[Held]:
     """CALLS calls at once, each of them a perfect one."""
-    sessions, log, ended = await calls(command, scenario, script)
-    assert not [line for line in log.splitlines() if " WARNING " in line or " ERROR " in line]
+    sessions, ended = await calls(command, scenario, script)
     held = []
     for report, record in ended:
-        assert record is not None
-        assert_perfect(report, record)
         session = next(one for one in sessions if not compare_audio(report, said(one)))
         sessions.remove(session)  # each session was heard by one caller: byte for byte, as far as nobody interrupted
         held.append(Held(report, session, place(report, said(session)), record))
@@ -182,9 +185,7 @@ def test_what_turns_out_to_be_no_interruption_is_taken_back(command: list[str]) 
         Interrupt(MURMUR, 1500),
         HangUp(AfterAssistant(800)),
     ]
-    for report, record in asyncio.run(calls(command, lambda attempt: scenario, script))[2]:
-        assert record is not None
-        assert_perfect(report, record)
+    for report, record in asyncio.run(calls(command, lambda attempt: scenario, script))[1]:
         assert len(report.clears) == 1
         [barge_in] = record["barge_ins"]
         assert (barge_in["source"], barge_in["outcome"], barge_in["items"]) == ("local", "resumed", [])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fastbridge import interruption as ours
 from fastbridge._bargein import Detector
 from fastbridge.sim.audio import speech, to_frames
 from helpers import LOUD, QUIET
@@ -61,19 +62,19 @@ def test_it_hears_what_fastbridge_hears(baseline: Any, setting: dict[str, Any]) 
     many = baseline.detector.Detectors(9, **setting)
     many.acquire()
     slots = [many.acquire() for _ in range(6)]
-    ours = [Detector(**setting) for _ in slots]
+    compiled = [Detector(**setting) for _ in slots]
     near, far = [line(number) for number in range(6)], [line(number + 50) for number in range(6)]
     edges = 0
     for at in range(400):
         who = [number for number in range(6) if rng.random() < 0.8] or [0]
         heard = [far[number][at] if (at // 70 + number) % 3 else None for number in who]
         if at % 90 == 50:
-            ours[who[0]].expect_voice()
+            compiled[who[0]].expect_voice()
             many.expect_voice(slots[who[0]])
         frames = [near[number][at] for number in who]
         found = many.judge([slots[number] for number in who], frames, heard)
         for number, frame, echo, edge in zip(who, frames, heard, found, strict=True):
-            detector, state = ours[number], many.state[slots[number]]
+            detector, state = compiled[number], many.state[slots[number]]
             assert bool(edge) == detector.feed(frame, echo)
             edges += bool(edge)
             seen = (state["level"], state["threshold"], 20 * state["voice_frames"], bool(state["speaking"]))
@@ -246,6 +247,13 @@ COMMITTED = ["hold", "refuse", "response.cancel", "clear", "conversation.item.tr
 @pytest.fixture
 def stage(baseline: Any, monkeypatch: pytest.MonkeyPatch) -> Stage:
     return Stage(baseline.interruption, monkeypatch)
+
+
+def test_it_waits_as_long_as_fastbridge(baseline: Any) -> None:
+    theirs = baseline.interruption
+    assert (theirs.MODEL_ALONE_SECONDS, theirs.LOOK_SECONDS) == (ours.MODEL_ALONE_SECONDS, ours.LOOK_SECONDS)
+    assert theirs.RECOVERY_NS == ours.RECOVERY_MS * MS
+    assert ours.DEADLINES_SECONDS[ours.State.HELD] * 1000 * MS == theirs.DEADLINE_NS
 
 
 def test_a_noise_is_held_for_half_a_second_and_then_forgotten(stage: Stage) -> None:
