@@ -54,7 +54,7 @@ LAYERS = [
     ["_bargein", "_dsp", "_peer", "_reactor", "_ticker", "_wire"],
     ["_framing", "_pacing", "_websocket"],
     ["_measure", "_mulaw", "_prefetch"],
-    ["log"],
+    ["logging"],
     ["config", "logwriter", "usage"],
     ["errors"],
 ]

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, overload
 
 from pydantic import TypeAdapter, ValidationError
 
-from fastbridge import log, threads
+from fastbridge import logging as log
+from fastbridge import threads
 from fastbridge.config import PER_CALL_SETTINGS, Settings
 from fastbridge.errors import ConfigError
 from fastbridge.schema import Arguments

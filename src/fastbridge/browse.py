@@ -12,7 +12,7 @@ from rich.text import Text
 
 from fastbridge import store
 from fastbridge.errors import ConfigError
-from fastbridge.log import escape
+from fastbridge.logging import escape
 
 NO_STORE = "Call records are not kept in a database: DATABASE_URL is none."
 

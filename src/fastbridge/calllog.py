@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastbridge import log
+from fastbridge import logging as log
 
 if TYPE_CHECKING:
     from fastbridge.config import Settings

@@ -35,7 +35,7 @@ def main() -> None:
     try:
         app(prog_name="fastbridge")
     except ConfigError as error:
-        log = sys.modules.get("fastbridge.log")  # imported only by what has something to log
+        log = sys.modules.get("fastbridge.logging")  # imported only by what has something to log
         if log is not None:
             log.flush()  # what was logged before stands before it
         print(f"fastbridge: {error}", file=sys.stderr)
@@ -65,7 +65,7 @@ def serve(
     ] = None,
 ) -> None:
     """Answer calls."""
-    from fastbridge import log
+    from fastbridge import logging as log
     from fastbridge.config import load_settings
     from fastbridge.doctor import check_port, port_error
 
@@ -101,7 +101,7 @@ def worker(
     again: Annotated[bool, typer.Option("--again")] = False,
 ) -> None:
     """One of `serve --workers`, which starts it."""
-    from fastbridge import log
+    from fastbridge import logging as log
     from fastbridge.config import load_settings
 
     settings = load_settings()

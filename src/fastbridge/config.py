@@ -183,7 +183,7 @@ class Settings(BaseSettings):
     )
     metrics_public: bool = _env(False, "FASTBRIDGE_METRICS_PUBLIC", what="1 or 0")
 
-    # Logging. The two level words stay text here: a bad one must not stop the node, log.py warns and takes INFO.
+    # Logging. The two level words stay text here: a bad one must not stop the node, logging.py warns and takes INFO.
     log_level: str | None = _env(None, "LOG_LEVEL", what="DEBUG, INFO, WARNING or ERROR")
     debug: str | None = _env(None, "DEBUG", what="1 for production or 0 for development")
     log_json: bool = _env(False, "LOG_JSON", what="1 or 0")

@@ -11,7 +11,7 @@ import traceback
 from typing import Any
 
 from fastbridge.calllog import CallLog
-from fastbridge.log import clean, event, mask_phone
+from fastbridge.logging import clean, event, mask_phone
 
 MAX_WORDS = 200
 """Characters of a turn that a line shows."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
-from fastbridge import log
+from fastbridge import logging as log
 from fastbridge._caller import OUTCOMES
 from fastbridge.calls import REASONS
 from fastbridge.ending import EndReason

@@ -10,7 +10,7 @@ import hmac
 from typing import TYPE_CHECKING, Any
 
 from fastbridge import stats
-from fastbridge.log import mask_phone
+from fastbridge.logging import mask_phone
 from fastbridge.usage import cost_usd, price_of
 
 if TYPE_CHECKING:

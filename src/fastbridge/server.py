@@ -22,7 +22,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fastbridge import events, log, webhooks
+from fastbridge import events, webhooks
+from fastbridge import logging as log
 from fastbridge._pacing import Pacer
 from fastbridge._ticker import Ticker
 from fastbridge._wire import Outbox

@@ -31,7 +31,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from fastbridge import log
+from fastbridge import logging as log
 from fastbridge.errors import ConfigError
 
 logger = logging.getLogger(__name__)

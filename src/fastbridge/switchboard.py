@@ -27,7 +27,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from fastbridge import events, log
+from fastbridge import events
+from fastbridge import logging as log
 from fastbridge.calls import REASONS, Reason
 from fastbridge.config import Settings
 from fastbridge.dispatch import ANYONE, CLOSE, Dispatcher

@@ -15,7 +15,7 @@ from pydantic_core import to_jsonable_python
 
 from fastbridge.agent import Agent, CallContext, Tool
 from fastbridge.clock import Clock
-from fastbridge.log import clean
+from fastbridge.logging import clean
 from fastbridge.schema import ArgumentError
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
-from fastbridge import log
+from fastbridge import logging as log
 from fastbridge.agent import Agent
 from fastbridge.config import Settings
 from fastbridge.dispatch import CLOSE, token_prefix

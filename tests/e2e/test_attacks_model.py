@@ -16,7 +16,8 @@ import pytest
 from websockets.frames import Opcode
 
 from attacker import API_KEY, AUTH_TOKEN, LIMIT_SECONDS, Line, RunningNode, eventually, new_call_sid, wire
-from fastbridge import log, sockets
+from fastbridge import logging as log
+from fastbridge import sockets
 from scripted_model import ModelLine, obliging
 
 GONE = b"\x03\xf0"  # 1008

@@ -11,7 +11,8 @@ import pytest
 
 import fastbridge
 from environment import clear_environment
-from fastbridge import cli, log
+from fastbridge import cli
+from fastbridge import logging as log
 from fastbridge.errors import ConfigError
 
 

@@ -16,7 +16,8 @@ import uvicorn.logging  # noqa: F401 - its loggers are set up by the import
 import websockets.client
 
 from environment import clear_environment
-from fastbridge import log, webhooks
+from fastbridge import logging as log
+from fastbridge import webhooks
 from fastbridge.agent import Agent
 from fastbridge.calllog import CallLog
 from fastbridge.calls import Admission

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from fastbridge import log
+from fastbridge import logging as log
 from fastbridge.agent import Agent
 from helpers import LOUD, SID
 from virtual import Rig

@@ -202,7 +202,7 @@ assert writer.close(20)
 
 def test_what_is_logged_last_is_written_at_exit():
     code = """
-from fastbridge import log
+from fastbridge import logging as log
 from fastbridge.config import load_settings
 log.configure(load_settings())
 for number in range(500):
@@ -215,7 +215,8 @@ for number in range(500):
 
 def test_a_reader_that_never_reads_does_not_keep_the_process(pipe):
     code = """
-from fastbridge import log, logwriter
+from fastbridge import logging as log
+from fastbridge import logwriter
 from fastbridge.config import load_settings
 log.configure(load_settings())
 for number in range(20_000):

@@ -7,7 +7,8 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 from twilio.request_validator import RequestValidator
 
-from fastbridge import log, webhooks
+from fastbridge import logging as log
+from fastbridge import webhooks
 from fastbridge.agent import Agent
 from front_desk import (
     ACCOUNT,

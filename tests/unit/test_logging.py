@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from environment import clear_environment
-from fastbridge import log
+from fastbridge import logging as log
 from fastbridge.config import load_settings
 
 KEY = "sk-proj-abcdefgh12345678"
@@ -90,7 +90,7 @@ def test_the_first_line_says_how_to_read_the_rest(level, capsys):
     log.flush()
     line = capsys.readouterr().out
     assert re.fullmatch(
-        rf"\[\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\] INFO     \[log\] LOGGING CONFIGURED: level={level}, json=0\n", line
+        rf"\[\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\] INFO     \[logging\] LOGGING CONFIGURED: level={level}, json=0\n", line
     )
     log.configure(load_settings(log_level=level, log_json=True))
     log.flush()
@@ -132,7 +132,7 @@ def test_events_are_not_silenced_with_noisy_modules(lines):
     logging.getLogger("websockets.server").debug("frame")
     log.event("BOOT", "ready")
     (line,) = written()
-    assert line.endswith("INFO     [test_log] [BOOT] ready")
+    assert line.endswith("INFO     [test_logging] [BOOT] ready")
     written = lines(log_level="WARNING")
     log.event("BOOT", "ready")
     log.event("SLA", "slow", level=logging.WARNING)
@@ -152,7 +152,7 @@ def test_the_human_format(lines):
     logging.getLogger("fastbridge.call").warning("%d frames", 3)
     logging.getLogger("websockets.client").warning("lost")
     ours, theirs = written()
-    assert re.fullmatch(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] WARNING  \[test_log\] 3 frames", ours)
+    assert re.fullmatch(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] WARNING  \[test_logging\] 3 frames", ours)
     assert theirs.endswith("WARNING  [websockets.client] lost")
 
 
@@ -178,7 +178,7 @@ def test_how_an_event_reads(lines, arguments, fields, text):
     written = lines()
     log.event(*arguments, **fields)
     (line,) = written()
-    assert line.split(" [test_log] ")[1] == text
+    assert line.split(" [test_logging] ")[1] == text
 
 
 def test_json_has_the_fields_too(lines):
@@ -190,7 +190,7 @@ def test_json_has_the_fields_too(lines):
     record = json.loads(line, parse_constant=pytest.fail)
     assert list(record)[:4] == ["timestamp", "level", "module", "message"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", record["timestamp"])
-    assert (record["level"], record["module"]) == ("INFO", "test_log")
+    assert (record["level"], record["module"]) == ("INFO", "test_logging")
     assert record["message"].startswith("[CALL_START] שלום, call_sid=CA123, business_id=456")
     assert (record["call_sid"], record["business_id"], record["rate"]) == ("CA123", 456, "nan")
     assert record["huge"] == str(1 << 80)
@@ -294,7 +294,7 @@ def test_errors_come_with_their_whole_traceback_which_cannot_pose_as_a_record(li
     except ValueError:
         log.event("SERVER_ERROR", "webhook failed", level=logging.ERROR, exc_info=True)
     found = written()
-    assert "ERROR    [test_log] [SERVER_ERROR] webhook failed" in found[0]
+    assert "ERROR    [test_logging] [SERVER_ERROR] webhook failed" in found[0]
     assert found[1] == "    Traceback (most recent call last):"
     assert any("raise ValueError(HOSTILE)" in line for line in found)
     assert all(line.startswith("    ") and line.isprintable() for line in found[1:])
@@ -380,7 +380,7 @@ def test_an_event_is_the_same_line_whoever_else_listens(lines, as_json, level):
     logging.getLogger().addHandler(logging.NullHandler())
     say()
     assert ours == stable()
-    assert "test_log" in ours
+    assert "test_logging" in ours
     assert ours.count("****") == (2 if as_json else 1)
 
 
