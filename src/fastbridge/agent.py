@@ -278,6 +278,11 @@ class Agent:
         self.changed(**changes)
         self._for_business[business_id] = changes
 
+    def variants(self) -> list[Self]:
+        """Itself, and what each of its numbers and businesses makes of it."""
+        changes = [*self._for_number.values(), *self._for_business.values()]
+        return [self, *(self.changed(**each) for each in changes)]
+
     def for_call(self, context: CallContext) -> Self:
         """The agent of one call, its own: with what its number and its business change."""
         number, business = self._for_number.get(context.to_number, {}), self._for_business.get(context.business_id, {})

@@ -17,6 +17,7 @@ from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model_line import is_hopeless
 from fastbridge.replay import REPEAT, REPROMPT
 from fastbridge.responses import OWN_TURN, Create
+from fastbridge.session_config import turn_end_seconds
 
 if TYPE_CHECKING:
     from fastbridge.call import Call
@@ -25,8 +26,6 @@ ANSWER_SECONDS = 2.5
 """A committed turn without any response for this long."""
 RESUME_SECONDS = 2.0
 """After a lost line the caller, who was speaking, says nothing more for this long: their words are lost."""
-QUIET_SECONDS = 1.5
-"""The model hears speech where our own ear has heard none for this long."""
 OVERDUE_SECONDS = 0.7
 """What the caller has waited by then, of the patience he has."""
 RETRY_SECONDS = (0.6, 1.4)
@@ -74,7 +73,7 @@ class Answers:
         self._speech_ns = self._call.clock.now_ns()
         self._settled()
         self._retry.clear()
-        self._listen.set(QUIET_SECONDS)
+        self._listen.set(self._quiet_seconds)
 
     def speech_stopped(self) -> None:
         self.speaking = False
@@ -107,11 +106,16 @@ class Answers:
         self.owed = False
         self._answer.clear()
 
+    @property
+    def _quiet_seconds(self) -> float:
+        """The model hears speech where our own ear has heard none for this long: longer than it was told to wait."""
+        return turn_end_seconds(self._call.session.settings)
+
     def _listened(self) -> None:
         """The model hears the caller speak. Do we?"""
         call = self._call
         heard_ns = max(call.caller.last_voice_ns, self._speech_ns)
-        left_seconds = QUIET_SECONDS - (call.clock.now_ns() - heard_ns) / 1e9
+        left_seconds = self._quiet_seconds - (call.clock.now_ns() - heard_ns) / 1e9
         if left_seconds > 0.001:
             self._listen.set(left_seconds)
             return

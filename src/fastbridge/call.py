@@ -131,7 +131,7 @@ class Call:
         self.trace = Trace(self.log, self.caller, self.assistant, self.detector)
         self.session = Session(
             agent=agent,
-            transcription_model=settings.transcription_model,
+            settings=settings,
             lane=self.assistant,
             clock=clock,
             listener=self,
@@ -333,6 +333,9 @@ class Call:
         self.interruption.on_caller_turn()
         self.answers.committed()
         self.waiting.review()
+
+    def on_model_idle(self) -> None:
+        self.conduct.model_idle()
 
     def on_response_beginning(self) -> None:
         self.interruption.on_new_response()

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fastbridge import events
 from fastbridge.agent import E164, Agent, Tool
 from fastbridge.clock import Clock, Deadline
+from fastbridge.config import Settings
 from fastbridge.departure import Departure, Errand
 from fastbridge.ending import EndReason
+from fastbridge.errors import ConfigError
 from fastbridge.filler import Filler, exactly
 from fastbridge.history import Turn
 from fastbridge.hooks import Hooks
@@ -165,10 +167,20 @@ class Conduct:
         self.agent = self.tools.agent = self.hooks.agent = agent
         self.context = self.tools.context = self.hooks.context = replace(self.context, agent=agent)
         self.filler.words = agent.filler
-        self._call.session.configure(agent)
+        self._call.session.configure(agent, self._session_settings(agent))
         self._call.ladder.use(agent.language)
         lock = self._call.settings.greeting_lock if agent.greeting_lock is None else agent.greeting_lock
         self._call.greeting.change(agent.greeting, lock=lock)
+
+    def _session_settings(self, agent: Agent) -> Settings:
+        """The call's, with what the agent that answers changes of them."""
+        settings = agent.call_settings(self._call.settings)
+        try:
+            settings.require_session()
+        except ConfigError as error:  # the node's start has checked all agents but those that `on_call` makes
+            self._call.log("SERVER_ERROR", f"the agent's settings are not used: {error}", level=logging.WARNING)
+            return self._call.settings
+        return settings
 
     def ready(self) -> None:
         """The model listens: for the first time, or again after its connection was lost."""
@@ -321,6 +333,12 @@ class Conduct:
         self._call.stats.silences += 1
         self._call.log("WATCHDOG", "the caller is silent", prompt=number)
         self._say("silence", STILL_THERE)
+
+    def model_idle(self) -> None:
+        """The model asks by itself whether anybody is there: that counts, and we need not."""
+        self._call.stats.silences += 1
+        self._call.log("WATCHDOG", "the caller is silent: the model asks")
+        self.silence.model_asks()
 
     def _give_up(self, reason: EndReason, instructions: str, *, firm: bool) -> None:
         self._call.log("WATCHDOG", "giving up", why=reason)

@@ -9,10 +9,19 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, JsonValue, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Field,
+    JsonValue,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fastbridge.errors import ConfigError
@@ -22,6 +31,8 @@ DEFAULT_INSTRUCTIONS = (
     "caller's language. Ask when you did not understand. Never read out lists, links or markup."
 )
 DEFAULT_GREETING = "Hello! How can I help you?"
+_NOT_REASONING = re.compile(r"gpt-(?:4o-)?realtime(?!-2(?!\d))")
+"""OpenAI's own that do not. A deployment of Azure's, or another server's model, may have any name."""
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 
@@ -32,6 +43,12 @@ def _env(default: Any, *variables: str, what: str, per_call: bool = False, **bou
     return Field(
         default, validation_alias=AliasChoices(*variables), description=what, json_schema_extra=extra, **bounds
     )
+
+
+def _idle_ms(value: int) -> int:
+    if value and not 5000 <= value <= 30_000:
+        raise ValueError("neither never nor within what the model takes")
+    return value
 
 
 class Settings(BaseSettings):
@@ -74,8 +91,76 @@ class Settings(BaseSettings):
     azure_openai_api_key: SecretStr | None = _env(None, "AZURE_OPENAI_API_KEY", what="an Azure OpenAI key")
     azure_openai_ad_token: SecretStr | None = _env(None, "AZURE_OPENAI_AD_TOKEN", what="a Microsoft Entra token")
     openai_api_version: str | None = _env(None, "OPENAI_API_VERSION", what="an Azure API version such as 2025-08-28")
+
+    # The model's session. An agent may have its own, and so may a call: they are told when it begins.
+    turn_detection: Literal["server_vad", "semantic_vad"] = _env(
+        "server_vad", "FASTBRIDGE_TURN_DETECTION", what="server_vad or semantic_vad", per_call=True
+    )
+    vad_threshold: float = _env(
+        0.5,
+        "FASTBRIDGE_VAD_THRESHOLD",
+        "SERVER_VAD_THRESHOLD",
+        what="a number from 0 (hears all) to 1",
+        per_call=True,
+        ge=0,
+        le=1,
+    )
+    vad_prefix_ms: int = _env(
+        300,
+        "FASTBRIDGE_VAD_PREFIX_MS",
+        "SERVER_VAD_PREFIX_MS",
+        "SERVER_VAD_PREFIX_PADDING_MS",
+        what="milliseconds from 0 to 5000",
+        per_call=True,
+        ge=0,
+        le=5000,
+    )
+    vad_silence_ms: int = _env(
+        500,
+        "FASTBRIDGE_VAD_SILENCE_MS",
+        "SERVER_VAD_SILENCE_MS",
+        what="milliseconds from 50 to 10000",
+        per_call=True,
+        ge=50,
+        le=10_000,
+    )
+    vad_idle_ms: Annotated[int, AfterValidator(_idle_ms)] = _env(
+        0,
+        "FASTBRIDGE_VAD_IDLE_MS",
+        "SERVER_VAD_IDLE_TIMEOUT_MS",
+        what="milliseconds from 5000 to 30000, or 0 for never",
+        per_call=True,
+    )
+    vad_eagerness: Literal["low", "medium", "high", "auto"] | None = _env(
+        None, "FASTBRIDGE_VAD_EAGERNESS", what="low, medium, high or auto", per_call=True
+    )
+    noise_reduction: Literal["none", "near_field", "far_field"] = _env(
+        "none", "FASTBRIDGE_NOISE_REDUCTION", what="none, near_field or far_field", per_call=True
+    )
+    speed: float = _env(1.0, "FASTBRIDGE_SPEED", what="a number from 0.25 to 1.5", per_call=True, ge=0.25, le=1.5)
+    max_output_tokens: int = _env(
+        0,
+        "FASTBRIDGE_MAX_OUTPUT_TOKENS",
+        what="a whole number from 1 to 4096, or 0 for no limit",
+        per_call=True,
+        ge=0,
+        le=4096,
+    )
+    reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = _env(
+        None, "FASTBRIDGE_REASONING_EFFORT", what="minimal, low, medium, high or xhigh", per_call=True
+    )
     transcription_model: str = _env(
-        "gpt-transcribe", "FASTBRIDGE_TRANSCRIPTION_MODEL", what="a transcription model's name"
+        "gpt-transcribe", "FASTBRIDGE_TRANSCRIPTION_MODEL", what="a transcription model's name", per_call=True
+    )
+    transcription_language: str | None = _env(
+        None,
+        "FASTBRIDGE_TRANSCRIPTION_LANGUAGE",
+        what="a language's code such as en or he",
+        per_call=True,
+        pattern=r"^[a-z]{2,3}$",
+    )
+    transcription_prompt: str | None = _env(
+        None, "FASTBRIDGE_TRANSCRIPTION_PROMPT", what="a text", per_call=True, max_length=4000
     )
 
     session_renew_seconds: float = _env(
@@ -106,7 +191,7 @@ class Settings(BaseSettings):
     )
     twiml_sla_ms: int = _env(350, "TWIML_SLA_MS", what="a number of milliseconds, at least 1", ge=1)
 
-    agent: str | None = _env(None, "FASTBRIDGE_AGENT", what="module:agent or path/file.py:agent")
+    agent_spec: str | None = _env(None, "FASTBRIDGE_AGENT", what="module:agent or path/file.py:agent")
 
     # The built-in agent, for when none of your own is given
     instructions: str = _env(DEFAULT_INSTRUCTIONS, "FASTBRIDGE_INSTRUCTIONS", what="a text")
@@ -233,6 +318,18 @@ class Settings(BaseSettings):
         if self.twilio_auth_token is None and not self.dev:
             raise ConfigError(
                 "TWILIO_AUTH_TOKEN is missing: set it, or set FASTBRIDGE_DEV=1 for a machine that no stranger reaches."
+            )
+        self.require_session()
+
+    def require_session(self) -> None:
+        """Raise ConfigError unless the model takes these settings of its session together."""
+        if self.turn_detection == "semantic_vad" and self.vad_idle_ms:
+            raise ConfigError("FASTBRIDGE_VAD_IDLE_MS is for server_vad: unset it, or FASTBRIDGE_TURN_DETECTION.")
+        if self.turn_detection == "server_vad" and self.vad_eagerness is not None:
+            raise ConfigError("FASTBRIDGE_VAD_EAGERNESS is for FASTBRIDGE_TURN_DETECTION=semantic_vad: set that, too.")
+        if self.reasoning_effort is not None and _NOT_REASONING.match(self.model):
+            raise ConfigError(
+                f"FASTBRIDGE_REASONING_EFFORT is for models that reason, which {self.model} does not: unset one."
             )
 
     def _require_azure(self) -> None:

@@ -14,6 +14,18 @@ from typing import ClassVar, Literal
 
 Blame = Literal["local", "carrier", "model"]
 
+FATAL_ERRORS = frozenset(
+    {
+        "insufficient_quota",
+        "invalid_api_key",
+        "account_deactivated",
+        "billing_hard_limit_reached",
+        "beta_api_shape_disabled",
+        "session_expired",
+    }
+)
+"""The model's words for what no retry cures in this session."""
+
 
 class FastbridgeError(Exception):
     """The root: `except FastbridgeError` catches all that fastbridge raises on purpose."""

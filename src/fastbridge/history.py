@@ -60,6 +60,7 @@ class History:
         """The assistant's message begun last in the response under way."""
         self._counters = counters
         self.chars_per_ms = SPEECH_CHARS_PER_MS
+        self._speed = 1.0
         self._played_before_ms: dict[str, int] = {}
         self._previous: dict[str, str] = {}  # of items that are no turns too: they may stand between two
 
@@ -99,6 +100,11 @@ class History:
         call = self.tool_calls.get(call_id)
         if call is not None:
             call.output = output
+
+    def set_speed(self, speed: float) -> None:
+        """How much faster than usual the model was told to speak."""
+        self._speed = speed
+        self.chars_per_ms = SPEECH_CHARS_PER_MS * speed
 
     # --- the order ---
 
@@ -146,7 +152,7 @@ class History:
         """Of this turn's audio only so much was heard, and no more will be."""
         if turn is not None and turn.heard_ms is None:
             if not turn.ended:
-                received_ms = max(received_ms, MIN_MS_PER_CHARACTER * len(turn.text))
+                received_ms = max(received_ms, int(MIN_MS_PER_CHARACTER / self._speed * len(turn.text)))
             turn.heard_ms = heard_ms
             turn.heard_share = heard_ms / received_ms if heard_ms and received_ms else 0.0
             turn.text = cut_to(turn.text, turn.heard_share)
@@ -170,7 +176,7 @@ class History:
         if turn is None or not turn.text or turn.heard_ms is not None or received_ms < MEASURED_MS:
             return True
         chars_per_ms = len(turn.text) / self.whole_ms(turn.item_id, received_ms)
-        if chars_per_ms < SLOWEST_CHARS_PER_MS:
+        if chars_per_ms < SLOWEST_CHARS_PER_MS * self._speed:
             return len(turn.text) < SLOW_MIN_CHARS
         self.chars_per_ms = chars_per_ms
         return True

@@ -16,7 +16,8 @@ from fastbridge import logging as log
 from fastbridge._caller import OUTCOMES
 from fastbridge.calls import REASONS
 from fastbridge.ending import EndReason
-from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS
+from fastbridge.errors import FATAL_ERRORS
+from fastbridge.realtime import EXPECTED_ERRORS
 
 if TYPE_CHECKING:
     from fastbridge.call import Call

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from fastbridge import events
 from fastbridge.attempt import Attempt, ModelLink
 from fastbridge.clock import Deadline
-from fastbridge.errors import IllegalEvent, ModelError, ModelUnavailable
-from fastbridge.realtime import FATAL_ERRORS
+from fastbridge.errors import FATAL_ERRORS, IllegalEvent, ModelError, ModelUnavailable
 from fastbridge.renewal import Renewal
 
 if TYPE_CHECKING:

@@ -12,14 +12,15 @@ from typing import Any, Protocol
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.clock import Clock
-from fastbridge.errors import ModelUnavailable
+from fastbridge.config import Settings
+from fastbridge.errors import FATAL_ERRORS, ModelUnavailable
 from fastbridge.history import History, ToolCall
 from fastbridge.history import Turn as Turn
 from fastbridge.jsontext import encode_event, parse_event
 from fastbridge.opening import Opening
 from fastbridge.replay import continuation, replay_items
 from fastbridge.responses import Create, ResponseController
-from fastbridge.session_config import session_config
+from fastbridge.session_config import patience_seconds, session_config
 from fastbridge.usage import Usage
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 MAX_TOLD = 64
 """Events about the caller's turns that are known when they come again; the oldest are forgotten."""
 SPEECH_STOPPED = "input_audio_buffer.speech_stopped"
+IDLE = "input_audio_buffer.timeout_triggered"
 SIGN_ID = "sign_"
 LOCAL_ID = "local_"
 """What the ids of our own recordings begin with: the model never hears of those."""
@@ -43,17 +45,6 @@ EXPECTED_ERRORS = frozenset(
 )
 """Races between two machines, not faults: the model's state is what we wanted."""
 
-FATAL_ERRORS = frozenset(
-    {
-        "insufficient_quota",
-        "invalid_api_key",
-        "account_deactivated",
-        "billing_hard_limit_reached",
-        "beta_api_shape_disabled",
-        "session_expired",
-    }
-)
-
 ALREADY_ACTIVE_WORDS = "Conversation already has an active response"
 
 
@@ -66,6 +57,7 @@ class SessionListener(Protocol):
     def on_speech_started(self) -> None: ...
     def on_speech_stopped(self) -> None: ...
     def on_caller_turn(self) -> None: ...
+    def on_model_idle(self) -> None: ...
     def on_response_beginning(self) -> None: ...
     def on_response_created(self, response_id: str, purpose: str) -> None: ...
     def on_message_begun(self, response_id: str) -> None: ...
@@ -84,7 +76,7 @@ class Session:
     """
 
     def __init__(
-        self, *, agent: Agent, transcription_model: str, lane: AssistantLane, clock: Clock, listener: SessionListener
+        self, *, agent: Agent, settings: Settings, lane: AssistantLane, clock: Clock, listener: SessionListener
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.history = History(self.counters)
@@ -94,8 +86,7 @@ class Session:
         """Whether the last complete answer was as long as its words."""
         self.speech_end_ms: int | None = None
         """Where the caller's last speech ended, by the model's clock: ms of caller audio in this session."""
-        self._transcription_model = transcription_model
-        self._config: dict[str, Any] | None = session_config(agent, transcription_model)
+        self._config: dict[str, Any] | None = session_config(agent, settings)
         self._lane = lane
         self._listener = listener
         self._send: Callable[[bytes], object] | None = None
@@ -109,6 +100,12 @@ class Session:
         self._told: deque[tuple[str, object]] = deque(maxlen=MAX_TOLD)  # (type, item id) of the caller's turns
         self.responses = ResponseController(clock=clock, send=self.send, progress=self._progress, listener=self)
         self._opening = self.new_opening(listener.on_session_ready, listener.on_session_failed)
+        self._apply(settings)
+
+    def _apply(self, settings: Settings) -> None:
+        self.settings = settings
+        self.history.set_speed(settings.speed)
+        self.responses.patience_seconds = patience_seconds(settings)
 
     # --- the socket's side ---
 
@@ -175,9 +172,10 @@ class Session:
         """`session.update` waits for `configure`: who answers is not known yet."""
         self._config = self._opening.config = None
 
-    def configure(self, agent: Agent) -> None:
-        """This agent answers: from here on `session.update` says so."""
-        self._config = session_config(agent, self._transcription_model)
+    def configure(self, agent: Agent, settings: Settings) -> None:
+        """This agent answers, with these settings: from here on `session.update` says so."""
+        self._apply(settings)
+        self._config = session_config(agent, settings)
         self._opening.configure(self._config)
 
     def send(self, event: dict[str, Any]) -> None:
@@ -315,8 +313,15 @@ class Session:
         if self._is_repeated(event):
             return
         self.history.follows(item_id, event.get("previous_item_id"))
+        if (IDLE, item_id) in self._told:
+            return  # nobody spoke
         self.history.turn("caller", item_id)
         self._listener.on_caller_turn()
+
+    def _on_idle(self, event: dict[str, Any]) -> None:
+        """The model has waited for the caller as long as it was told to, and speaks next, by itself."""
+        if not self._is_repeated(event):
+            self._listener.on_model_idle()
 
     def _on_item_added(self, event: dict[str, Any]) -> None:
         self.history.follows(str(event["item"]["id"]), event.get("previous_item_id"))
@@ -361,6 +366,8 @@ class Session:
 
     def _on_caller_transcript(self, event: dict[str, Any]) -> None:
         self.usage.add_transcription(event.get("usage"))
+        if not str(event["transcript"]).strip() and (IDLE, event["item_id"]) in self._told:
+            return
         turn = self.history.turn("caller", str(event["item_id"]))
         if turn is not None and not turn.ended:
             turn.ended = True
@@ -436,6 +443,7 @@ _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
     "session.updated": Session._on_session_updated,
     "input_audio_buffer.speech_started": Session._on_speech_started,
     SPEECH_STOPPED: Session._on_speech_stopped,
+    IDLE: Session._on_idle,
     "input_audio_buffer.committed": Session._on_committed,
     "conversation.item.added": Session._on_item_added,
     "conversation.item.input_audio_transcription.completed": Session._on_caller_transcript,

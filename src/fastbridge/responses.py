@@ -129,6 +129,8 @@ class ResponseController:
         self.response_id: str | None = None
         self.serving = OWN_TURN
         self.counters: Counter[str] = Counter()
+        self.patience_seconds: float | None = None
+        """In place of ACTIVE's deadline, for a model that thinks before it speaks."""
         self._send = send
         self._progress = progress
         self._listener = listener
@@ -362,7 +364,11 @@ class ResponseController:
             self._fuse.set(FUSE_SECONDS)
         if self.state in DEADLINES_SECONDS:
             self._last_progress = self._progress()
-            self._deadline.set(DEADLINES_SECONDS[self.state])
+            self._deadline.set(self._limit_seconds())
+
+    def _limit_seconds(self) -> float:
+        patience = self.patience_seconds if self.state is State.ACTIVE else None
+        return patience or DEADLINES_SECONDS[self.state]
 
     def _stranded(self) -> None:
         """At rest for a while: nothing that waits can be waiting for anything."""
@@ -373,7 +379,7 @@ class ResponseController:
     def _expired(self) -> None:
         if self.state is State.ACTIVE and self._progress() != self._last_progress:
             self._last_progress = self._progress()
-            self._deadline.set(DEADLINES_SECONDS[self.state])
+            self._deadline.set(self._limit_seconds())
             return
         self.counters[EXPIRIES[self.state]] += 1
         expired, create, wanted = self.state, self._requested, not self._unwanted

@@ -37,12 +37,11 @@ from fastbridge.dismantling import dismantle, take_apart
 from fastbridge.drain import Drain, Drainable
 from fastbridge.ending import EndReason
 from fastbridge.endpoint import model_client
-from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.errors import FATAL_ERRORS, ModelError, ModelUnavailable
 from fastbridge.exporter import CONTENT_TYPE, Exporter, exposition
 from fastbridge.jsontext import parse_event
 from fastbridge.lookup import Lookups
 from fastbridge.metrics import Metrics, Snapshot
-from fastbridge.realtime import FATAL_ERRORS
 from fastbridge.rest import carrier_rest
 from fastbridge.sockets import (
     CLOSE_GRACE_SECONDS,
@@ -100,6 +99,8 @@ class Node:
         self.ready = True
         self.metrics = Metrics()
         price_of(settings.model, settings.prices)  # a bad price list ends here, not with the first call
+        for each in agent.variants():
+            each.call_settings(settings).require_session()
         url = settings.database_url.get_secret_value()
         self.store = RecordStore(url, settings.records_dir, days=settings.record_days)
         self._calls: set[Call] = set()

@@ -141,11 +141,18 @@ class Silence:
         elif self.state is State.QUIET and self._seconds and self._elapsed(self._since_ns) >= self._seconds:
             self._next()
 
-    def _next(self) -> None:
+    def model_asks(self) -> None:
+        """The model has found the silence long enough, and prompts by itself. In the place of one of ours, so that a
+        caller who is gone is not asked for ever; where silence never ends a call, it is none of our business."""
+        if self.state is State.QUIET and self._seconds:
+            self._next(ours=False)
+
+    def _next(self, *, ours: bool = True) -> None:
         if self.prompts < self._limit:
             self.prompts += 1
             self._to(Event.PROMPT)
-            self._prompt(self.prompts)
+            if ours:
+                self._prompt(self.prompts)
         else:
             self._to(Event.GIVE_UP)
             self._give_up()

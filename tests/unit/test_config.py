@@ -53,7 +53,24 @@ def test_every_setting_is_described():
         ("FASTBRIDGE_HOST", "127.0.0.1", "host", "127.0.0.1"),
         ("PORT", " 8080 ", "port", 8080),
         ("FASTBRIDGE_INSTRUCTIONS", "שלום", "instructions", "שלום"),
-        ("FASTBRIDGE_AGENT", "my_agent:agent", "agent", "my_agent:agent"),
+        ("FASTBRIDGE_TURN_DETECTION", "semantic_vad", "turn_detection", "semantic_vad"),
+        ("FASTBRIDGE_VAD_THRESHOLD", "0.7", "vad_threshold", 0.7),
+        ("SERVER_VAD_THRESHOLD", "0.72", "vad_threshold", 0.72),
+        ("FASTBRIDGE_VAD_PREFIX_MS", "200", "vad_prefix_ms", 200),
+        ("SERVER_VAD_PREFIX_MS", "250", "vad_prefix_ms", 250),
+        ("SERVER_VAD_PREFIX_PADDING_MS", "260", "vad_prefix_ms", 260),
+        ("FASTBRIDGE_VAD_SILENCE_MS", "900", "vad_silence_ms", 900),
+        ("SERVER_VAD_SILENCE_MS", "700", "vad_silence_ms", 700),
+        ("FASTBRIDGE_VAD_IDLE_MS", "6000", "vad_idle_ms", 6000),
+        ("SERVER_VAD_IDLE_TIMEOUT_MS", "7000", "vad_idle_ms", 7000),
+        ("FASTBRIDGE_VAD_EAGERNESS", "low", "vad_eagerness", "low"),
+        ("FASTBRIDGE_NOISE_REDUCTION", "far_field", "noise_reduction", "far_field"),
+        ("FASTBRIDGE_SPEED", "1.1", "speed", 1.1),
+        ("FASTBRIDGE_MAX_OUTPUT_TOKENS", "400", "max_output_tokens", 400),
+        ("FASTBRIDGE_REASONING_EFFORT", "low", "reasoning_effort", "low"),
+        ("FASTBRIDGE_TRANSCRIPTION_LANGUAGE", "he", "transcription_language", "he"),
+        ("FASTBRIDGE_TRANSCRIPTION_PROMPT", "Names: Rosa", "transcription_prompt", "Names: Rosa"),
+        ("FASTBRIDGE_AGENT", "my_agent:agent", "agent_spec", "my_agent:agent"),
         ("FASTBRIDGE_VOICE", "cedar", "voice", "cedar"),
         ("FASTBRIDGE_MAX_CALLS", "7", "max_calls", 7),
         ("FASTBRIDGE_MAX_PENDING_CALLS", "8", "max_pending_calls", 8),
@@ -80,6 +97,82 @@ def test_every_setting_is_described():
 def test_a_setting_comes_from_its_variable(monkeypatch, variable, text, field, value):
     monkeypatch.setenv(variable, text)
     assert getattr(load_settings(), field) == value
+
+
+def test_our_own_names_beat_the_borrowed_ones(monkeypatch):
+    monkeypatch.setenv("SERVER_VAD_THRESHOLD", "0.3")
+    monkeypatch.setenv("FASTBRIDGE_VAD_THRESHOLD", "0.6")
+    assert load_settings().vad_threshold == 0.6
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "sentence"),
+    [
+        ("SERVER_VAD_THRESHOLD", "1.5", "SERVER_VAD_THRESHOLD must be a number from 0 (hears all) to 1, not '1.5'."),
+        (
+            "FASTBRIDGE_VAD_SILENCE_MS",
+            "20",
+            "FASTBRIDGE_VAD_SILENCE_MS must be milliseconds from 50 to 10000, not '20'.",
+        ),
+        (
+            "FASTBRIDGE_VAD_IDLE_MS",
+            "4999",
+            "FASTBRIDGE_VAD_IDLE_MS must be milliseconds from 5000 to 30000, or 0 for never, not '4999'.",
+        ),
+        (
+            "FASTBRIDGE_TURN_DETECTION",
+            "none",
+            "FASTBRIDGE_TURN_DETECTION must be server_vad or semantic_vad, not 'none'.",
+        ),
+        (
+            "FASTBRIDGE_NOISE_REDUCTION",
+            "on",
+            "FASTBRIDGE_NOISE_REDUCTION must be none, near_field or far_field, not 'on'.",
+        ),
+        ("FASTBRIDGE_SPEED", "2", "FASTBRIDGE_SPEED must be a number from 0.25 to 1.5, not '2'."),
+        (
+            "FASTBRIDGE_MAX_OUTPUT_TOKENS",
+            "inf",
+            "FASTBRIDGE_MAX_OUTPUT_TOKENS must be a whole number from 1 to 4096, or 0 for no limit, not 'inf'.",
+        ),
+        (
+            "FASTBRIDGE_REASONING_EFFORT",
+            "none",
+            "FASTBRIDGE_REASONING_EFFORT must be minimal, low, medium, high or xhigh, not 'none'.",
+        ),
+        (
+            "FASTBRIDGE_TRANSCRIPTION_LANGUAGE",
+            "Hebrew",
+            "FASTBRIDGE_TRANSCRIPTION_LANGUAGE must be a language's code such as en or he, not 'Hebrew'.",
+        ),
+    ],
+)
+def test_what_the_model_would_not_take_is_one_sentence(monkeypatch, variable, text, sentence):
+    monkeypatch.setenv(variable, text)
+    assert complaint() == sentence
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"turn_detection": "semantic_vad", "vad_idle_ms": 6000}, "FASTBRIDGE_VAD_IDLE_MS"),
+        ({"vad_eagerness": "low"}, "FASTBRIDGE_VAD_EAGERNESS"),
+        ({"reasoning_effort": "low", "model": "gpt-realtime-1.5"}, "FASTBRIDGE_REASONING_EFFORT"),
+        ({"reasoning_effort": "low", "model": "gpt-realtime-2025-08-28"}, "FASTBRIDGE_REASONING_EFFORT"),
+        ({"reasoning_effort": "low", "model": "gpt-4o-realtime-preview"}, "FASTBRIDGE_REASONING_EFFORT"),
+        ({"reasoning_effort": "low", "model": "gpt-realtime-2.1-mini"}, None),
+        ({"reasoning_effort": "low", "model": "my-deployment"}, None),
+        ({"turn_detection": "semantic_vad", "vad_eagerness": "low", "vad_threshold": 0.9}, None),
+        ({"vad_idle_ms": 6000}, None),
+    ],
+)
+def test_what_the_model_takes_together(settings, name):
+    given = load_settings(public_url="https://x.example", openai_api_key="sk-x", twilio_auth_token="x" * 32, **settings)
+    if name is None:
+        given.require_serving()
+        return
+    with pytest.raises(ConfigError, match=f"^{name} is for "):
+        given.require_serving()
 
 
 def test_overrides_beat_the_environment_which_beats_dot_env(monkeypatch, tmp_path):

@@ -81,6 +81,13 @@ class TestSpeed:
         assert not spoken(history).learn_speed(len(TEXT) * 400)
         assert history.chars_per_ms == module.SPEECH_CHARS_PER_MS
 
+    def test_that_was_asked_for_is_what_is_expected(self, history):
+        history.set_speed(0.5)
+        assert history.chars_per_ms == module.SPEECH_CHARS_PER_MS / 2
+        assert spoken(history).learn_speed(len(TEXT) * 400), "slow, as it was told to be"
+        history.set_speed(1.5)
+        assert not spoken(history, item_id="item_2").learn_speed(len(TEXT) * 300), "not even that was asked for"
+
     def test_of_a_few_words_with_long_pauses_is_nothing_strange(self, history):
         assert spoken(history, "Hm. Yes.").learn_speed(5000)
 
@@ -170,6 +177,14 @@ class TestCut:
         turn = history.turn("assistant", "a")
         history.add_words("a", "abcd " * 20)
         history.cut(turn, 1000, 1000)
+        assert turn.text == ("abcd " * 5).rstrip()
+
+    def test_the_slower_it_speaks_the_more_there_is_to_come(self):
+        history = History(Counter())
+        history.set_speed(0.5)
+        turn = history.turn("assistant", "a")
+        history.add_words("a", "abcd " * 20)
+        history.cut(turn, 2000, 2000)
         assert turn.text == ("abcd " * 5).rstrip()
 
     def test_only_the_first_counts(self):

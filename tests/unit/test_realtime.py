@@ -12,6 +12,7 @@ from fastbridge import history
 from fastbridge import realtime as realtime_module
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
+from fastbridge.config import Settings
 from fastbridge.errors import ModelUnavailable
 from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS, Session
 from fastbridge.session_config import session_config
@@ -37,7 +38,7 @@ class Listener:
 
 
 class SessionRig:
-    def __init__(self, agent: Agent | None = None, transcription_model: str = "gpt-transcribe") -> None:
+    def __init__(self, agent: Agent | None = None, **settings: Any) -> None:
         self.loop = VirtualLoop()
         self.listener = Listener()
         self.sent: list[dict[str, Any]] = []
@@ -55,7 +56,7 @@ class SessionRig:
         self.lane.start(SID, self.downlink.append)
         self.session = Session(
             agent=agent or Agent(),
-            transcription_model=transcription_model,
+            settings=Settings.model_construct(**settings),
             lane=self.lane,
             clock=self.loop.clock,
             listener=self.listener,
@@ -142,7 +143,7 @@ class TestOpening:
         rig.connect()
         assert rig.sent == []
         rig.event("session.created", session={"id": "sess_1"})
-        assert rig.sent == [{"type": "session.update", "session": session_config(Agent(), "gpt-transcribe")}]
+        assert rig.sent == [{"type": "session.update", "session": session_config(Agent(), Settings.model_construct())}]
         assert rig.session.session_id == "sess_1"
 
     def test_session_created_may_come_before_the_socket_is_ours(self, rig):
@@ -301,7 +302,6 @@ class TestEvents:
             "conversation.created",
             "conversation.item.truncated",
             "conversation.item.input_audio_transcription.segment",
-            "input_audio_buffer.timeout_triggered",
             "mcp_list_tools.in_progress",
             "response.tomorrow",
             "",

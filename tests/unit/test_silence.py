@@ -93,6 +93,31 @@ def test_a_prompt_that_nobody_speaks_does_not_stop_the_clock(make):
     assert [what for what, _ in rig.journal] == ["prompt 1", "prompt 2", "give up"]
 
 
+def test_the_models_own_prompts_are_in_the_place_of_ours(make):
+    rig = make()
+    for _ in range(2):
+        rig.loop.advance(8)
+        rig.loop.do(rig.silence.model_asks)
+        assert rig.silence.state is State.PROMPTED
+        rig.says(2)
+    assert (rig.journal, rig.silence.prompts) == ([], 2)
+    rig.loop.advance(8)
+    rig.loop.do(rig.silence.model_asks)
+    assert [what for what, _ in rig.journal] == ["give up"]
+    rig.loop.do(rig.silence.model_asks)
+    assert len(rig.journal) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"seconds": 0}])
+def test_where_there_is_no_silence_of_ours_the_models_prompts_count_for_nothing(make, options):
+    rig = make(**options)
+    rig.quiet = bool(options)  # else a tool works, say
+    for _ in range(9):
+        rig.loop.advance(5)
+        rig.loop.do(rig.silence.model_asks)
+    assert (rig.journal, rig.silence.prompts) == ([], 0)
+
+
 @pytest.mark.parametrize("prompts", [0, 1, 5])
 def test_as_many_prompts_as_set(make, prompts):
     rig = make(prompts=prompts, seconds=5)

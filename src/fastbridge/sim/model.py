@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from . import grammar, refusals, wire
+from .idle import idle_due_ms, triggered
 from .input_buffer import InputBuffer
 from .items import Conversation, Item
 from .refusals import (
@@ -36,6 +37,8 @@ from .wire import Event, Ids, Json, Problem
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
 MIN_COMMIT_MS = 100
+IDLE = -1
+"""Among the timelines: the caller's silence."""
 
 
 class ModelSession:
@@ -86,6 +89,7 @@ class ModelSession:
         self._input = InputBuffer(self.session)
         self._speech_item_id: str | None = None
         self._caller_turns = 0
+        self._last_turn_ms = now_ms
         self._endless = False  # the end of the caller's turn was not noticed
         self._replies = 0
         if beta:
@@ -141,7 +145,7 @@ class ModelSession:
             return self._now_ms
         if self.closed is not None:
             return None
-        return min((due for each in self._timelines if (due := each.due_ms) is not None), default=None)
+        return min((at_ms for at_ms, _ in self._dues()), default=None)
 
     # What a test reads.
 
@@ -175,14 +179,23 @@ class ModelSession:
 
     def _advance(self, now_ms: float) -> None:
         while self.closed is None:
-            due = [(at, index) for index, each in enumerate(self._timelines) if (at := each.due_ms) is not None]
-            at_ms, index = min(due, default=(now_ms + 1, 0))
+            at_ms, index = min(self._dues(), default=(now_ms + 1, 0))
             if at_ms > now_ms:
                 break
             self._now_ms = max(self._now_ms, at_ms)
+            if index == IDLE:
+                self._on_idle()
+                continue
             self._send_all(self._timelines[index].take())
             self._timelines = [each for each in self._timelines if each.due_ms is not None]
         self._now_ms = max(self._now_ms, now_ms)
+
+    def _dues(self) -> list[tuple[float, int]]:
+        """When something is due, and which of the timelines it is; IDLE for the caller's silence."""
+        dues = [(at, index) for index, each in enumerate(self._timelines) if (at := each.due_ms) is not None]
+        timeout_ms = self.session.turn_detection.get("idle_timeout_ms")
+        idle_ms = None if self._speech_item_id else idle_due_ms(timeout_ms, self.responses, self._last_turn_ms)
+        return dues if idle_ms is None else [*dues, (idle_ms, IDLE)]
 
     def _send(self, event: Event) -> None:
         self.sent[event.type] += 1
@@ -281,6 +294,14 @@ class ModelSession:
         else:
             self._refuse(already_active(self.active.id), None)
 
+    def _on_idle(self) -> None:
+        """Nobody has spoken for long: the model does."""
+        self._speech_item_id = self._ids.new("item")
+        timeout_ms = self.session.turn_detection["idle_timeout_ms"]
+        self._send(triggered(self._speech_item_id, self._input.end_ms, timeout_ms))
+        self._commit(self._input.cut(), spoken=False)
+        self._respond("idle", {}, ResponseSettings.merged(self.session.settings, {}))
+
     def _on_commit(self, event: Json) -> Problem | None:
         if self._input.pending_ms < MIN_COMMIT_MS:
             return buffer_too_small(self._input.pending_ms, MIN_COMMIT_MS)
@@ -295,7 +316,8 @@ class ModelSession:
         self._send(Event("input_audio_buffer.cleared", {}))
         return None
 
-    def _commit(self, audio: bytes) -> None:
+    def _commit(self, audio: bytes, *, spoken: bool = True) -> None:
+        self._last_turn_ms = self._now_ms
         item_id = self._speech_item_id or self._ids.new("item")
         self._speech_item_id = None
         content = [{"type": "input_audio", "transcript": None}]
@@ -304,11 +326,11 @@ class ModelSession:
         body = {"previous_item_id": item.previous_item_id, "item_id": item_id}
         self._send(Event("input_audio_buffer.committed", body))
         self._announce(item)
-        self._transcribe(item)
+        self._transcribe(item, spoken)
 
-    def _transcribe(self, item: Item) -> None:
-        transcript = self.scenario.caller_transcript(self._caller_turns)
-        self._caller_turns += 1
+    def _transcribe(self, item: Item, spoken: bool) -> None:
+        transcript = self.scenario.caller_transcript(self._caller_turns) if spoken else ""
+        self._caller_turns += spoken
         settings = self.session.input["transcription"]
         if settings is not None:
             by_duration = settings.get("model") == "whisper-1"
@@ -383,7 +405,7 @@ class ModelSession:
     def _audio_was_sent(self) -> bool:
         return any(run.audio_was_sent for run in self.responses)
 
-    def _respond(self, trigger: Literal["client", "vad"], params: Json, settings: ResponseSettings) -> None:
+    def _respond(self, trigger: Literal["client", "vad", "idle"], params: Json, settings: ResponseSettings) -> None:
         request = ResponseRequest(
             index=len(self.responses),
             reply_index=self._replies,

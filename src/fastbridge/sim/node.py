@@ -38,6 +38,7 @@ OWN_VARIABLES = (
     "PUBLIC_",
     "PORT",
     "BARGE_IN_",
+    "SERVER_VAD_",
     "ENABLE_",
     "LEAD_MS",
     "ENABLE_MIN_DSP",

@@ -99,6 +99,11 @@ class ResponseRun:
         """Whether any audio of it went out."""
         return any(item.audio for item in self.items)
 
+    @property
+    def audio_ms(self) -> float:
+        """How long what was sent of it plays."""
+        return sum(len(item.audio) for item in self.items) / MULAW_BYTES_PER_MS
+
     def take(self) -> Iterator[Event]:
         """The event that is due, or the whole tail when it is the cancellation that is due."""
         now_ms = self.due_ms

@@ -88,7 +88,7 @@ class ResponseRequest:
     index: int
     reply_index: int
     is_greeting: bool
-    trigger: Literal["client", "vad"]
+    trigger: Literal["client", "vad", "idle"]
     params: Mapping[str, Any]
     conversation: Sequence[Mapping[str, Any]]
 

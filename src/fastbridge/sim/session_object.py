@@ -5,13 +5,15 @@ have been checked before (grammar); here are the rules that need to know the ses
 what the model at hand cannot do, and what this simulator does not simulate.
 """
 
+import re
 from copy import deepcopy
-from typing import Any
 
 from .refusals import VOICE_IS_FIXED
 from .vad import ServerVad
 from .wire import Json, Problem
 
+REASONING = re.compile(r"gpt-realtime-2(?!\d)")
+"""Models that do; gpt-realtime-2025-08-28 is an older one, by its date."""
 SEMANTIC_VAD_SILENCE_MS = 500
 """Semantic turn detection is simulated by silence, too."""
 
@@ -116,7 +118,7 @@ class SessionObject:
             return VOICE_IS_FIXED
         if patch.get("model", self.settings["model"]) != self.settings["model"]:
             return Problem("invalid_value", "Cannot update the model of a session.", "session.model")
-        if not self.settings["model"].startswith("gpt-realtime-2"):
+        if not REASONING.match(self.settings["model"]):
             for key in ("reasoning", "parallel_tool_calls"):
                 if key in patch:
                     message = f"Unsupported parameter: '{key}' is not supported with this model."
@@ -142,9 +144,6 @@ def _not_simulated(patch: Json, audio: Json) -> Problem | None:
     for side in ("input", "output"):
         if audio.get(side, {}).get("format", {}).get("type") == "audio/pcma":
             return problem(f"session.audio.{side}.format.type")
-    detection: dict[str, Any] = audio.get("input", {}).get("turn_detection") or {}
-    if detection.get("idle_timeout_ms") is not None:
-        return problem("session.audio.input.turn_detection.idle_timeout_ms")
     if any(tool["type"] == "mcp" for tool in patch.get("tools", ())):
         return problem("session.tools")
     return None
