@@ -2,8 +2,8 @@
 
 WORKDIR, COPY and RUN happen inside the stage's folder, ENV is kept, the base image is this Python. What needs a real
 image (apt-get, useradd, USER) is named and left out. At the end the image's own CMD is started, its HEALTHCHECK must
-pass, and SIGTERM must end it with status 0; and so must `uvicorn asgi:app`, which ends by that signal. Exit status 0
-only if all of that held.
+pass, and SIGTERM must end it with status 0; and so must `uvicorn asgi:app`, which ends by that signal. The compose file
+must name its service as operators do. Exit status 0 only if all of that held.
 """
 
 import fnmatch
@@ -25,6 +25,8 @@ NEEDS_IMAGE = ("apt-get", "useradd")
 # A node without secrets or network: development mode, and a model address on loopback that nobody calls.
 NODE_ENV = {"FASTBRIDGE_DEV": "1", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
 HEALTHY_SECONDS = 30
+SERVICES = ["prosaas-calls"]
+CLOSING_SECONDS = 30
 LEFT = ["asgi.py"]
 """What the image's working folder holds."""
 # The command of those who run uvicorn themselves; it ends as uvicorn does.
@@ -164,7 +166,21 @@ def start_and_stop(stage: Stage, command: list[str], port: int, status: int) -> 
         node.wait()
 
 
+def check_compose() -> None:
+    """The name by which operators restart it and read its log, its one image, and a drain that Docker waits for."""
+    text = (CONTEXT / "docker-compose.prod.yml").read_text()
+    services = re.findall(r"^  (\S+):$", text.partition("\nservices:\n")[2].partition("\nvolumes:\n")[0], flags=re.M)
+    if services != SERVICES:
+        raise SystemExit(f"image-check: docker-compose.prod.yml has the services {services}, not {SERVICES}")
+    grace_s = 60 * int(re.findall(r"stop_grace_period: (\d+)m$", text, flags=re.M)[0])
+    drain_s = int(re.findall(r"FASTBRIDGE_DRAIN_SECONDS: (\d+)$", text, flags=re.M)[0])
+    if grace_s < drain_s + CLOSING_SECONDS:
+        raise SystemExit(f"image-check: Docker kills the node {grace_s} s after the signal, in the middle of its drain")
+    print(f"docker-compose.prod.yml: {', '.join(services)}", flush=True)
+
+
 def main() -> None:
+    check_compose()
     with tempfile.TemporaryDirectory(prefix="fastbridge-image-") as scratch:
         last = follow(instructions((CONTEXT / "Dockerfile").read_text()), Path(scratch))
         left = sorted(path.name for path in last.workdir.iterdir())
