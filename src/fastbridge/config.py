@@ -90,7 +90,6 @@ class Settings(BaseSettings):
     )
     azure_openai_api_key: SecretStr | None = _env(None, "AZURE_OPENAI_API_KEY", what="an Azure OpenAI key")
     azure_openai_ad_token: SecretStr | None = _env(None, "AZURE_OPENAI_AD_TOKEN", what="a Microsoft Entra token")
-    openai_api_version: str | None = _env(None, "OPENAI_API_VERSION", what="an Azure API version such as 2025-08-28")
 
     # The model's session. An agent may have its own, and so may a call: they are told when it begins.
     turn_detection: Literal["server_vad", "semantic_vad"] = _env(
@@ -299,6 +298,14 @@ class Settings(BaseSettings):
         return f"http://127.0.0.1:{info.data.get('port')}" if info.data.get("dev") else ""
 
     @property
+    def azure_url(self) -> str | None:
+        """The address of an Azure resource that speaks the Realtime API as OpenAI does; None without a resource."""
+        if self.azure_openai_endpoint is None:
+            return None
+        resource = self.azure_openai_endpoint.rstrip("/").removesuffix("/v1").removesuffix("/openai")
+        return f"{resource}/openai/v1"
+
+    @property
     def stream_url(self) -> str:
         """The public address for media streams: `public_url` with ws for http, wss for https."""
         return "ws" + self.public_url.removeprefix("http")
@@ -335,8 +342,6 @@ class Settings(BaseSettings):
     def _require_azure(self) -> None:
         if self.openai_base_url is not None:
             raise ConfigError("AZURE_OPENAI_ENDPOINT and OPENAI_BASE_URL name two places: set one of them.")
-        if self.openai_api_version is None:
-            raise ConfigError("OPENAI_API_VERSION is missing: Azure wants one, such as 2025-08-28.")
         if self.azure_openai_api_key is None and self.azure_openai_ad_token is None:
             raise ConfigError("AZURE_OPENAI_API_KEY is missing: set it, or AZURE_OPENAI_AD_TOKEN.")
 

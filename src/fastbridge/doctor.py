@@ -145,8 +145,8 @@ def _importable(name: str) -> bool:
 
 async def openai_key(client: httpx2.AsyncClient, settings: Settings) -> Finding:
     name = "OpenAI key"
-    if settings.azure_openai_endpoint is not None:
-        return await azure_key(client, settings, settings.azure_openai_endpoint.rstrip("/"))
+    if settings.azure_url is not None:
+        return await azure_key(client, settings, settings.azure_url)
     base = (settings.openai_base_url or OPENAI_URL).rstrip("/")
     if settings.openai_api_key is None:
         return Finding(name, "not set", "Set OPENAI_API_KEY.")
@@ -167,26 +167,22 @@ async def openai_key(client: httpx2.AsyncClient, settings: Settings) -> Finding:
             return Finding(name, f"answer {answer[0]}", todo)
 
 
-async def azure_key(client: httpx2.AsyncClient, settings: Settings, endpoint: str) -> Finding:
+async def azure_key(client: httpx2.AsyncClient, settings: Settings, base: str) -> Finding:
     """That the resource lets us in; which deployments it has only its owner's account may ask."""
     name = "Azure OpenAI key"
-    key, token = settings.azure_openai_api_key, settings.azure_openai_ad_token
-    if key is None and token is None:
+    key = settings.azure_openai_api_key or settings.azure_openai_ad_token
+    if key is None:
         return Finding(name, "not set", "Set AZURE_OPENAI_API_KEY.")
-    headers = {"api-key": key.get_secret_value()} if key is not None else {}
-    if key is None and token is not None:
-        headers = {"Authorization": f"Bearer {token.get_secret_value()}"}
-    answer = await _get(client, f"{endpoint}/openai/models?api-version={settings.openai_api_version}", headers=headers)
+    answer = await _get(client, f"{base}/models", headers={"Authorization": f"Bearer {key.get_secret_value()}"})
     match answer:
         case str():
-            return Finding(name, answer, f"Check this machine's network, proxy and firewall for {_host(endpoint)}.")
+            return Finding(name, answer, f"Check this machine's network, proxy and firewall for {_host(base)}.")
         case 200, _:
-            return Finding(name, f"works at {_host(endpoint)}")
+            return Finding(name, f"works at {_host(base)}")
         case ((401 | 403), _):
             return Finding(name, "refused", "Set AZURE_OPENAI_API_KEY to a valid key of this resource.")
         case _:
-            todo = "Check AZURE_OPENAI_ENDPOINT and OPENAI_API_VERSION, then try again."
-            return Finding(name, f"answer {answer[0]}", todo)
+            return Finding(name, f"answer {answer[0]}", "Check AZURE_OPENAI_ENDPOINT, then try again.")
 
 
 async def twilio_credentials(client: httpx2.AsyncClient, settings: Settings) -> Finding:
