@@ -71,7 +71,7 @@ def make_node(**settings):
     return node
 
 
-def exchange(node, method, target, *, headers=None, chunks=(b"",), client=("192.0.2.1", 4)):
+def exchange(node, method, target, *, headers=None, chunks=(b"",), client=("192.0.2.1", 4), **state):
     """One request over ASGI, its body in these chunks; HANG never sends another, GONE is a client that left."""
     path, _, query = target.partition("?")
     scope = {
@@ -87,6 +87,7 @@ def exchange(node, method, target, *, headers=None, chunks=(b"",), client=("192.
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()],
         "client": client,
         "server": ("127.0.0.1", 5050),
+        "state": state,
     }
     waiting, sent, read = list(chunks), [], []
 
@@ -122,9 +123,9 @@ def post(node, target, params=CALLER, *, headers=None, **options):
     return exchange(node, "POST", target, headers=signed | (headers or {}), **({"chunks": [body]} | options))
 
 
-def get(node, target, params=CALLER):
+def get(node, target, params=CALLER, **options):
     target += ("&" if "?" in target else "?") + urlencode(params)
-    return exchange(node, "GET", target, headers={"X-Twilio-Signature": signature(target)})
+    return exchange(node, "GET", target, headers={"X-Twilio-Signature": signature(target)}, **options)
 
 
 def admitted(node, answer):

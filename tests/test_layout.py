@@ -53,7 +53,7 @@ LAYERS = [
     ["jsontext"],
     ["_bargein", "_dsp", "_peer", "_reactor", "_ticker", "_wire"],
     ["_framing", "_pacing", "_websocket"],
-    ["_measure", "_mulaw", "_prefetch"],
+    ["_measure", "_mulaw", "_prefetch", "arrival"],
     ["logging"],
     ["config", "logwriter", "usage"],
     ["errors"],

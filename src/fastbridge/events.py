@@ -41,10 +41,11 @@ def task_failed(error: BaseException | None) -> None:
     event("SERVER_ERROR", "a task failed", level=logging.ERROR, exc_info=error or False, stacklevel=2)
 
 
-def sla(call_sid: str, took_ms: float, limit_ms: int) -> None:
-    """Twilio waited too long for its TwiML."""
+def sla(call_sid: str, took_ms: float, limit_ms: int, *, body_ms: int, lag_ms: int, work_ms: int) -> None:
+    """Twilio waited too long for its TwiML: for its own body to arrive, for the loop, for our work."""
     text = f"TwiML too slow: {took_ms:.0f}ms > {limit_ms}ms"
-    event("SLA", text, call_sid=call_sid, level=logging.WARNING, stacklevel=2)
+    level = logging.WARNING
+    event("SLA", text, call_sid=call_sid, level=level, body_ms=body_ms, lag_ms=lag_ms, work_ms=work_ms, stacklevel=2)
 
 
 def webhook_close(call_sid: str, *, source: str, status: str = "") -> None:

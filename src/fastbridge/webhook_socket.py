@@ -1,9 +1,15 @@
-"""HTTP as uvicorn speaks it, with deadlines. `app_state` has `refuse`, which counts what was refused."""
+"""HTTP as uvicorn speaks it, with deadlines, and a note of when each request came.
+
+`app_state` has `refuse`, which counts what was refused; a request's state has its `arrival`.
+"""
 
 import asyncio
+import time
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from fastbridge.arrival import Arrival, came_ns
 
 HEAD_SECONDS = 5.0
 BODY_SECONDS = 7.0
@@ -17,12 +23,23 @@ class WebhookSocket(H11Protocol):
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._arrival = Arrival()
+        self.app_state = {**self.app_state, "arrival": self._arrival}
         super().connection_made(transport)
         self._watch()
 
     def data_received(self, data: bytes) -> None:
+        before, came = self.conn.their_state, came_ns(self.transport)
         super().data_received(data)
+        if before is h11.IDLE and self.conn.their_state is not h11.IDLE:
+            self._arrival.head(came)
+        if before in (h11.IDLE, h11.SEND_BODY) and self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._arrival.body(came)
         self._watch()
+
+    def on_response_complete(self) -> None:
+        self._arrival.head(time.monotonic_ns())  # of a next one that is here already: until now it had to wait
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_deadline(None)

@@ -11,7 +11,6 @@ import functools
 import json
 import logging
 import re
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from starlette.routing import Route
 from fastbridge import events, twilio
 from fastbridge import logging as log
 from fastbridge.agent import Agent
+from fastbridge.arrival import Arrival
 from fastbridge.calls import Admission, Direction, Directory, Reason, Refusal
 from fastbridge.config import Settings
 
@@ -42,6 +42,7 @@ APOLOGY_MESSAGE = "We are sorry, something went wrong on our side. Please call a
 
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
+_XML = "text/xml"
 _OWN_NAME = re.compile(r"[a-z][A-Za-z0-9_.-]{0,63}\Z")
 _BUSINESS_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _logger = logging.getLogger(__name__)
@@ -121,8 +122,12 @@ class _Desk:
         async def answer(request: Request) -> Response:
             if request.method not in ("GET", "POST"):  # Starlette adds HEAD to GET, and Twilio never sends it
                 return PlainTextResponse("Method Not Allowed", 405, headers={"Allow": "GET, POST"})
+            arrival: Arrival = request.scope.get("state", {}).get("arrival") or Arrival()
             try:
-                return handler(await self._authentic(request))
+                webhook = await self._authentic(request, arrival)
+                response = handler(webhook)
+                self._check_time(arrival, webhook, response)
+                return response
             except RequestError as refused:
                 return self._refused(request, refused)
             except ClientDisconnect:
@@ -136,13 +141,14 @@ class _Desk:
 
     # Judgement
 
-    async def _authentic(self, request: Request) -> Webhook:
+    async def _authentic(self, request: Request, arrival: Arrival) -> Webhook:
         settings = self._node.settings
         signature = request.headers.get("x-twilio-signature", "")
         if settings.twilio_auth_token is not None and not signature:
             raise RequestError("no_signature", 403)
         content_type = _content_type(request)
         body = await self._body(request)
+        arrival.read()
         query = _decoded(request.scope.get("query_string", b""))
         signed = _decoded(body) if content_type == _FORM else []
         if settings.twilio_auth_token is not None and not twilio.valid_webhook(
@@ -181,6 +187,14 @@ class _Desk:
             if not self._readers[ip]:
                 del self._readers[ip]
 
+    def _check_time(self, arrival: Arrival, webhook: Webhook, response: Response) -> None:
+        """A caller waits for TwiML, and hears nothing meanwhile."""
+        limit_ms = self._node.settings.twiml_sla_ms
+        if response.media_type == _XML:
+            took_ms, parts = arrival.waits_ms()
+            if took_ms > limit_ms:
+                events.sla(webhook.call_sid, took_ms, limit_ms, **parts)
+
     def _refused(self, request: Request, refused: RequestError) -> Response:
         """Count every refusal, log one a second for each reason: the rest would be the attacker's log, not ours."""
         directory = self._node.directory
@@ -195,7 +209,6 @@ class _Desk:
 
     def connect(self, direction: Direction, webhook: Webhook) -> Response:
         """A call waits for its TwiML: connect it to a media stream, or tell it that we are busy."""
-        began_ns = time.monotonic_ns()
         settings = self._node.settings
         from_number = webhook.params.get("From", "")[:MAX_PARAMETER_CHARS]
         if direction == "inbound" and not self._node.agent.answers(from_number):
@@ -211,9 +224,6 @@ class _Desk:
         if isinstance(admission, Admission):
             self._node.announce(admission)
         response = _twiml(_answer(settings, admission))
-        took_ms = (time.monotonic_ns() - began_ns) / 1e6
-        if took_ms > settings.twiml_sla_ms:
-            events.sla(webhook.call_sid, took_ms, settings.twiml_sla_ms)
         if isinstance(admission, Refusal) and self._refusals.every(admission.reason, 1.0):
             _logger.warning("call refused: %s, call_sid=%s", admission.reason, webhook.call_sid)
         return response
@@ -375,7 +385,7 @@ def _answer(settings: Settings, admission: Admission | Refusal) -> str:
 
 
 def _twiml(text: str) -> Response:
-    return Response(text, media_type="text/xml")
+    return Response(text, media_type=_XML)
 
 
 def _apology() -> Response:

@@ -22,7 +22,7 @@ EXAMPLES = {
     "worker_ended": ((1, -9), {}),
     "webhook_failed": (("/webhook/incoming_call",), {}),
     "task_failed": ((None,), {}),
-    "sla": ((SID, 413.2, 350), {}),
+    "sla": ((SID, 413.2, 350), {"body_ms": 380, "lag_ms": 21, "work_ms": 12}),
     "webhook_close": ((SID,), {"source": "call_status", "status": "completed"}),
     "recording_cache_miss": ((SID,), {}),
     "call_start": ((), {"business_id": "456", "direction": "inbound"}),
@@ -71,7 +71,7 @@ OPERATORS_WORDS = {
     "response_created": "[RESPONSE_CREATED] response_id=resp_123, type=",
     "tool_call": "[TOOL_CALL] check_availability: 2024-01-25 14:00",
     "dsp_enabled": "[DSP] enabled: highpass+limiter",
-    "sla": "[SLA] TwiML too slow: 413ms > 350ms",
+    "sla": "[SLA] TwiML too slow: 413ms > 350ms, body_ms=380, lag_ms=21, work_ms=12",
     "recording_cache_miss": "[RECORDING_SERVICE] Cache miss - downloading from Twilio "
     "(async download in progress, client may need to retry)",
     "tx_validation": "[TX_VALIDATION] Frame 3 is 161 bytes (expected 160)!",

@@ -8,6 +8,7 @@ import json
 import logging
 import traceback
 import warnings
+from types import SimpleNamespace
 
 import openai
 import pytest
@@ -16,9 +17,10 @@ import uvicorn.logging  # noqa: F401 - its loggers are set up by the import
 import websockets.client
 
 from environment import clear_environment
+from fastbridge import arrival
 from fastbridge import logging as log
-from fastbridge import webhooks
 from fastbridge.agent import Agent
+from fastbridge.arrival import Arrival
 from fastbridge.calllog import CallLog
 from fastbridge.calls import Admission
 from fastbridge.config import Settings, load_settings
@@ -143,12 +145,15 @@ def test_twiml_threshold(limit_ms, took_ms, warns, path, monkeypatch, caplog):
     if limit_ms is not None:
         monkeypatch.setenv("TWIML_SLA_MS", limit_ms)
     node = make_node(twiml_sla_ms=load_settings().twiml_sla_ms)
-    times_ns = iter((0, took_ms * 1_000_000))
-    monkeypatch.setattr(webhooks.time, "monotonic_ns", lambda: next(times_ns))
-    assert post(node, path).verbs == ["Connect", "Hangup"]
+    came, now_ns = Arrival(), 10**12
+    came.head(now_ns - took_ms * 1_000_000)
+    came.body(now_ns - took_ms * 1_000_000)
+    monkeypatch.setattr(arrival, "time", SimpleNamespace(monotonic_ns=lambda: now_ns))
+    assert post(node, path, arrival=came).verbs == ["Connect", "Hangup"]
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     limit = limit_ms or "350"
-    assert said == [f"[SLA] TwiML too slow: {took_ms}ms > {limit}ms, call_sid={CALL}"] * warns
+    parts = f"body_ms=0, lag_ms={took_ms}, work_ms=0"
+    assert said == [f"[SLA] TwiML too slow: {took_ms}ms > {limit}ms, {parts}, call_sid={CALL}"] * warns
 
 
 def test_rate_limiter():

@@ -18,12 +18,30 @@ def environment(monkeypatch, tmp_path):
     clear_environment(monkeypatch, tmp_path)
 
 
+def a_config() -> Any:
+    config = create_server(load_settings(public_url="https://voice.example.com", openai_api_key="sk-x"), Agent()).config
+    config.load()
+    return config
+
+
+def a_transport(**changes: Any) -> Any:
+    given = {
+        "get_extra_info": lambda name, default=None: None,
+        "abort": lambda: None,
+        "write": lambda data: None,
+        "close": lambda: None,
+        "is_closing": lambda: False,
+        "resume_reading": lambda: None,
+        "pause_reading": lambda: None,
+    }
+    return SimpleNamespace(**{**given, **changes})
+
+
 def test_a_head_and_a_body_have_their_deadlines():
     """In whatever order they come, a deadline belongs to one phase and ends with it."""
     loop = VirtualLoop()
     refused: list[str] = []
-    config = create_server(load_settings(public_url="https://voice.example.com", openai_api_key="sk-x"), Agent()).config
-    config.load()
+    config = a_config()
     state = SimpleNamespace(connections=set(), tasks=set(), default_headers=[], total_requests=0)
 
     def deadlines() -> list[float]:
@@ -35,15 +53,7 @@ def test_a_head_and_a_body_have_their_deadlines():
         return made
 
     aborted: list[float] = []
-    transport: Any = SimpleNamespace(
-        get_extra_info=lambda name, default=None: None,
-        abort=lambda: aborted.append(loop.time()),
-        write=lambda data: None,
-        close=lambda: None,
-        is_closing=lambda: False,
-        resume_reading=lambda: None,
-        pause_reading=lambda: None,
-    )
+    transport = a_transport(abort=lambda: aborted.append(loop.time()))
     http = loop.do(made)
     assert deadlines() == [webhook_socket.HEAD_SECONDS]
     loop.advance(1)
@@ -60,4 +70,51 @@ def test_a_head_and_a_body_have_their_deadlines():
     assert [round(at - began) for at in aborted] == [webhook_socket.HEAD_SECONDS]
     assert refused == ["slow"]
     assert state.tasks == set()
+    loop.close()
+
+
+def test_a_request_is_stamped_with_its_arrival(monkeypatch):
+    """Head and body, each when its last byte came: the kernel's time, not the loop's."""
+    loop = VirtualLoop()
+    config, came_ms, waits = a_config(), 1000, []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["more_body"]:
+            pass
+        arrival = scope["state"]["arrival"]
+        arrival.read()
+        waits.append(arrival.waits_ms())
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    config.loaded_app = app
+    monkeypatch.setattr(webhook_socket, "came_ns", lambda transport: came_ms * 1_000_000)
+    monkeypatch.setattr("fastbridge.arrival.time", SimpleNamespace(monotonic_ns=lambda: 2_000_000_000))
+    state = SimpleNamespace(connections=set(), tasks=set(), default_headers=[], total_requests=0)
+
+    def made() -> Any:
+        made = webhook_socket.WebhookSocket(config, state, {"refuse": None}, _loop=loop)
+        made.connection_made(a_transport())
+        return made
+
+    def arrives(at_ms: int, data: bytes) -> None:
+        nonlocal came_ms
+        came_ms = at_ms
+        loop.do(http.data_received, data)
+        loop.advance(0.01)
+
+    http = loop.do(made)
+    arrives(1000, b"POST / HTTP/1.1\r\nHost: x\r\n")
+    arrives(1100, b"Content-Length: 3\r\n\r\na")
+    arrives(1400, b"b")
+    arrives(1500, b"c")
+    arrives(1700, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert waits == [
+        (900, {"body_ms": 400, "lag_ms": 500, "work_ms": 0}),
+        (300, {"body_ms": 0, "lag_ms": 300, "work_ms": 0}),
+    ]
+    monkeypatch.setattr(webhook_socket, "time", SimpleNamespace(monotonic_ns=lambda: 1_950_000_000))
+    arrives(1800, b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert [took_ms for took_ms, _ in waits[2:]] == [200, 50], "the second waited for its turn, not for us"
+    loop.do(http.connection_lost, None)
     loop.close()
