@@ -68,7 +68,7 @@ bench: $(VENV)/.bench ## measure: each compiled kernel against its slow twin, th
 	@$(VENV)/bin/python bench/load.py --seconds 10 --out build/bench
 	@$(VENV)/bin/python bench/compare.py build/bench/kernels.json --load build/bench/results.json
 
-bench-publish: $(VENV)/.bench ## measure both bridges under load for a quarter of an hour, and write the figures into bench/
+bench-publish: $(VENV)/.bench ## measure both bridges under load for half an hour, and write the figures into bench/
 	@$(VENV)/bin/python bench/load.py --rounds 3 --calls 100,200,400,700,1000 --baseline-up-to 200 $(ARGS)
 
 wheel: $(VENV)/.dev ## sdist, the wheel from the sdist, and the tests on that wheel in a fresh environment

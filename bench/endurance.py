@@ -1,7 +1,7 @@
 """Ten thousand calls through one node, wave after wave: `python bench/endurance.py`. Does its memory stay flat?
 
 Each wave is brought up call by call as in `bench/load.py`, talks for a few seconds, and hangs up. When the node says
-that no call is left, its resident memory is read. Everything stays on this machine and stops by itself.
+that no call is left, its resident memory is read. Without TLS. Everything stays on this machine and stops by itself.
 """
 
 import argparse
@@ -54,8 +54,8 @@ async def emptied(http: httpx2.AsyncClient, node: NodeProcess) -> None:
 
 
 async def measure(arguments: argparse.Namespace) -> list[dict[str, float]]:
-    options = Options(calls=(arguments.at_once,), seconds=arguments.seconds)
-    environment = load_bridge.settings(arguments.at_once, dsp=False, greeting=False)
+    options = Options(calls=(arguments.at_once,), seconds=arguments.seconds, tls=False)
+    environment = load_bridge.settings(arguments.at_once, dsp=True, greeting=False)
     places, rows, done = Places.here(), [], 0
     async with (
         Door(load.make_players(options, arguments.at_once)) as door,
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each wave talks")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     arguments = parser.parse_args()
-    load.check(Options(calls=(arguments.at_once,)))
+    load.check(Options(calls=(arguments.at_once,), tls=False))
     rows = asyncio.run(measure(arguments))
     if arguments.json:
         arguments.json.write_text(json.dumps(rows) + "\n")

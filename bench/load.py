@@ -1,10 +1,12 @@
 """The published figures: `python bench/load.py` measures fastbridge and the baseline in one session.
 
-The runs of the two alternate, so that a machine that changes its mind in between spoils both. With `--rounds` each
-plain run is made several times, and the one with the middle CPU kept: a shared machine's speed drifts by a third. All
-that is measured goes to `bench/results.json`, the table into `bench/README.md` between its markers, the plot beside it.
-`--table` and `--plot` make those two again from the results there are; `--out` puts all three elsewhere. What is
-measured and how: `bench/README.md`.
+First fastbridge as it is by itself, with DSP and with TLS to the model, and the baseline beside it; then, at one number
+of calls, what each part costs: without DSP, without TLS, without either; last, interruptions. Runs that are compared
+alternate, so that a machine that changes its mind in between spoils both. With `--rounds` each is made several times,
+and the one with the middle CPU kept: a shared machine's speed drifts by a third. Above `--tls-up-to` calls there is no
+TLS, whose end at the model costs more than all the players. All that is measured goes to `bench/results.json`, the
+table into `bench/README.md` between its markers, the plot beside it. `--table` and `--plot` make those two again from
+the results there are; `--out` puts all three elsewhere. What is measured and how: `bench/README.md`.
 """
 
 import argparse
@@ -17,7 +19,7 @@ from fastbridge.errors import ConfigError
 from fastbridge.sim import load, load_plot, render
 from fastbridge.sim.load import Options
 from fastbridge.sim.load_command import call_counts, document, perform
-from fastbridge.sim.load_report import Result, value, verdict
+from fastbridge.sim.load_report import PARTS, Result, name_of, value, verdict
 
 HERE = Path(__file__).parent
 README = HERE / "README.md"
@@ -46,25 +48,36 @@ COLUMNS = (
 )
 
 
+WITHOUT: tuple[dict[str, bool], ...] = ({"dsp": False}, {"tls": False}, {"dsp": False, "tls": False})
+"""What the runs that show the cost of a part leave out."""
+
+
 def plan(arguments: argparse.Namespace) -> list[Options]:
-    """The runs, bridges alternating. Few enough calls of the baseline that it can hold them."""
+    """The runs in their order. Few enough calls of the baseline that it can hold them."""
     common: dict[str, Any] = {
         "seconds": arguments.seconds,
         "warm": not arguments.cold,
         "realtime": arguments.realtime,
         "eager": arguments.eager,
     }
+
+    def run(calls: int, **changes: Any) -> Options:
+        if calls > arguments.tls_up_to:
+            changes["tls"] = False
+        return Options(calls=(calls,), **common, **changes)
+
     runs = []
     for calls in arguments.calls:
-        runs.append(Options(calls=(calls,), **common))
+        runs.append(run(calls))
         if calls <= arguments.baseline_up_to:
-            runs.append(Options(calls=(calls,), bridge="baseline", **common))
+            runs.append(run(calls, bridge="baseline"))
     runs *= arguments.rounds
+    if arguments.only_default:
+        return runs
     middle = arguments.calls[min(1, len(arguments.calls) - 1)]
-    if not arguments.only_plain:
-        for extra in ({"barge": True}, {"dsp": True}, {"tls": True}):
-            runs.append(Options(calls=(middle,), **common, **extra))
-    return runs
+    parts = [run(middle, **without) for without in WITHOUT if without.get("tls", True) or middle <= arguments.tls_up_to]
+    again = [run(middle)] if arguments.rounds > 1 else []
+    return [*runs, *([*again, *parts] * arguments.rounds), run(middle, barge=True)]
 
 
 def middle_of(results: list[Result]) -> list[Result]:
@@ -77,11 +90,6 @@ def middle_of(results: list[Result]) -> list[Result]:
 
 def cpu_of(result: Result) -> float:
     return float(value(result, "bridge_cost.cpu_ms_per_call_second") or 0.0)
-
-
-def name_of(result: Result) -> str:
-    extras = [word for word, key in (("TLS", "tls"), ("DSP", "dsp"), ("interruptions", "barge")) if result[key]]
-    return " + ".join([result["bridge"], *extras])
 
 
 def table(report: dict[str, Any]) -> str:
@@ -100,15 +108,40 @@ def table(report: dict[str, Any]) -> str:
             found = name_of(result) if path == "bridge" else value(result, path)
             cells.append("-" if found is None else form.format(found))
         lines.append("| " + " | ".join(cells) + " |")
+    costs = costs_of_parts(report["runs"])
+    lines += ["", *costs] if costs else []
     shown = ", ".join(f"{ratio:.1f} at {name.split('_')[1]} calls" for name, ratio in report["ratios"].items())
     lines += ["", f"The baseline takes this many times fastbridge's CPU: {shown}." if shown else "", ""]
     lines += [f"- {name_of(run)}, {run['calls']} calls: {doubt}." for run in report["runs"] for doubt in run["doubts"]]
     return "\n".join(lines).rstrip() + "\n"
 
 
+def is_default(run: Result) -> bool:
+    """Whether the bridge ran as it does by itself."""
+    return name_of(run) == run["bridge"]
+
+
+def is_drawn(run: Result) -> bool:
+    """The bridges as they are by themselves, and without TLS where there are too many calls for it."""
+    return not run["barge"] and run["dsp"] == PARTS.get(run["bridge"], {}).get("dsp", run["dsp"])
+
+
+def costs_of_parts(runs: list[Result]) -> list[str]:
+    """What a part adds to the CPU of a call, in a sentence for each that was left out in a run of its own."""
+    default = {run["calls"]: cpu_of(run) for run in runs if run["bridge"] == "fastbridge" and is_default(run)}
+    lines = []
+    for run in runs:
+        whole, name = default.get(run["calls"]), name_of(run)
+        if whole and run["bridge"] == "fastbridge" and " without " in name and not run["barge"]:
+            part, costs = name.partition(" without ")[2], whole - cpu_of(run)
+            lines.append(f"- At {run['calls']} calls {part} takes {costs:.2f} of {whole:.2f} CPU-ms per call-second.")
+    return lines
+
+
 def ratios(runs: list[Result]) -> dict[str, float]:
-    """How many times fastbridge's CPU the baseline takes, at each number of calls that both were given."""
-    plain = [run for run in runs if not (run["tls"] or run["dsp"] or run["barge"]) and run["bridge_cost"]]
+    """How many times fastbridge's CPU the baseline takes, at each number of calls that both were given, each as it is
+    by itself: fastbridge has DSP, the baseline none."""
+    plain = [run for run in runs if is_default(run) and run["bridge_cost"]]
     cost = {(run["bridge"], run["calls"]): run["bridge_cost"]["cpu_ms_per_call_second"] for run in plain}
     both = sorted(calls for bridge, calls in cost if bridge == "baseline" and cost.get(("fastbridge", calls)))
     return {f"cpu_{calls}_calls": round(cost["baseline", calls] / cost["fastbridge", calls], 2) for calls in both}
@@ -138,13 +171,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--calls", type=call_counts, default=(50, 100, 200), help="such as 50,100,200,400")
     parser.add_argument("--baseline-up-to", type=int, default=100, help="the most calls given to the baseline")
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument(
-        "--rounds", type=at_least_one, default=1, help="make each plain run so often, keep the middle one"
-    )
+    parser.add_argument("--tls-up-to", type=int, default=300, help="the most calls with TLS to the model")
+    parser.add_argument("--rounds", type=at_least_one, default=1, help="make each run so often, keep the middle one")
     parser.add_argument("--realtime", action="store_true", help="before all else on their CPUs (needs root)")
     parser.add_argument("--eager", action="store_true", help="the players wait for each message")
     parser.add_argument("--cold", action="store_true", help="do not keep the CPUs awake")
-    parser.add_argument("--only-plain", action="store_true", help="no runs with interruptions, DSP, TLS")
+    parser.add_argument("--only-default", action="store_true", help="no runs without a part or with interruptions")
     parser.add_argument("--out", type=Path, default=HERE, help="the folder for what it writes")
     parser.add_argument("--table", action="store_true", help="only write the table, from the results there are")
     parser.add_argument("--plot", action="store_true", help="only draw the plot, from the results there are")
@@ -162,8 +194,7 @@ def main(argv: list[str] | None = None) -> int:
     if not arguments.plot:
         write_table(report, out)
     if not arguments.table:
-        plain = [run for run in report["runs"] if not (run["tls"] or run["dsp"] or run["barge"])]
-        load_plot.plot(out / PLOT, plain)
+        load_plot.plot(out / PLOT, [run for run in report["runs"] if is_drawn(run)])
     return status
 
 

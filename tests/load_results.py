@@ -77,7 +77,7 @@ def result(
         histograms["uplink"].add(each)
     for each in (18_700_000, 20_000_000, 20_600_000):
         histograms["spacing"].add(each)
-    told = {"seconds": 10.0, "bridge": bridge, "tls": False, "barge": False, "dsp": False, **facts}
+    told = {"seconds": 10.0, "bridge": bridge, "tls": True, "barge": False, "dsp": bridge == "fastbridge", **facts}
     return summary(
         told | {"calls": calls, "held": calls if held is None else held, "setup_failures": []},
         counts=counts(**(changed or {})),

@@ -186,9 +186,18 @@ def load(
     ] = "fastbridge",
     json: Annotated[Path | None, typer.Option(help="Write everything measured to this file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the figures into this file (.png, .svg).")] = None,
-    tls: Annotated[bool, typer.Option("--tls", help="TLS between bridge and model.")] = False,
+    tls: Annotated[
+        bool | None,
+        typer.Option("--tls/--no-tls", help="TLS between bridge and model [default: yes, where we start the bridge]."),
+    ] = None,
     barge: Annotated[bool, typer.Option("--barge", help="Every caller interrupts every response.")] = False,
-    dsp: Annotated[bool, typer.Option("--dsp", help="The bridge treats the caller's audio.")] = False,
+    dsp: Annotated[
+        bool | None,
+        typer.Option(
+            "--dsp/--no-dsp",
+            help="The bridge treats the caller's audio [default: yes for fastbridge, no for any other].",
+        ),
+    ] = None,
     eager: Annotated[
         bool, typer.Option("--eager", help="Wait for each message instead of looking once a millisecond.")
     ] = False,
@@ -206,8 +215,8 @@ def load(
     delta_bytes: Annotated[int, typer.Option(help="Audio in a delta of the model's.", min=1, max=48_000)] = 3200,
     speed: Annotated[float, typer.Option(help="How much faster than real time the model speaks.", min=0.5)] = 6.7,
 ) -> None:
-    """Many calls at once through a bridge on this machine, measured: latency, pacing, loss, CPU. Exit code 1 if any
-    audio was lost, altered or ill paced."""
+    """Many calls at once through a bridge on this machine, measured: latency, pacing, loss, CPU. fastbridge runs as it
+    does by itself, with TLS to the model and DSP. Exit code 1 if any audio was lost, altered or ill paced."""
     from fastbridge.sim.load import Options
     from fastbridge.sim.load_command import call_counts, main
 

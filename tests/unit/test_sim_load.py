@@ -1,10 +1,13 @@
 import resource
 import sys
+from dataclasses import replace
 
 import pytest
 
+from fastbridge.config import Settings
+from fastbridge.doctor import OPENAI_URL
 from fastbridge.errors import ConfigError
-from fastbridge.sim import load
+from fastbridge.sim import load, load_bridge
 from fastbridge.sim.load import Options, Places, check, limit_seconds, machine
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="load runs on Linux")
@@ -20,11 +23,40 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="load runs on Li
         (Options(bridge="http://example.com"), "this machine"),
         (Options(bridge="fastbrige"), "this machine"),
         (Options(bridge="ws://127.0.0.1:1/x", tls=True), "--tls"),
+        (Options(bridge="baseline", dsp=True), "has no DSP"),
     ],
 )
 def test_what_cannot_be_run_is_said_in_a_sentence(options, words):
     with pytest.raises(ConfigError, match=words):
         check(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (Options(), (True, True)),
+        (Options(dsp=False), (False, True)),
+        (Options(tls=False), (True, False)),
+        (Options(bridge="baseline"), (False, True)),
+        (Options(bridge="ws://127.0.0.1:1/x"), (False, False)),
+        (Options(bridge="ws://127.0.0.1:1/x", dsp=True), (True, False)),
+    ],
+)
+def test_a_bridge_runs_as_it_does_by_itself_unless_told_otherwise(options, parts):
+    assert (options.dsp, options.tls) == parts
+    assert replace(options, calls=(7,)) == replace(options, calls=(7,), dsp=parts[0], tls=parts[1])
+
+
+def test_fastbridge_by_itself_has_dsp_and_encrypts():
+    assert Options().dsp is Settings.model_fields["enable_min_dsp"].default
+    assert OPENAI_URL.startswith("https://")
+
+
+def test_without_openssl_nothing_is_started(monkeypatch):
+    monkeypatch.setattr(load_bridge.shutil, "which", lambda name: None)
+    with pytest.raises(ConfigError, match="--no-tls"):
+        check(Options())
+    check(Options(tls=False))
 
 
 def test_what_can_be_run():

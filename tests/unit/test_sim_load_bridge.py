@@ -20,6 +20,8 @@ def test_a_bridge_gets_room_for_its_calls():
     assert all(int(given[name]) > 400 for name in room)
     assert given["ENABLE_MIN_DSP"] == "1"
     assert given["FASTBRIDGE_GREETING"] == ""
+    assert given["FASTBRIDGE_GREETING_LOCK"] == "0"
+    assert load_bridge.settings(4, dsp=False, greeting=True)["FASTBRIDGE_GREETING_LOCK"] == "1"
 
 
 def test_the_baseline_needs_a_checkout(monkeypatch, tmp_path):

@@ -1,13 +1,14 @@
 import io
 import json
 import math
+import re
 import sys
 
 import pytest
 from rich.console import Console
 
 from fastbridge._measure import Histogram
-from fastbridge.sim.load_report import curve, quantiles, table, value, verdict
+from fastbridge.sim.load_report import curve, name_of, quantiles, table, value, verdict
 from load_results import AFTER, result
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="load runs on Linux")
@@ -30,7 +31,31 @@ def test_a_result_is_json_without_nan():
 def test_a_good_run_has_nothing_broken():
     good = result()
     assert (good["broken"], good["doubts"]) == ([], [])
-    assert verdict(good) == "✓ fastbridge, 100 calls: every frame came, whole, in order and in time"
+    assert verdict(good) == "✓ fastbridge, 100 calls, DSP on, TLS on: every frame came, in order and in time"
+
+
+@pytest.mark.parametrize(
+    ("bridge", "parts", "name", "said"),
+    [
+        ("fastbridge", {}, "fastbridge", ", DSP on, TLS on"),
+        ("fastbridge", {"dsp": False}, "fastbridge without DSP", ", DSP off, TLS on"),
+        ("fastbridge", {"dsp": False, "tls": False}, "fastbridge without DSP and TLS", ", DSP off, TLS off"),
+        ("fastbridge", {"tls": False, "barge": True}, "fastbridge without TLS + interruptions", ", DSP on, TLS off"),
+        ("baseline", {}, "baseline", ", DSP off, TLS on"),
+        ("http://127.0.0.1:1", {"tls": False}, "http://127.0.0.1:1", ""),
+    ],
+)
+def test_a_report_says_which_parts_were_on(bridge, parts, name, said):
+    found = result(bridge, **parts)
+    assert name_of(found) == name
+    assert verdict(found).startswith(f"✓ {bridge}, 100 calls{said}: ")
+
+
+def test_with_dsp_nobody_can_say_whether_a_frame_came_as_it_was_sent():
+    assert result(changed={"frames_altered": 7})["uplink"]["altered"] is None
+    exact = result(dsp=False)
+    assert exact["uplink"]["altered"] == 0
+    assert verdict(exact).endswith("every frame came, whole, in order and in time")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +82,7 @@ def test_a_good_run_has_nothing_broken():
     ],
 )
 def test_what_a_bridge_must_never_do_is_said(changed, integrity, words):
-    bad = result(changed=changed, integrity=integrity)
+    bad = result(changed=changed, integrity=integrity, dsp=False)
     assert len(bad["broken"]) == 1
     assert words in bad["broken"][0]
     assert verdict(bad).startswith("✗")
@@ -115,5 +140,7 @@ def test_a_table_puts_runs_beside_each_other():
     Console(file=out, width=120).print(table([result(), result("baseline", 50)]))
     text = out.getvalue()
     assert "fastbridge 100" in text
+    parts = [re.findall(r"\b(?:on|off)\b", line)[-2:] for line in text.splitlines() if "DSP" in line or "TLS" in line]
+    assert parts == [["on", "off"], ["on", "on"]]
     assert "baseline 50" in text
     assert "loop lag" not in text, "what nobody has is left out"

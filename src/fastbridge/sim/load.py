@@ -21,7 +21,7 @@ import httpx2
 
 from fastbridge.errors import ConfigError, FastbridgeError
 from fastbridge.sim import load_bridge, load_events, load_lag
-from fastbridge.sim.load_report import Result, summary
+from fastbridge.sim.load_report import PART_NAMES, PARTS, Result, summary
 from fastbridge.sim.load_setup import Door, SetupError, Target, configured, place_call
 from fastbridge.sim.load_usage import CoreTime, Usage, core_time, first_in_line, pinned, usage
 
@@ -44,15 +44,16 @@ class Options:
     Times in the names' units. barge: every caller interrupts every response. talk_ms of speech every period_ms, which
     the model delivers `speed` times as fast as it is spoken. warm: CPUs are kept from sleeping. realtime: bridge and
     players go before all else on their CPUs. eager: wake up for everything that comes; otherwise once
-    a slot. dsp: the bridge changes the caller's audio, so frames are told by their order.
+    a slot. tls: to the model. dsp: the bridge changes the caller's audio, so frames are told by their order. None, of
+    either: as the bridge does by itself (PARTS); of one given by its address nothing is supposed.
     """
 
     calls: tuple[int, ...] = (50, 100, 200)
     seconds: float = 20.0
     bridge: str = "fastbridge"
-    tls: bool = False
+    tls: bool | None = None
     barge: bool = False
-    dsp: bool = False
+    dsp: bool | None = None
     eager: bool = False
     warm: bool = False
     realtime: bool = False
@@ -72,6 +73,11 @@ class Options:
     public_url: str = ""
     command: tuple[str, ...] = ()
     """Starts another bridge in the place of fastbridge, with the same environment and webhooks."""
+
+    def __post_init__(self) -> None:
+        for part in PART_NAMES:
+            if getattr(self, part) is None:
+                object.__setattr__(self, part, PARTS.get(self.bridge, {}).get(part, False))
 
 
 class Places(NamedTuple):
@@ -105,6 +111,10 @@ def check(options: Options) -> None:
             raise ConfigError("--tls is for a bridge that is started here: your own has to trust our certificate.")
     elif options.bridge == "baseline":
         load_bridge.baseline_script()
+        if options.dsp:
+            raise ConfigError("The baseline has no DSP: leave out --dsp.")
+    if options.tls:
+        load_bridge.openssl()
     needed = max(options.calls) * DESCRIPTORS_A_CALL + 100
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard != resource.RLIM_INFINITY and hard < needed:
@@ -173,8 +183,7 @@ async def _bridge(options: Options, calls: int, model_port: int, places: Places)
             Target(options.bridge, options.auth_token, sid, options.webhook, options.public_url), options.pid, 0
         )
         return
-    # A locked greeting drops frames, so it cannot be had where frames are told by their order.
-    environment = load_bridge.settings(calls, dsp=options.dsp, greeting=not options.dsp)
+    environment = load_bridge.settings(calls, dsp=bool(options.dsp), greeting=True)
     async with contextlib.AsyncExitStack() as stack:
         url, relay_pid = f"http://127.0.0.1:{model_port}/v1", 0
         if options.tls:

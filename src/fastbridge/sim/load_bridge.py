@@ -47,12 +47,14 @@ def baseline_script() -> Path:
 
 
 def settings(calls: int, *, dsp: bool, greeting: bool) -> dict[str, str]:
-    """The environment of a bridge that is to take so many calls from one address."""
+    """The environment of a bridge that is to take so many calls from one address. With DSP frames are told by their
+    order, so none may be dropped, as a locked greeting would."""
     room = str(calls + SPARE_CALLS)
     names = ("CALLS", "PENDING_CALLS", "CONNECTIONS", "CONNECTIONS_PER_IP")
     return {f"FASTBRIDGE_MAX_{name}": room for name in names} | {
         "ENABLE_MIN_DSP": "1" if dsp else "0",
         "FASTBRIDGE_GREETING": GREETING if greeting else "",
+        "FASTBRIDGE_GREETING_LOCK": "0" if dsp else "1",
         "FASTBRIDGE_MAX_CALL_SECONDS": "3600",
         "FASTBRIDGE_METRICS_PUBLIC": "1",
         "FASTBRIDGE_METRICS_PORT": str(free_port()),
@@ -86,12 +88,20 @@ def target_of(node: NodeProcess) -> Target:
     return Target(node.url, node.auth_token, node.account_sid)
 
 
+def openssl() -> str:
+    """The command that makes certificates. ConfigError without it."""
+    found = shutil.which("openssl")
+    if found is None:
+        raise ConfigError(
+            "TLS to the model needs the openssl command, for a certificate: install openssl, or measure with --no-tls."
+        )
+    return found
+
+
 @contextlib.contextmanager
 def certificate() -> Iterator[Path]:
     """A folder with ca.pem, cert.pem and key.pem, good for 127.0.0.1 and for today. ConfigError without `openssl`."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        raise ConfigError("--tls needs the openssl command to make a certificate: install openssl.")
+    command = openssl()
     folder = Path(tempfile.mkdtemp(prefix="fastbridge-load-"))
     new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     authority = [
@@ -106,7 +116,7 @@ def certificate() -> Iterator[Path]:
     ]
     try:
         for arguments in (authority, server):
-            made = subprocess.run([openssl, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+            made = subprocess.run([command, *arguments], cwd=folder, capture_output=True, text=True, check=False)
             if made.returncode != 0:
                 raise ConfigError(f"openssl could not make a certificate: {made.stderr.strip().rpartition(chr(10))[2]}")
         yield folder

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from fastbridge.sim.load_report import Result, value
+from fastbridge.sim.load_report import Result, name_of, value
 from fastbridge.sim.render import FAINT, INK, RULE, STYLE, require
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ def plot(path: str | PathLike[str], results: Sequence[Result]) -> None:
 
 
 def _title(results: Sequence[Result]) -> str:
-    names = ", ".join(dict.fromkeys(each["bridge"] for each in results))
-    kinds = [name for name, key in (("TLS", "tls"), ("DSP", "dsp"), ("interruptions", "barge")) if results[0][key]]
-    return f"Load through {names}" + (f" with {' and '.join(kinds)}" if kinds else "")
+    return "Load through " + ", ".join(dict.fromkeys(name_of(each) for each in results))
 
 
 def _style(axes: "Axes", title: str, label_colour: str) -> None:
@@ -59,7 +57,7 @@ def _style(axes: "Axes", title: str, label_colour: str) -> None:
 def _by_bridge(results: Sequence[Result]) -> dict[str, list[Result]]:
     found: dict[str, list[Result]] = {}
     for each in results:
-        found.setdefault(each["bridge"], []).append(each)
+        found.setdefault(name_of(each), []).append(each)
     return found
 
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 Result = dict[str, Any]
 
 SCHEMA = 1
+PARTS: dict[str, dict[str, bool]] = {
+    "fastbridge": {"dsp": True, "tls": True},
+    "baseline": {"dsp": False, "tls": True},
+}
+"""What each bridge of ours does unless it is told otherwise. The baseline has no DSP."""
+PART_NAMES = {"dsp": "DSP", "tls": "TLS"}
 BUSY_GENERATOR = 0.7
 """Share of its core above which the players may be what is measured."""
 NOISY = 0.1
@@ -88,7 +94,7 @@ def summary(
         "bridge_cost": _cost(idle, before, after, facts["held"], seconds) if has_pid else None,
         "generator": _generator(before, after, seconds, counts, shared_core)
         | {"send_lateness": times["send_lateness"]},
-        "uplink": _uplink(counts, integrity) | {"latency": times["uplink"]},
+        "uplink": _uplink(counts, integrity, exact=not facts["dsp"]) | {"latency": times["uplink"]},
         "downlink": _downlink(counts) | {name: times[name] for name in ("spacing", "lead", "late")},
         "integrity": {name: integrity[name] for name in _INTEGRITY},
         "first_audio": {name: times[name] for name in ("start_to_first_frame", "response_to_first_frame")},
@@ -177,12 +183,13 @@ def _generator(before: Moment, after: Moment, seconds: float, counts: Mapping[st
     }
 
 
-def _uplink(counts: Mapping[str, int], integrity: Mapping[str, int]) -> Result:
+def _uplink(counts: Mapping[str, int], integrity: Mapping[str, int], *, exact: bool) -> Result:
+    """exact: frames are to come as they were sent. Else that is nobody's to say."""
     return {
         "sent": counts["frames_sent"],
         "arrived": counts["frames_arrived"],
         "lost": counts["frames_sent"] - counts["frames_arrived"],
-        "altered": counts["frames_altered"],
+        "altered": counts["frames_altered"] if exact else None,
         "repeated": counts["frames_repeated"],
         "reordered": counts["frames_reordered"],
         "unknown": counts["frames_unknown"],
@@ -213,7 +220,7 @@ def broken(result: Result) -> list[str]:
     found = [
         (result["calls"] - result["held"], "calls of {calls} were not up all the time"),
         (up["lost"], "caller frames of {sent} were lost"),
-        (up["altered"], "caller frames came altered"),
+        (up["altered"] or 0, "caller frames came altered"),
         (up["repeated"] + up["reordered"], "caller frames came twice or out of order"),
         (up["inserted"], "frames came that no caller had sent"),
         (up["skipped_bytes"], "bytes came that were of no caller's frame"),
@@ -248,15 +255,28 @@ def doubts(result: Result) -> list[str]:
     return found
 
 
+def name_of(result: Result) -> str:
+    """The bridge, and what was other than it is by itself."""
+    usual = PARTS.get(result["bridge"], {})
+    without = [PART_NAMES[part] for part, on in usual.items() if on and not result[part]]
+    name = f"{result['bridge']} without {' and '.join(without)}" if without else str(result["bridge"])
+    return f"{name} + interruptions" if result["barge"] else name
+
+
 def verdict(result: Result) -> str:
-    """One line: whether the bridge did what it must, and whether to believe it."""
-    said = "; ".join(result["broken"]) or "every frame came, whole, in order and in time"
+    """One line: which parts were on, whether the bridge did what it must, and whether to believe it."""
+    whole = "" if result["dsp"] else " whole,"
+    said = "; ".join(result["broken"]) or f"every frame came,{whole} in order and in time"
     mark = "✗" if result["broken"] else "✓"
     doubt = f" (in doubt: {'; '.join(result['doubts'])})" if result["doubts"] else ""
-    return f"{mark} {result['bridge']}, {result['calls']} calls: {said}{doubt}"
+    ours = result["bridge"] in PARTS  # of others we know nothing
+    parts = [f", {name} {_shown(result[part], part)}" for part, name in PART_NAMES.items() if ours]
+    return f"{mark} {result['bridge']}, {result['calls']} calls{''.join(parts)}: {said}{doubt}"
 
 
 _ROWS: Sequence[tuple[str, str]] = (
+    ("DSP on the caller's audio", "dsp"),
+    ("TLS to the model", "tls"),
     ("calls held", "held"),
     ("CPU-ms per call-second", "bridge_cost.cpu_ms_per_call_second"),
     ("bridge, share of a core", "bridge_cost.core_share"),
@@ -320,6 +340,8 @@ def table(results: Sequence[Result]) -> Table:
 def _shown(found: Any, path: str) -> str:
     if found is None:
         return "-"
+    if isinstance(found, bool):
+        return "on" if found else "off"
     if path in _SHARES:
         return f"{found:.0%}"
     return f"{found:.2f}" if isinstance(found, float) else str(found)
