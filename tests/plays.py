@@ -22,6 +22,7 @@ SECOND = Say("Of course, that is no trouble at all for us here.")
 LAST = Say("You are welcome, and goodbye to you.")
 LINES = (GREETING, ANSWER, SECOND, LAST)
 QUESTION = babble("When are you open, please?")
+HELLO = babble("Hello?")
 INTERRUPTION = babble("No, wait, something else.")
 PATIENCE_SECONDS = 45.0
 SETTLED_MS = 800
@@ -84,6 +85,7 @@ class Play:
             "idle": self._idle,
             "barge_in": self._interrupted,
             "late_barge_in": self._interrupted_late,
+            "hello": self._hello,
         }
         scenes.get(self.phase, ask)(stage)
         ask(stage)
@@ -95,6 +97,13 @@ class Play:
         stage.run(8.0)
         settle(stage)
         ask(stage)
+
+    def _hello(self, stage: Stage) -> None:
+        """Said again and again, into whatever silence."""
+        for _ in range(3):
+            stage.says(HELLO)
+            stage.run(2.0)
+        settle(stage)
 
     def _interrupted_late(self, stage: Stage) -> None:
         self._interrupted(stage, 7.0)

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from fastbridge._framing cimport Slice
 from fastbridge._mulaw cimport Ring
 from fastbridge._pacing cimport Paced, Pacer, Schedule
+from fastbridge._pcm cimport PcmWatch
 from fastbridge._playout cimport Playout, Reply
 from fastbridge._wire cimport Wire
 
@@ -12,7 +13,7 @@ cdef enum:
 
 cdef class AssistantLane(Paced):
     # wiring
-    cdef object clock, write, on_event, on_first_frame, on_played, on_full, on_bad_frame, on_words
+    cdef object clock, write, on_event, on_first_frame, on_played, on_full, on_bad_frame, on_words, on_pcm
     cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef Pacer pacer
     cdef readonly Schedule schedule
@@ -21,6 +22,7 @@ cdef class AssistantLane(Paced):
     # state
     cdef Ring ring
     cdef Playout playout                    # positions in the ring
+    cdef PcmWatch watch                     # of the item that receives audio
     cdef bytes response_id                  # the response begun last
     cdef list words                         # pieces of an item's transcript that have not been told of
     cdef bytes words_item
@@ -37,6 +39,7 @@ cdef class AssistantLane(Paced):
     cdef int take_words(self, Slice item_id, Slice words) except -1
     cdef int model_message(self, const char *text, Py_ssize_t size) except -1
     cdef int take_delta(self, Slice event_id, Slice response_id, Slice item_id, Slice delta) except -1
+    cdef bint watch_from(self, int64_t start) noexcept
     cdef bint came_before(self, Slice event_id, Slice delta) noexcept
     cdef int wake(self) except -1
     cdef int send_frame(self, int64_t now) except -1

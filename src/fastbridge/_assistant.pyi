@@ -15,6 +15,8 @@ class AssistantLane(Paced):
     on_played(response_id): its end mark came back. on_full(bool): the ring is full (True) / half empty again (False):
     stop and go for the reader of the model's socket. on_bad_frame(n, size): one of the first five frames was not 160
     bytes.
+    on_pcm(item_id): an item's audio is not mu-law but linear PCM, which a caller hears as noise: once an item, with the
+    delta that shows it, see PcmWatch. The lane may be cleared there.
     Only deltas of the response begun last are taken; others are refused and counted, as are those of a cancelled one.
     Marks: one after every 8 frames and one at the end of each response; an echo implies those before it. The playout
     clock takes the carrier to play at once and in real time, later by the least delay that the last four echoes showed.
@@ -33,6 +35,7 @@ class AssistantLane(Paced):
         on_full: Callable[[bool], object],
         on_bad_frame: Callable[[int, int], object],
         on_words: Callable[[str, str], object] | None = None,
+        on_pcm: Callable[[str], object] | None = None,
         lead_ms: int = 160,
         cap_bytes: int = 4_800_000,
     ) -> None: ...

@@ -21,6 +21,7 @@ from fastbridge._framing cimport (
 )
 from fastbridge._mulaw cimport Ring, b64_decoded_size, b64_encode_into
 from fastbridge._pacing cimport Paced, Pacer, Schedule, read_clock
+from fastbridge._pcm cimport PcmWatch
 from fastbridge._playout cimport BYTES_PER_MS, FRAME_BYTES, Playout, Reply
 from fastbridge._prefetch cimport PLAYOUT_BYTES, RING_BYTES, SCHEDULE_BYTES, TEMPLATE_BYTES, WIRE_BYTES, prefetch
 from fastbridge._websocket cimport TextSink, text_frame_of
@@ -69,6 +70,7 @@ cdef class AssistantLane(Paced):
         on_full,
         on_bad_frame,
         on_words=None,
+        on_pcm=None,
         int lead_ms=160,
         Py_ssize_t cap_bytes=4_800_000,
     ):
@@ -80,6 +82,8 @@ cdef class AssistantLane(Paced):
         self.on_full = on_full
         self.on_bad_frame = on_bad_frame
         self.on_words = on_words
+        self.on_pcm = on_pcm
+        self.watch = PcmWatch()
         self.schedule = Schedule(lead_ms=lead_ms)
         self.ring = Ring(cap_bytes=cap_bytes, hard_cap_bytes=max(5 * cap_bytes, <Py_ssize_t>16_384))
         self.playout = Playout()
@@ -170,6 +174,7 @@ cdef class AssistantLane(Paced):
     cdef int take_delta(self, Slice event_id, Slice response_id, Slice item_id, Slice delta) except -1:
         cdef int64_t start = self.ring.tail
         cdef Py_ssize_t taken
+        cdef bint is_pcm = False
         self.deltas += 1
         if not self.taking or not same(response_id, self.response_id) or self.came_before(event_id, delta):
             self.refused_deltas += 1
@@ -181,11 +186,21 @@ cdef class AssistantLane(Paced):
             self.malformed_deltas += 1
             return 0
         if taken > 0:
-            self.playout.receive(item_id, self.response_id, start)
+            if self.playout.receive(item_id, self.response_id, start):
+                self.watch.reset()
+            is_pcm = self.watch_from(start)
         if not self.is_full and self.ring.tail - self.ring.head >= self.ring.cap:
             self.is_full = True
             self.on_full(True)
+        if is_pcm and self.on_pcm is not None:
+            self.on_pcm(bytes_of(item_id).decode())
         return self.wake()
+
+    cdef bint watch_from(self, int64_t start) noexcept:
+        """Whether the audio from `start` to the ring's end shows that the item is PCM."""
+        cdef Py_ssize_t at = start & (self.ring.capacity - 1), size = self.ring.tail - start
+        cdef Py_ssize_t run = min(size, self.ring.capacity - at)
+        return self.watch.hear(self.ring.data + at, run) or self.watch.hear(self.ring.data, size - run)
 
     cdef bint came_before(self, Slice event_id, Slice delta) noexcept:
         """Whether this is a copy: the same event with the same audio, from a service that gives each event an id of its

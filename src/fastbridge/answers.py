@@ -15,6 +15,7 @@ from fastbridge._caller import FORWARDED
 from fastbridge.clock import Deadline
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model_line import is_hopeless
+from fastbridge.realtime import LOCAL_ID
 from fastbridge.replay import REPEAT, REPROMPT
 from fastbridge.responses import OWN_TURN, Create
 
@@ -34,9 +35,9 @@ RETRY_SECONDS = (0.6, 1.4)
 REPROMPT_SECONDS = 3.0
 MAX_STUCK = 2
 """Responses in a row that stand still: then another session is tried, and one more of them is the end."""
-CLOCK_MIN_MS = 4000
-CLOCK_SHARE = 0.4
-"""The model's clock of the caller's audio, by ours: less, and it takes mu-law for something else."""
+QUIET_MIN_MS, QUIET_SHARE = 2000, 0.2
+"""Nobody had spoken for so long of a session's audio: then speech that the model puts into the first fifth of it was
+put there by a clock that runs slow. It takes mu-law for something else."""
 
 
 class Answers:
@@ -56,8 +57,11 @@ class Answers:
         self._uncommitted = False  # we ended the caller's speech, and the model has not said that it took it
         self._redo: tuple[str, Create] | None = None  # a stuck response, to be asked for again when it has ended
         self._tool_response = ""
+        self._noise = ""  # a response whose audio is no speech: none of it was said
         self._next = Create("turn")
         self._forwarded_before = 0  # frames sent in earlier sessions
+        self._quiet_ms = 0  # of the audio sent in this one: up to there we heard nobody whom the model has not
+        self._told_frames = 0  # of the caller's voice, by the model's last word of it
         self._answer = Deadline(call.clock, self._unanswered)
         self._listen = Deadline(call.clock, self._listened)
         self._retry = Deadline(call.clock, self._ask_again)
@@ -75,12 +79,18 @@ class Answers:
         self._settled()
         self._retry.clear()
         self._listen.set(QUIET_SECONDS)
+        self._check_clock()
 
     def speech_stopped(self) -> None:
         self.speaking = False
         self._listen.clear()
         self._owe()
-        self._check_clock()
+        self._told_frames = self._call.caller.voice_frames
+
+    def listen(self) -> None:
+        """Once a second: has the caller said anything, by our own ear, since the model has told of him last?"""
+        if not self.speaking and self._call.caller.voice_frames == self._told_frames:
+            self._quiet_ms = (self._forwarded() - self._forwarded_before) * 20
 
     def committed(self) -> None:
         self._uncommitted = False
@@ -117,6 +127,7 @@ class Answers:
             return
         self._watchdog("speech_unstopped")
         self.speaking = False
+        self._told_frames = call.caller.voice_frames
         self._uncommitted = True
         call.speech_is_over()
         call.session.send({"type": "input_audio_buffer.commit"})
@@ -133,10 +144,10 @@ class Answers:
             self._ask("turn")
 
     def _check_clock(self) -> None:
-        """Does the model count the caller's audio as we do?"""
-        call = self._call
-        end_ms, sent_ms = call.session.speech_end_ms, (self._forwarded() - self._forwarded_before) * 20
-        if end_ms is not None and sent_ms > CLOCK_MIN_MS and end_ms < sent_ms * CLOCK_SHARE:
+        """Does the model count the caller's audio as we do? By places in it, not by when we are told: the line may have
+        stood still."""
+        start_ms = self._call.session.speech_start_ms
+        if start_ms is not None and self._quiet_ms > QUIET_MIN_MS and start_ms < self._quiet_ms * QUIET_SHARE:
             self._mismatch()
 
     def _forwarded(self) -> int:
@@ -149,6 +160,17 @@ class Answers:
             self._call.line.give_up(ModelUnavailable("the audio formats do not agree", "format_mismatch"))
         else:
             self._call.line.lose("the audio formats do not agree", "clock_mismatch")
+
+    def noise(self, item_id: str) -> None:
+        """What the model speaks is not in the format agreed on: nothing of it is heard from here on, or was said."""
+        if item_id.startswith(LOCAL_ID):  # a recording of the operator's own: not for the model to answer for
+            return
+        session = self._call.session
+        self._call.assistant.clear()
+        session.history.cut(session.turns.get(item_id), 0, 0)
+        self._noise = session.responses.response_id or ""
+        self._mismatch()
+        self._noise = ""
 
     # --- responses ---
 
@@ -172,13 +194,12 @@ class Answers:
             self._came_to_nothing()
         elif status == "completed":
             self._failures = self._empty = self._stuck = 0
-            if not self._call.session.sounds_right:
-                self._call.assistant.clear()
-                self._mismatch()
 
     def spoke(self, response_id: str) -> bool:
         """Whether any audio of it came."""
-        return any(known == response_id for _, known, _, _ in self._call.assistant.items())
+        return response_id != self._noise and any(
+            known == response_id for _, known, _, _ in self._call.assistant.items()
+        )
 
     def _failed(self, create: Create, code: str | None, spoke: bool) -> None:
         self._failures += 1
@@ -281,7 +302,8 @@ class Answers:
     def line_up(self) -> None:
         """A session is there, and knows what was said."""
         call = self._call
-        self._forwarded_before = self._forwarded()
+        self._forwarded_before, self._quiet_ms = self._forwarded(), 0
+        self._told_frames = call.caller.voice_frames
         call.session.responses.resume()
         call.greeting.ready()
         if self._spoke_at_loss:  # the rest of it will be heard here, or they have stopped

@@ -109,6 +109,7 @@ class Call:
             on_played=self._guarded(self._on_played),
             on_full=self._guarded(lambda full: self.line.ring_full(full)),
             on_bad_frame=self._guarded(self._on_bad_frame),
+            on_pcm=self._guarded(lambda item_id: self.answers.noise(item_id)),
             lead_ms=settings.lead_ms,
         )
         self._dsp = settings.enable_min_dsp if agent.dsp is None else agent.dsp
@@ -262,6 +263,7 @@ class Call:
         """Once a second: whoever wants to look at something."""
         self.trace.second()
         self.line.check()
+        self.answers.listen()
         self.hearing.check()
         if self.live:
             self.conduct.silence.look()

@@ -13,8 +13,7 @@ MAX_TOOL_CALLS = 500
 SPEECH_CHARS_PER_MS = 0.015
 """How fast speech is, until the call's own assistant has shown it."""
 SLOWEST_CHARS_PER_MS = 0.0028
-"""Slower than any language. Speech of another sample rate, taken for mu-law, comes out six times as long."""
-SLOW_MIN_CHARS = 40
+"""Slower than any language: there was more in it than speech."""
 MIN_MS_PER_CHARACTER = 40
 """Nobody speaks faster: a text that is longer than its audio allows has run ahead of the voice."""
 MEASURED_MS = 1000
@@ -163,17 +162,14 @@ class History:
             turn.text = cut_to(turn.text, chars / len(turn.text))
         return turn.text
 
-    def learn_speed(self, received_ms: int) -> bool:
-        """The message under way is complete, and this long: how fast speech is here. False if it is so slow that it
-        cannot be speech in our format."""
+    def learn_speed(self, received_ms: int) -> None:
+        """The message under way is complete, and this long: how fast speech is here."""
         turn = self.turns.get(self.speaking_item)
         if turn is None or not turn.text or turn.heard_ms is not None or received_ms < MEASURED_MS:
-            return True
+            return
         chars_per_ms = len(turn.text) / self.whole_ms(turn.item_id, received_ms)
-        if chars_per_ms < SLOWEST_CHARS_PER_MS:
-            return len(turn.text) < SLOW_MIN_CHARS
-        self.chars_per_ms = chars_per_ms
-        return True
+        if chars_per_ms >= SLOWEST_CHARS_PER_MS:
+            self.chars_per_ms = chars_per_ms
 
 
 def cut_to(text: str, share: float) -> str:

@@ -90,10 +90,8 @@ class Session:
         self.history = History(self.counters)
         self.usage = Usage()
         self.closed = False
-        self.sounds_right = True
-        """Whether the last complete answer was as long as its words."""
-        self.speech_end_ms: int | None = None
-        """Where the caller's last speech ended, by the model's clock: ms of caller audio in this session."""
+        self.speech_start_ms: int | None = None
+        """Where the caller's last speech began, by the model's clock: ms of caller audio in this session."""
         self._transcription_model = transcription_model
         self._config: dict[str, Any] | None = session_config(agent, transcription_model)
         self._lane = lane
@@ -290,15 +288,16 @@ class Session:
     def _on_speech_started(self, event: dict[str, Any]) -> None:
         if (SPEECH_STOPPED, event.get("item_id")) in self._told:
             self.counters["stray_speech"] += 1
-        else:
-            self._listener.on_speech_started()
-
-    def _on_speech_stopped(self, event: dict[str, Any]) -> None:
+            return
         if self._is_repeated(event):
             return
-        end_ms = event.get("audio_end_ms")
-        self.speech_end_ms = end_ms if isinstance(end_ms, int) else None
-        self._listener.on_speech_stopped()
+        start_ms = event.get("audio_start_ms")
+        self.speech_start_ms = start_ms if isinstance(start_ms, int) else None
+        self._listener.on_speech_started()
+
+    def _on_speech_stopped(self, event: dict[str, Any]) -> None:
+        if not self._is_repeated(event):
+            self._listener.on_speech_stopped()
 
     def _is_repeated(self, event: dict[str, Any]) -> bool:
         """Whether this was told of its item before."""
@@ -390,7 +389,7 @@ class Session:
             return
         self.usage.add(response.get("usage") or {})
         if status == "completed":
-            self.sounds_right = self.history.learn_speed(self._received_ms())
+            self.history.learn_speed(self._received_ms())
         error = (response.get("status_details") or {}).get("error") or {}
         self._listener.on_response_done(response_id, status, error.get("code"))
 

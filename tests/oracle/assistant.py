@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from oracle import framing, mulaw, websocket
 from oracle.pacing import Paced, Pacer, Schedule
+from oracle.pcm import PcmWatch
 from oracle.playout import BYTES_PER_MS, FRAME_BYTES, Playout, Response
 
 BYTES_PER_MARK = 8 * FRAME_BYTES
@@ -29,6 +30,7 @@ class AssistantLane(Paced):
         on_full: Callable[[bool], object],
         on_bad_frame: Callable[[int, int], object],
         on_words: Callable[[str, str], object] | None = None,
+        on_pcm: Callable[[str], object] | None = None,
         lead_ms: int = 160,
         cap_bytes: int = 4_800_000,
     ) -> None:
@@ -36,6 +38,8 @@ class AssistantLane(Paced):
         self._clock = clock
         self._on_event = on_event
         self._on_words = on_words
+        self._on_pcm = on_pcm or (lambda item_id: None)
+        self._watch = PcmWatch()
         self._on_first_frame = on_first_frame
         self._on_played = on_played
         self._on_full = on_full
@@ -125,11 +129,15 @@ class AssistantLane(Paced):
             return
         if not audio:
             return
-        self._playout.receive(item_id.decode(), response_id.decode(), audio)
+        if self._playout.receive(item_id.decode(), response_id.decode(), audio):
+            self._watch.begin()
+        is_pcm = self._watch.feed(audio)
         self.peak_bytes = max(self.peak_bytes, self._unsent_bytes)
         if self._unsent_bytes >= self._cap_bytes and not self._full:
             self._full = True
             self._on_full(True)
+        if is_pcm:
+            self._on_pcm(item_id.decode())
         self._wake()
 
     @property

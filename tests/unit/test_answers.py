@@ -6,13 +6,19 @@ import pytest
 
 from fastbridge.agent import Agent
 from fastbridge.model_line import State
-from helpers import LOUD, QUIET
+from helpers import LOUD, QUIET, base64_text
+from sounds import recordings, spoken, to_pcm
 from virtual import Rig
 
 SECOND = bytes(range(160)) * 50
 SPEECH_STARTED = {"type": "input_audio_buffer.speech_started", "item_id": "item_u"}
 SPEAKS_ON = {"type": "input_audio_buffer.speech_started", "item_id": "item_v"}
 COMMITTED = {"type": "input_audio_buffer.committed", "item_id": "item_u"}
+TRANSCRIBED = {"type": "conversation.item.input_audio_transcription.completed", "transcript": "When are you open?"}
+
+
+def speech_started(start_ms: int | None) -> dict[str, Any]:
+    return SPEECH_STARTED if start_ms is None else {**SPEECH_STARTED, "audio_start_ms": start_ms}
 
 
 def speech_stopped(end_ms: int | None = None, item_id: str = "item_u") -> dict[str, Any]:
@@ -244,55 +250,163 @@ class TestStuck:
         assert len(creates(rig)) == 1
 
 
-class TestFormats:
-    """Audio taken for what it is not."""
+class TestTheModelsClock:
+    """Of the caller's audio: where it runs slow, that audio is taken for what it is not."""
 
-    def test_the_models_clock_of_the_caller_is_watched(self, rig):
-        rig.caller_says(*[LOUD] * 250)
-        rig.model(SPEECH_STARTED)
-        rig.model(speech_stopped(5000 // 6))
+    def quiet_then_loud(self, rig: Rig, seconds: float = 3.0) -> None:
+        rig.advance(seconds)
+        rig.caller_says(*[LOUD] * 20)
+
+    def test_where_nobody_had_spoken_is_noticed(self, rig):
+        self.quiet_then_loud(rig)
+        rig.model(speech_started(200))
         assert rig.call.record()["answers"] == {"format_mismatch": 1}
         assert rig.call.line.counters["losses"] == 1
 
-    @pytest.mark.parametrize("end_ms", [None, 5000, 4300, 2100])
-    def test_a_clock_that_is_right_or_unknown_is_fine(self, rig, end_ms):
-        rig.caller_says(*[LOUD] * 250)
-        rig.model(SPEECH_STARTED)
-        rig.model(speech_stopped(end_ms))
+    @pytest.mark.parametrize("start_ms", [None, 2700, 3100, 700])
+    def test_where_somebody_spoke_or_unknown_is_fine(self, rig, start_ms):
+        self.quiet_then_loud(rig)
+        rig.model(speech_started(start_ms))
         assert rig.call.line.up
 
-    def test_in_a_new_session_it_begins_at_nothing(self, rig):
-        rig.caller_says(*[LOUD] * 500)
+    def test_soon_after_the_session_says_nothing(self, rig):
+        self.quiet_then_loud(rig, 1.9)
+        rig.model(speech_started(0))
+        assert rig.call.line.up
+
+    def test_where_our_ear_heard_a_voice_is_fine_though_it_is_told_late(self, rig):
+        rig.caller_says(*[LOUD] * 30)
+        rig.advance(5)
+        rig.model(speech_started(0))
+        assert rig.call.record()["answers"].get("format_mismatch") is None
+
+    def test_where_it_was_only_a_word_too(self, rig):
+        rig.caller_says(*[LOUD] * 10)
+        rig.advance(5)
+        rig.model(speech_started(0))
+        assert rig.call.record()["answers"].get("format_mismatch") is None
+
+    def test_is_told_twice_and_means_the_same(self, rig):
+        rig.caller_says(*[LOUD] * 30)
+        rig.model(speech_started(0))
+        rig.advance(2.5)
+        rig.model(speech_started(0))
+        assert rig.call.record()["answers"].get("format_mismatch") is None
+
+    @pytest.mark.parametrize("ends", ["by its word", "by ours"])
+    def test_in_the_second_turn_is_noticed_too(self, rig, ends):
+        """The first came too soon to tell."""
+        rig.caller_says(*[LOUD] * 30)
+        rig.model(speech_started(0))
+        rig.advance(0.5)
+        if ends == "by its word":
+            rig.model(speech_stopped())
+        rig.advance(4)
+        rig.caller_says(*[LOUD] * 20)
+        rig.model({**speech_started(300), "item_id": "item_v"})
+        assert rig.call.record()["answers"]["format_mismatch"] == 1
+
+    def test_twice_is_the_end(self, rig):
+        self.quiet_then_loud(rig)
+        rig.model(speech_started(200))
+        rig.advance(0.5)
+        rig.connect()
+        rig.open_session(2)
+        self.quiet_then_loud(rig)
+        rig.model({**speech_started(200), "item_id": "item_v"})
+        assert rig.call.line.state is State.DOWN
+
+    def test_in_a_new_session_is_counted_from_its_beginning(self, rig):
+        rig.advance(10)
         rig.lose_model()
         rig.advance(0.2)
         rig.connect()
         rig.open_session(2)
-        rig.caller_says(*[LOUD] * 50)
-        rig.model(SPEECH_STARTED)
-        rig.model(speech_stopped(1000))
-        assert rig.call.record()["answers"] == {}
+        self.quiet_then_loud(rig, 1)
+        rig.model(speech_started(0))
+        assert rig.call.line.counters["losses"] == 1
 
-    def test_twice_is_the_end(self, rig):
-        rig.caller_says(*[LOUD] * 250)
-        rig.model(SPEECH_STARTED)
-        rig.model(speech_stopped(800))
+    def test_what_was_locked_out_was_not_sent(self, rig):
+        rig.call.caller.lock()
+        rig.advance(10)
+        rig.call.caller.unlock()
+        self.quiet_then_loud(rig, 1)
+        rig.model(speech_started(0))
+        assert rig.call.line.up
+
+
+class TestNoise:
+    """The model's speech is PCM."""
+
+    PCM = to_pcm(spoken(-20))[6000:]
+
+    def answer(self, rig: Rig, number: int = 1) -> int:
+        """A turn, and the beginning of its answer, in real time: how many ms were heard until the line was given up."""
+        turn(rig)
+        rig.model({**TRANSCRIBED, "item_id": "item_u"})
+        response_id, item_id = f"resp_{number}", f"item_{number}"
+        rig.begin(response_id, item_id)
+        for start in range(0, 16_000, 160):
+            if not rig.call.line.up:
+                return start // 8
+            rig.delta(self.PCM[start : start + 160], response_id, item_id)
+            rig.advance(0.02)
+        return 2000
+
+    def test_is_cut_off_and_the_answer_asked_for_again(self, rig):
+        assert self.answer(rig) < 500
+        assert not rig.call.assistant.playing
+        assert len(rig.downlink) < 4000
+        assert rig.written("clear") != []
+        assert rig.call.record()["answers"] == {"format_mismatch": 1}
         rig.advance(0.2)
         rig.connect()
         rig.open_session(2)
-        rig.caller_says(*[LOUD] * 250)
-        rig.model(SPEECH_STARTED)
-        rig.model(speech_stopped(800, "item_v"))
-        assert rig.call.line.state is State.DOWN
+        assert [create.get("instructions") for create in creates(rig)] == [None], "from its beginning"
 
-    def test_speech_six_times_too_long_for_its_words_is_cut_off(self, rig):
-        words = "This is a sentence of some length, to be spoken in three seconds."
+    def test_is_nothing_that_was_said(self, rig):
+        turn(rig)
         rig.begin("resp_1", "item_1")
-        rig.delta(SECOND * 26, "resp_1", "item_1")
-        rig.transcript(words, "resp_1", "item_1")
+        words = {"type": "response.output_audio_transcript.delta", "response_id": "resp_1", "item_id": "item_1"}
+        rig.model({**words, "delta": "We are open from nine"})
+        rig.delta(self.PCM[:8000], "resp_1", "item_1")
+        rig.transcript("We are open from nine to five.", "resp_1", "item_1")
+        rig.advance(0.2)
+        rig.connect()
+        rig.open_session(2)
+        told = [event["item"] for event in rig.sent("conversation.item.create")]
+        assert told == []
+        assert [each for each in rig.call.record()["turns"] if each["role"] == "assistant"] == []
+
+    def test_is_never_heard_if_it_comes_fast(self, rig):
+        turn(rig)
+        rig.begin("resp_1", "item_1")
+        rig.delta(self.PCM[:12_000], "resp_1", "item_1")
         rig.advance(0.5)
-        rig.done("resp_1")
-        assert not rig.call.assistant.playing
-        assert rig.call.record()["answers"] == {"format_mismatch": 1}
+        assert rig.downlink == b""
+
+    def test_twice_is_the_end(self, rig):
+        self.answer(rig)
+        rig.advance(0.2)
+        rig.connect()
+        rig.open_session(2)
+        self.answer(rig, 2)
+        assert rig.call.line.state is State.DOWN
+        assert rig.call.ladder.ending
+
+    def test_in_a_recording_of_ours_is_not_the_models(self, rig):
+        lane = rig.call.assistant
+        rig.do(lane.begin_response, "local_filler_1")
+        rig.do(lane.feed_delta, b"local_filler_1", b"local_filler_1", base64_text(self.PCM[:8000]))
+        assert lane.playing
+        assert rig.call.line.up
+        assert rig.call.record()["answers"] == {}
+
+    def test_is_not_what_is_mulaw(self, rig):
+        turn(rig)
+        rig.respond(recordings()["en/apology.ulaw"])
+        rig.advance(8)
+        assert rig.call.line.up
 
 
 def test_an_answer_to_a_call_that_has_ended_is_nothing(rig):

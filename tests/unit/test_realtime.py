@@ -209,6 +209,20 @@ class TestEvents:
         up.event("input_audio_buffer.speech_started", audio_start_ms=1, item_id="item_u")
         up.event("input_audio_buffer.speech_stopped", audio_end_ms=2, item_id="item_u")
         assert up.listener.told == [("speech_started",), ("speech_stopped",)]
+        assert up.session.speech_start_ms == 1
+
+    @pytest.mark.parametrize("start", [{}, {"audio_start_ms": None}, {"audio_start_ms": "7"}, {"audio_start_ms": 7.5}])
+    def test_speech_that_begins_nobody_says_where(self, up, start):
+        up.event("input_audio_buffer.speech_started", audio_start_ms=1, item_id="item_u")
+        up.event("input_audio_buffer.speech_started", item_id="item_v", **start)
+        assert up.listener.told == [("speech_started",), ("speech_started",)]
+        assert up.session.speech_start_ms is None
+
+    def test_speech_that_begins_twice_began_once(self, up):
+        for start_ms in (1, 2):
+            up.event("input_audio_buffer.speech_started", audio_start_ms=start_ms, item_id="item_u")
+        assert up.listener.told == [("speech_started",)]
+        assert (up.session.speech_start_ms, up.counters["stray_speech"]) == (1, 1)
 
     def test_speech_that_is_told_late_or_twice(self, up):
         for kind in ("speech_stopped", "speech_started", "committed", "speech_stopped", "committed"):

@@ -40,6 +40,7 @@ ALWAYS = EVERY
 
 AUDIO = "response.output_audio.delta"
 TRANSCRIPT = "conversation.item.input_audio_transcription"
+PCM: Mapping[str, Any] = {"type": "audio/pcm", "rate": 24_000}
 
 # The phases of a call. They suppose a greeting and then an answer.
 GREETING = On(AUDIO, 3)
@@ -115,6 +116,16 @@ def wrong_format(times: int = 1) -> Fault:
     """The session is confirmed with another audio format than the one asked for."""
     change = Disruption(On("session.updated", count=EVERY), Change(_as_pcm))
     return _disrupted("wrong format", wrong_format, times, change)
+
+
+def speaks_pcm(times: int = 1) -> Fault:
+    """The session is confirmed with mu-law, and what the service speaks is PCM at 24 kHz."""
+    return _sessions("speaks PCM", speaks_pcm, times, speaks=PCM)
+
+
+def hears_pcm(times: int = 1) -> Fault:
+    """The session is confirmed with mu-law, and the service takes what the caller says for PCM at 24 kHz."""
+    return _sessions("hears PCM", hears_pcm, times, hears=PCM)
 
 
 # The end of a session.
@@ -316,6 +327,13 @@ def _disrupted(name: str, factory: Callable[..., Fault], times: int, *disruption
     return Fault(_counted(name, times), _about(factory), script)
 
 
+def _sessions(name: str, factory: Callable[..., Fault], times: int, **fields: Any) -> Fault:
+    def script(base: Scenario, attempt: int) -> Scenario:
+        return replace(base, **fields) if attempt < times else base
+
+    return Fault(_counted(name, times), _about(factory), script)
+
+
 def _turns(name: str, factory: Callable[..., Fault], nth: int, times: int, turn: Turn) -> Fault:
     """Those responses of the first session go wrong (and all of any later one, if it is for ever); asked again, the
     model says what it would have said."""
@@ -357,9 +375,8 @@ def _error(code: str) -> Mapping[str, Any]:
 
 
 def _as_pcm(event: dict[str, Any]) -> dict[str, Any]:
-    pcm = {"type": "audio/pcm", "rate": 24_000}
     session = event["session"]
-    audio = {side: {**session["audio"][side], "format": pcm} for side in ("input", "output")}
+    audio = {side: {**session["audio"][side], "format": PCM} for side in ("input", "output")}
     return {**event, "session": {**session, "audio": audio}}
 
 
@@ -374,6 +391,8 @@ CATALOGUE: tuple[Fault, ...] = (
     closed_at_once(times=ALWAYS),
     never_ready(),
     wrong_format(),
+    speaks_pcm(),
+    hears_pcm(),
     dropped(IDLE),
     dropped(CALLER_SPEAKING, 1011, "internal error"),
     dropped(ASSISTANT_SPEAKING),

@@ -83,7 +83,7 @@ class ModelSession:
         """Whether `session.updated` has gone out."""
         self._updating = False
         self._backlog: deque[Json] = deque()
-        self._input = InputBuffer(self.session)
+        self._input = InputBuffer(self.session, scenario.hears)
         self._speech_item_id: str | None = None
         self._caller_turns = 0
         self._endless = False  # the end of the caller's turn was not noticed

@@ -183,7 +183,8 @@ class ResponseRun:
                 self._heard(item, word)
                 gap_ms = 0.0
             del pending[:per_piece]
-            payload = b64encode(audio_format.encode(piece, self.settings.audio_format)).decode()
+            sent = audio_format.encode(piece, self._scenario.speaks or self.settings.audio_format)
+            payload = b64encode(sent).decode()
             yield gap_ms, self._delta("output_audio", item, {"delta": payload})
             item.audio += piece
             gap_ms = len(piece) / MULAW_BYTES_PER_MS / self._scenario.speed * self._shape.uniform(0.5, 1.5)

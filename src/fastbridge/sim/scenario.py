@@ -128,6 +128,11 @@ class Scenario:
     max_session_ms: float = 3_600_000.0
     seed: int = 1
 
+    speaks: Mapping[str, Any] | None = None
+    """The format of the audio it sends, such as `{"type": "audio/pcm", "rate": 24000}`; None: as the session says."""
+    hears: Mapping[str, Any] | None = None
+    """What it takes the caller's audio for; None: what the session says."""
+
     api_key: str | None = None
     """The only key the server accepts; None accepts any."""
     on_connect: Callable[[int], Obstacle | None] | None = None
