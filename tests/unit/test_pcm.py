@@ -129,10 +129,68 @@ class TestTheVerdict:
         assert watch.feed(block[-1:])
 
     def test_forgets_the_rest_of_a_block_with_its_item(self, watch, block):
-        watch.feed(block + block[:100])
+        watch.feed(block[:100])
         watch.begin()
-        assert not watch.feed(block)
-        assert watch.feed(block)
+        assert not watch.feed(block + block[:-1])
+        assert watch.feed(block[-1:])
+
+    @pytest.mark.parametrize("cut", [1, 300, 512, 1000])
+    def test_is_of_blocks_from_the_items_beginning_however_it_is_cut(self, watch, block, cut):
+        silence = b"\xff" * BLOCK_BYTES
+        alone = silence + block + 3 * silence
+        assert not watch.feed(alone[:cut])
+        assert not watch.feed(alone[cut:])
+        watch.begin()
+        assert watch.feed(silence[:512] + block + silence[:512]), "across the border of two it is in both"
 
     def test_of_nothing_is_nothing(self, watch):
         assert not watch.feed(b"")
+
+
+class TestABlock:
+    """Each limit, from both its sides."""
+
+    LOW = bytes(range(0, 256, 16)) * 32
+
+    def tells(self, watch: Any, high: list[int], low: bytes = LOW) -> bool:
+        """Whether blocks with these high bytes, over and over, and these low ones are PCM."""
+        highs = (high * BLOCK_BYTES)[: BLOCK_BYTES // 2]
+        block = bytes(byte & 0xFF for pair in zip(low, highs, strict=True) for byte in pair)
+        return bool(watch.feed(block + block))
+
+    @pytest.mark.parametrize(("crossings", "told"), [(0, False), (1, False), (2, True), (3, True)])
+    def test_goes_through_zero_twice(self, watch, crossings, told):
+        signs = [0, -1] * 2
+        high = [signs[min(at // 100, crossings)] for at in range(512)]
+        assert self.tells(watch, high) is told
+
+    @pytest.mark.parametrize(("step", "told"), [(1, True), (23, True), (24, True), (25, False), (60, False)])
+    def test_goes_through_zero_in_small_steps(self, watch, step, told):
+        low_end = -step // 2
+        high = [low_end + step] * 20 + [low_end] * 20
+        assert self.tells(watch, high) is told
+
+    @pytest.mark.parametrize(("small", "told"), [(3, False), (4, True)])
+    def test_goes_through_zero_in_large_steps_hardly_ever(self, watch, small, told):
+        """Here once, from 50 to -50."""
+        high = [*[50] * 5, *[-50] * 5, *([-1, 0] * small)[: small + 1]]
+        assert self.tells(watch, high + high[-1:] * 512) is told
+
+    @pytest.mark.parametrize(("sixteenths", "told"), [(9, False), (10, True), (16, True)])
+    def test_has_low_bytes_of_every_kind(self, watch, sixteenths, told):
+        low = (bytes(range(0, 16 * sixteenths, 16)) * 64)[:512]
+        assert self.tells(watch, [0] * 20 + [-1] * 20, low) is told
+
+    @pytest.mark.parametrize(("every", "told"), [(4, False), (5, True)])
+    def test_is_rougher_in_its_low_bytes(self, watch, every, told):
+        """Three times: they go up and down by 16, the high ones by 24 at every so many of theirs."""
+        steps = [*range(-128, 128, 16), *range(96, -128, -16)]
+        low = bytes(byte & 0xFF for byte in (steps * 32)[:512])
+        assert self.tells(watch, [12] * every + [-12] * every, low) is told
+
+    @pytest.mark.parametrize(("count", "told"), [(63, False), (64, True)])
+    def test_has_loud_codes_or_is_not_looked_at(self, watch, count, told):
+        """In mu-law, codes below 0x18: here the high bytes alone, as far as they are zero."""
+        low = bytes(0x18 + (at * 23) % 232 for at in range(512))
+        high = [0] * (count - 1) + [-1] * (512 - count) + [0]
+        assert self.tells(watch, high, low) is told
