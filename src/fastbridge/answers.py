@@ -89,7 +89,7 @@ class Answers:
 
     def listen(self) -> None:
         """Once a second: has the caller said anything, by our own ear, since the model has told of him last?"""
-        if not self.speaking and self._call.caller.voice_frames == self._told_frames:
+        if self._call.caller.voice_frames == self._told_frames:
             self._quiet_ms = (self._forwarded() - self._forwarded_before) * 20
 
     def committed(self) -> None:

@@ -269,8 +269,9 @@ class TestTheModelsClock:
         rig.model(speech_started(start_ms))
         assert rig.call.line.up
 
-    def test_soon_after_the_session_says_nothing(self, rig):
-        self.quiet_then_loud(rig, 1.9)
+    @pytest.mark.parametrize("seconds", [1.0, 2.9])
+    def test_soon_after_the_session_says_nothing(self, rig, seconds):
+        self.quiet_then_loud(rig, seconds)
         rig.model(speech_started(0))
         assert rig.call.line.up
 
@@ -316,13 +317,14 @@ class TestTheModelsClock:
         rig.model({**speech_started(200), "item_id": "item_v"})
         assert rig.call.line.state is State.DOWN
 
-    def test_in_a_new_session_is_counted_from_its_beginning(self, rig):
+    @pytest.mark.parametrize("seconds", [0, 1])
+    def test_in_a_new_session_is_counted_from_its_beginning(self, rig, seconds):
         rig.advance(10)
         rig.lose_model()
         rig.advance(0.2)
         rig.connect()
         rig.open_session(2)
-        self.quiet_then_loud(rig, 1)
+        self.quiet_then_loud(rig, seconds)
         rig.model(speech_started(0))
         assert rig.call.line.counters["losses"] == 1
 
