@@ -43,7 +43,8 @@ LAYERS = [
         "trace",
     ],
     ["session_config"],
-    ["opening", "replay", "responses"],
+    ["opening", "replay", "responses", "telling"],
+    ["floor", "function_calls"],
     ["attempt", "breaker", "events", "handover", "history", "messages", "outgoing", "prompts"],
     ["agent", "calllog", "clock", "endpoint", "ending", "rest", "stats", "store", "twilio"],
     ["schema", "threads"],
@@ -56,6 +57,7 @@ LAYERS = [
     ["_measure", "_mulaw", "_prefetch"],
     ["logging"],
     ["config", "logwriter", "usage"],
+    ["model_errors"],
     ["errors"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -28,6 +28,7 @@ from fastbridge.ending import EndReason
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.greeting import Greeting
 from fastbridge.hearing import Hearing
+from fastbridge.history import ToolCall
 from fastbridge.interruption import Interruption
 from fastbridge.jsontext import parse_event
 from fastbridge.ladder import Ladder
@@ -46,6 +47,8 @@ GAP_SILENCE_FRAMES = 50
 DEAD_STREAM_SECONDS = 5.0
 """Twilio sends audio 50 times a second, silence too: without any for this long the line is dead."""
 SLOW_CARRIER_SECONDS = 2.0
+GOODBYE_SECONDS = 10.0
+"""What a call that is being left, or apologised for, may last longer than any other."""
 
 
 class CarrierLink(Protocol):
@@ -147,7 +150,8 @@ class Call:
         self.waiting = Waiting(self)
         self._media_gap = Deadline(clock, self._check_media_gap)
         self._beat: Beat | None = None
-        self._max_duration = Deadline(clock, lambda: self.close(EndReason.MAX_DURATION))
+        self._max_duration = Deadline(clock, self._lasted_too_long)
+        self._overtime = False
 
     def _guarded(self, callback: Callable[..., object]) -> Callable[..., None]:
         """For a lane: a bug of ours must not cost a caller the line, nor others their tick, as an exception that left a
@@ -371,9 +375,12 @@ class Call:
         if turn.text:
             events.transcript(self.log, caller=turn.role == "caller", text=turn.text)
 
-    def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
+    def on_tool_call(self, call: ToolCall, response_id: str) -> None:
         self.answers.tool_called(response_id)
-        self.conduct.tool_call(call_id, name, arguments, response_id)
+        self.conduct.tool_call(call, response_id)
+
+    def on_tool_not_run(self, name: str, why: str) -> None:
+        self.conduct.tool_not_run(name, why)
 
     def model_error(self, error: ModelError) -> None:
         self.stats.errors.append(error.code or type(error).__name__)
@@ -395,6 +402,14 @@ class Call:
         self.greeting.played(response_id)
         self.ladder.played(response_id)
         self.conduct.played(response_id)
+
+    def _lasted_too_long(self) -> None:
+        """As long as a call may; but a goodbye that is being said is said to its end."""
+        if (self.conduct.departure.asked or self.ladder.ending) and not self._overtime:
+            self._overtime = True
+            self._max_duration.set(GOODBYE_SECONDS)
+        else:
+            self.close(EndReason.MAX_DURATION)
 
     def _on_bad_frame(self, number: int, size: int) -> None:
         events.tx_validation(self.log, number, size)

@@ -18,9 +18,10 @@ from fastbridge.clock import Clock, Deadline
 from fastbridge.departure import Departure, Errand
 from fastbridge.ending import EndReason
 from fastbridge.filler import Filler, exactly
-from fastbridge.history import Turn
+from fastbridge.history import ToolCall, Turn
 from fastbridge.hooks import Hooks
 from fastbridge.keys import Keys, told
+from fastbridge.logging import clean
 from fastbridge.lookup import Lookup
 from fastbridge.silence import Silence
 from fastbridge.tools import ToolRunner
@@ -96,6 +97,7 @@ class Conduct:
             spawn=spawn,
             answer=call.session.tool_result,
             proceed=self._proceed,
+            overrun=lambda: call.answers.tool_loop(),
             report=self._on_tool_ended,
             failed=lambda name, error: events.tool_failed(call.log, name, error),
         )
@@ -204,6 +206,7 @@ class Conduct:
 
     def speech_started(self) -> None:
         self.silence.speech_started()
+        self.tools.turn_begins()
         if not self._call.assistant.playing:
             self.departure.interrupted()
 
@@ -276,17 +279,23 @@ class Conduct:
             self._early = [*self._early[1 - MAX_EARLY :], text]
             return
         self._call.interruption.on_keys()
+        self.tools.turn_begins()
         self._call.session.note("user", text)
         self._call.session.responses.create("keys")
 
     # --- tools ---
 
-    def tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
-        events.tool_call(self._call.log, name, arguments)
-        self.tools.start(call_id, name, arguments, response_id)
+    def tool_call(self, call: ToolCall, response_id: str) -> None:
+        events.tool_call(self._call.log, call.name, call.arguments)
+        self.tools.start(call, response_id)
         responses = self._call.session.responses
         if not responses.generating or response_id != responses.response_id:
             self.tools.response_done(response_id)  # it has ended already: no event will say so
+
+    def tool_not_run(self, name: str, why: str) -> None:
+        """A call that was broken off, or taken back with its response."""
+        self._call.log("TOOL_CALL", f"{clean(name)}: not run", why=why)
+        self._call.stats.tool_calls.append({"name": name, "outcome": "broken_off", "elapsed_ms": 0})
 
     def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int) -> None:
         events.tool_result(self._call.log, name, outcome, elapsed_ms)
@@ -306,9 +315,9 @@ class Conduct:
         voiced = {response_id for _, response_id, _, received_ms in self._call.assistant.items() if received_ms}
         return bool(voiced & response_ids) or any(turn.text for turn in turns if turn.response_id in response_ids)
 
-    def _say(self, purpose: str, instructions: str) -> None:
+    def _say(self, purpose: str, instructions: str, *, firm: bool = False) -> None:
         if self._call.session.ready:
-            self._call.session.responses.create(purpose, {**SAY_ONLY, "instructions": instructions})
+            self._call.session.responses.create(purpose, {**SAY_ONLY, "instructions": instructions}, firm=firm)
 
     # --- silence, and the longest call ---
 
@@ -323,8 +332,14 @@ class Conduct:
         self._say("silence", STILL_THERE)
 
     def _give_up(self, reason: EndReason, instructions: str, *, firm: bool) -> None:
-        self._call.log("WATCHDOG", "giving up", why=reason)
-        self._say("goodbye", instructions)
+        """firm: what is said now is said to the end, whatever is heard on the line; so it is not listened to."""
+        call = self._call
+        call.log("WATCHDOG", "giving up", why=reason)
+        if firm:
+            call.interruption.on_giving_up()
+            call.caller.mute()
+            call.answers.last_word()
+        self._say("goodbye", instructions, firm=firm)
         self.departure.ask(Errand("hang_up", reason, self._hang_up, firm=firm))
 
     # --- leaving ---

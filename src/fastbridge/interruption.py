@@ -112,6 +112,12 @@ class Interruption:
         if self.held:
             self._commit("response")
 
+    def on_giving_up(self) -> None:
+        """The line is hopeless: what is held is dropped, and what is said now is said to the end."""
+        self._model_alone.clear()
+        if self.held:
+            self._commit("given_up")
+
     def close(self) -> None:
         self._model_alone.clear()
         self._look.clear()
@@ -123,7 +129,7 @@ class Interruption:
 
     def _may_begin(self) -> bool:
         call = self._call
-        if self.held or call.greeting.locked or call.ladder.ending:
+        if self.held or call.greeting.locked or call.ladder.ending or call.conduct.departure.firm:
             return False
         return call.live and call.assistant.playing
 
@@ -183,6 +189,7 @@ class Interruption:
                 barge_in.items.append({"item_id": item_id, "heard_ms": heard_ms, "received_ms": received_ms})
         call.greeting.interrupted()
         call.conduct.interrupted()
+        call.answers.interrupted()
         events.barge_in(
             call.log,
             response_id=barge_in.response_id,

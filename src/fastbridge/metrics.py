@@ -16,7 +16,7 @@ from fastbridge import logging as log
 from fastbridge._caller import OUTCOMES
 from fastbridge.calls import REASONS
 from fastbridge.ending import EndReason
-from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS
+from fastbridge.model_errors import EXPECTED_ERRORS, FATAL_ERRORS
 
 if TYPE_CHECKING:
     from fastbridge.call import Call
@@ -95,7 +95,8 @@ _LIST = (
     _counter("fillers", "Fillers played while a caller waited."),
     _counter("call_errors", "Errors within calls that were not the model's.", kind=OWN_ERRORS),
     _counter("safety_fuse", "States that outlived their deadline: expected to stay 0."),
-    _counter("tool_calls", "Tool calls that have ended.", outcome=("ok", "error", "timeout", "unknown", "refused")),
+    _counter("tool_calls", "Tool calls that have ended.",
+             outcome=("ok", "error", "timeout", "unknown", "refused", "broken_off")),
     _counter("tokens", "Tokens by kind; cached ones are part of the input.",
              kind=("text_in", "text_cached", "text_out", "audio_in", "audio_cached", "audio_out", "transcription")),
     _counter("cost_dollars", "Estimated cost of calls whose model has a known price."),

@@ -4,6 +4,7 @@ Audio passes below, in the assistant lane; here arrive only the events that need
 mean for the call goes to a SessionListener. Unknown events are ignored, expected errors are handled and counted.
 """
 
+import json
 import logging
 from collections import Counter, deque
 from collections.abc import Callable
@@ -13,13 +14,17 @@ from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.clock import Clock
 from fastbridge.errors import ModelUnavailable
+from fastbridge.function_calls import FunctionCall, FunctionCalls
+from fastbridge.function_calls import State as CallState
 from fastbridge.history import History, ToolCall
 from fastbridge.history import Turn as Turn
 from fastbridge.jsontext import encode_event, parse_event
+from fastbridge.model_errors import EXPECTED_ERRORS, FATAL_ERRORS, means_active
 from fastbridge.opening import Opening
 from fastbridge.replay import continuation, replay_items
 from fastbridge.responses import Create, ResponseController
 from fastbridge.session_config import session_config
+from fastbridge.telling import Telling
 from fastbridge.usage import Usage
 
 logger = logging.getLogger(__name__)
@@ -30,31 +35,6 @@ SPEECH_STOPPED = "input_audio_buffer.speech_stopped"
 SIGN_ID = "sign_"
 LOCAL_ID = "local_"
 """What the ids of our own recordings begin with: the model never hears of those."""
-
-EXPECTED_ERRORS = frozenset(
-    {
-        "response_cancel_not_active",
-        "conversation_already_has_active_response",
-        "input_audio_buffer_commit_empty",
-        "invalid_value",
-        "unsupported_content_type",
-        "item_truncate_invalid_item_id",
-    }
-)
-"""Races between two machines, not faults: the model's state is what we wanted."""
-
-FATAL_ERRORS = frozenset(
-    {
-        "insufficient_quota",
-        "invalid_api_key",
-        "account_deactivated",
-        "billing_hard_limit_reached",
-        "beta_api_shape_disabled",
-        "session_expired",
-    }
-)
-
-ALREADY_ACTIVE_WORDS = "Conversation already has an active response"
 
 
 class SessionListener(Protocol):
@@ -73,7 +53,8 @@ class SessionListener(Protocol):
     def on_response_stuck(self, response_id: str, create: Create) -> None: ...
     def on_create_failed(self, create: Create, code: str) -> None: ...
     def on_transcript(self, turn: "Turn") -> None: ...
-    def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None: ...
+    def on_tool_call(self, call: ToolCall, response_id: str) -> None: ...
+    def on_tool_not_run(self, name: str, why: str) -> None: ...
 
 
 class Session:
@@ -105,7 +86,8 @@ class Session:
         self.local_deltas = 0
         """Deltas that were recordings of ours: no progress of the model's."""
         self._replayed: set[str] = set()  # items that are text in this session, and no audio
-        self._call_names: dict[str, str] = {}  # of function calls whose arguments are still coming
+        self._calls = FunctionCalls()
+        self._telling = Telling(self.send)
         self._told: deque[tuple[str, object]] = deque(maxlen=MAX_TOLD)  # (type, item id) of the caller's turns
         self.responses = ResponseController(clock=clock, send=self.send, progress=self._progress, listener=self)
         self._opening = self.new_opening(listener.on_session_ready, listener.on_session_failed)
@@ -121,7 +103,7 @@ class Session:
         return self.history.turns
 
     @property
-    def tool_calls(self) -> dict[str, ToolCall]:
+    def tool_calls(self) -> list[ToolCall]:
         return self.history.tool_calls
 
     @property
@@ -159,13 +141,14 @@ class Session:
 
     def _forget(self) -> None:
         """Ids of a session say nothing in the next."""
-        self._call_names.clear()
+        self._calls.forget()
+        self._telling.forget()
         self._told.clear()
         self.responses.forget()
 
     def replay(self) -> int:
         """Tell a new session what was said; the number of items."""
-        items = replay_items(list(self.turns.values()), self.tool_calls.values())
+        items = replay_items(list(self.turns.values()), self.tool_calls)
         self._replayed = {item["id"] for item in items if "id" in item}
         for item in items:
             self.send({"type": "conversation.item.create", "item": item})
@@ -180,11 +163,12 @@ class Session:
         self._config = session_config(agent, self._transcription_model)
         self._opening.configure(self._config)
 
-    def send(self, event: dict[str, Any]) -> None:
+    def send(self, event: dict[str, Any]) -> bool:
         """A client event to the model; to nobody while there is no session that knows the conversation: the next one
         is told all of it."""
         if self.ready:
             self._send_now(event)
+        return self.ready
 
     def _send_now(self, event: dict[str, Any]) -> None:
         if self._send is not None and not self.closed:
@@ -246,6 +230,12 @@ class Session:
         """The answer under way will not be finished in this session: the `response` object that continues it."""
         return {"instructions": continuation(self.history.break_off(self._received_ms()))}
 
+    def unsay(self, response_id: str) -> None:
+        """Nothing of this response was heard, whatever its words were."""
+        for turn in self.turns.values():
+            if turn.response_id == response_id:
+                self.history.cut(turn, 0, 0)
+
     def stalled(self) -> None:
         """A recording of ours goes between the audio that came of the message under way and the rest of it."""
         self.history.played_before(self.history.speaking_item, self._received_ms())
@@ -259,16 +249,15 @@ class Session:
         self._signs += 1
         self.send({"type": "session.update", "event_id": f"{SIGN_ID}{self._signs}", "session": {"type": "realtime"}})
 
-    def tool_result(self, call_id: str, output: str) -> None:
+    def tool_result(self, call: ToolCall, output: str) -> None:
         """To the model, now or in the session to come."""
-        self.history.add_output(call_id, output)
-        item = {"type": "function_call_output", "call_id": call_id, "output": output}
-        self.send({"type": "conversation.item.create", "item": item})
+        call.output = output
+        self._telling.tell({"type": "function_call_output", "call_id": call.call_id, "output": output})
 
     def note(self, role: str, text: str) -> None:
         """A message in the conversation that nobody spoke: role `user` or `system`."""
         content = [{"type": "input_text", "text": text}]
-        self.send({"type": "conversation.item.create", "item": {"type": "message", "role": role, "content": content}})
+        self._telling.tell({"type": "message", "role": role, "content": content})
 
     # --- events ---
 
@@ -319,7 +308,9 @@ class Session:
         self._listener.on_caller_turn()
 
     def _on_item_added(self, event: dict[str, Any]) -> None:
-        self.history.follows(str(event["item"]["id"]), event.get("previous_item_id"))
+        item_id = str(event["item"]["id"])
+        self._telling.confirmed(item_id)
+        self.history.follows(item_id, event.get("previous_item_id"))
 
     def _on_response_created(self, event: dict[str, Any]) -> None:
         response_id = str(event["response"]["id"])
@@ -330,6 +321,8 @@ class Session:
             return
         self.history.speaking_item = ""
         self._lane.begin_response(response_id)
+        if purpose in ("turn", "tool_result", "keys"):
+            self.responses.took_in(told=self._telling.is_known)
         self._listener.on_response_created(response_id, purpose)
 
     def _on_output_item_added(self, event: dict[str, Any]) -> None:
@@ -342,7 +335,7 @@ class Session:
             if self.responses.generating:
                 self._listener.on_message_begun(self.responses.response_id or "")
         elif item.get("type") == "function_call":
-            self._call_names[str(item["call_id"])] = str(item["name"])
+            self._calls.begun(str(event["response_id"]), item)
 
     def _on_audio_delta(self, event: dict[str, Any]) -> None:
         """A delta whose layout the scanner does not know: the same audio, the slow way."""
@@ -376,29 +369,46 @@ class Session:
             self._listener.on_transcript(turn)
 
     def _on_arguments_done(self, event: dict[str, Any]) -> None:
-        call_id = str(event["call_id"])
-        name = self._call_names.pop(call_id, None) or str(event.get("name"))
-        arguments = str(event.get("arguments", ""))
-        self.history.add_call(call_id, name, arguments)
-        self._listener.on_tool_call(call_id, name, arguments, str(event["response_id"]))
+        self._settle_calls(self._calls.arguments_done(event))
+
+    def _on_output_item_done(self, event: dict[str, Any]) -> None:
+        if event["item"].get("type") == "function_call":
+            self._settle_calls(self._calls.item_done(str(event["response_id"]), event["item"]))
+
+    def _settle_calls(self, calls: list[FunctionCall]) -> None:
+        """Those that are whole are run; of the others the model is told that they were not."""
+        for call in calls:
+            known = self.history.add_call(call.call_id, call.name, call.arguments or "")
+            if call.state is CallState.WHOLE:
+                self._listener.on_tool_call(known, call.response_id)
+            else:
+                self.tool_result(known, json.dumps({"error": f"not run: {call.why}"}))
+                self._listener.on_tool_not_run(call.name, call.why)
 
     def _on_response_done(self, event: dict[str, Any]) -> None:
         response = event["response"]
         response_id, status = str(response["id"]), str(response.get("status"))
         self._lane.end_response(response_id)
+        self._settle_calls(self._calls.response_ended(response_id, status, response.get("output")))
         if not self.responses.finished(response_id, status):
             return
         self.usage.add(response.get("usage") or {})
         if status == "completed":
             self.sounds_right = self.history.learn_speed(self._received_ms())
-        error = (response.get("status_details") or {}).get("error") or {}
-        self._listener.on_response_done(response_id, status, error.get("code"))
+        details = response.get("status_details") or {}
+        code = (details.get("error") or {}).get("code") or details.get("reason")
+        self._listener.on_response_done(response_id, status, code)
 
     # --- the response controller's side ---
 
+    def on_response_refused(self, response_id: str) -> None:
+        self._calls.refuse(response_id)
+
     def on_response_lost(self, response_id: str) -> None:
-        """Whoever waits for its end need not any more."""
+        """Whoever waits for its end need not any more. A lost session knows nothing of a call that is not whole."""
         self._lane.end_response(response_id)
+        if not self.responses.suspended:
+            self._settle_calls(self._calls.response_ended(response_id, "lost"))
         self._listener.on_response_done(response_id, "lost", None)
 
     def on_response_stuck(self, response_id: str, create: Create) -> None:
@@ -416,7 +426,7 @@ class Session:
         self.counters[f"error_{code}" if code in EXPECTED_ERRORS | FATAL_ERRORS else "error_other"] += 1
         if code in FATAL_ERRORS:
             self._listener.on_session_failed(ModelUnavailable(str(error.get("message", "")), code))
-        elif code == "conversation_already_has_active_response" or _means_active(error):
+        elif means_active(error):
             self.responses.refused(error.get("event_id"))
         elif self.responses.rejected(error.get("event_id"), code):
             logger.warning("[REALTIME] a response was rejected: %s (%s)", code, error.get("param"))
@@ -424,11 +434,6 @@ class Session:
             logger.debug("[REALTIME] %s", code)
         else:
             logger.warning("[REALTIME] the model reports %s (%s)", code, error.get("param"))
-
-
-def _means_active(error: dict[str, Any]) -> bool:
-    """Some servers give no code, only the words."""
-    return error.get("code") is None and str(error.get("message")).startswith(ALREADY_ACTIVE_WORDS)
 
 
 _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
@@ -446,6 +451,7 @@ _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
     "response.output_audio_transcript.delta": Session._on_words_event,
     "response.output_audio_transcript.done": Session._on_assistant_transcript,
     "response.function_call_arguments.done": Session._on_arguments_done,
+    "response.output_item.done": Session._on_output_item_done,
     "response.done": Session._on_response_done,
     "error": Session._on_error,
 }

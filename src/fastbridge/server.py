@@ -43,7 +43,7 @@ from fastbridge.exporter import CONTENT_TYPE, Exporter, exposition
 from fastbridge.jsontext import parse_event
 from fastbridge.lookup import Lookups
 from fastbridge.metrics import Metrics, Snapshot
-from fastbridge.realtime import FATAL_ERRORS
+from fastbridge.model_errors import FATAL_ERRORS
 from fastbridge.rest import carrier_rest
 from fastbridge.sockets import (
     CLOSE_GRACE_SECONDS,

@@ -12,9 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from fastbridge.agent import Agent
 from fastbridge.ending import EndReason
 from fastbridge.errors import ModelUnavailable
+from fastbridge.model_errors import EXPECTED_ERRORS
 from fastbridge.model_line import State
 from fastbridge.prompts import Prompts
-from fastbridge.realtime import EXPECTED_ERRORS
 from fastbridge.responses import EXPIRIES
 from helpers import FOREIGN_SID, LOUD, QUIET, SID, base64_text, mark_json, media_json
 from virtual import RecordingModel, Rig

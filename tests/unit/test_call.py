@@ -370,7 +370,12 @@ class TestTools:
         rig.advance(0.1)
         results = [event["item"] for event in rig.sent("conversation.item.create")]
         assert results == [
-            {"type": "function_call_output", "call_id": f"call_{number}", "output": "Monday: 9 to 5"}
+            {
+                "id": f"told_{number}",
+                "type": "function_call_output",
+                "call_id": f"call_{number}",
+                "output": "Monday: 9 to 5",
+            }
             for number in (1, 2)
         ]
         assert rig.sent("response.create") == [

@@ -163,7 +163,7 @@ class TestOrder:
         generating.advance(0.02)
         generating.delta(SECOND, "resp_1", "item_1")
         generating.done("resp_1", "cancelled")
-        generating.advance(2)
+        generating.advance(1)
         kinds = [entry.kind for entry in generating.to_carrier]
         assert "media" not in kinds[kinds.index("clear") :]
         assert "mark" not in kinds[kinds.index("clear") :]

@@ -11,7 +11,8 @@ import pytest
 
 from fastbridge import tools
 from fastbridge.agent import Agent, CallContext
-from fastbridge.tools import MAX_OUTPUT_CHARS, MAX_RUNNING, ToolRunner
+from fastbridge.history import ToolCall
+from fastbridge.tools import MAX_OUTPUT_CHARS, MAX_ROUNDS, MAX_RUNNING, MAX_WORDS_ASKED, ToolRunner
 from virtual import VirtualLoop, call_context
 
 
@@ -34,8 +35,9 @@ class ToolRig:
             context=call_context(parameters={"business_id": "7"}),
             clock=self.loop.clock,
             spawn=self._spawn,
-            answer=lambda call_id, output: self.journal.append((call_id, output)),
+            answer=lambda call, output: self.journal.append((call.call_id, output)),
             proceed=lambda answered: self.journal.append(("proceed",)),
+            overrun=lambda: self.journal.append(("overrun",)),
             report=lambda name, arguments, outcome, ms: self.reports.append((name, outcome, ms)),
         )
 
@@ -51,7 +53,7 @@ class ToolRig:
         assert (failures, timers, any(unfinished), self.runner.running) == ([], [], False, 0)
 
     def start(self, call_id: str, name: str, arguments: str = "{}", response_id: str = "resp_1") -> None:
-        self.loop.do(self.runner.start, call_id, name, arguments, response_id)
+        self.loop.do(self.runner.start, ToolCall(call_id, name, arguments, 0), response_id)
 
     def done(self, response_id: str = "resp_1") -> None:
         self.loop.do(self.runner.response_done, response_id)
@@ -309,20 +311,13 @@ class TestProceed:
         assert rig.answered == ["call_2", "call_1", "proceed"]
 
 
-class TestOnce:
-    def test_a_call_that_is_running_is_not_run_twice(self, rig):
-        rig.start("call_1", "wait", wait(1))
-        rig.start("call_1", "wait", wait(1))
+class TestMany:
+    def test_of_one_id_are_answered_each(self, rig):
+        rig.start("call_0", "wait", wait(1))
+        rig.start("call_0", "wait", wait(2))
         rig.done()
         rig.loop.advance(5)
-        assert rig.answered == ["call_1", "proceed"]
-
-    def test_nor_one_that_has_its_answer(self, rig):
-        rig.call("at_once")
-        rig.start("call_1", "at_once")
-        rig.done()
-        rig.loop.advance(5)
-        assert rig.answered == ["call_1", "proceed"]
+        assert rig.journal == [("call_0", "waited 1.0"), ("call_0", "waited 2.0"), ("proceed",)]
 
     def test_too_many_at_once_are_answered_with_an_error(self, rig):
         for number in range(MAX_RUNNING + 1):
@@ -360,12 +355,57 @@ class TestBudget:
         assert ("call_1", '{"error": "book cannot be used again in this phone call"}') in rig.journal
         assert not rig.runner.exhausted
 
-    def test_a_model_that_never_ends_is_not_answered_for_ever(self, rig, monkeypatch):
-        monkeypatch.setattr(tools, "MAX_SEEN", 3)
+    def test_unknown_tools_count_too(self, rig):
+        rig.agent.max_tool_calls = 2
+        for _ in range(2):
+            rig.start("call_0", "nothing")
+        assert rig.runner.exhausted
+        rig.start("call_0", "at_once")
+        assert "used up" in rig.journal[-1][1]
+        assert [outcome for _, outcome, _ in rig.reports] == ["unknown", "unknown", "refused"]
+
+    def test_a_flood_in_one_response_is_not_answered_for_ever(self, rig, monkeypatch):
+        monkeypatch.setattr(tools, "MAX_CALLS_IN_ROUND", 3)
         for number in range(10):
             rig.start(f"call_{number}", "nothing")
         rig.done()
         assert rig.answered == ["call_0", "call_1", "call_2", "proceed"]
+        rig.start("call_10", "nothing", response_id="resp_2")
+        rig.done("resp_2")
+        assert rig.answered[-2:] == ["call_10", "proceed"]
+
+
+class TestRounds:
+    def round(self, rig, number, name="at_once"):
+        rig.start("call_0", name, response_id=f"resp_{number}")
+        rig.done(f"resp_{number}")
+        rig.loop.advance(0.1)
+
+    @pytest.mark.parametrize("name", ["at_once", "nothing"])
+    def test_in_one_turn_have_an_end(self, rig, name):
+        for number in range(MAX_ROUNDS + 3):
+            assert rig.runner.exhausted is (number >= MAX_ROUNDS)
+            self.round(rig, number, name)
+        asked = [entry for entry in rig.answered if entry != "call_0"]
+        assert asked == ["proceed"] * (MAX_ROUNDS + MAX_WORDS_ASKED - 1) + ["overrun"] * (4 - MAX_WORDS_ASKED)
+
+    def test_begin_anew_with_the_caller(self, rig):
+        for number in range(3 * MAX_ROUNDS):
+            if number % 5 == 0:
+                rig.loop.do(rig.runner.turn_begins)
+            self.round(rig, number)
+        assert "overrun" not in rig.answered
+        assert [outcome for _, outcome, _ in rig.reports] == ["ok"] * 3 * MAX_ROUNDS
+
+    def test_a_call_whose_tools_are_used_up_is_asked_for_words_in_each_turn(self, rig):
+        rig.agent.max_tool_calls = 1
+        for number in range(3 * MAX_WORDS_ASKED):
+            if number % MAX_WORDS_ASKED == 0:
+                rig.loop.do(rig.runner.turn_begins)
+            self.round(rig, number)
+        assert "overrun" not in rig.answered
+        self.round(rig, 99)
+        assert rig.answered[-1] == "overrun"
 
 
 class TestClose:
