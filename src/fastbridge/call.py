@@ -38,7 +38,7 @@ from fastbridge.realtime import LOCAL_ID, Session, Turn
 from fastbridge.responses import Create
 from fastbridge.stats import CallStats
 from fastbridge.trace import Trace
-from fastbridge.twilio import TERMINAL_STATUSES, parse_dtmf
+from fastbridge.twilio import TERMINAL_STATUSES, parse_dtmf, parse_mark, parse_media
 from fastbridge.waiting import Waiting
 
 MEDIA_GAP_SECONDS = 0.75
@@ -243,19 +243,16 @@ class Call:
 
     def _on_odd_media(self, message: dict[str, Any]) -> None:
         """A media message in a layout the scanner does not know: the same audio, the slow way."""
-        media = message.get("media")
-        payload = media.get("payload") if isinstance(media, dict) else None
-        if not isinstance(media, dict) or not isinstance(payload, str) or media.get("track", "inbound") != "inbound":
+        media = parse_media(message)
+        if media is None:
             self.caller.reject_media()
-            return
-        sid = str(message.get("streamSid", "")).encode("utf-8", "replace")
-        chunk, timestamp_ms = (_number(media.get(name)) for name in ("chunk", "timestamp"))
-        self.caller.feed_media(sid, chunk, timestamp_ms, payload.encode("utf-8", "replace"))
+        else:
+            self.caller.feed_media(*media)
 
     def _on_odd_mark(self, message: dict[str, Any]) -> None:
-        mark = message.get("mark")
-        if isinstance(mark, dict) and message.get("streamSid") == self.stream_sid:
-            self.assistant.mark(str(mark.get("name", "")).encode("utf-8", "replace"))
+        name = parse_mark(message)
+        if name is not None and message.get("streamSid") == self.stream_sid:
+            self.assistant.mark(name)
 
     def _on_dtmf(self, message: dict[str, Any]) -> None:
         digit = parse_dtmf(message)
@@ -457,8 +454,3 @@ class Call:
     def record(self) -> dict[str, Any]:
         """The call as one JSON document."""
         return record.record(self)
-
-
-def _number(value: object) -> int:
-    """A decimal string of a message, 0 where it is anything else."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19 else 0

@@ -218,6 +218,31 @@ def parse_dtmf(message: Mapping[str, Any]) -> str | None:
     return digit if isinstance(digit, str) and digit in DTMF_DIGITS else None
 
 
+def parse_media(message: Mapping[str, Any]) -> tuple[bytes, int, int, bytes] | None:
+    """(stream sid, chunk, timestamp in ms, base64 payload) of a `media` message of the caller's; else None."""
+    media = message.get("media")
+    payload = media.get("payload") if isinstance(media, dict) else None
+    if not isinstance(media, dict) or not isinstance(payload, str) or media.get("track", "inbound") != "inbound":
+        return None
+    chunk, timestamp_ms = (_number(media.get(name)) for name in ("chunk", "timestamp"))
+    return _bytes(message.get("streamSid", "")), chunk, timestamp_ms, _bytes(payload)
+
+
+def parse_mark(message: Mapping[str, Any]) -> bytes | None:
+    """The name that a `mark` message brings back; else None."""
+    mark = message.get("mark")
+    return _bytes(mark.get("name", "")) if isinstance(mark, dict) else None
+
+
+def _bytes(value: object) -> bytes:
+    return str(value).encode("utf-8", "replace")
+
+
+def _number(value: object) -> int:
+    """A decimal string of a message, 0 where it is anything else."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19 else 0
+
+
 def _is_sid(pattern: re.Pattern[str], value: object) -> bool:
     return isinstance(value, str) and pattern.match(value) is not None
 

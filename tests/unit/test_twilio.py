@@ -321,3 +321,35 @@ def test_the_sids_patterns_are_strict():
         assert pattern.match(good)
         for bad in (good + "0", good[:-1], good + "\n", good.lower(), "../" + good, good[:-1] + "é"):
             assert not pattern.match(bad)
+
+
+MEDIA = {"track": "inbound", "chunk": "7", "timestamp": "140", "payload": "////"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (STREAM.encode(), 7, 140, b"////")),
+        ({"track": None}, None),
+        ({"track": "outbound"}, None),
+        ({"payload": None}, None),
+        ({"payload": "\ud800"}, (STREAM.encode(), 7, 140, b"?")),
+        ({"chunk": 7, "timestamp": "-1"}, (STREAM.encode(), 0, 0, b"////")),
+        ({"chunk": "9" * 19, "timestamp": "\u0661"}, (STREAM.encode(), 0, 0, b"////")),
+    ],
+    ids=repr,
+)
+def test_media_in_any_layout(changes, expected):
+    assert twilio.parse_media({"event": "media", "streamSid": STREAM, "media": {**MEDIA, **changes}}) == expected
+
+
+@pytest.mark.parametrize("media", [None, [], "media", 7], ids=repr)
+def test_what_is_no_media(media):
+    assert twilio.parse_media({"event": "media", "streamSid": STREAM, "media": media}) is None
+
+
+@pytest.mark.parametrize(
+    ("mark", "name"), [({"name": "1:a:20"}, b"1:a:20"), ({}, b""), ({"name": 5}, b"5"), (None, None), ([], None)]
+)
+def test_mark_in_any_layout(mark, name):
+    assert twilio.parse_mark({"event": "mark", "streamSid": STREAM, "mark": mark}) == name
