@@ -201,12 +201,14 @@ class Answers:
                 self._again(create, spoke)
         elif status == "lost" or responses.refused_by_us:
             pass  # whoever took it back, or found it gone, sees to what follows
-        elif status == "completed" and (spoke or called):
+        elif status == "completed" and spoke:
             self._failures = self._empty = self._stuck = 0
-            if spoke and not self._call.session.sounds_right:
+            if not self._call.session.sounds_right:
                 self.sounds_wrong(response_id, create)
-        elif status == "completed":
+        elif status == "completed" and not called:  # tools at work end nothing: their results ask for what follows
             self._came_to_nothing(create)
+        elif status == "completed":
+            self._stuck = 0
         elif status in ("incomplete", "cancelled"):
             self._cut_short(create, code, spoke, called)
         else:

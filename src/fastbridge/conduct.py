@@ -131,6 +131,8 @@ class Conduct:
         lane, session = self._call.assistant, self._call.session
         if lane.playing or lane.held or self._call.answers.owed:
             return False
+        if self.departure.firm:
+            return not session.responses.says_last_word
         return not (session.ready and (session.responses.busy or self.tools.busy))
 
     @property

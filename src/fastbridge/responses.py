@@ -76,7 +76,7 @@ EXPIRIES = {
 
 RETRY_SECONDS = 0.25
 MAX_REFUSALS = 8
-"""Refusals in a row without any response in sight; then the session is not as it should be, and we stop asking."""
+"""Refusals in a row without any response in sight; then the session is not as it should be."""
 FUSE_SECONDS = 1.0
 """A create that could be sent and waits all the same: our fault, and nobody else's."""
 MAX_OVER = 64
@@ -148,7 +148,9 @@ class ResponseController:
         self._request_id = 0
         self._refusals = 0
         self._shows_metadata = False
-        self._suspended = False
+        self.suspended = False
+        """There is no session to ask."""
+        self._last_word = False  # asked for: what the model begins itself is not wanted any more
         self.refused_by_us = False
         """Of the response that ended last: it was cancelled, and by us."""
         self.floor = Floor(clock, self._pump)
@@ -176,9 +178,10 @@ class ResponseController:
         return not self.resting or bool(self._waiting)
 
     @property
-    def suspended(self) -> bool:
-        """There is no session to ask."""
-        return self._suspended
+    def says_last_word(self) -> bool:
+        """A firm response waits, is requested or under way."""
+        serving = self.serving if self.generating else None
+        return any(create.firm for create in (*self._waiting, self._requested, serving) if create is not None)
 
     def awaits(self, *purposes: str) -> bool:
         """Whether a create for one of these waits for its turn."""
@@ -191,12 +194,13 @@ class ResponseController:
         not speaking and has had his answer. A firm one is the last word: nothing else waits any more."""
         if firm:
             self._waiting.clear()
+            self._last_word = True
         self._wait(Create(purpose, response, firm))
         self._pump()
 
     def answer_turn(self) -> None:
         """The model does not answer the caller's turn by itself: ask, unless what waits will do it."""
-        if not self.awaits("turn", *_REACTIONS):
+        if not (self._last_word or self.awaits("turn", *_REACTIONS)):
             self._wait(OWN_TURN, first=True)
         self.floor.answered()
         self._pump()
@@ -227,7 +231,7 @@ class ResponseController:
     def cancel(self) -> bool:
         """Cancel the response under way: once, by its id. One that is only requested is cancelled when it begins, and
         none of it is heard. What was to be said after a lost connection is not said any more."""
-        if self._suspended:
+        if self.suspended:
             self._waiting = deque(create for create in self._waiting if create.purpose not in _ANSWERS)
             return False
         if self.state is State.REQUESTED and not self._unwanted:
@@ -239,9 +243,9 @@ class ResponseController:
         return True
 
     def suspend(self) -> Create | None:
-        """The connection is gone, and with it what was under way: that, if it had begun and was wanted. One that was
-        only requested waits again, in front; nothing is asked for until `resume`."""
-        self._suspended = True
+        """The connection is gone, and with it what was under way: that, if it had begun and was wanted. One that was only
+        requested waits again, in front; nothing is asked for until `resume`."""
+        self.suspended = True
         begun, generating, requested = self.state is State.ACTIVE, self.generating, self._requested
         if requested is not None and not self._unwanted and self.serving is not requested:
             self._waiting.appendleft(requested)
@@ -262,7 +266,7 @@ class ResponseController:
         self._over.clear()
 
     def resume(self) -> None:
-        self._suspended = False
+        self.suspended = False
         self._pump()
 
     def close(self) -> None:
@@ -316,7 +320,7 @@ class ResponseController:
             if requested is None or event_id != self._event_id():
                 return OWN_TURN, False
         elif self._shows_metadata or self.state is not State.REQUESTED or requested is None:
-            return OWN_TURN, True
+            return OWN_TURN, not self._last_word
         return requested, not self._unwanted
 
     def finished(self, response_id: str, status: str) -> bool:
@@ -397,7 +401,7 @@ class ResponseController:
 
     def _next(self) -> Create | None:
         """What may be asked for now."""
-        if not self.resting or self._suspended:
+        if not self.resting or self.suspended:
             return None
         return next((create for create in self._waiting if create.firm or self.floor.is_ours), None)
 

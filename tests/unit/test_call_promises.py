@@ -285,6 +285,24 @@ class TestGoodbyes:
         assert rig.call.document["duration_ms"] - began_ms < 5000
         assert rig.call.document["accounting"]["by_reason"]["noise_gate"] > 0
 
+    def test_a_model_that_goes_on_answering_the_noise_is_not_listened_to(self, make):
+        """One that hears turns where nothing is sent any more."""
+        rig = make(noise_seconds=3, control=Control())
+        self.noisy(rig, 4, 1)
+        rig.begin_ours("resp_bye", "item_bye")
+        rig.delta(SECOND, "resp_bye", "item_bye")
+        rig.done("resp_bye")
+        before = len(rig.downlink)
+        for number in range(10):
+            self.noisy(rig, 0.5, 10 + number)
+            if rig.call.live:
+                rig.begin(f"resp_{number}", f"item_{number}")
+                rig.delta(SECOND, f"resp_{number}", f"item_{number}")
+                rig.done(f"resp_{number}", "cancelled")
+        assert (rig.call.live, rig.call.end_reason) == (False, "line_noise")
+        assert len(rig.downlink) - before <= len(SECOND)
+        assert rig.call.document["duration_ms"] < 8000
+
     def test_what_is_held_when_the_line_is_given_up_is_dropped(self, make):
         rig = make(noise_seconds=3, barge_in_confirm_ms=2000, control=Control())
         speaks(rig)
