@@ -108,6 +108,7 @@ class Call:
             clock=clock.now_ns,
             on_event=self._guarded(self._on_model_event),
             on_words=self._guarded(lambda item_id, words: self.session.on_words(item_id, words)),
+            on_first_delta=self._guarded(lambda response_id: self.ladder.give_way(response_id)),
             on_first_frame=self._guarded(self._on_first_frame),
             on_played=self._guarded(self._on_played),
             on_full=self._guarded(lambda full: self.line.ring_full(full)),
@@ -344,9 +345,6 @@ class Call:
         self.greeting.response_created(response_id, purpose)
         self.answers.response_created()
         self.waiting.review()
-
-    def on_message_begun(self, response_id: str) -> None:
-        self.ladder.give_way(response_id)
 
     def on_response_done(self, response_id: str, status: str, code: str | None) -> None:
         events.response_done(self.log, response_id, status)

@@ -243,7 +243,7 @@ class ResponseController:
         return True
 
     def suspend(self) -> Create | None:
-        """The connection is gone, and with it what was under way: that, if it had begun and was wanted. One that was only
+        """The connection is gone, and with it what was under way: that, if it had begun and was wanted. One only
         requested waits again, in front; nothing is asked for until `resume`."""
         self.suspended = True
         begun, generating, requested = self.state is State.ACTIVE, self.generating, self._requested

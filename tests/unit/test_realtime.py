@@ -233,7 +233,6 @@ class TestEvents:
         up.event("response.done", response={"id": "resp_2", "status": "completed", "usage": usage})
         assert [told for told in up.listener.told if told != ("response_beginning",)] == [
             ("response_created", "resp_1", "turn"),
-            ("message_begun", "resp_1"),
             ("response_done", "resp_1", "completed", None),
             ("response_created", "resp_2", "turn"),
             ("response_done", "resp_2", "completed", None),
@@ -247,7 +246,6 @@ class TestEvents:
         assert up.listener.told == [
             ("response_beginning",),
             ("response_created", "resp_1", "greeting"),
-            ("message_begun", "resp_1"),
         ]
 
     def test_a_failed_response_tells_its_code(self, up):
