@@ -194,6 +194,8 @@ class Stage:
         self.script = script
         self.agent = agent or Agent()
         self.lines = lines
+        self.patience_seconds = 45.0
+        """How long a test waits until nothing is owed to the caller any more."""
         self.attempts: list[float] = []
         """When the node dialled, in ms of the call."""
         self.wires: list[Wire] = []

@@ -26,7 +26,7 @@ LAYERS = [
     ["call", "calls"],
     ["conduct"],
     ["lookup"],
-    ["answers", "hearing", "ladder", "waiting"],
+    ["answers", "carrier_watch", "hearing", "ladder", "waiting"],
     ["model_line"],
     ["renewal"],
     [
@@ -38,6 +38,7 @@ LAYERS = [
         "keys",
         "realtime",
         "record",
+        "remote",
         "silence",
         "tools",
         "trace",

@@ -21,7 +21,8 @@ from fastbridge.answers import Answers
 from fastbridge.attempt import Attempt
 from fastbridge.breaker import Breaker
 from fastbridge.calllog import CallLog
-from fastbridge.clock import Beat, Clock, Deadline
+from fastbridge.carrier_watch import CarrierWatch
+from fastbridge.clock import Beat, Clock, Deadline, GuardedClock
 from fastbridge.conduct import CarrierControl, Conduct
 from fastbridge.config import Settings
 from fastbridge.ending import EndReason
@@ -44,9 +45,6 @@ from fastbridge.waiting import Waiting
 MEDIA_GAP_SECONDS = 0.75
 """No caller audio for this long while the caller speaks: the model can end the turn only on silence it is sent."""
 GAP_SILENCE_FRAMES = 50
-DEAD_STREAM_SECONDS = 5.0
-"""Twilio sends audio 50 times a second, silence too: without any for this long the line is dead."""
-SLOW_CARRIER_SECONDS = 2.0
 GOODBYE_SECONDS = 10.0
 """What a call that is being left, or apologised for, may last longer than any other."""
 
@@ -90,7 +88,7 @@ class Call:
         self.context = context
         self.call_sid = context.call_sid
         self.stream_sid = stream_sid
-        self.clock = clock
+        self.clock: Clock = GuardedClock(clock, self._guarded)
         self.started_ns = clock.now_ns()
         self.stats = CallStats()
         self.state = CallState.LIVE
@@ -102,7 +100,6 @@ class Call:
         self._carrier = carrier
         self._ended = ended
         self._speech_stopped_ns = 0
-        self._carrier_paused_ns = 0
         self.assistant = AssistantLane(
             pacer=pacer,
             clock=clock.now_ns,
@@ -149,6 +146,7 @@ class Call:
         self.hearing = Hearing(self)
         self.ladder = Ladder(self)
         self.waiting = Waiting(self)
+        self.carrier_watch = CarrierWatch(self)
         self._media_gap = Deadline(clock, self._check_media_gap)
         self._beat: Beat | None = None
         self._max_duration = Deadline(clock, self._lasted_too_long)
@@ -211,18 +209,12 @@ class Call:
         self.close(EndReason.CUSTOMER_HANGUP)
 
     def on_carrier_paused(self, paused: bool) -> None:
-        """Back-pressure of the carrier's transport: frames stay in the ring."""
-        if paused:
-            self._carrier_paused_ns = self.clock.now_ns()
-            self.assistant.pause()
-        else:
-            self._carrier_paused_ns = 0
-            self.assistant.unpause()
+        self.carrier_watch.paused(paused)
 
     def _on_carrier_message(self, message: bytes) -> None:
         parsed = parse_event(message)
         if parsed is None:
-            self.on_carrier_violation()
+            self.carrier_watch.violated()
             return
         kind = parsed.get("event")
         if kind == "media":
@@ -235,12 +227,6 @@ class Call:
             self.close(EndReason.CUSTOMER_HANGUP)
         elif kind == "start":
             self.log.failure("second_start", "SERVER_ERROR", "a second start on one stream was ignored", False)
-
-    def on_carrier_violation(self) -> None:
-        """The carrier sent what is no message: counted, and after three the stream is closed."""
-        self.stats.errors.append("carrier_malformed")
-        if self.stats.errors.count("carrier_malformed") > 3:
-            self.close(EndReason.CARRIER_PROTOCOL)
 
     def _on_odd_media(self, message: dict[str, Any]) -> None:
         """A media message in a layout the scanner does not know: the same audio, the slow way."""
@@ -261,24 +247,11 @@ class Call:
             self.conduct.key(digit)
 
     def _second(self) -> None:
-        """Once a second: whoever wants to look at something."""
-        self.trace.second()
-        self.line.check()
-        self.hearing.check()
-        if self.live:
-            self.conduct.silence.look()
-        self._check_carrier()
-
-    def _check_carrier(self) -> None:
-        """Is the line alive, and does it take what we send?"""
-        now = self.clock.now_ns()
-        silent_since = self.caller.last_media_ns or self.started_ns
-        if now - silent_since > DEAD_STREAM_SECONDS * 1e9:
-            events.watchdog(self.log, f"no media for {DEAD_STREAM_SECONDS:.0f}s")
-            self.close(EndReason.STREAM_DEAD)
-        elif self._carrier_paused_ns and now - self._carrier_paused_ns > SLOW_CARRIER_SECONDS * 1e9:
-            events.tx_slow(self.log, f"Twilio has taken no audio for {SLOW_CARRIER_SECONDS:.0f}s")
-            self.close(EndReason.CARRIER_SLOW)
+        """Once a second: whoever wants to look at something, and whatever becomes of the others."""
+        silence, carrier = self.conduct.silence, self.carrier_watch
+        for look in (self.trace.second, self.line.check, self.hearing.check, silence.look, carrier.check):
+            if self.live:
+                self._guarded(look)()
 
     # --- the model's side ---
 
@@ -420,30 +393,44 @@ class Call:
         return await self.conduct.transfer_now(number)
 
     def close(self, reason: str) -> None:
-        """End the call, once. The first reason wins."""
+        """End the call, once. The first reason wins. What fails on the way out stops nobody behind it."""
         if not self.live:
             return
         self.state = CallState.ENDED
-        self.end_reason = str(self.conduct.end_reason(reason))
-        for deadline in (self._media_gap, self._max_duration):
-            deadline.clear()
+        self.end_reason = str(reason)
+        for step in (
+            self._name_reason,
+            self._stop_timers,
+            self.waiting.close,
+            self.hearing.close,
+            self.ladder.close,
+            self.answers.close,
+            self.interruption.close,
+            self.greeting.close,
+            self.conduct.close,
+            self.session.close,
+            self.caller.close,
+            self.assistant.close,
+            self._report,
+            lambda: self.conduct.ended(lambda: self.document or self.record()),
+            lambda: self._ended(self),
+            self.line.close,
+            lambda: self._carrier.close(1000, ""),
+        ):
+            self._guarded(step)()
+
+    def _name_reason(self) -> None:
+        self.end_reason = str(self.conduct.end_reason(self.end_reason or ""))
+
+    def _stop_timers(self) -> None:
+        self._media_gap.clear()
+        self._max_duration.clear()
         if self._beat is not None:
             self._beat.cancel()
-        answering = (self.waiting, self.hearing, self.ladder, self.answers)
-        for part in (*answering, self.interruption, self.greeting, self.conduct):
-            part.close()
-        self.session.close()
-        self.caller.close()
-        self.assistant.close()
-        self._guarded(self._report)()
-        self.conduct.ended()
-        self._ended(self)
-        self.line.close()
-        self._carrier.close(1000, "")
 
     def _report(self) -> None:
         self.document = self.record()
-        self.log.finish()
+        self._guarded(self.log.finish)()
         for is_error, line in stats.accounting_lines(self.caller):
             events.accounting(self.log, line, is_error=is_error)
         events.call_metrics(self.log, record.metrics(self.document))

@@ -7,7 +7,6 @@ function does here, the lanes do not notice.
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +22,7 @@ from fastbridge.hooks import Hooks
 from fastbridge.keys import Keys, told
 from fastbridge.logging import clean
 from fastbridge.lookup import Lookup
+from fastbridge.remote import Remote
 from fastbridge.silence import Silence
 from fastbridge.tools import ToolRunner
 from fastbridge.twilio import transfer_twiml
@@ -80,13 +80,12 @@ class Conduct:
     ) -> None:
         clock = call.clock
         self.agent = agent
-        self.context = replace(call.context, agent=agent, control=self)
+        self._remote = Remote(self)
+        self.context = replace(call.context, agent=agent, control=self._remote)
         self._call = call
         self._control = control
         self._lookup = lookup or Lookup(agent, self.context, clock, spawn)
         self.context = replace(self.context, variables=self._lookup.context.variables)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.get_ident()
         self._early: list[str] = []
         self._started = False
         self._unheard: dict[str, Turn] = {}  # of the assistant: the hook is told what was heard
@@ -159,7 +158,7 @@ class Conduct:
 
     def begin(self) -> None:
         """The stream has started: who answers is known now, or in a moment."""
-        self._loop = asyncio.get_running_loop()
+        self._remote.begin()
         self._call.session.hold()
         self._lookup.wait(self._call.settings.lookup_ms / 1000, self._on_agent)
         if self._call.settings.max_call_seconds > NOTICE_SECONDS:
@@ -185,6 +184,7 @@ class Conduct:
 
     def close(self) -> None:
         """The call is over; the lanes still know what was heard."""
+        self._remote.close()
         self._cut_unheard()
         self._tell_heard(self._unheard)
         self._lookup.close()
@@ -194,9 +194,9 @@ class Conduct:
         self.keys.close()
         self._notice.clear()
 
-    def ended(self) -> None:
-        """All is settled."""
-        self.hooks.close(self._call.record)
+    def ended(self, record: Callable[[], dict[str, Any]]) -> None:
+        """All is settled. record(): the call's document."""
+        self.hooks.close(record)
 
     def end_reason(self, reason: str) -> str:
         """Why the call ends: whoever closes it while we leave, we left."""
@@ -348,17 +348,21 @@ class Conduct:
 
     def hang_up(self) -> None:
         """Of a tool, a hook or anybody: end the call when all was heard."""
-        self._on_loop(lambda: self.departure.ask(Errand("hang_up", EndReason.AGENT_HANGUP, self._hang_up)))
+        if self._call.live:
+            self.departure.ask(Errand("hang_up", EndReason.AGENT_HANGUP, self._hang_up))
 
-    def transfer(self, destination: str) -> bool:
-        """Of a tool or hook: connect the caller to one of the agent's own destinations when all was heard."""
-        number = self.agent.destination(destination)
+    def destination(self, wanted: str) -> str | None:
+        """The number behind one of the agent's own destinations; None where nobody can be connected to it."""
+        number = self.agent.destination(wanted)
         if number is None or self._control is None:
             why = "there is no such destination" if number is None else "there are no Twilio credentials"
             self._call.log("HANGUP", "transfer refused", level=logging.WARNING, why=why)
-            return False
-        self._on_loop(lambda: self.departure.ask(self._transfer_errand("transfer", number)))
-        return True
+            return None
+        return number
+
+    def transfer(self, number: str) -> None:
+        """Of a tool or hook: connect the caller to this `destination` when all was heard."""
+        self.departure.ask(self._transfer_errand("transfer", number))
 
     async def transfer_now(self, number: str) -> bool:
         """Of the node itself, with a number of its operator's: connect the caller, without the model's help. True when
@@ -372,7 +376,8 @@ class Conduct:
             raise
 
     def say(self, text: str) -> None:
-        self._on_loop(lambda: self._say("say", exactly(text)))
+        """Of a tool or hook: have the model say this."""
+        self._say("say", exactly(text))
 
     def departed(self, errand: Errand) -> None:
         self._log_departure(errand)
@@ -407,11 +412,3 @@ class Conduct:
         if self._control is None:
             return False
         return await self._control.redirect(self.context.account_sid, self.context.call_sid, twiml)
-
-    def _on_loop(self, action: Callable[[], object]) -> None:
-        """A tool's thread is not the call's."""
-        if threading.get_ident() == self._thread:
-            if self._call.live:
-                action()
-        elif self._loop is not None:
-            self._loop.call_soon_threadsafe(lambda: action() if self._call.live else None)

@@ -74,8 +74,14 @@ class Hooks:
             name, value, then = self._waiting.popleft()
             result = await self._run(name, value)
             if then is not None and not self._closed:
-                then(result)
+                self._hand_over(name, then, result)
         self._task = None
+
+    def _hand_over(self, name: str, then: Then, result: Any) -> None:
+        try:
+            then(result)
+        except Exception:  # a bug of ours: the next hook is none the worse for it
+            logger.exception("[SERVER_ERROR] the result of %s was lost, call_sid=%s", name, self.context.call_sid)
 
     async def _run(self, name: str, value: Any) -> Any:
         function = self.agent.hooks[name]
@@ -84,9 +90,17 @@ class Hooks:
                 return await call_hook(function, value, self.context)
         except TimeoutError:
             logger.warning("[SERVER_ERROR] %s took too long, call_sid=%s", name, self.context.call_sid)
-        except (Exception, SystemExit):
+        except (Exception, SystemExit, asyncio.CancelledError):
+            if is_cancelled():
+                raise
             logger.exception("[SERVER_ERROR] %s failed, call_sid=%s", name, self.context.call_sid)
         return None
+
+
+def is_cancelled() -> bool:
+    """Whether this task is wanted to end; else a CancelledError in it is of something that the user's code awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def call_hook(function: Callable[..., Any], value: Any, context: CallContext) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastbridge.agent import Agent, CallContext
 from fastbridge.clock import Clock, Deadline
-from fastbridge.hooks import call_hook
+from fastbridge.hooks import call_hook, is_cancelled
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,9 @@ class Lookup:
             outcome = "ok"
         except TimeoutError:
             logger.warning("[SERVER_ERROR] on_call took too long, call_sid=%s", self.context.call_sid)
-        except (Exception, SystemExit):
+        except (Exception, SystemExit, asyncio.CancelledError):
+            if is_cancelled():
+                raise
             logger.exception("[SERVER_ERROR] on_call failed, call_sid=%s", self.context.call_sid)
         if self.outcome is None:
             self.outcome = outcome

@@ -97,15 +97,16 @@ def test_the_caller_is_answered_whatever_the_endings(several, first, one_id, sce
 )
 def test_one_that_is_never_well_again_is_given_up_within_bounds(several, first, one_id, scene):
     play = Play(wrong(several, first, one_id=one_id, for_ever=True), scene, tool_seconds=0.01)
-    stage = perform_and_judge(play)
+    stage = perform_and_judge(play, patience_seconds=90.0)
     creates = sum(session.received["response.create"] for session in stage.sessions)
     assert creates <= 60
 
 
-def perform_and_judge(play: Play) -> Stage:
+def perform_and_judge(play: Play, patience_seconds: float = 45.0) -> Stage:
     decide = tool_script if play.phase == "tool" else script
     base = Scenario(script=decide, speed=play.speed)
     stage = WatchedStage(play.fault(base), play._agent(), lines=(HALF, *LINES))
+    stage.patience_seconds = patience_seconds
     try:
         play.perform(stage)
         assert_never_left_alone(stage)
