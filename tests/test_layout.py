@@ -46,7 +46,7 @@ LAYERS = [
     ["session_config"],
     ["opening", "replay", "responses", "telling"],
     ["floor", "function_calls"],
-    ["attempt", "breaker", "events", "handover", "history", "messages", "outgoing", "prompts"],
+    ["attempt", "breaker", "events", "handover", "history", "http_gate", "messages", "outgoing", "prompts"],
     ["agent", "calllog", "clock", "endpoint", "ending", "rest", "stats", "store", "twilio"],
     ["schema", "threads"],
     ["_caller"],

@@ -32,6 +32,7 @@ Reason = Literal[
     "signature",
     "content_type",
     "too_large",
+    "no_length",
     "slow",
     "too_many_readers",
     "bad_sid",

@@ -27,8 +27,8 @@ from fastbridge import logging as log
 from fastbridge.agent import Agent
 from fastbridge.calls import Admission, Direction, Directory, Reason, Refusal
 from fastbridge.config import Settings
+from fastbridge.http_gate import MAX_BODY_BYTES
 
-MAX_BODY_BYTES = 64 * 1024
 MAX_PARAMS = 256
 BODY_DEADLINE_S = 5.0
 MAX_READERS_PER_IP = 200
