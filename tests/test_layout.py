@@ -23,6 +23,7 @@ LAYERS = [
     ["browse", "dispatch", "doctor", "server"],
     ["dismantling", "exporter", "webhook_socket"],
     ["metrics", "webhooks", "sockets"],
+    ["model_socket"],
     ["call", "calls"],
     ["conduct"],
     ["lookup"],
@@ -63,7 +64,7 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NETWORK_PACKAGES = {"websockets", "uvicorn"}
-NETWORK_MODULES = {"messages", "sockets", "server", "webhook_socket", "worker"}
+NETWORK_MODULES = {"messages", "model_socket", "sockets", "server", "webhook_socket", "worker"}
 SIM_USERS = {"cli"}
 SIM_MAY_IMPORT = {"_bargein", "_load", "_measure", "_mulaw", "errors"}
 SOURCE_SUFFIXES = {".py", ".pyx", ".pxd", ".pyi"}

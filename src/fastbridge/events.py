@@ -59,6 +59,12 @@ def recording_cache_miss(call_sid: str) -> None:
     event("RECORDING_SERVICE", text, call_sid=call_sid, stacklevel=2)
 
 
+def call_unbegun(call_sid: str, *, reason: str, why: str, stream_url: str) -> None:
+    """A call was let in, and no conversation came of it. why: in words."""
+    fields = {"reason": reason, "why": why, "stream_url": stream_url}
+    event("CALL_END", "never began", call_sid=call_sid, level=logging.WARNING, stacklevel=2, **fields)
+
+
 # --- a call begins ---
 
 

@@ -216,6 +216,10 @@ class Metrics:
             self.add("barge_ins", 1, barge_in["source"], barge_in["outcome"])
         self.add("cost_dollars", record["cost"]["usd"] or 0)
 
+    def unbegun(self, direction: str, reason: str) -> None:
+        """A call was let in and never began."""
+        self.add("calls", 1, direction, str(reason))
+
     def _since(self, seen: dict[tuple[str, ...], float], name: str, length: int) -> int:
         before = int(seen.get((name,), 0))
         seen[(name,)] = length

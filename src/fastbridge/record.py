@@ -7,14 +7,19 @@ in full, or not at all; what was said is in it unless `FASTBRIDGE_RECORD_TRANSCR
 
 import hashlib
 import hmac
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fastbridge import stats
+from fastbridge._assistant import AssistantLane
+from fastbridge._caller import CallerLane
+from fastbridge._pacing import Pacer
 from fastbridge.logging import mask_phone
-from fastbridge.usage import cost_usd, price_of
+from fastbridge.usage import Usage, cost_usd, price_of
 
 if TYPE_CHECKING:
     from fastbridge.call import Call
+    from fastbridge.calls import Admission
     from fastbridge.config import Settings
 
 RECORD_VERSION = 2
@@ -58,6 +63,52 @@ def record(call: "Call") -> dict[str, Any]:
         "model_events": dict(call.session.counters),
         "errors": moments.errors[:MAX_ERRORS],
     }
+
+
+def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str) -> dict[str, Any]:
+    """The document of a call that was let in and never began: the same fields, and nothing in them."""
+    lane = AssistantLane(pacer=Pacer(), clock=int, **dict.fromkeys(_LANE_CALLBACKS, _nobody))
+    caller = CallerLane(clock=int, playing=lane, detector=None, on_message=_nobody, on_edge=_nobody)
+    return {
+        "version": RECORD_VERSION,
+        "call_sid": admission.call_sid,
+        "stream_sid": "",
+        "direction": admission.direction,
+        "business_id": admission.business_id,
+        **identities(settings, admission.from_number, admission.to_number),
+        "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "duration_ms": 0,
+        "end_reason": str(reason),
+        "timings_ms": {"connect": None, "ready": None, "greeting": None, "first_speech": None, "responses": []},
+        "turns": [],
+        "caller_turns": 0,
+        "silences": 0,
+        "responses": {"count": 0},
+        "barge_ins": [],
+        "accounting": stats.accounting(caller),
+        "pacing": stats.pacing(lane),
+        "tools": [],
+        "model_line": {"apologised": False},
+        "answers": {},
+        "waiting": {
+            "fillers": {},
+            "unplanned_ms": {},
+            "longest_unplanned_ms": 0,
+            "intentional": 0,
+            "intentional_ms": 0,
+        },
+        "tokens": vars(Usage()),
+        "cost": {"model": settings.model, "usd": 0.0, "prices": None},
+        "model_events": {},
+        "errors": [why],
+    }
+
+
+_LANE_CALLBACKS = ("on_event", "on_first_frame", "on_played", "on_full", "on_bad_frame")
+
+
+def _nobody(*_: object) -> None:
+    """Nothing happens in a call that never began."""
 
 
 def identities(settings: "Settings", from_number: str, to_number: str) -> dict[str, str | None]:

@@ -44,14 +44,10 @@ from fastbridge.jsontext import parse_event
 from fastbridge.lookup import Lookups
 from fastbridge.metrics import Metrics, Snapshot
 from fastbridge.model_errors import FATAL_ERRORS
+from fastbridge.model_socket import CLOSE_GRACE_SECONDS, MAX_MODEL_MESSAGE_BYTES, MODEL_BUFFER_BYTES, RealtimeSocket
+from fastbridge.record import unbegun
 from fastbridge.rest import carrier_rest
-from fastbridge.sockets import (
-    CLOSE_GRACE_SECONDS,
-    MAX_MODEL_MESSAGE_BYTES,
-    MODEL_BUFFER_BYTES,
-    CarrierSocket,
-    RealtimeSocket,
-)
+from fastbridge.sockets import MEDIA_PATH, CarrierSocket
 from fastbridge.store import RecordStore
 from fastbridge.twilio import Start
 from fastbridge.usage import price_of
@@ -67,6 +63,7 @@ LAST_WEBHOOK_SECONDS = 2.0
 """After a stream has ended Twilio asks what to do with its call: a node that drains is there to answer."""
 STOP_SECONDS = 5
 """How long sockets may take to close once the node stops."""
+EXPIRY_MARGIN_SECONDS = 0.5
 CALLS_PER_FOLD = 20
 GC_THRESHOLD = 50_000
 """Young objects before a collection, which can wait: frames make none that live, and ended calls are dismantled. At
@@ -100,6 +97,8 @@ class Node:
         self.successor = successor
         self.breaker = Breaker(self.clock.now_ns)
         self.directory.model_is_down = self.breaker.refuses
+        self.directory.on_lost = self._call_unbegun
+        self._expiry: asyncio.TimerHandle | None = None
         self.ready = True
         self.metrics = Metrics()
         price_of(settings.model, settings.prices)  # a bad price list ends here, not with the first call
@@ -133,6 +132,26 @@ class Node:
         context = call_context(admission)
         agent = self.agent.for_call(context)
         self.lookups.begin(agent, replace(context, agent=agent))
+        self._expire_later()
+
+    def _expire_later(self) -> None:
+        """Whoever was let in and does not come is missed, whatever else happens here."""
+        if self._expiry is None:
+            seconds = self.settings.stream_token_seconds + EXPIRY_MARGIN_SECONDS
+            self._expiry = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._expiry = None
+        if self.directory.pending:
+            self._expire_later()
+
+    def _call_unbegun(self, admission: Admission, reason: EndReason, why: str) -> None:
+        """A call that was let in never began."""
+        self.lookups.drop(admission.call_sid)
+        url = f"{self.settings.stream_url}{MEDIA_PATH}"
+        events.call_unbegun(admission.call_sid, reason=reason, why=why, stream_url=url)
+        self.metrics.unbegun(admission.direction, reason)
+        self.store.put(unbegun(admission, self.settings, reason, why))
 
     def begin_call(self, carrier: CarrierLink, admission: Admission, start: Start) -> Call:
         """An admitted stream has started: its call. The caller then calls `Call.start`."""
@@ -250,7 +269,7 @@ class Node:
         self.lookups.close()
         for call in list(self._calls):
             call.close(EndReason.SHUTDOWN)
-        for timer in self._over.values():
+        for timer in (*self._over.values(), *([self._expiry] if self._expiry is not None else [])):
             timer.cancel()
         if self._tasks:
             _, unfinished = await asyncio.wait(self._tasks, timeout=CLOSE_GRACE_SECONDS + 0.5)

@@ -46,6 +46,7 @@ LINE_SECONDS = 30.0
 SWEEP_SECONDS = 3600.0
 NO_DATABASE = "none"
 CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
+STREAM_SID = re.compile(r"(MZ[0-9a-f]{32})?\Z")
 
 _metadata = sa.MetaData()
 CALLS = sa.Table(
@@ -274,12 +275,14 @@ def sqlite_file(url: sa.URL) -> Path | None:
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:
-    """One JSON file per call, for its owner's eyes, whole or not at all. OSError if it cannot be, ValueError for a sid
-    that is none."""
-    if not CALL_SID.match(record["call_sid"]):
+    """One JSON file per stream of a call, for its owner's eyes, whole or not at all. OSError if it cannot be,
+    ValueError for a sid that is none."""
+    if not CALL_SID.match(record["call_sid"]) or not STREAM_SID.match(record["stream_sid"]):
         raise ValueError("not a call sid")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / f"{record['call_sid']}.json"
+    if path.exists():  # a call that came again: its first stream is not written over
+        path = folder / f"{record['call_sid']}_{record['stream_sid'] or record['end_reason']}.json"
     unfinished = path.with_suffix(".tmp")
     unfinished.unlink(missing_ok=True)
     text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"

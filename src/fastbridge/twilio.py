@@ -196,19 +196,24 @@ class Start:
     custom_parameters: dict[str, str]
 
 
-def parse_start(message: Mapping[str, Any]) -> Start | None:
-    """The `start` message's content, or None if anything in it is missing, malformed or not 8 kHz mono mu-law."""
+def parse_start(message: Mapping[str, Any]) -> Start | str:
+    """The `start` message's content; or what about it is missing, malformed or not 8 kHz mono mu-law, in words."""
     body = message.get("start")
     if message.get("event") != "start" or not isinstance(body, dict):
-        return None
+        return "it is no start message"
     account_sid, call_sid, stream_sid = body.get("accountSid"), body.get("callSid"), body.get("streamSid")
-    parameters = body.get("customParameters", {})
     sids_ok = _is_sid(ACCOUNT_SID, account_sid) and _is_sid(CALL_SID, call_sid) and _is_sid(STREAM_SID, stream_sid)
-    if not sids_ok or message.get("streamSid", stream_sid) != stream_sid or not _is_mulaw_8k(body.get("mediaFormat")):
-        return None
-    if not isinstance(parameters, dict) or not all(isinstance(value, str) for value in parameters.values()):
-        return None
-    return Start(str(account_sid), str(call_sid), str(stream_sid), parameters)
+    if not sids_ok or message.get("streamSid", stream_sid) != stream_sid:
+        return "a sid is missing or malformed"
+    if not _is_mulaw_8k(body.get("mediaFormat")):
+        return "its audio is not 8 kHz mono mu-law"
+    return Start(str(account_sid), str(call_sid), str(stream_sid), _texts(body.get("customParameters")))
+
+
+def _texts(parameters: object) -> dict[str, str]:
+    """What a stream was given, as far as it is text or a number: nothing in it is worth a call."""
+    given = parameters if isinstance(parameters, dict) else {}
+    return {name: str(value) for name, value in given.items() if isinstance(value, str | int | float)}
 
 
 def parse_dtmf(message: Mapping[str, Any]) -> str | None:

@@ -27,6 +27,7 @@ from fastbridge import logging as log
 from fastbridge.agent import Agent
 from fastbridge.calls import Admission, Direction, Directory, Reason, Refusal
 from fastbridge.config import Settings
+from fastbridge.ending import UNBEGUN, EndReason
 from fastbridge.http_gate import MAX_BODY_BYTES
 
 MAX_PARAMS = 256
@@ -226,19 +227,21 @@ class _Desk:
         return _twiml(twilio.reject_twiml())
 
     def stream_ended(self, webhook: Webhook) -> Response:
-        """<Connect> is over: hang up. If our model failed the call, or the process that had it died, pass the caller on
-        first, if there is somebody, or apologise, unless that has been heard."""
+        """<Connect> is over: hang up. If our model failed the call, or it never began, or the process that had it died,
+        pass the caller on first, if there is somebody, or apologise, unless that has been heard."""
         directory = self._node.directory
         call = directory.get(webhook.call_sid)
         if call is None:
             _logger.debug("stream_ended for a call that is not live: %s", webhook.call_sid)
+            directory.lose(webhook.call_sid, EndReason.NO_STREAM, "Twilio could not connect the stream")
             reason = directory.ended_reason(webhook.call_sid)
         else:
             events.webhook_close(webhook.call_sid, source="stream_ended")
             call.on_stream_ended()
             reason = call.end_reason
         lost = call is None and reason is None and self._node.successor
-        if not lost and (reason is None or not reason.startswith(MODEL_FAILURE)):
+        failed = reason is not None and (reason.startswith(MODEL_FAILURE) or reason in UNBEGUN)
+        if not (lost or failed):
             return _hang_up()
         if self._node.settings.fallback_number is not None:
             return _twiml(twilio.dial_twiml(self._node.settings.fallback_number))

@@ -25,6 +25,14 @@ EXAMPLES = {
     "sla": ((SID, 413.2, 350), {}),
     "webhook_close": ((SID,), {"source": "call_status", "status": "completed"}),
     "recording_cache_miss": ((SID,), {}),
+    "call_unbegun": (
+        (SID,),
+        {
+            "reason": "stream_refused",
+            "why": "its audio is not 8 kHz mono mu-law",
+            "stream_url": "wss://voice.example.com/media/",
+        },
+    ),
     "call_start": ((), {"business_id": "456", "direction": "inbound"}),
     "context_loaded": ((), {"name": "David", "phone": "+972501234512"}),
     "realtime_connected": ((234,), {}),

@@ -16,8 +16,9 @@ from fastbridge.agent import Agent, CallContext
 from fastbridge.calls import Admission
 from fastbridge.config import load_settings
 from fastbridge.errors import ModelUnavailable
+from fastbridge.model_socket import RealtimeSocket
 from fastbridge.server import Node, create_server, model_error
-from fastbridge.sockets import CarrierSocket, RealtimeSocket
+from fastbridge.sockets import CarrierSocket
 from fastbridge.twilio import Start
 from virtual import VirtualLoop
 
@@ -123,7 +124,7 @@ def test_a_call_whose_hook_still_runs_is_not_dismantled(monkeypatch):
 
 def test_of_a_closed_socket_to_the_model_nothing_is_left_for_the_collector(monkeypatch):
     monkeypatch.setattr("fastbridge.server.DISMANTLING_SECONDS", 0.05)
-    monkeypatch.setattr("fastbridge.sockets.CLOSE_GRACE_SECONDS", 0.01)
+    monkeypatch.setattr("fastbridge.model_socket.CLOSE_GRACE_SECONDS", 0.01)
 
     async def listen_for_a_moment(connection: Any) -> None:
         await asyncio.sleep(0.02)
