@@ -92,7 +92,7 @@ class Interruption:
 
     def on_first_frame(self) -> None:
         """The assistant begins to speak; the caller may be doing so already."""
-        if self._model_hears and self._may_begin():
+        if self._is_heard() and self._may_begin():
             self._model_alone.set(MODEL_ALONE_SECONDS)
 
     def on_caller_turn(self) -> None:
@@ -122,8 +122,13 @@ class Interruption:
         self._model_alone.clear()
         self._look.clear()
 
+    def _is_heard(self) -> bool:
+        """The caller speaks: by the model's account since the last interruption, or by its account and our ear's since
+        before that."""
+        return self._model_hears or (self._call.answers.speaking and self._call.caller_is_loud)
+
     def _heard_by_the_model_alone(self) -> None:
-        if self._may_begin():
+        if self._is_heard() and self._may_begin():
             self._hold("model")
             self._commit("speech_started")
 

@@ -116,7 +116,7 @@ class CarrierSocket(asyncio.Protocol):
             timer.cancel()
         if self._counted:
             self._node.directory.disconnected(self._ip)
-        self._lose(EndReason.NO_STREAM, "the stream closed before its start")
+        self._lose(EndReason.NO_STREAM, "it closed before its start")
         if self._call is not None:
             self._call.on_carrier_closed()
         self._node.retire(self._protocol, self, at_once=self._call is None)
@@ -308,7 +308,7 @@ class CarrierSocket(asyncio.Protocol):
 
     def _start_expired(self) -> None:
         self._node.directory.refuse("start_deadline")
-        self._lose(EndReason.NO_STREAM, "the stream did not say whose it is")
+        self._lose(EndReason.NO_STREAM, "it sent no start")
         self.close(1008, "no start")
 
     def _check_frame(self) -> None:

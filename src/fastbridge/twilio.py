@@ -206,7 +206,7 @@ def parse_start(message: Mapping[str, Any]) -> Start | str:
     if not sids_ok or message.get("streamSid", stream_sid) != stream_sid:
         return "a sid is missing or malformed"
     if not _is_mulaw_8k(body.get("mediaFormat")):
-        return "its audio is not 8 kHz mono mu-law"
+        return "the media format is not 8 kHz mono mu-law"
     return Start(str(account_sid), str(call_sid), str(stream_sid), _texts(body.get("customParameters")))
 
 

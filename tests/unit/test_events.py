@@ -29,7 +29,7 @@ EXAMPLES = {
         (SID,),
         {
             "reason": "stream_refused",
-            "why": "its audio is not 8 kHz mono mu-law",
+            "why": "the media format is not 8 kHz mono mu-law",
             "stream_url": "wss://voice.example.com/media/",
         },
     ),

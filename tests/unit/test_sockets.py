@@ -245,7 +245,7 @@ ALAW = {"encoding": "audio/x-alaw", "sampleRate": 8000, "channels": 1}
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"mediaFormat": ALAW}, "its audio is not 8 kHz mono mu-law"),
+        ({"mediaFormat": ALAW}, "the media format is not 8 kHz mono mu-law"),
         ({"accountSid": "AC" + "9" * 32}, "it is another call's or account's"),
         ({"callSid": "CA" + "9" * 32}, "it is another call's or account's"),
         ({"callSid": None}, "a sid is missing or malformed"),
@@ -269,7 +269,7 @@ def test_parameters_are_no_reason_to_refuse_one(carrier, parameters):
 
 @pytest.mark.parametrize(
     ("ends", "why"),
-    [("silent", "the stream did not say whose it is"), ("closes", "the stream closed before its start")],
+    [("silent", "it sent no start"), ("closes", "it closed before its start")],
 )
 def test_a_stream_without_a_start_is_missed(carrier, ends, why):
     lost = carrier.lost()

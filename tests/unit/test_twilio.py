@@ -282,7 +282,7 @@ def test_parameters_are_taken_as_far_as_they_are_texts(given, expected):
     ],
 )
 def test_start_with_another_audio_format_is_no_start(media_format):
-    assert twilio.parse_start(start(mediaFormat=media_format)) == "its audio is not 8 kHz mono mu-law"
+    assert twilio.parse_start(start(mediaFormat=media_format)) == "the media format is not 8 kHz mono mu-law"
 
 
 @pytest.mark.parametrize(
