@@ -92,7 +92,7 @@ class Interruption:
 
     def on_first_frame(self) -> None:
         """The assistant begins to speak; the caller may be doing so already."""
-        if self._is_heard() and self._may_begin():
+        if (self._model_hears or self._goes_on()) and self._may_begin():
             self._model_alone.set(MODEL_ALONE_SECONDS)
 
     def on_caller_turn(self) -> None:
@@ -122,15 +122,19 @@ class Interruption:
         self._model_alone.clear()
         self._look.clear()
 
-    def _is_heard(self) -> bool:
-        """The caller speaks: by the model's account since the last interruption, or by its account and our ear's since
-        before that."""
-        return self._model_hears or (self._call.answers.speaking and self._call.caller_is_loud)
+    def _goes_on(self) -> bool:
+        """The caller has interrupted, and still speaks: by the model's account, and our ear's."""
+        return self._call.answers.speaking and self._call.caller_is_loud
 
     def _heard_by_the_model_alone(self) -> None:
-        if self._is_heard() and self._may_begin():
+        if not self._may_begin():
+            return
+        detector = self._call.detector
+        if self._model_hears or (self._goes_on() and detector.level_dbfs >= detector.threshold_dbfs):
             self._hold("model")
             self._commit("speech_started")
+        elif self._goes_on():  # between two syllables, or he has just stopped
+            self._model_alone.set(MODEL_ALONE_SECONDS)
 
     def _may_begin(self) -> bool:
         call = self._call
