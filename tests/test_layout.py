@@ -16,12 +16,12 @@ MAX_TEST_LINES = 600
 
 # A module imports only from the lines below its own. (For type checking alone it may look up: nothing runs then.)
 LAYERS = [
-    ["__main__"],
+    ["__main__", "asgi"],
     ["cli"],
     ["worker"],
     ["switchboard"],
     ["browse", "dispatch", "doctor", "server"],
-    ["dismantling", "exporter", "webhook_socket"],
+    ["dismantling", "drain", "exporter", "webhook_socket"],
     ["metrics", "webhooks", "sockets"],
     ["model_socket"],
     ["call", "calls"],
@@ -64,7 +64,7 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NETWORK_PACKAGES = {"websockets", "uvicorn"}
-NETWORK_MODULES = {"messages", "model_socket", "sockets", "server", "webhook_socket", "worker"}
+NETWORK_MODULES = {"asgi", "messages", "model_socket", "sockets", "server", "webhook_socket", "worker"}
 SIM_USERS = {"cli"}
 SIM_MAY_IMPORT = {"_bargein", "_load", "_measure", "_mulaw", "errors"}
 SOURCE_SUFFIXES = {".py", ".pyx", ".pxd", ".pyi"}

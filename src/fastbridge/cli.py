@@ -48,7 +48,8 @@ def serve(
         str | None,
         typer.Argument(
             metavar="[module:agent]",
-            help="Your agent: an importable module or a .py file, and its name there. Default: the built-in one.",
+            help="Your agent: an importable module or a .py file, and its name there "
+            "[env FASTBRIDGE_AGENT, default: the built-in one].",
         ),
     ] = None,
     host: Annotated[
@@ -80,7 +81,7 @@ def serve(
 
         raise typer.Exit(run_switchboard(settings, agent))
     log.configure(settings)
-    chosen = load_agent(agent) if agent else _default_agent(settings)
+    chosen = choose_agent(agent, settings)
 
     from fastbridge.server import serve as run_server
 
@@ -106,7 +107,7 @@ def worker(
 
     settings = load_settings()
     log.configure(settings, lock=log_lock)
-    chosen = load_agent(agent) if agent else _default_agent(settings)
+    chosen = choose_agent(agent, settings)
 
     from fastbridge.worker import run
 
@@ -281,10 +282,12 @@ def options(
     """Options before the command; --version acts in its callback."""
 
 
-def _default_agent(settings: "Settings") -> "Agent":
+def choose_agent(spec: str | None, settings: "Settings") -> "Agent":
+    """The agent that was named, here or by FASTBRIDGE_AGENT; else the built-in one. Raises as `load_agent` does."""
     from fastbridge.agent import default_agent
 
-    return default_agent(settings)
+    wanted = spec or settings.agent
+    return load_agent(wanted) if wanted else default_agent(settings)
 
 
 def load_agent(spec: str) -> "Agent":

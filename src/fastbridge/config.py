@@ -105,6 +105,8 @@ class Settings(BaseSettings):
     )
     twiml_sla_ms: int = _env(350, "TWIML_SLA_MS", what="a number of milliseconds, at least 1", ge=1)
 
+    agent: str | None = _env(None, "FASTBRIDGE_AGENT", what="module:agent or path/file.py:agent")
+
     # The built-in agent, for when none of your own is given
     instructions: str = _env(DEFAULT_INSTRUCTIONS, "FASTBRIDGE_INSTRUCTIONS", what="a text")
     greeting: str = _env(DEFAULT_GREETING, "FASTBRIDGE_GREETING", what="a sentence, or nothing for no greeting")

@@ -119,6 +119,17 @@ def log_uncaught() -> None:
     logging.captureWarnings(True)
 
 
+def take_over_uvicorn() -> None:
+    """A uvicorn that was not started by us brought handlers of its own: they go, its lines come by our policy, and it
+    writes no access log."""
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access"):
+        theirs = logging.getLogger(name)
+        theirs.handlers.clear()
+        theirs.propagate = name != "uvicorn.access"
+        if name != "uvicorn":
+            theirs.setLevel(logging.NOTSET)
+
+
 def resolve_level(log_level: str | None, debug: str | None) -> tuple[int, list[str]]:
     """The level and complaints about bad values. LOG_LEVEL wins; else DEBUG=1 or unset is production (INFO) and DEBUG=0
     is development (DEBUG), in that order since operators know it so; a bad value means INFO."""

@@ -5,15 +5,13 @@ import contextlib
 import gc
 import importlib
 import logging
-import math
 import os
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from importlib.metadata import version
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -36,6 +34,7 @@ from fastbridge.clock import Beat, Clock
 from fastbridge.config import Settings
 from fastbridge.dismantling import SECONDS as DISMANTLING_SECONDS
 from fastbridge.dismantling import dismantle, take_apart
+from fastbridge.drain import Drain, Drainable
 from fastbridge.ending import EndReason
 from fastbridge.endpoint import model_client
 from fastbridge.errors import ModelError, ModelUnavailable
@@ -59,8 +58,6 @@ if sys.platform == "linux":
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 3.0
-LAST_WEBHOOK_SECONDS = 2.0
-"""After a stream has ended Twilio asks what to do with its call: a node that drains is there to answer."""
 STOP_SECONDS = 5
 """How long sockets may take to close once the node stops."""
 EXPIRY_MARGIN_SECONDS = 0.5
@@ -333,7 +330,7 @@ def refusal_code(body: object) -> str | None:
 
 
 def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", successor: bool = False) -> Starlette:
-    """The node as an ASGI app; media streams need `ws=fastbridge.sockets:CarrierSocket` beside it."""
+    """The node as an ASGI app. Its streams need CarrierSocket beside it: see `server_config`, `fastbridge.asgi`."""
 
     node = Node(settings, agent, token_prefix=token_prefix, successor=successor)
 
@@ -365,44 +362,21 @@ def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", succ
     return app
 
 
-class Drainable(Protocol):
-    """What a server serves."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def busy(self) -> bool: ...
-    def drain(self) -> None: ...
-
-
 class Server(uvicorn.Server):
-    """uvicorn, which drains at the first signal and stops at the second.
-
-    Draining: no new calls, and webhooks go on answering until the last call has ended, and for Twilio's last question
-    about it, or until `drain_seconds` have passed.
-    """
+    """uvicorn, which drains at the first signal and stops at the second."""
 
     def __init__(self, config: uvicorn.Config, served: Drainable) -> None:
         super().__init__(config)
-        self._served = served
-        self._drained_by: float | None = None
-        self._busy_until = -math.inf
+        self._drain = Drain(served)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._drained_by is None:
-            self._served.drain()
-            self._drained_by = time.monotonic() + self._served.settings.drain_seconds
-        else:
+        if not self._drain.begin():
             self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         """uvicorn asks ten times a second."""
-        if self._drained_by is not None:
-            now = time.monotonic()
-            if self._served.busy:
-                self._busy_until = now + LAST_WEBHOOK_SECONDS
-            if now >= min(self._busy_until, self._drained_by):
-                self.should_exit = True
+        if self._drain.over():
+            self.should_exit = True
         return await super().on_tick(counter)
 
 

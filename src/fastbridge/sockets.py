@@ -293,7 +293,8 @@ class CarrierSocket(asyncio.Protocol):
             elif not self._transport.is_closing():
                 # Our end is closed, theirs not yet: they read our close frame, whatever of theirs we have not read.
                 self._wire.close()
-                self._transport.write_eof()
+                if self._transport.can_write_eof():  # TLS has no half-closed state
+                    self._transport.write_eof()
 
     # --- deadlines ---
 

@@ -146,6 +146,15 @@ def test_serve_an_agent_of_a_module_here(capsys, served, ready, module):
     assert day is not night
 
 
+def test_the_environment_names_the_agent_unless_the_command_does(capsys, served, ready, module, monkeypatch):
+    module("my_agents", "from fastbridge.agent import Agent\nday, night = Agent(), Agent()\n")
+    monkeypatch.setenv("FASTBRIDGE_AGENT", "my_agents:day")
+    run(capsys, "serve")
+    run(capsys, "serve", "my_agents:night")
+    found = sys.modules["my_agents"]
+    assert [agent for _, agent in served] == [found.day, found.night]
+
+
 def test_serve_an_agent_of_a_file(capsys, served, ready, module):
     module("agents/my_helper", "from fastbridge.agent import Agent as Made\n")
     module(

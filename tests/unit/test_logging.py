@@ -5,6 +5,7 @@ import sys
 import time
 
 import pytest
+import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,6 +125,31 @@ def test_noisy_libraries_are_quieter_than_we_are(lines, level, noisy):
         *("fastbridge.call", "fastbridge.sockets", "fastbridge.realtime"),
     ):
         assert logging.getLogger(name).getEffectiveLevel() == noisy
+
+
+def test_a_uvicorn_that_was_there_first_logs_by_our_policy(lines, capsys):
+    names = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access")
+    loggers = [logging.getLogger(name) for name in names]
+    before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
+    try:
+        uvicorn.Config("x:y", log_level="info", access_log=True)
+        assert loggers[0].handlers
+        written = lines(log_level="INFO")
+        log.take_over_uvicorn()
+        loggers[1].info("Uvicorn running")
+        loggers[3].info("GET /healthz")
+        loggers[1].warning("Invalid HTTP request received.")
+        assert [line.partition("] ")[2] for line in written()] == [
+            "WARNING  [uvicorn.error] Invalid HTTP request received."
+        ]
+        assert capsys.readouterr().err == ""
+        assert not loggers[3].hasHandlers(), "uvicorn does not even make the line"
+        assert loggers[1].level == logging.NOTSET, "uvicorn takes a low level of its own for a wish to trace"
+    finally:
+        for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+            logger.handlers[:] = handlers
+            logger.propagate = propagate
+            logger.setLevel(level)
 
 
 def test_events_are_not_silenced_with_noisy_modules(lines):

@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.server import serve
 
 from environment import clear_environment
-from fastbridge import server, store
+from fastbridge import drain, server, store
 from fastbridge.agent import Agent, CallContext
 from fastbridge.calls import Admission
 from fastbridge.config import load_settings
@@ -325,7 +325,7 @@ class Draining:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(server, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(drain, "time", SimpleNamespace(monotonic=lambda: self.now))
         settings = {"public_url": "https://voice.example.com", "openai_api_key": "sk-x", **settings}
         self.server = create_server(load_settings(**settings), Agent())
         self.directory = self.server.config.app.state.node.directory
@@ -355,29 +355,14 @@ def test_without_a_signal_it_stays(monkeypatch):
     assert not draining.directory.draining
 
 
-def test_a_signal_without_calls_ends_it(monkeypatch):
-    draining = Draining(monkeypatch)
-    draining.signal()
-    assert draining.exits()
-
-
-def test_a_drain_waits_for_the_last_call_and_for_the_last_webhook(monkeypatch):
+def test_a_signal_drains_and_then_ends_it(monkeypatch):
     draining = Draining(monkeypatch)
     call = draining.call()
     draining.signal()
     assert draining.directory.draining
     assert not draining.exits(1000)
     draining.directory.remove(call)
-    assert not draining.exits(server.LAST_WEBHOOK_SECONDS / 2)
-    assert draining.exits(server.LAST_WEBHOOK_SECONDS / 2)
-
-
-def test_a_drain_has_its_limit(monkeypatch):
-    draining = Draining(monkeypatch, drain_seconds=60)
-    draining.call()
-    draining.signal()
-    assert not draining.exits(59)
-    assert draining.exits(1)
+    assert draining.exits(drain.LAST_WEBHOOK_SECONDS)
 
 
 def test_a_second_signal_ends_it_now(monkeypatch):

@@ -287,6 +287,18 @@ def test_one_whose_handshake_was_refused_may_come_again(carrier):
     assert (lost, carrier.node.directory.pending) == ([], 1)
 
 
+def test_over_tls_which_has_no_half_closed_state_the_end_waits_for_the_peer_all_the_same(carrier, monkeypatch):
+    def write_eof() -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(carrier.transport, "can_write_eof", lambda: False)
+    monkeypatch.setattr(carrier.transport, "write_eof", write_eof)
+    carrier.accepted().loop.advance(carrier.node.settings.start_deadline_seconds + 0.01)
+    assert (carrier.close_code, carrier.transport.state) == (1008, "open")
+    carrier.loop.advance(sockets.CLOSE_GRACE_SECONDS)
+    assert carrier.transport.state == "aborted"
+
+
 def test_a_call_that_ends_closes_its_socket_and_waits_for_the_peer(carrier):
     carrier.started()
     carrier.loop.do(carrier.node.calls[0].close, "customer_hangup")
