@@ -11,10 +11,13 @@ from e2e.strangers.house import House
 
 @pytest.fixture(scope="module")
 def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """The file's house, with its SETTINGS and its COMMAND if it has any; its chosen scenes have begun."""
+    """The file's house, with its SETTINGS, COMMAND and FILES if it has any; its chosen scenes have begun."""
     settings = getattr(request.module, "SETTINGS", {})
     command = getattr(request.module, "COMMAND", None)
-    with House(tmp_path_factory.mktemp("house"), settings, command) as house:
+    folder = tmp_path_factory.mktemp("house")
+    for name, text in getattr(request.module, "FILES", {}).items():
+        (folder / name).write_text(text)
+    with House(folder, settings, command) as house:
         for item in request.session.items:
             if isinstance(item, pytest.Function) and item.module is request.module and is_scene(item.obj):
                 house.begin(item.nodeid, item.obj(house, **parameters(item)))

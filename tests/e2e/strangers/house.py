@@ -150,6 +150,7 @@ class House:
     """A loop in a thread of its own for both players, and the node between them."""
 
     def __init__(self, folder: Path, settings: dict[str, str], command: list[str] | None = None) -> None:
+        """command: in place of `fastbridge serve`, PORT in it standing for the port; it runs in the folder."""
         self._folder, self._settings, self._command = folder, settings, command
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -201,7 +202,7 @@ class House:
     async def _one(self, scene: Awaitable[None]) -> None:
         await scene
 
-    def result(self, name: str, seconds: float = 90) -> None:
+    def result(self, name: str, seconds: float = 110) -> None:
         """Wait for a scene; it raises what the scene raised."""
         self._scenes[name].result(seconds)
 
@@ -212,10 +213,16 @@ class House:
 
     @asynccontextmanager
     async def call(
-        self, answer: Callable[[Response], Awaitable[None]], *, kind: str = "", dialled: bool = True, **case: Any
+        self,
+        answer: Callable[[Response], Awaitable[None]],
+        *,
+        kind: str = "",
+        dialled: bool = True,
+        balanced: bool = True,
+        **case: Any,
     ) -> AsyncIterator["Call"]:
-        """A call to the node, from its webhook to its record. kind: the business, where the agent knows several. The
-        rest is as in `Case`."""
+        """A call to the node, from its webhook to its record. kind: the business, where the agent knows several.
+        dialled: or the scene does so itself. balanced: look at its books. The rest is as in `Case`."""
         name = f"c{len(self.service.cases)}"
         self.service.cases[name] = Case(answer, **case)
         phone = Phone(self.node.port, f"/webhook/incoming_call?business_id={kind}&case={name}")
@@ -231,7 +238,9 @@ class House:
             await phone.hang_up()
             raise
         await phone.hang_up()
-        call.balanced(await self.node.record(phone.call_sid))
+        if balanced:
+            call.balanced(await self.node.record(phone.call_sid))
+            await until(lambda: any("[CALL_END]" in line for line in call.lines), 5, "[CALL_END]")
 
     # --- Twilio's API ---
 

@@ -43,7 +43,7 @@ async def until(condition: Callable[[], Any], seconds: float = PATIENCE, what: s
 
 class Phone:
     """One call. `heard[n]` is what the ear heard in tick n, `spoke[n]` whether the caller was loud. `talking` and
-    `noisy` may be set at any time."""
+    `noisy` may be set at any time; without `reports` the number's status callback is not configured."""
 
     def __init__(self, port: int, path: str = "/webhook/incoming_call") -> None:
         self._port = port
@@ -62,6 +62,7 @@ class Phone:
         self.ended_by = ""
         self.names: dict[int, str] = {}
         self.talking = self.noisy = False
+        self.reports = True
         self._words = 0
         self._spoken = 0
         self._buffer: deque[bytes | str] = deque()
@@ -139,9 +140,9 @@ class Phone:
         )
 
     async def _send(self, message: dict[str, Any]) -> None:
-        assert self._socket is not None
         try:
-            await self._socket.send(json.dumps(message, separators=(",", ":")))
+            if self._socket is not None:
+                await self._socket.send(json.dumps(message, separators=(",", ":")))
         except ConnectionClosed:
             pass
 
@@ -167,6 +168,20 @@ class Phone:
             await self._event("stop", stop={"accountSid": ACCOUNT, "callSid": self.call_sid})
         await self._leave("completed")
 
+    async def end_stream(self) -> None:
+        """The stream ends, the call does not: Twilio has been given other TwiML. `dial` may begin another one."""
+        await self._event("stop", stop={"accountSid": ACCOUNT, "callSid": self.call_sid})
+        await self._leave("in-progress")
+        self.stream_sid, self._sequence, self._tasks = "MZ" + secrets.token_hex(16), count(1), []
+        self._buffer.clear()
+
+    async def vanish(self) -> None:
+        """The connection breaks, without a word."""
+        self.ended_by = "caller"
+        if self._socket is not None:
+            self._socket.transport.abort()
+        await self._leave("completed")
+
     async def by_rest(self, status: str, twiml: str) -> None:
         """Twilio's API was told to end this call, or to go on elsewhere: the stream ends."""
         if not self.ended_by:
@@ -181,7 +196,7 @@ class Phone:
         if self._socket is not None:
             await self._socket.close()
             self._socket = None
-            if status == "completed":
+            if status == "completed" and self.reports:
                 await self.webhook("/webhook/call_status", CallStatus=status, CallDuration=str(len(self.heard) // 50))
 
     # --- the stream ---

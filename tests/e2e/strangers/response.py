@@ -56,7 +56,13 @@ class Response:
             self.end()
 
     def cancel(self, reason: str = "client_cancelled") -> None:
-        """What a cancellation does: the tail of what was being made, and `response.done`, at once."""
+        """What a cancellation does: the tail of what was being made, and `response.done`."""
+        if self.session.case.lag and reason == "client_cancelled":
+            asyncio.get_running_loop().call_later(self.session.case.lag, self._end_cancelled, reason)
+        else:
+            self._end_cancelled(reason)
+
+    def _end_cancelled(self, reason: str) -> None:
         if self.status == "in_progress":
             self.abandon()
             self.end("cancelled", reason)

@@ -32,13 +32,15 @@ ITEMS = {"message", "function_call", "function_call_output"}
 class Case:
     """One call as the model plays it. answers: what each response says, from the greeting (number 0) on, which is said
     for it. words: what the caller is heard to say, turn by turn; None: no transcript. hears: detect turns by ear.
-    answers_turns: do so by itself where the session asks for it. greets: say the greeting."""
+    answers_turns: do so by itself where the session asks for it. greets: say the greeting. lag: seconds from a
+    cancellation to its end, in which the response goes on."""
 
     answer: Callable[[Response], Awaitable[None]]
     words: list[str | None] = field(default_factory=list)
     hears: bool = True
     answers_turns: bool = True
     greets: bool = True
+    lag: float = 0.0
     numbers: Any = field(default_factory=itertools.count)
     sessions: list["Session"] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)

@@ -22,6 +22,12 @@ def asked_while_he_spoke(call):
     return [event for event in call.model.creates if begin < event["at"] < end]
 
 
+async def ceases(call):
+    """The caller has done speaking, and the model has noticed."""
+    call.phone.talking = False
+    await until(lambda: not call.model.session.speaking, 8, "the end of the caller's turn")
+
+
 async def turn(call, text):
     await call.phone.hears("Good morning.")
     await call.phone.speak(1000)
@@ -44,7 +50,7 @@ async def result_meets_a_sentence(house, answers_turns):
         call.phone.talking = True
         await until(call.model.outputs, 8, "the output")
         await call.phone.rest(1000)
-        call.phone.talking = False
+        await ceases(call)
         await call.phone.hears("you asked.", seconds=8)
         await call.phone.rest(2500)
         assert call.model.outputs() == ["It was slow."]
@@ -78,9 +84,10 @@ async def test_what_a_tool_wants_said_waits_for_the_callers_sentence_and_its_ans
         call.phone.talking = True
         await until(lambda: "remind" in call.ran, 8, "the reminder")
         await call.phone.rest(800)
-        call.phone.talking = False
-        await call.phone.hears("Your taxi is here.")
+        await ceases(call)
         assert asked_while_he_spoke(call) == []
+        await call.phone.hears("Certainly.")
+        await call.phone.hears("Your taxi is here.")
         assert call.phone.first_heard("Certainly.") < call.phone.first_heard("Your taxi is here.")
         assert call.phone.ms_of("Certainly.") == 600
         assert call.phone.ms_of("Your taxi is here.") == 600
@@ -96,7 +103,7 @@ async def test_keys_that_are_pressed_in_a_sentence_are_in_the_answer_to_it(house
         await call.phone.rest(600)
         await call.phone.press("1#")
         await call.phone.rest(1200)
-        call.phone.talking = False
+        await ceases(call)
         await call.phone.hears("You pressed one.")
         await call.phone.rest(2500)
         told = [e for e in call.model.events("conversation.item.create") if "1" in json.dumps(e["item"]["content"])]
@@ -106,18 +113,26 @@ async def test_keys_that_are_pressed_in_a_sentence_are_in_the_answer_to_it(house
         assert call.phone.ms_of("You pressed one.") == 600
 
 
-async def test_who_is_heard_by_the_model_alone_is_not_asked_whether_he_is_there(house):
+@pytest.mark.parametrize("voice", ["loud", "that only the model makes out"])
+async def test_who_speaks_is_not_asked_whether_he_is_there(house, voice):
     async def answer(r):
         await r.say("Here I am." if r.cause == "turn" else "Are you still there?", 600)
 
-    async with house.call(answer, kind="silent", hears=False) as call:
+    async with house.call(answer, kind="silent", hears=voice == "loud") as call:
         await call.phone.hears("Good morning.")
-        await call.phone.rest(1800)
-        call.model.session.speech_started()
-        await call.phone.rest(3500)
-        call.model.session.speech_stopped()
-        await call.phone.hears("Here I am.")
+        await call.phone.rest(2400)
+        if call.model.hears:
+            call.phone.talking = True
+        else:
+            call.phone.noisy = True
+            call.model.session.speech_started()
+        await call.phone.rest(1200)
+        call.phone.noisy = False
+        if not call.model.hears:
+            call.model.session.speech_stopped()
+        await ceases(call)
         assert asked_while_he_spoke(call) == []
+        await call.phone.hears("Here I am.")
         assert call.phone.ms_of("Are you still there?") == 0
         await call.phone.hears("Are you still there?", seconds=8)
 
@@ -131,9 +146,10 @@ async def test_the_notice_of_a_calls_last_half_minute_waits_for_the_caller(house
         await call.phone.rest(2500)
         call.phone.talking = True
         await call.phone.rest(4000)
-        call.phone.talking = False
-        await call.phone.hears("Half a minute", seconds=8)
+        await ceases(call)
         assert asked_while_he_spoke(call) == []
+        await call.phone.hears("Yes.")
+        await call.phone.hears("Half a minute", seconds=8)
         assert call.phone.first_heard("Yes.") < call.phone.first_heard("Half a minute")
         assert call.phone.ms_of("Yes.") == 600
 

@@ -1,0 +1,178 @@
+"""Little calls at random: what the model does, in which order, how it ends; what the caller does, and when. Nobody is left
+in silence, no line stays open, the books balance, and our code raises nothing.
+
+FASTBRIDGE_STRANGERS_CALLS is how many, FASTBRIDGE_STRANGERS_SEED where they begin; a call's seed is all there is to it
+but the time of the machine.
+"""
+
+import asyncio
+import os
+import re
+from random import Random
+
+from e2e.strangers.sound import FRAME_MS
+
+CALLS = int(os.environ.get("FASTBRIDGE_STRANGERS_CALLS", "24"))
+FIRST = int(os.environ.get("FASTBRIDGE_STRANGERS_SEED", "1"))
+AT_ONCE = 24
+WAIT_MS = 4000
+HALF = "This is only half of"
+OURS = re.compile("internal error|never retrieved|ACCOUNTING_ERROR|LOCK_ERROR|SAFETY_FUSE")
+
+
+async def speaks(r, random):
+    words = " ".join(random.choice(["red", "green", "blue", "white"]) for _ in range(random.randint(1, 9)))
+    ms = random.randrange(200, 2600, 20)
+    pace = random.choice([0, 0.05, 0.05, 0.24, 0.3])
+    await r.say(f"{words} {r.number}.", ms, pace=pace)
+
+
+async def is_cut(r, random):
+    if random.random() < 0.5:
+        await r.say(HALF, 1200, part=random.choice([0, 0.2, 0.7]))
+    if random.random() < 0.3:
+        await r.call("look_up", '{"what": "x', finish=False, part=random.choice([0, 5, 99]))
+    error = {"type": "server_error", "code": random.choice(["rate_limit_exceeded", "server_error"]), "message": "no"}
+    status, reason = random.choice(
+        [("incomplete", "max_output_tokens"), ("incomplete", "content_filter"), ("cancelled", "turn_detected")]
+        + [("cancelled", "client_cancelled"), ("failed", None)]
+    )
+    r.stop(status, reason, error if status == "failed" else None)
+
+
+async def works(r, random):
+    if random.random() < 0.4:
+        await speaks(r, random)
+    for _ in range(random.choice([1, 1, 1, 2, 3])):
+        name, arguments = random.choice(
+            [("look_up", {"what": "x"}), ("look_up", {}), ("look_up", ""), ("failing", {}), ("slow", {"seconds": 2.5})]
+            + [("slow", {"seconds": "x"}), ("nothing", {}), ("look_up", '{"what":'), ("slow", {"seconds": 0.3})]
+            + [("remind", {"seconds": 1.0, "text": "Remember."}), ("look_up", "null"), ("look_up", "[]")]
+        )
+        await r.call(name, arguments, call_id=random.choice(["", "", f"call_{len(r.output)}"]))
+    if random.random() < 0.2:
+        await speaks(r, random)
+
+
+async def babbles(r, random):
+    """Events twice, too late, of nothing."""
+    item = await r.say("Again and again.", 800)
+    for _ in range(random.randint(1, 4)):
+        kind, extra = random.choice(
+            [("response.output_audio.delta", {"content_index": 0, "delta": "//////8="})]
+            + [("response.output_audio.delta", {"content_index": 0, "delta": ""})]
+            + [("response.output_audio_transcript.delta", {"content_index": 0, "delta": "late"})]
+            + [("response.output_item.done", {"item": {"id": item["id"], "type": "message", "status": "completed"}})]
+            + [("response.done", {"response": {"id": r.id, "status": "completed", "output": []}})]
+            + [("response.of_a_new_kind", {}), ("response.output_audio.done", {})]
+        )
+        r.emit(kind, item, **extra)
+    if random.random() < 0.5:
+        r.session.error(random.choice([None, "server_error", "invalid_value"]), "An error that ends nothing.")
+
+
+async def ends_the_call(r, random):
+    await speaks(r, random)
+    await r.call("hang_up")
+
+
+async def loses_the_line(r, random):
+    await r.say(HALF, 1600, part=random.choice([0, 0.5]))
+    await r.session.drop(random.choice([1000, 1001, 1011]))
+
+
+async def says_nothing(r, random):
+    await asyncio.sleep(random.choice([0, 0.5, 2]))
+
+
+async def hangs(r, random):
+    await r.say("I am thinking", 400, part=random.choice([0, 1.0]))
+    await r.hold()
+
+
+PLAYS = [(speaks, 10), (works, 5), (is_cut, 4), (babbles, 2), (ends_the_call, 0.5), (loses_the_line, 0.5)]
+PLAYS += [(says_nothing, 0.7), (hangs, 0.4)]
+
+
+async def calls_and_talks(call, random):
+    phone = call.phone
+    if random.random() < 0.8:
+        await phone.hears("Good morning.")
+    for _ in range(random.randint(2, 5)):
+        if phone.ended_by:
+            return
+        match random.randrange(8):
+            case 0 | 1 | 2 | 3:
+                await phone.speak(random.randrange(400, 2400, 20))
+            case 4:
+                await phone.press(random.choice(["1", "12#", "*", "1234567#"]))
+            case 5:
+                await phone.speak(random.randrange(20, 300, 20))
+            case 6:
+                phone.noisy = True
+                await phone.rest(random.randrange(40, 900, 20))
+                phone.noisy = False
+            case 7:
+                await asyncio.gather(phone.speak(1600), phone.press("7"))
+        await phone.rest(random.choice([60, 400, 900, 1500, 3000, 5000]))
+
+
+async def one(house, seed, faults):
+    random = Random(seed)
+    model, caller = Random(random.random()), Random(random.random())
+    plays, weights = zip(*PLAYS, strict=True)
+    played = []
+
+    async def answer(r):
+        [play] = model.choices(plays, weights)
+        played.append(play.__name__)
+        await play(r, model)
+
+    words = [caller.choice([None, "", "Yes.", "What do you have on Friday?"]) for _ in range(20)]
+    ending = caller.choice(["hangs up", "hangs up", "vanishes", "talks on", "waits"])
+    fault = ""
+    try:
+        async with house.call(answer, kind="silent" if ending == "waits" else "", words=words, lag=model.choice([0, 0, 0.3])) as call:
+            await calls_and_talks(call, caller)
+            if ending == "waits":
+                await call.phone.over(90)
+            elif ending == "vanishes":
+                await call.phone.vanish()
+            elif ending == "talks on":
+                call.phone.talking = True
+                await call.phone.rest(300)
+            fault = silence_in(call.phone)
+            assert not fault, fault
+    except Exception as error:
+        notes = "\n".join(getattr(error, "__notes__", []))
+        faults.append((seed, ending, played, f"{type(error).__name__}: {str(error)[:400]}", notes))
+
+
+def silence_in(phone):
+    """How long a caller had to wait for a sound, where that is too long: after he spoke, and after half an answer."""
+    spoken, patience = 0, WAIT_MS // FRAME_MS
+    for tick in range(phone.first_heard("Good morning.") + 40, min(len(phone.heard), len(phone.spoke)) - patience):
+        spoken = spoken + 1 if phone.spoke[tick] else 0
+        has_spoken = spoken >= 20 and not phone.spoke[tick + 1]
+        half = HALF in phone.names.get(phone.heard[tick].what, "")
+        if (has_spoken or half) and phone.silence_ms(tick + 1, tick + 1 + patience) >= WAIT_MS:
+            return f"no sound for {WAIT_MS} ms after {'half an answer' if half else 'he spoke'}, at {tick * FRAME_MS} ms"
+    return ""
+
+
+async def test_little_calls_at_random(house):
+    gate = asyncio.Semaphore(AT_ONCE)
+    faults = []
+
+    async def next_one(seed):
+        async with gate:
+            await one(house, seed, faults)
+
+    await asyncio.gather(*(next_one(seed) for seed in range(FIRST, FIRST + CALLS)))
+    told = "\n\n".join(
+        f"--- seed {seed}, {ending}, {played}: {fault}\n{story}" for seed, ending, played, fault, story in faults
+    )
+    assert not faults, f"{len(faults)} of {CALLS} calls\n{told}"
+    log = house.node.log()
+    assert not [line for line in log.splitlines() if OURS.search(line)]
+    assert log.count("Traceback") == log.count("RuntimeError: the till is on fire")
