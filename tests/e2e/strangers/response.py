@@ -52,6 +52,8 @@ class Response:
                 await self.session.case.answer(self)
         except Stop:
             pass
+        except Exception as error:
+            self.session.refused.append(f"the scenario itself failed: {error!r}")
         if self.status == "in_progress":
             self.end()
 
@@ -151,9 +153,9 @@ class Response:
         """Nothing more comes, until it is cancelled."""
         await asyncio.Event().wait()
 
-    def emit(self, kind: str, item: Event | None = None, **body: Any) -> None:
-        """An event of this response that no rule of the API's has been asked about."""
-        self._emit(kind, self._ids(item) if item else {"response_id": self.id}, **body)
+    def emit(self, kind: str, of: Event | None = None, **body: Any) -> None:
+        """An event of this response, or of an item of it, that no rule of the API's has been asked about."""
+        self._emit(kind, self._ids(of) if of else {"response_id": self.id}, **body)
 
     # --- the events ---
 

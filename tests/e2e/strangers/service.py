@@ -33,7 +33,8 @@ class Case:
     """One call as the model plays it. answers: what each response says, from the greeting (number 0) on, which is said
     for it. words: what the caller is heard to say, turn by turn; None: no transcript. hears: detect turns by ear.
     answers_turns: do so by itself where the session asks for it. greets: say the greeting. lag: seconds from a
-    cancellation to its end, in which the response goes on."""
+    cancellation to its end, in which the response goes on. mangle: after how many seconds an event of that type is sent,
+    once for each; none: never."""
 
     answer: Callable[[Response], Awaitable[None]]
     words: list[str | None] = field(default_factory=list)
@@ -41,6 +42,7 @@ class Case:
     answers_turns: bool = True
     greets: bool = True
     lag: float = 0.0
+    mangle: Callable[[str], list[float]] = lambda kind: [0.0]
     numbers: Any = field(default_factory=itertools.count)
     sessions: list["Session"] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
@@ -145,7 +147,11 @@ class Session:
     def emit(self, kind: str, **body: Any) -> None:
         event = {"type": kind, "event_id": self.name("event"), **body}
         self.sent.append({**event, "at": time.monotonic()} if "audio.delta" not in kind else {"type": kind})
-        self._outgoing.put_nowait(event)
+        for delay in self.case.mangle(kind):
+            if delay:
+                asyncio.get_running_loop().call_later(delay, self._outgoing.put_nowait, event)
+            else:
+                self._outgoing.put_nowait(event)
 
     def error(self, code: str | None, message: str, cause: Event | None = None, param: str | None = None) -> None:
         """An `error` event; its cause is the client's event, if there is one."""

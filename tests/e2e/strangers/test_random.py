@@ -94,6 +94,24 @@ PLAYS = [(speaks, 10), (works, 5), (is_cut, 4), (babbles, 2), (ends_the_call, 0.
 PLAYS += [(says_nothing, 0.7), (hangs, 0.4)]
 
 
+def shuffles(random):
+    """Events that are late, come twice or not at all, in one call of three, once the greeting has been said."""
+    if random.random() < 0.67:
+        return lambda kind: [0.0]
+    share = random.choice([0.02, 0.1])
+    begun = []
+
+    def mangle(kind):
+        if kind == "response.done":
+            begun.append(kind)
+        if not begun or kind.startswith("session") or random.random() > share:
+            return [0.0]
+        late = random.choice([0.02, 0.2, 0.7])
+        return random.choice([[late], [0.0, late], [late, late], []])
+
+    return mangle
+
+
 async def calls_and_talks(call, random):
     phone = call.phone
     if random.random() < 0.8:
@@ -132,7 +150,8 @@ async def one(house, seed, faults):
     ending = caller.choice(["hangs up", "hangs up", "vanishes", "talks on", "waits"])
     fault = ""
     try:
-        async with house.call(answer, kind="silent" if ending == "waits" else "", words=words, lag=model.choice([0, 0, 0.3])) as call:
+        kind, lag, mangle = "silent" if ending == "waits" else "", model.choice([0, 0, 0.3]), shuffles(model)
+        async with house.call(answer, kind=kind, words=words, lag=lag, mangle=mangle) as call:
             await calls_and_talks(call, caller)
             if ending == "waits":
                 await call.phone.over(90)
