@@ -304,13 +304,17 @@ class Session:
         if words is not None and self.settings["audio"]["input"].get("transcription"):
             self._transcribe(item_id, words)
         if answered:
-            self._owed += 1
-            self._next()
+            self.speak_up()
 
     def _transcribe(self, item_id: str, words: str | None) -> None:
         done = "conversation.item.input_audio_transcription.completed"
         usage = {"type": "duration", "seconds": 1}
         self.emit(done, item_id=item_id, content_index=0, transcript=words, usage=usage)
+
+    def speak_up(self) -> None:
+        """A response that nobody asked for: now, or behind the one that is being made."""
+        self._owed += 1
+        self._next()
 
     def _next(self) -> None:
         if self._owed and self.response is None:

@@ -92,17 +92,14 @@ def recognise(frame: bytes) -> Heard:
         _, number, index = struct.unpack(">HHH", frame[:6])
         return Heard("answer", number, index)
     if not is_loud(frame):
-        return Heard("recording", _recordings()[frame]) if frame in _recordings() else SILENCE
-    return Heard("recording", _recordings().get(frame, "")) if frame in _recordings() else Heard("unknown")
+        return SILENCE
+    name = next((name for name, audio in _recordings().items() if frame in audio), None)
+    return Heard("recording", name) if name else Heard("unknown")
 
 
 @cache
-def _recordings() -> dict[bytes, str]:
-    """The node's own recordings, frame by frame: `he/apology`. Those are what a caller of ours would recognise too."""
-    found: dict[bytes, str] = {}
-    for language in files("fastbridge").joinpath("prompts").iterdir():
-        if language.is_dir():
-            for file in language.iterdir():
-                name = f"{language.name}/{file.name.removesuffix('.ulaw')}"
-                found |= {frame: name for frame in frames(file.read_bytes()) if is_loud(frame)}
-    return found
+def _recordings() -> dict[str, bytes]:
+    """The node's own recordings, such as `he/apology`. Those are what a caller of ours would recognise, too."""
+    languages = [folder for folder in files("fastbridge").joinpath("prompts").iterdir() if folder.is_dir()]
+    found = [(folder.name, file) for folder in languages for file in folder.iterdir()]
+    return {f"{name}/{file.name.removesuffix('.ulaw')}": file.read_bytes() for name, file in found}

@@ -85,7 +85,7 @@ async def broken_off(house, breaks, check=None):
     async with house.call(answer) as call:
         await call.phone.hears("Good morning.")
         await call.phone.speak(1000)
-        await call.phone.hears("Here it is, then.", seconds=12)
+        await call.phone.hears("Here it is, then.", seconds=14)
         assert call.phone.silence_ms(call.phone.last_spoke()) < DEAD_AIR_MS
         assert len(call.model.creates) == 1
         assert call.ran == []
@@ -117,6 +117,14 @@ async def test_work_in_an_answer_that_is_cut_by_its_length_is_not_done(house, ar
     async def breaks(r):
         await r.call("look_up", arguments, finish=False, part=99)
         r.stop("incomplete", "max_output_tokens")
+
+    await broken_off(house, breaks, is_told_that_it_was_not_run)
+
+
+async def test_work_in_an_answer_that_the_node_gave_up_is_not_done(house):
+    async def breaks(r):
+        await r.call("look_up", finish=False)
+        await r.hold()
 
     await broken_off(house, breaks, is_told_that_it_was_not_run)
 

@@ -154,6 +154,25 @@ async def test_the_notice_of_a_calls_last_half_minute_waits_for_the_caller(house
         assert call.phone.ms_of("Yes.") == 600
 
 
+async def test_each_answer_that_comes_into_a_sentence_gives_way_to_it(house):
+    """Two of them, the second right behind the first, so that playback does not pause in between."""
+
+    async def answer(r):
+        await r.say("The first." if r.number == 1 else "The second.", 4000)
+
+    async with house.call(answer) as call:
+        await call.phone.hears("Good morning.")
+        call.phone.talking = True
+        await until(lambda: call.model.session.speaking, 8, "his sentence")
+        call.model.session.speak_up()
+        call.model.session.speak_up()
+        await until(lambda: call.phone.ms_of("The second."), 8, "the second answer")
+        await call.phone.rest(2500)
+        over = sum(1 for heard in call.phone.heard[call.phone.first_heard("The first.") :] if heard.kind) * 20
+        assert over < 600, f"{over} ms of the assistant over his own words"
+        assert call.model.events("input_audio_buffer.commit") == []
+
+
 def may_call(r):
     return r.request.get("tool_choice") != "none" and r.request.get("tools") != []
 
