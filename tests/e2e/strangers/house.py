@@ -78,7 +78,8 @@ class Node:
             )  # fmt: skip
         deadline = time.monotonic() + 30
         while not self._is_up():
-            assert self._process.poll() is None and time.monotonic() < deadline, self.log()
+            assert self._process.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
             time.sleep(0.05)
 
     def _is_up(self) -> bool:

@@ -17,7 +17,7 @@ DELTA_SECONDS = 0.05
 NUMBERS = itertools.count(1)
 
 
-class Stop(Exception):
+class StoppedError(Exception):
     """The scenario has ended this response itself."""
 
 
@@ -50,7 +50,7 @@ class Response:
                 await self.say("Good morning.", 600)
             else:
                 await self.session.case.answer(self)
-        except Stop:
+        except StoppedError:
             pass
         except Exception as error:
             self.session.refused.append(f"the scenario itself failed: {error!r}")
@@ -86,7 +86,7 @@ class Response:
     def stop(self, status: str, reason: str | None = None, error: Event | None = None) -> None:
         """The same, from within the scenario: it goes no further."""
         self.end(status, reason, error)
-        raise Stop
+        raise StoppedError
 
     def _public(self, details: Event | None = None) -> Event:
         settings = self.session.settings

@@ -33,8 +33,8 @@ class Case:
     """One call as the model plays it. answers: what each response says, from the greeting (number 0) on, which is said
     for it. words: what the caller is heard to say, turn by turn; None: no transcript. hears: detect turns by ear.
     answers_turns: do so by itself where the session asks for it. greets: say the greeting. lag: seconds from a
-    cancellation to its end, in which the response goes on. mangle: after how many seconds an event of that type is sent,
-    once for each; none: never."""
+    cancellation to its end, in which the response goes on. mangle: after how many seconds an event of that type is
+    sent, once for each; none: never."""
 
     answer: Callable[[Response], Awaitable[None]]
     words: list[str | None] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Service:
 
 
 class Session:
-    """One connection. `events` is what the client sent, but for audio, with `at`: the time of its coming (monotonic)."""
+    """One connection. `events` is what the client sent, but for audio, with `at`: when it came (monotonic)."""
 
     def __init__(self, service: Service, socket: ServerConnection) -> None:
         self._service = service
@@ -175,7 +175,9 @@ class Session:
     def _on_session_update(self, event: Event) -> None:
         given = event["session"]
         if given.get("type") != "realtime":
-            self.error("missing_required_parameter", "Missing required parameter: 'session.type'.", event, "session.type")
+            self.error(
+                "missing_required_parameter", "Missing required parameter: 'session.type'.", event, "session.type"
+            )
             return
         if unknown := set(given) - set(self.settings):
             self.error("unknown_parameter", f"Unknown parameter: 'session.{unknown.pop()}'.", event)

@@ -1,5 +1,5 @@
-"""Streams that cannot become calls. Nobody is put on a dead line without a word: the caller hears why, the operator reads
-it, and the books have it."""
+"""Streams that cannot become calls. Nobody is put on a dead line without a word: the caller hears why, the operator
+reads it, and the books have it."""
 
 import re
 import time

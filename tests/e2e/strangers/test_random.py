@@ -1,5 +1,5 @@
-"""Little calls at random: what the model does, in which order, how it ends; what the caller does, and when. Nobody is left
-in silence, no line stays open, the books balance, and our code raises nothing.
+"""Little calls at random: what the model does, in which order, how it ends; what the caller does, and when. Nobody is
+left in silence, no line stays open, the books balance, and our code raises nothing.
 
 FASTBRIDGE_STRANGERS_CALLS is how many, FASTBRIDGE_STRANGERS_SEED where they begin; a call's seed is all there is to it
 but the time of the machine.
@@ -19,6 +19,35 @@ WAIT_MS = 4000
 HALF = "This is only half of"
 OURS = re.compile("internal error|never retrieved|ACCOUNTING_ERROR|LOCK_ERROR|SAFETY_FUSE")
 
+CUTS = [
+    ("incomplete", "max_output_tokens"),
+    ("incomplete", "content_filter"),
+    ("cancelled", "turn_detected"),
+    ("cancelled", "client_cancelled"),
+    ("failed", None),
+]
+WORK = [
+    ("look_up", {"what": "x"}),
+    ("look_up", {}),
+    ("look_up", ""),
+    ("look_up", "null"),
+    ("look_up", "[]"),
+    ("look_up", '{"what":'),
+    ("slow", {"seconds": 0.3}),
+    ("slow", {"seconds": 2.5}),
+    ("slow", {"seconds": "x"}),
+    ("remind", {"seconds": 1.0, "text": "Remember."}),
+    ("failing", {}),
+    ("nothing", {}),
+]
+LATE = [
+    ("response.output_audio.delta", {"content_index": 0, "delta": "//////8="}),
+    ("response.output_audio.delta", {"content_index": 0, "delta": ""}),
+    ("response.output_audio.done", {"content_index": 0}),
+    ("response.output_audio_transcript.delta", {"content_index": 0, "delta": "late"}),
+    ("response.of_a_new_kind", {}),
+]
+
 
 async def speaks(r, random):
     words = " ".join(random.choice(["red", "green", "blue", "white"]) for _ in range(random.randint(1, 9)))
@@ -33,10 +62,7 @@ async def is_cut(r, random):
     if random.random() < 0.3:
         await r.call("look_up", '{"what": "x', finish=False, part=random.choice([0, 5, 99]))
     error = {"type": "server_error", "code": random.choice(["rate_limit_exceeded", "server_error"]), "message": "no"}
-    status, reason = random.choice(
-        [("incomplete", "max_output_tokens"), ("incomplete", "content_filter"), ("cancelled", "turn_detected")]
-        + [("cancelled", "client_cancelled"), ("failed", None)]
-    )
+    status, reason = random.choice(CUTS)
     r.stop(status, reason, error if status == "failed" else None)
 
 
@@ -44,11 +70,7 @@ async def works(r, random):
     if random.random() < 0.4:
         await speaks(r, random)
     for _ in range(random.choice([1, 1, 1, 2, 3])):
-        name, arguments = random.choice(
-            [("look_up", {"what": "x"}), ("look_up", {}), ("look_up", ""), ("failing", {}), ("slow", {"seconds": 2.5})]
-            + [("slow", {"seconds": "x"}), ("nothing", {}), ("look_up", '{"what":'), ("slow", {"seconds": 0.3})]
-            + [("remind", {"seconds": 1.0, "text": "Remember."}), ("look_up", "null"), ("look_up", "[]")]
-        )
+        name, arguments = random.choice(WORK)
         await r.call(name, arguments, call_id=random.choice(["", "", f"call_{len(r.output)}"]))
     if random.random() < 0.2:
         await speaks(r, random)
@@ -57,15 +79,10 @@ async def works(r, random):
 async def babbles(r, random):
     """Events twice, too late, of nothing."""
     item = await r.say("Again and again.", 800)
+    done = {"item": {"id": item["id"], "type": "message", "status": "completed"}}
+    ended = {"response": {"id": r.id, "status": "completed", "output": []}}
     for _ in range(random.randint(1, 4)):
-        kind, extra = random.choice(
-            [("response.output_audio.delta", {"content_index": 0, "delta": "//////8="})]
-            + [("response.output_audio.delta", {"content_index": 0, "delta": ""})]
-            + [("response.output_audio_transcript.delta", {"content_index": 0, "delta": "late"})]
-            + [("response.output_item.done", {"item": {"id": item["id"], "type": "message", "status": "completed"}})]
-            + [("response.done", {"response": {"id": r.id, "status": "completed", "output": []}})]
-            + [("response.of_a_new_kind", {}), ("response.output_audio.done", {})]
-        )
+        kind, extra = random.choice([*LATE, ("response.output_item.done", done), ("response.done", ended)])
         r.emit(kind, item, **extra)
     if random.random() < 0.5:
         r.session.error(random.choice([None, "server_error", "invalid_value"]), "An error that ends nothing.")
@@ -175,7 +192,8 @@ def silence_in(phone):
         has_spoken = spoken >= 20 and not phone.spoke[tick + 1]
         half = HALF in phone.names.get(phone.heard[tick].what, "")
         if (has_spoken or half) and phone.silence_ms(tick + 1, tick + 1 + patience) >= WAIT_MS:
-            return f"no sound for {WAIT_MS} ms after {'half an answer' if half else 'he spoke'}, at {tick * FRAME_MS} ms"
+            what = "half an answer" if half else "he spoke"
+            return f"no sound for {WAIT_MS} ms after {what}, at {tick * FRAME_MS} ms"
     return ""
 
 
