@@ -13,7 +13,7 @@ agent = Agent(
     transfer_to={"reception": "+14155550188"},
     variables={"case": "none"},
 )
-agent.for_business("silent", settings={"silence_seconds": 3})
+agent.for_business("silent", settings={"silence_seconds": 3, "silence_prompts": 1})
 agent.for_business("short", settings={"max_call_seconds": 35})
 agent.for_business("noisy", settings={"noise_seconds": 4})
 _later: set[asyncio.Task[None]] = set()

@@ -203,9 +203,9 @@ class House:
     async def _one(self, scene: Awaitable[None]) -> None:
         await scene
 
-    def result(self, name: str, seconds: float = 900) -> None:
+    def result(self, name: str) -> None:
         """Wait for a scene; it raises what the scene raised."""
-        self._scenes[name].result(seconds)
+        self._scenes[name].result()
 
     def play(self, scene: Awaitable[None]) -> None:
         """One scene, now, from a plain test."""

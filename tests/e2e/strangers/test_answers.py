@@ -5,6 +5,7 @@ import pytest
 
 from e2e.strangers.phone import until
 
+HOUSE = "answers and floor"
 SAID = "Of course, I am listening."
 DEAD_AIR_MS = 3300
 

@@ -6,6 +6,7 @@ import pytest
 
 from e2e.strangers.phone import until
 
+HOUSE = "answers and floor"
 MOST_CREATES = 15
 DEAD_AIR_MS = 3300
 
@@ -171,6 +172,27 @@ async def test_each_answer_that_comes_into_a_sentence_gives_way_to_it(house):
         over = sum(1 for heard in call.phone.heard[call.phone.first_heard("The first.") :] if heard.kind) * 20
         assert over < 600, f"{over} ms of the assistant over his own words"
         assert call.model.events("input_audio_buffer.commit") == []
+
+
+@pytest.mark.parametrize("over", ["an answer", "a filler"])
+async def test_who_is_heard_by_the_node_alone_keeps_the_floor(house, over):
+    async def answer(r):
+        if r.number > 1 or over == "an answer":
+            await r.say("A long answer.", 6000)
+        await r.hold()
+
+    async with house.call(answer, hears=False) as call:
+        await call.phone.hears("Good morning.")
+        call.model.session.speech_started()
+        await call.phone.speak(800)
+        call.model.session.speech_stopped()
+        await until(lambda: call.phone.heard[-1].kind, 8, "a sound")
+        await call.phone.rest(200)
+        begin, creates = len(call.phone.heard), len(call.model.creates)
+        await call.phone.speak(3500)
+        sounds = [heard for heard in call.phone.heard[begin + 25 : begin + 170] if heard.kind]
+        assert len(sounds) < 10, f"{len(sounds) * 20} ms of the assistant over his own words"
+        assert call.model.creates[creates:] == []
 
 
 def may_call(r):

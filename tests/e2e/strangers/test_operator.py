@@ -7,6 +7,7 @@ import pytest
 
 from e2e.strangers.phone import until
 
+HOUSE = "operator and random"
 LONG = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen and the end."
 INTERRUPTIONS = 20
 

@@ -12,10 +12,12 @@ from random import Random
 
 from e2e.strangers.sound import FRAME_MS
 
-CALLS = int(os.environ.get("FASTBRIDGE_STRANGERS_CALLS", "24"))
+HOUSE = "operator and random"
+CALLS = int(os.environ.get("FASTBRIDGE_STRANGERS_CALLS", "14"))
 FIRST = int(os.environ.get("FASTBRIDGE_STRANGERS_SEED", "1"))
 AT_ONCE = 24
 WAIT_MS = 4000
+OVER_MS = 1000
 HALF = "This is only half of"
 OURS = re.compile("internal error|never retrieved|ACCOUNTING_ERROR|LOCK_ERROR|SAFETY_FUSE")
 
@@ -47,6 +49,10 @@ LATE = [
     ("response.output_audio_transcript.delta", {"content_index": 0, "delta": "late"}),
     ("response.of_a_new_kind", {}),
 ]
+
+
+def as_it_is(kind):
+    return [0.0]
 
 
 async def speaks(r, random):
@@ -114,7 +120,7 @@ PLAYS += [(says_nothing, 0.7), (hangs, 0.4)]
 def shuffles(random):
     """Events that are late, come twice or not at all, in one call of three, once the greeting has been said."""
     if random.random() < 0.67:
-        return lambda kind: [0.0]
+        return as_it_is
     share = random.choice([0.02, 0.1])
     begun = []
 
@@ -177,11 +183,35 @@ async def one(house, seed, faults):
             elif ending == "talks on":
                 call.phone.talking = True
                 await call.phone.rest(300)
-            fault = silence_in(call.phone)
+            fault = silence_in(call.phone) or spoken_over(call.phone) or (torn(call) if mangle is as_it_is else "")
             assert not fault, fault
     except Exception as error:
         notes = "\n".join(getattr(error, "__notes__", []))
         faults.append((seed, ending, played, f"{type(error).__name__}: {str(error)[:400]}", notes))
+
+
+def torn(call):
+    """A frame of an answer that came before its turn, or twice but for the one at which playback was held."""
+    last = {}
+    for tick, heard in enumerate(call.phone.heard):
+        if heard.kind == "answer":
+            before = last.get(heard.what, -1)
+            if heard.index not in (0, before, before + 1):
+                return f"frame {heard.index} of an answer after {before}, at {tick * FRAME_MS} ms"
+            last[heard.what] = heard.index
+    return ""
+
+
+def spoken_over(phone):
+    """How long the assistant went on while the caller was in the middle of a sentence, where that is too long."""
+    spoken = over = 0
+    for tick in range(phone.first_heard("Good morning.") + 60, min(len(phone.heard), len(phone.spoke))):
+        spoken = spoken + 1 if phone.spoke[tick] and not phone.noisy else 0
+        heard = phone.heard[tick]
+        over = over + 1 if spoken > 45 and heard.kind and "apology" not in str(heard.what) else over if spoken else 0
+        if over * FRAME_MS > OVER_MS:
+            return f"{OVER_MS} ms over his words, at {tick * FRAME_MS} ms"
+    return ""
 
 
 def silence_in(phone):
