@@ -44,9 +44,10 @@ LAYERS = [
     ],
     ["session_config"],
     ["opening", "replay", "responses"],
-    ["attempt", "breaker", "events", "handover", "history", "messages", "outgoing", "prompts"],
-    ["agent", "calllog", "clock", "endpoint", "ending", "rest", "stats", "store", "twilio"],
-    ["schema", "threads"],
+    ["attempt", "breaker", "handover", "history", "messages", "outgoing", "prompts"],
+    ["agent", "clock", "endpoint", "ending", "rest", "stats", "store", "twilio"],
+    ["events", "schema", "threads"],
+    ["calllog"],
     ["_caller"],
     ["_assistant", "_load"],
     ["_loadmodel", "_playout"],
@@ -55,7 +56,7 @@ LAYERS = [
     ["_framing", "_pacing", "_websocket"],
     ["_measure", "_mulaw", "_prefetch"],
     ["logging"],
-    ["config", "logwriter", "usage"],
+    ["config", "loglimits", "logwriter", "usage"],
     ["errors"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

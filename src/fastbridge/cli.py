@@ -79,7 +79,7 @@ def serve(
         from fastbridge.switchboard import serve as run_switchboard
 
         raise typer.Exit(run_switchboard(settings, agent))
-    log.configure(settings)
+    log.configure_from(settings)
     chosen = load_agent(agent) if agent else _default_agent(settings)
 
     from fastbridge.server import serve as run_server
@@ -105,7 +105,7 @@ def worker(
     from fastbridge.config import load_settings
 
     settings = load_settings()
-    log.configure(settings, lock=log_lock)
+    log.configure_from(settings, lock=log_lock)
     chosen = load_agent(agent) if agent else _default_agent(settings)
 
     from fastbridge.worker import run

@@ -6,7 +6,6 @@ function does here, the lanes do not notice.
 """
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -79,7 +78,7 @@ class Conduct:
     ) -> None:
         clock = call.clock
         self.agent = agent
-        self.context = replace(call.context, agent=agent, control=self)
+        self.context = replace(call.context, agent=agent, control=self, call_log=call.log)
         self._call = call
         self._control = control
         self._lookup = lookup or Lookup(agent, self.context, clock, spawn)
@@ -97,7 +96,6 @@ class Conduct:
             answer=call.session.tool_result,
             proceed=self._proceed,
             report=self._on_tool_ended,
-            failed=lambda name, error: events.tool_failed(call.log, name, error),
         )
         self.hooks = Hooks(agent, self.context, clock, spawn)
         self.filler = Filler(self, say=lambda text: self._say("filler", text))
@@ -314,16 +312,16 @@ class Conduct:
 
     def _on_time_running_out(self) -> None:
         if self.attentive:
-            self._call.log("WATCHDOG", "the call's time is running out")
+            events.time_running_out(self._call.log)
             self._say("time_limit", TIME_LIMIT)
 
     def _on_silent(self, number: int) -> None:
         self._call.stats.silences += 1
-        self._call.log("WATCHDOG", "the caller is silent", prompt=number)
+        events.caller_silent(self._call.log, number)
         self._say("silence", STILL_THERE)
 
     def _give_up(self, reason: EndReason, instructions: str, *, firm: bool) -> None:
-        self._call.log("WATCHDOG", "giving up", why=reason)
+        events.giving_up(self._call.log, reason)
         self._say("goodbye", instructions)
         self.departure.ask(Errand("hang_up", reason, self._hang_up, firm=firm))
 
@@ -338,7 +336,7 @@ class Conduct:
         number = self.agent.destination(destination)
         if number is None or self._control is None:
             why = "there is no such destination" if number is None else "there are no Twilio credentials"
-            self._call.log("HANGUP", "transfer refused", level=logging.WARNING, why=why)
+            events.transfer_refused(self._call.log, why)
             return False
         self._on_loop(lambda: self.departure.ask(self._transfer_errand("transfer", number)))
         return True
@@ -363,10 +361,10 @@ class Conduct:
 
     def _log_departure(self, errand: Errand) -> None:
         how = "by REST" if self._control is not None else "by the end of the stream"
-        self._call.log("HANGUP", f"{errand.name} {how}", reason=errand.reason)
+        events.hangup(self._call.log, errand.name, how, reason=errand.reason)
 
     def stayed(self, errand: Errand, why: str) -> None:
-        self._call.log("HANGUP", f"{errand.name} {why}", reason=errand.reason)
+        events.hangup(self._call.log, errand.name, why, reason=errand.reason)
         if errand.name == "fallback":
             return  # whoever asked knows what else to do
         if why == "interrupted":

@@ -4,13 +4,14 @@ Audio passes below, in the assistant lane; here arrive only the events that need
 mean for the call goes to a SessionListener. Unknown events are ignored, expected errors are handled and counted.
 """
 
-import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from fastbridge import events
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
+from fastbridge.calllog import CallLog
 from fastbridge.clock import Clock
 from fastbridge.errors import ModelUnavailable
 from fastbridge.history import History, ToolCall
@@ -21,8 +22,6 @@ from fastbridge.replay import continuation, replay_items
 from fastbridge.responses import Create, ResponseController
 from fastbridge.session_config import session_config
 from fastbridge.usage import Usage
-
-logger = logging.getLogger(__name__)
 
 MAX_TOLD = 64
 """Events about the caller's turns that are known when they come again; the oldest are forgotten."""
@@ -84,7 +83,14 @@ class Session:
     """
 
     def __init__(
-        self, *, agent: Agent, transcription_model: str, lane: AssistantLane, clock: Clock, listener: SessionListener
+        self,
+        *,
+        log: CallLog,
+        agent: Agent,
+        transcription_model: str,
+        lane: AssistantLane,
+        clock: Clock,
+        listener: SessionListener,
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.history = History(self.counters)
@@ -94,6 +100,7 @@ class Session:
         """Whether the last complete answer was as long as its words."""
         self.speech_end_ms: int | None = None
         """Where the caller's last speech ended, by the model's clock: ms of caller audio in this session."""
+        self._log = log
         self._transcription_model = transcription_model
         self._config: dict[str, Any] | None = session_config(agent, transcription_model)
         self._lane = lane
@@ -114,7 +121,7 @@ class Session:
 
     def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelUnavailable], object]) -> Opening:
         """For a connection: this session's settings, to be confirmed there."""
-        return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed)
+        return Opening(log=self._log, clock=self._clock, config=self._config, ready=ready, failed=failed)
 
     @property
     def turns(self) -> dict[str, Turn]:
@@ -211,7 +218,7 @@ class Session:
         except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
             # A known event without the fields it must have: the model's fault, and not worth a call.
             self.counters["malformed_events"] += 1
-            logger.warning("[REALTIME] %s event is malformed", event.get("type"), exc_info=True)
+            events.realtime_malformed(self._log, str(event.get("type")))
 
     def on_words(self, item_id: str, words: str) -> None:
         """Some of the assistant's words."""
@@ -419,11 +426,11 @@ class Session:
         elif code == "conversation_already_has_active_response" or _means_active(error):
             self.responses.refused(error.get("event_id"))
         elif self.responses.rejected(error.get("event_id"), code):
-            logger.warning("[REALTIME] a response was rejected: %s (%s)", code, error.get("param"))
+            events.realtime_rejected(self._log, code, error.get("param"))
         elif code in EXPECTED_ERRORS:
-            logger.debug("[REALTIME] %s", code)
+            events.realtime_expected(self._log, code)
         else:
-            logger.warning("[REALTIME] the model reports %s (%s)", code, error.get("param"))
+            events.realtime_complains(self._log, code, error.get("param"))
 
 
 def _means_active(error: dict[str, Any]) -> bool:

@@ -6,19 +6,17 @@ model is asked, once, to go on. What goes wrong goes back to the model as text: 
 
 import asyncio
 import json
-import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from fastbridge import events
 from fastbridge.agent import Agent, CallContext, Tool
 from fastbridge.clock import Clock
 from fastbridge.logging import clean
 from fastbridge.schema import ArgumentError
-
-logger = logging.getLogger(__name__)
 
 MAX_RUNNING = 16
 """Tool calls of one phone call at once; one more is answered with an error."""
@@ -29,14 +27,9 @@ MAX_SEEN = 4096
 """Call ids of one phone call; one more is not answered: no model that means it comes that far."""
 
 
-def _log_failure(name: str, error: BaseException) -> None:
-    logger.error("[TOOL_RESULT] %s failed", name, exc_info=error)
-
-
 class ToolRunner:
     """answer(call_id, output): a result to the model. proceed(response_ids): ask the model to go on after these.
     report(name, arguments, outcome, elapsed_ms): a call has ended; outcome is ok, error, timeout, unknown or refused.
-    failed(name, error): a function raised, for the log.
 
     `agent` may be changed until the first call."""
 
@@ -50,7 +43,6 @@ class ToolRunner:
         answer: Callable[[str, str], object],
         proceed: Callable[[set[str]], object],
         report: Callable[[str, str, str, int], object],
-        failed: Callable[[str, BaseException], object] = _log_failure,
     ) -> None:
         self.agent = agent
         self.context = context
@@ -59,7 +51,6 @@ class ToolRunner:
         self._answer = answer
         self._proceed = proceed
         self._report = report
-        self._failed = failed
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by call id
         self._seen: set[str] = set()  # call ids
         self._closed = False
@@ -150,7 +141,7 @@ class ToolRunner:
             if self._closed and isinstance(error, asyncio.CancelledError):
                 raise
             # Whatever a user's function raises is its own affair, sys.exit() too: the call goes on.
-            self._failed(tool.name, error)
+            events.tool_failed(self.context.journal, tool.name, error)
             text = f"{type(error).__name__}: {clean(error, MAX_ERROR_CHARS)}"
             return json.dumps({"error": text}, ensure_ascii=False), "error"
 

@@ -12,6 +12,7 @@ from fastbridge import history
 from fastbridge import realtime as realtime_module
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
+from fastbridge.calllog import CallLog
 from fastbridge.errors import ModelUnavailable
 from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS, Session
 from fastbridge.session_config import session_config
@@ -54,6 +55,7 @@ class SessionRig:
         )
         self.lane.start(SID, self.downlink.append)
         self.session = Session(
+            log=CallLog("CA1"),
             agent=agent or Agent(),
             transcription_model=transcription_model,
             lane=self.lane,
