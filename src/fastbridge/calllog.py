@@ -43,7 +43,7 @@ class Rank(IntEnum):
 @dataclass(frozen=True)
 class Budget:
     """lines: of a call. sums: of these, kept for its end. new: kept for warnings that are new. margins: by rank, more
-    than how many others must be left for one of that rank. times: of each kind so many times as many as RULES says."""
+    than so many besides must be left. times: of each kind so many times as many as RULES says."""
 
     lines: int
     sums: int
@@ -64,8 +64,8 @@ class Rule:
     first: bool = False
 
 
-PRODUCTION = Budget(lines=29, sums=2, new=9, margins=(0, 1, 1, 2, 3, 7, 7), times=1)
-DEVELOPMENT = Budget(lines=480, sums=2, new=90, margins=(0, 10, 10, 20, 30, 70, 150), times=20)
+PRODUCTION = Budget(lines=29, sums=2, new=7, margins=(-4, 1, 1, 2, 3, 7, 7), times=1)
+DEVELOPMENT = Budget(lines=480, sums=2, new=70, margins=(-40, 10, 10, 20, 30, 70, 150), times=20)
 ESSENTIAL = {"CALL_START": 1, "": 3, "CALL_METRICS": 1, "CALL_END": 1}
 """Lines that are always written, by tag: for each so many places are reserved. Those of the accounts have no tag."""
 RULES = {
@@ -77,22 +77,19 @@ RULES = {
     "HANGUP": Rule("HANGUP", Rank.MILESTONE, 3, first=True),
     "WEBHOOK_CLOSE": Rule("WEBHOOK_CLOSE", Rank.MILESTONE, 2),
     "CREATE_APPT": Rule("CREATE_APPT", Rank.MILESTONE, 3, "", first=True),
-    "TOOL_CALL": Rule("TOOL_CALL", Rank.DEED, 3, "", first=True),
-    "TOOL_RESULT": Rule("TOOL_CALL", Rank.DEED, 3, "results"),
-    "BARGE-IN": Rule("BARGE-IN", Rank.DEED, 3, first=True),
+    "TOOL_CALL": Rule("TOOL_CALL", Rank.DEED, 5, "", first=True),
+    "TOOL_RESULT": Rule("TOOL_CALL", Rank.DEED, 5, "results"),
+    "BARGE-IN": Rule("BARGE-IN", Rank.DEED, 5, first=True),
     "TRANSCRIPT": Rule("TRANSCRIPT", Rank.TALK, 12, ""),
     "RESPONSE_CREATED": Rule("TRANSCRIPT", Rank.LEAST, 2, "responses"),
 }
 OTHERS = Rule("", Rank.DEED, 3)
 """Those that the table does not name, each a kind of its own."""
-OWN = Rule("", Rank.OWN, 3, "")
-"""What an agent's author logs: each tag of theirs is a kind."""
-OWN_LINES = 3
-"""Of all these tags together."""
+OWN = Rule("OWN", Rank.OWN, 3)
+"""What an agent's author logs, whatever its tag."""
 DETAIL = Rule("DETAIL", Rank.DETAIL, 1000, "")
 MAX_NEW = 8
 """Warnings that are new, by tag: one source of ever new ones is not to silence the others."""
-MAX_OWN_KINDS = 16
 MAX_TALLIES = 16
 MAX_TALLY_CHARS = 40
 MAX_WORDING_CHARS = 120
@@ -127,7 +124,6 @@ class _Line:
     fingerprint: str
     pause_s: float = 0.0
     heads: bool = True
-    own: bool = False
 
 
 class CallLog:
@@ -150,7 +146,6 @@ class CallLog:
         self._spent = 0
         self._reserved = dict(ESSENTIAL)
         self._written: Counter[str] = Counter()  # by tag
-        self._own_lines = self._own_kinds = 0
         self._new: Counter[str] = Counter()  # of these warnings that were new
         self._known: set[str] = set()  # their fingerprints
         self._failures: Counter[str] = Counter()  # by fingerprint
@@ -229,7 +224,7 @@ class CallLog:
         rule = DETAIL if level <= logging.DEBUG else OWN
         fingerprint = f"own {tag} {_path(error)}" if error else f"own {tag} {_wording(message)}"
         known = fingerprint in self._known
-        if self._admits(_Line(tag, message, level, rule, None, fingerprint, own=True)):
+        if self._admits(_Line("OWN", message, level, rule, log.clean(tag, MAX_TALLY_CHARS), fingerprint)):
             safe = {f"{name}_" if name in _FIELDS_OF_OURS else name: value for name, value in fields.items()}
             self._write(tag, message, level, safe, exc_info=False if known else error, depth=depth + 1)
 
@@ -255,8 +250,7 @@ class CallLog:
     def _admits(self, line: _Line) -> bool:
         """Whether it is written; counted in any case."""
         with _lock:
-            essential = line.tag in ESSENTIAL and not line.own
-            if essential:
+            if line.tag in ESSENTIAL:
                 self._reserved[line.tag] = max(0, self._reserved[line.tag] - 1)
             elif not self._is_due(line):
                 self._hold(line)
@@ -265,22 +259,19 @@ class CallLog:
             return True
 
     def _is_due(self, line: _Line) -> bool:
-        budget, tag = self._budget, self._counted_as(line)
-        left = self._left() - (1 if self._ended else budget.sums)
-        for_others = left - max(0, budget.new - self._new.total())
+        budget, tag = self._budget, line.tag
+        left = self._left() - (0 if self._ended else budget.sums)
+        for_others = 0 if self._ended else left - budget.new
         if line.level >= logging.WARNING:
             fingerprint = line.fingerprint or f"{line.tag} {_wording(line.message)}"
-            if self._is_new(tag, fingerprint, for_others if line.own else left):
+            if self._is_new(tag, fingerprint, for_others if line.rule is OWN else left):
                 self.rate.every(fingerprint, 0.0)
                 return True
             if not self.rate.every(fingerprint, line.pause_s):
                 return False
-        if line.own and self._own_lines >= OWN_LINES * budget.times:
-            return False
         rank = Rank.FIRST if line.rule.first and not self._written[tag] else line.rule.rank
         if for_others <= budget.margins[rank] or self._written[tag] >= line.rule.lines * budget.times:
             return False
-        self._own_lines += line.own
         self._written[tag] += 1
         return True
 
@@ -293,15 +284,8 @@ class CallLog:
         self._written[tag] += 1
         return True
 
-    def _counted_as(self, line: _Line) -> str:
-        """The tag that it counts for. An author may think of any number of them."""
-        return f"own {line.tag}" if line.own else line.tag
-
     def _hold(self, line: _Line) -> None:
-        kind = line.rule.kind or log.clean(line.tag, MAX_TALLY_CHARS)
-        if line.own and kind not in self.held_back:
-            self._own_kinds += 1
-            kind = kind if self._own_kinds <= MAX_OWN_KINDS else "OTHER"
+        kind = line.rule.kind or line.tag
         self.held_back[kind] += 1
         self._waiting.setdefault(kind, _Held()).add(line)
         _held_back[logging.getLevelName(line.level)] += 1
@@ -311,7 +295,7 @@ class CallLog:
         places = min(self._left(), 1) if self._ended else self._left() - AFTERWARDS
         if places <= 0:
             return []
-        waiting = sorted(self._waiting.items(), key=lambda item: item[1].order)
+        waiting = sorted(self._waiting.items(), key=lambda item: -item[1].level)  # what is wrong comes first
         self._waiting = {}
         alone = len(waiting) if len(waiting) <= places else places - 1
         sums = [(kind, held.text(kind), held.sum_level, held.more) for kind, held in waiting[:alone]]
@@ -378,7 +362,6 @@ class _Held:
     def __init__(self) -> None:
         self.lines = 0
         self.level = logging.DEBUG
-        self._own = False
         self._heads = 0
         self._tallies: Counter[str] = Counter()
 
@@ -388,11 +371,6 @@ class _Held:
         return min(self.level, logging.WARNING)
 
     @property
-    def order(self) -> tuple[int, bool]:
-        """What is wrong comes first, what is an author's own last."""
-        return -self.sum_level, self._own
-
-    @property
     def more(self) -> dict[str, int]:
         """How many lines, where the text does not begin with that."""
         return {"lines": self.lines} if self._heads not in (0, self.lines) else {}
@@ -400,13 +378,12 @@ class _Held:
     def add(self, line: _Line) -> None:
         self.lines += 1
         self.level = max(self.level, line.level)
-        self._own = line.own
         self._heads += line.heads
         named = line.tally
         if named is None and line.level < logging.WARNING:
             named = line.rule.tally
         name = _name(line.message) if named is None else named
-        if name and not line.own:
+        if name:
             known = name in self._tallies or len(self._tallies) < MAX_TALLIES
             self._tallies[name if known else "other"] += 1
 

@@ -361,8 +361,8 @@ def _raised(log: CallLog, key: str, tag: str, name: str, error: BaseException) -
         log.failure(key, tag, f"{name} failed", error, depth=2)
         return
     where = traceback.extract_tb(error.__traceback__)[-1:]
-    place = f" in {where[0].name}, line {where[0].lineno}" if where else ""
-    log.failure(f"{key}{place}", tag, f"{name} failed: {type(error).__name__}{place}", False, depth=2)
+    what = type(error).__name__ + (f" in {where[0].name}, line {where[0].lineno}" if where else "")
+    log.failure(f"{key} {what}", tag, f"{name} failed: {what}", False, depth=2)
 
 
 def _words(log: CallLog, text: str) -> str:
