@@ -94,7 +94,7 @@ class Call:
         self.state = CallState.LIVE
         self.end_reason: str | None = None
         self.spawn = spawn
-        self.log = CallLog(self.call_sid, settings, lambda: clock.now_ns() / 1e9)
+        self.log = context.call_log or CallLog(self.call_sid, settings, lambda: clock.now_ns() / 1e9)
         self.document: dict[str, Any] | None = None
         """The record, once the call has ended."""
         self._carrier = carrier
@@ -112,7 +112,8 @@ class Call:
             on_bad_frame=self._guarded(self._on_bad_frame),
             lead_ms=settings.lead_ms,
         )
-        self._dsp = settings.enable_min_dsp if agent.dsp is None else agent.dsp
+        filtered = settings.enable_min_dsp if agent.dsp is None else agent.dsp
+        self.dsp = HighpassLimiter() if filtered else None
         self.detector = Detector(
             min_level_dbfs=settings.barge_in_threshold_dbfs,
             sensitivity_db=settings.barge_in_sensitivity_db,
@@ -124,13 +125,14 @@ class Call:
             clock=clock.now_ns,
             playing=self.assistant,
             detector=self.detector,
-            dsp=HighpassLimiter() if self._dsp else None,
+            dsp=self.dsp,
             outbox=outbox,
             on_message=self._guarded(self._on_carrier_message),
             on_edge=self._guarded(self.interruption.on_edge),
         )
-        self.trace = Trace(self.log, self.caller, self.assistant, self.detector)
+        self.trace = Trace(self.log, settings, self.caller, self.assistant, self.detector, self.dsp)
         self.session = Session(
+            log=self.log,
             agent=agent,
             transcription_model=settings.transcription_model,
             lane=self.assistant,
@@ -183,7 +185,7 @@ class Call:
         """The stream has started: both lanes run, the model is being dialled."""
         business_id = self.context.parameters.get("business_id", "")
         events.call_start(self.log, business_id=business_id, direction=self.context.direction)
-        if self._dsp:
+        if self.dsp is not None:
             events.dsp_enabled(self.log)
         sid = self.stream_sid.encode()
         self.caller.start(sid)
@@ -203,9 +205,12 @@ class Call:
 
     def on_carrier_status(self, status: str) -> None:
         if status in TERMINAL_STATUSES and self.live:
+            events.webhook_close(self.log, source="call_status", status=status)
             self.close(EndReason.CARRIER_STATUS)
 
     def on_stream_ended(self) -> None:
+        if self.live:
+            events.webhook_close(self.log, source="stream_ended")
         self.close(EndReason.CUSTOMER_HANGUP)
 
     def on_carrier_paused(self, paused: bool) -> None:
@@ -226,7 +231,7 @@ class Call:
         elif kind == "stop":
             self.close(EndReason.CUSTOMER_HANGUP)
         elif kind == "start":
-            self.log.failure("second_start", "SERVER_ERROR", "a second start on one stream was ignored", False)
+            events.second_start(self.log)
 
     def _on_odd_media(self, message: dict[str, Any]) -> None:
         """A media message in a layout the scanner does not know: the same audio, the slow way."""

@@ -80,7 +80,7 @@ def serve(
         from fastbridge.switchboard import serve as run_switchboard
 
         raise typer.Exit(run_switchboard(settings, agent))
-    log.configure(settings)
+    log.configure_from(settings)
     chosen = choose_agent(agent, settings)
 
     from fastbridge.server import serve as run_server
@@ -106,7 +106,7 @@ def worker(
     from fastbridge.config import load_settings
 
     settings = load_settings()
-    log.configure(settings, lock=log_lock)
+    log.configure_from(settings, lock=log_lock)
     chosen = choose_agent(agent, settings)
 
     from fastbridge.worker import run

@@ -6,7 +6,6 @@ function does here, the lanes do not notice.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,7 +19,6 @@ from fastbridge.filler import Filler, exactly
 from fastbridge.history import ToolCall, Turn
 from fastbridge.hooks import Hooks
 from fastbridge.keys import Keys, told
-from fastbridge.logging import clean
 from fastbridge.lookup import Lookup
 from fastbridge.remote import Remote
 from fastbridge.silence import Silence
@@ -81,7 +79,7 @@ class Conduct:
         clock = call.clock
         self.agent = agent
         self._remote = Remote(self)
-        self.context = replace(call.context, agent=agent, control=self._remote)
+        self.context = replace(call.context, agent=agent, control=self._remote, call_log=call.log)
         self._call = call
         self._control = control
         self._lookup = lookup or Lookup(agent, self.context, clock, spawn)
@@ -98,7 +96,6 @@ class Conduct:
             proceed=self._proceed,
             overrun=lambda: call.answers.tool_loop(),
             report=self._on_tool_ended,
-            failed=lambda name, error: events.tool_failed(call.log, name, error),
         )
         self.hooks = Hooks(agent, self.context, clock, spawn)
         self.filler = Filler(self, say=lambda text: self._say("filler", text))
@@ -296,7 +293,7 @@ class Conduct:
 
     def tool_not_run(self, name: str, why: str) -> None:
         """A call that was broken off, or taken back with its response."""
-        self._call.log("TOOL_CALL", f"{clean(name)}: not run", why=why)
+        events.tool_not_run(self._call.log, name, why)
         self._call.stats.tool_calls.append({"name": name, "outcome": "broken_off", "elapsed_ms": 0})
 
     def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int) -> None:
@@ -325,18 +322,18 @@ class Conduct:
 
     def _on_time_running_out(self) -> None:
         if self.attentive:
-            self._call.log("WATCHDOG", "the call's time is running out")
+            events.time_running_out(self._call.log)
             self._say("time_limit", TIME_LIMIT)
 
     def _on_silent(self, number: int) -> None:
         self._call.stats.silences += 1
-        self._call.log("WATCHDOG", "the caller is silent", prompt=number)
+        events.caller_silent(self._call.log, number)
         self._say("silence", STILL_THERE)
 
     def _give_up(self, reason: EndReason, instructions: str, *, firm: bool) -> None:
         """firm: what is said now is said to the end, whatever is heard on the line; so it is not listened to."""
         call = self._call
-        call.log("WATCHDOG", "giving up", why=reason)
+        events.giving_up(call.log, reason)
         if firm:
             call.interruption.on_giving_up()
             call.caller.mute()
@@ -356,7 +353,7 @@ class Conduct:
         number = self.agent.destination(wanted)
         if number is None or self._control is None:
             why = "there is no such destination" if number is None else "there are no Twilio credentials"
-            self._call.log("HANGUP", "transfer refused", level=logging.WARNING, why=why)
+            events.transfer_refused(self._call.log, why)
             return None
         return number
 
@@ -385,10 +382,10 @@ class Conduct:
 
     def _log_departure(self, errand: Errand) -> None:
         how = "by REST" if self._control is not None else "by the end of the stream"
-        self._call.log("HANGUP", f"{errand.name} {how}", reason=errand.reason)
+        events.hangup(self._call.log, errand.name, how, reason=errand.reason)
 
     def stayed(self, errand: Errand, why: str) -> None:
-        self._call.log("HANGUP", f"{errand.name} {why}", reason=errand.reason)
+        events.hangup(self._call.log, errand.name, why, reason=errand.reason)
         if errand.name == "fallback":
             return  # whoever asked knows what else to do
         if why == "interrupted":

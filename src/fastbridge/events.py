@@ -1,8 +1,9 @@
 """The vocabulary of the log: one function for each macro event, with its fixed fields, in the operators' words.
 
-`docs/logging.md` shows a line of each; a test holds the two together. Functions take the call's CallLog first, or the
-call's sid where the call itself may not be at hand. Words that people said, and what tools were given, are only in a
-line where `LOG_TRANSCRIPTS` allows it. Nothing here decides anything but how a line reads.
+`docs/logging.md` shows a line of each; one test holds the two together, another makes the product say each of them.
+Functions take the call's CallLog first, or the call's sid where there is no call yet. Words that people said, and what
+tools were given, are only in a line where `LOG_TRANSCRIPTS` allows it. Nothing here decides anything but how a line
+reads.
 """
 
 import json
@@ -47,18 +48,6 @@ def sla(call_sid: str, took_ms: float, limit_ms: int) -> None:
     event("SLA", text, call_sid=call_sid, level=logging.WARNING, stacklevel=2)
 
 
-def webhook_close(call_sid: str, *, source: str, status: str = "") -> None:
-    """A webhook of Twilio's ends the call."""
-    more: dict[str, Any] = {"status": status} if status else {}
-    event("WEBHOOK_CLOSE", call_sid=call_sid, stacklevel=2, source=source, **more)
-
-
-def recording_cache_miss(call_sid: str) -> None:
-    """A recording was asked for that is not here yet: expected the first time."""
-    text = "Cache miss - downloading from Twilio (async download in progress, client may need to retry)"
-    event("RECORDING_SERVICE", text, call_sid=call_sid, stacklevel=2)
-
-
 def call_unbegun(call_sid: str, *, reason: str, why: str, stream_url: str) -> None:
     """A call was let in, and no conversation came of it. why: in words."""
     fields = {"reason": reason, "why": why, "stream_url": stream_url}
@@ -79,6 +68,21 @@ def context_loaded(log: CallLog, *, name: str, phone: str) -> None:
     log("DB", "Customer context loaded:", depth=1, name=shown, phone=mask_phone(phone))
 
 
+def lookup_late(log: CallLog) -> None:
+    """`on_call` has not answered in time: the conversation begins without."""
+    log("DB", "the context look-up is late, defaults are used", level=logging.WARNING, depth=1)
+
+
+def hook_slow(log: CallLog, hook: str) -> None:
+    """A hook of the agent's took too long, and was given up."""
+    log("SERVER_ERROR", f"{hook} took too long", level=logging.WARNING, depth=1)
+
+
+def hook_failed(log: CallLog, hook: str, error: BaseException) -> None:
+    """A hook of the agent's raised: with the traceback; with what it said only where words may be in the log."""
+    _raised(log, f"hook:{hook}", "SERVER_ERROR", hook, error)
+
+
 def realtime_connected(log: CallLog, elapsed_ms: int) -> None:
     """The model's socket is open. elapsed_ms: since the stream's start."""
     log("REALTIME", f"OpenAI connected in {elapsed_ms}ms", depth=1)
@@ -91,7 +95,8 @@ def realtime_lost(log: CallLog, code: str | None, *, tries: int) -> None:
 
 def realtime_reconnected(log: CallLog, down_ms: int, *, tries: int, replayed: int) -> None:
     """A lost line is there again, and the model told what was said."""
-    log("REALTIME", f"OpenAI reconnected in {down_ms}ms", tries=tries, replayed=replayed, depth=1)
+    text = f"OpenAI reconnected in {down_ms}ms"
+    log("REALTIME", text, tries=tries, replayed=replayed, tally="reconnected", depth=1)
 
 
 def realtime_renewed(log: CallLog, renewals: int) -> None:
@@ -104,8 +109,40 @@ def realtime_error(log: CallLog, error: Exception) -> None:
     log("SERVER_ERROR", clean(error, MAX_WORDS), level=logging.ERROR, depth=1)
 
 
+def realtime_format(log: CallLog, formats: tuple[object, object]) -> None:
+    """The model has confirmed a session whose audio is of another kind: nothing passes."""
+    given, taken = formats
+    text = "session has other audio formats than audio/pcmu"
+    log("REALTIME", text, level=logging.WARNING, input=given, output=taken, depth=1)
+
+
+def realtime_malformed(log: CallLog, kind: str) -> None:
+    """An event of the model's lacks what it must have. kind: its type."""
+    log("REALTIME", "malformed event", level=logging.WARNING, event=kind, depth=1)
+
+
+def realtime_rejected(log: CallLog, code: str, param: object) -> None:
+    """The model has rejected a `response.create` of ours."""
+    log("REALTIME", f"a response was rejected: {clean(code)}", level=logging.WARNING, param=param, depth=1)
+
+
+def realtime_complains(log: CallLog, code: str, param: object) -> None:
+    """The model reports an error that ends nothing."""
+    log("REALTIME", f"the model reports {clean(code)}", level=logging.WARNING, param=param, depth=1)
+
+
+def realtime_expected(log: CallLog, code: str) -> None:
+    """The model reports what comes of a race between two machines."""
+    log.debug("REALTIME", code, depth=1)
+
+
+def second_start(log: CallLog) -> None:
+    """Twilio has begun a stream that had begun."""
+    log("SERVER_ERROR", "a second start on one stream was ignored", level=logging.ERROR, depth=1)
+
+
 def call_failed(log: CallLog, error: BaseException) -> None:
-    """A bug of ours in this call, which goes on: said once with its traceback, then counted every 30 s."""
+    """A bug of ours in this call, which goes on: said once with its traceback, then counted, at most every 30 s."""
     log.failure(f"internal:{type(error).__name__}", "SERVER_ERROR", "internal error", error, depth=1)
 
 
@@ -115,9 +152,10 @@ def dsp_enabled(log: CallLog) -> None:
         log("DSP", "enabled: highpass+limiter", depth=1)
 
 
-def dsp_error(log: CallLog, error: BaseException) -> None:
-    """The filter failed and the audio passed as it was: said once with its traceback, then counted every 30 s."""
-    log.failure("dsp", "DSP", "ERROR", error, first=f"ERROR: {clean(error)} - first occurrence", depth=1)
+def dsp_error(log: CallLog) -> None:
+    """The filter was in no state that audio can bring about: it began afresh, and the audio passed as it was."""
+    first = "ERROR: the filter began afresh - first occurrence"
+    log.failure("dsp", "DSP", "ERROR", False, first=first, depth=1)
 
 
 def greeting(log: CallLog, greeting_ms: int) -> None:
@@ -145,7 +183,7 @@ def transcript_delta(log: CallLog, text: str) -> None:
 
 
 def response_created(log: CallLog, response_id: str, purpose: str) -> None:
-    """The model begins to answer. purpose: turn, greeting, tool_result …"""
+    """The model begins to answer. purpose: turn, greeting, tool_result …."""
     log("RESPONSE_CREATED", response_id=response_id, type=purpose, depth=1)
 
 
@@ -159,23 +197,24 @@ def tool_call(log: CallLog, tool: str, arguments: str) -> None:
     log("TOOL_CALL", f"{clean(tool)}: {_values(arguments) if log.words else _length(arguments)}", depth=1)
 
 
+def tool_not_run(log: CallLog, tool: str, why: str) -> None:
+    """A tool's call was broken off, or taken back with its response, and is not run. why: in words."""
+    log("TOOL_CALL", f"{clean(tool)}: not run", why=why, tally="failed", depth=1)
+
+
 def tool_result(log: CallLog, tool: str, outcome: str, elapsed_ms: int) -> None:
     """A tool has ended. outcome: ok, error, timeout, unknown."""
-    log("TOOL_RESULT", f"{clean(tool)}: {outcome}", elapsed_ms=elapsed_ms, depth=1)
+    tally = "ok" if outcome == "ok" else "failed"
+    log("TOOL_RESULT", f"{clean(tool)}: {outcome}", elapsed_ms=elapsed_ms, tally=tally, depth=1)
 
 
 def tool_failed(log: CallLog, tool: str, error: BaseException) -> None:
     """A tool raised: with the traceback; with what it said only where words may be in the log."""
     name = clean(tool)
-    if log.words:
-        log.failure(f"tool:{name}", "TOOL_RESULT", f"{name} failed", error, depth=1)
-        return
-    where = traceback.extract_tb(error.__traceback__)[-1:]
-    place = f" in {where[0].name}, line {where[0].lineno}" if where else ""
-    log.failure(f"tool:{name}", "TOOL_RESULT", f"{name} failed: {type(error).__name__}{place}", False, depth=1)
+    _raised(log, f"tool:{name}", "TOOL_RESULT", name, error)
 
 
-def create_appt(log: CallLog, appointment_id: str, start: str) -> None:
+def create_appt(log: CallLog, appointment_id: object, start: object) -> None:
     """A tool of yours made an appointment."""
     log("CREATE_APPT", "Appointment created successfully", appointment_id=appointment_id, start=start, depth=1)
 
@@ -216,6 +255,7 @@ def barge_in(
     log(
         "BARGE-IN",
         f"User interrupting AI! {clear}, {cleared}",
+        tally="committed",
         barge_in_events=count,
         response_id=response_id,
         cancel="sent" if cancelled else "not needed",
@@ -228,7 +268,7 @@ def barge_in(
 def barge_in_false(log: CallLog, *, count: int, held_ms: int, why: str) -> None:
     """It was no interruption: playback goes on where it was held. count: such so far."""
     text = f"False trigger: playback resumed after {held_ms}ms"
-    log("BARGE-IN", text, barge_in_false=count, why=why, depth=1)
+    log("BARGE-IN", text, barge_in_false=count, why=why, tally="false", depth=1)
 
 
 def tx_validation(log: CallLog, number: int, size_bytes: int) -> None:
@@ -238,22 +278,57 @@ def tx_validation(log: CallLog, number: int, size_bytes: int) -> None:
 
 def tx_slow(log: CallLog, message: str, **fields: Any) -> None:
     """Audio does not get away as it should: at most every 5 s."""
-    if log.rate.every("tx_slow", 5.0):
-        log("TX_SLOW", message, level=logging.WARNING, depth=1, **fields)
+    log("TX_SLOW", message, level=logging.WARNING, pause_s=5.0, depth=1, **fields)
 
 
 def audio_drain(log: CallLog, **fields: Any) -> None:
     """Where the assistant's audio is, with DEBUG_TX: at most every 5 s."""
     if log.rate.every("audio_drain", 5.0):
-        log("AUDIO_DRAIN", free=log.settings.debug_tx, depth=1, **fields)
+        log("AUDIO_DRAIN", free=True, depth=1, **fields)
 
 
 # --- the end ---
 
 
-def hangup(log: CallLog, reason: str) -> None:
-    """We end the call."""
-    log("HANGUP", reason=reason, depth=1)
+def webhook_close(log: CallLog, *, source: str, status: str = "") -> None:
+    """A webhook of Twilio's ends the call."""
+    more: dict[str, Any] = {"status": status} if status else {}
+    log("WEBHOOK_CLOSE", source=source, depth=1, **more)
+
+
+def hangup(log: CallLog, errand: str, how: str, *, reason: str) -> None:
+    """We leave the call, or stay after all. errand: hang_up, transfer, fallback. how: by REST, interrupted …."""
+    log("HANGUP", f"{errand} {how}", reason=reason, depth=1)
+
+
+def transfer_refused(log: CallLog, why: str) -> None:
+    """A tool or hook wants the caller connected to somebody to whom that cannot be done."""
+    log("HANGUP", "transfer refused", level=logging.WARNING, why=why, depth=1)
+
+
+def transfer_failed(log: CallLog, error: BaseException) -> None:
+    """A bug of ours kept a caller from being passed on: said once with its traceback."""
+    log.failure("transfer", "SERVER_ERROR", "the transfer failed", error, depth=1)
+
+
+def carrier_refused(log: CallLog, problem: str) -> None:
+    """Twilio's API has not done what was to be done with the call. problem: its status and code, or what broke."""
+    log("SERVER_ERROR", f"Twilio did not update the call: {clean(problem)}", level=logging.ERROR, depth=1)
+
+
+def time_running_out(log: CallLog) -> None:
+    """The call will soon have lasted as long as it may: the caller is told."""
+    log("WATCHDOG", "the call's time is running out", depth=1)
+
+
+def caller_silent(log: CallLog, prompt: int) -> None:
+    """Nobody has spoken for a while: the caller is asked. prompt: for the how many-th time."""
+    log("WATCHDOG", "the caller is silent", prompt=prompt, depth=1)
+
+
+def giving_up(log: CallLog, why: str) -> None:
+    """The caller does not answer, or cannot be understood: goodbye."""
+    log("WATCHDOG", "giving up", why=why, depth=1)
 
 
 def given_up(log: CallLog, *, step: str, reason: str) -> None:
@@ -273,8 +348,7 @@ def answer_watchdog(log: CallLog, what: str, count: int) -> None:
 
 def watchdog(log: CallLog, message: str, **fields: Any) -> None:
     """The call is stuck or dead: at most every 3 s."""
-    if log.rate.every("watchdog", 3.0):
-        log("WATCHDOG", message, level=logging.WARNING, depth=1, **fields)
+    log("WATCHDOG", message, level=logging.WARNING, pause_s=3.0, depth=1, **fields)
 
 
 def accounting(log: CallLog, line: str, *, is_error: bool) -> None:
@@ -290,6 +364,16 @@ def call_metrics(log: CallLog, fields: dict[str, Any]) -> None:
 def call_end(log: CallLog, *, duration_ms: int, reason: str) -> None:
     """The call is over; reason: see docs/call-record.md."""
     log("CALL_END", duration=f"{duration_ms // 1000}s", reason=reason, depth=1)
+
+
+def _raised(log: CallLog, key: str, tag: str, name: str, error: BaseException) -> None:
+    """A function of the agent's author's raised; what it says may be what was said to it."""
+    if log.words:
+        log.failure(key, tag, f"{name} failed", error, depth=2)
+        return
+    where = traceback.extract_tb(error.__traceback__)[-1:]
+    what = type(error).__name__ + (f" in {where[0].name}, line {where[0].lineno}" if where else "")
+    log.failure(f"{key} {what}", tag, f"{name} failed: {what}", False, depth=2)
 
 
 def _words(log: CallLog, text: str) -> str:

@@ -7,7 +7,6 @@ interrupts it. This file never decides how long is too long: `waiting.py` and `m
 """
 
 import asyncio
-import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -26,8 +25,6 @@ FILLER_ID = f"{LOCAL_ID}filler"
 APOLOGY_MARGIN_SECONDS = 1.5
 """How much later than by our clock a carrier may have played the apology."""
 TRANSFER_SECONDS = 5.0
-
-logger = logging.getLogger(__name__)
 
 
 class State(StrEnum):
@@ -163,8 +160,8 @@ class Ladder:
         try:
             async with asyncio.timeout(TRANSFER_SECONDS):
                 transferred = await self._call.transfer(number)
-        except Exception:
-            logger.exception("[SERVER_ERROR] the transfer failed, call_sid=%s", self._call.call_sid)
+        except Exception as error:
+            events.transfer_failed(self._call.log, error)
             transferred = False
         if not transferred and self._call.live:
             self._call.close(self._reason)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
+from fastbridge import calllog
 from fastbridge import logging as log
 from fastbridge._caller import OUTCOMES
 from fastbridge.calls import REASONS
@@ -104,6 +105,7 @@ _LIST = (
     _counter("log_lines", "Lines logged, by level.", level=(*log.LEVELS, "CRITICAL")),
     _counter("log_dropped", "Log lines dropped since they were not read fast enough."),
     _counter("log_suppressed", "Warnings not written since there were many like them."),
+    _counter("log_held_back", "Lines of calls that were counted and not written, by level.", level=log.LEVELS),
     _counter("records", "Call records, by what became of them; failed counts attempts.",
              outcome=("stored", "failed", "lost")),
     _gauge("records_waiting", "Call records that wait to be stored."),
@@ -160,6 +162,8 @@ class Metrics:
             self.set(f"log_{name}", lines.pop(name))
         for level, count in lines.items():
             self.set("log_lines", count, level)
+        for level, count in calllog.held_back().items():
+            self.set("log_held_back", count, level)
 
     def take_histogram(self, name: str, counts: Iterable[int], total: float) -> None:
         """For one that somebody else counts, in its buckets."""

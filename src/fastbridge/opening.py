@@ -4,14 +4,13 @@ One Opening per connection. It asks again after 3 s and gives up after 8: audio 
 confirmed is noise in somebody's ear, so nothing passes before. It knows no audio and no conversation.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
+from fastbridge import events
+from fastbridge.calllog import CallLog
 from fastbridge.clock import Clock, Deadline
 from fastbridge.errors import ModelUnavailable
-
-logger = logging.getLogger(__name__)
 
 UPDATE_RETRY_SECONDS = 3.0
 UPDATE_DEADLINE_SECONDS = 8.0
@@ -24,6 +23,7 @@ class Opening:
     def __init__(
         self,
         *,
+        log: CallLog,
         clock: Clock,
         config: dict[str, Any] | None,
         ready: Callable[[], object],
@@ -34,6 +34,7 @@ class Opening:
         """When the model will end the session, as it says: unix time."""
         self.is_ready = False
         self.format_mismatches = 0
+        self._log = log
         self._asked = False
         self.config = config
         """None: not known yet, and nothing is sent before it is."""
@@ -72,7 +73,7 @@ class Opening:
             return  # whatever this confirms, it is not our settings
         if formats != ("audio/pcmu", "audio/pcmu"):
             self.format_mismatches += 1
-            logger.warning("[REALTIME] session has audio formats %s instead of audio/pcmu", formats)
+            events.realtime_format(self._log, formats)
             return
         if not self.is_ready:
             self.close()

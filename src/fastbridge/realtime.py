@@ -5,13 +5,14 @@ mean for the call goes to a SessionListener. Unknown events are ignored, expecte
 """
 
 import json
-import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from fastbridge import events
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
+from fastbridge.calllog import CallLog
 from fastbridge.clock import Clock
 from fastbridge.errors import ModelUnavailable
 from fastbridge.function_calls import FunctionCall, FunctionCalls
@@ -26,8 +27,6 @@ from fastbridge.responses import Create, ResponseController
 from fastbridge.session_config import session_config
 from fastbridge.telling import Telling
 from fastbridge.usage import Usage
-
-logger = logging.getLogger(__name__)
 
 MAX_TOLD = 64
 """Events about the caller's turns that are known when they come again; the oldest are forgotten."""
@@ -64,7 +63,14 @@ class Session:
     """
 
     def __init__(
-        self, *, agent: Agent, transcription_model: str, lane: AssistantLane, clock: Clock, listener: SessionListener
+        self,
+        *,
+        log: CallLog,
+        agent: Agent,
+        transcription_model: str,
+        lane: AssistantLane,
+        clock: Clock,
+        listener: SessionListener,
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.history = History(self.counters)
@@ -74,6 +80,7 @@ class Session:
         """Whether the last complete answer was as long as its words."""
         self.speech_end_ms: int | None = None
         """Where the caller's last speech ended, by the model's clock: ms of caller audio in this session."""
+        self._log = log
         self._transcription_model = transcription_model
         self._config: dict[str, Any] | None = session_config(agent, transcription_model)
         self._lane = lane
@@ -95,7 +102,7 @@ class Session:
 
     def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelUnavailable], object]) -> Opening:
         """For a connection: this session's settings, to be confirmed there."""
-        return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed)
+        return Opening(log=self._log, clock=self._clock, config=self._config, ready=ready, failed=failed)
 
     @property
     def turns(self) -> dict[str, Turn]:
@@ -194,7 +201,7 @@ class Session:
         except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
             # A known event without the fields it must have: the model's fault, and not worth a call.
             self.counters["malformed_events"] += 1
-            logger.warning("[REALTIME] %s event is malformed", event.get("type"), exc_info=True)
+            events.realtime_malformed(self._log, str(event.get("type")))
 
     def on_words(self, item_id: str, words: str) -> None:
         """Some of the assistant's words."""
@@ -426,11 +433,11 @@ class Session:
         elif means_active(error):
             self.responses.refused(error.get("event_id"))
         elif self.responses.rejected(error.get("event_id"), code):
-            logger.warning("[REALTIME] a response was rejected: %s (%s)", code, error.get("param"))
+            events.realtime_rejected(self._log, code, error.get("param"))
         elif code in EXPECTED_ERRORS:
-            logger.debug("[REALTIME] %s", code)
+            events.realtime_expected(self._log, code)
         else:
-            logger.warning("[REALTIME] the model reports %s (%s)", code, error.get("param"))
+            events.realtime_complains(self._log, code, error.get("param"))
 
 
 _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {

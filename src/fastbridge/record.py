@@ -62,6 +62,7 @@ def record(call: "Call") -> dict[str, Any]:
         "cost": _cost(call),
         "model_events": dict(call.session.counters),
         "errors": moments.errors[:MAX_ERRORS],
+        "log": {"lines": call.log.lines, "held_back": dict(call.log.held_back)},
     }
 
 

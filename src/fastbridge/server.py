@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fastbridge import events, webhooks
+from fastbridge import events, rest, webhooks
 from fastbridge import logging as log
 from fastbridge._pacing import Pacer
 from fastbridge._ticker import Ticker
@@ -29,6 +29,7 @@ from fastbridge.agent import Agent, CallContext
 from fastbridge.attempt import Attempt
 from fastbridge.breaker import Breaker
 from fastbridge.call import Call, CarrierLink
+from fastbridge.calllog import CallLog
 from fastbridge.calls import Admission, Directory
 from fastbridge.clock import Beat, Clock
 from fastbridge.config import Settings
@@ -45,7 +46,6 @@ from fastbridge.metrics import Metrics, Snapshot
 from fastbridge.model_errors import FATAL_ERRORS
 from fastbridge.model_socket import CLOSE_GRACE_SECONDS, MAX_MODEL_MESSAGE_BYTES, MODEL_BUFFER_BYTES, RealtimeSocket
 from fastbridge.record import unbegun
-from fastbridge.rest import carrier_rest
 from fastbridge.sockets import MEDIA_PATH, CarrierSocket
 from fastbridge.store import RecordStore
 from fastbridge.twilio import Start
@@ -105,7 +105,7 @@ class Node:
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: dict[object, asyncio.TimerHandle] = {}  # ended calls and closed sockets, to be dismantled
         self.lookups = Lookups(self.clock, self.spawn)
-        self.rest = carrier_rest(settings)
+        self.rest = rest.carrier_rest(settings, told=self._carrier_refused)
         self._openai = model_client(settings)
         # The SDK imports most of itself at first use: 0.3 s that would be a caller's, and a stall of all the others.
         self._realtime = self._openai.realtime
@@ -126,7 +126,7 @@ class Node:
 
     def announce(self, admission: Admission) -> None:
         """A webhook has let this call in: what can be looked up is looked up while its stream is on the way."""
-        context = call_context(admission)
+        context = self._context(admission)
         agent = self.agent.for_call(context)
         self.lookups.begin(agent, replace(context, agent=agent))
         self._expire_later()
@@ -153,7 +153,7 @@ class Node:
     def begin_call(self, carrier: CarrierLink, admission: Admission, start: Start) -> Call:
         """An admitted stream has started: its call. The caller then calls `Call.start`."""
         lookup = self.lookups.take(admission.call_sid)
-        context = lookup.context if lookup is not None else call_context(admission)
+        context = lookup.context if lookup is not None else self._context(admission)
         agent = lookup.agent if lookup is not None else self.agent.for_call(context)
         call = Call(
             settings=agent.call_settings(self.settings),
@@ -175,6 +175,11 @@ class Node:
         self.directory.add(call)
         self._ticker.acquire()
         return call
+
+    def _context(self, admission: Admission) -> CallContext:
+        """A call, with its log: what is looked up for it may have something to say before its stream is there."""
+        call_log = CallLog(admission.call_sid, self.settings, lambda: self.clock.now_ns() / 1e9)
+        return replace(call_context(admission), call_log=call_log)
 
     def _call_ended(self, call: Call) -> None:
         self._calls.discard(call)
@@ -222,6 +227,14 @@ class Node:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             events.task_failed(task.exception())
+
+    def _carrier_refused(self, call_sid: str, problem: str) -> None:
+        """What was to be done with a call at the carrier's was not done."""
+        call = next((call for call in self._calls if call.call_sid == call_sid), None)
+        if call is None:
+            rest.say(call_sid, problem)
+        else:
+            events.carrier_refused(call.log, problem)
 
     async def _dial(self, attempt: Attempt) -> None:
         """Open a socket to the model, through the SDK, and stay until it is closed."""

@@ -8,20 +8,18 @@ then it is asked for words, and given up if it calls on.
 
 import asyncio
 import json
-import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from fastbridge import events
 from fastbridge.agent import Agent, CallContext, Tool
 from fastbridge.clock import Clock
 from fastbridge.history import ToolCall
 from fastbridge.logging import clean
 from fastbridge.schema import ArgumentError
-
-logger = logging.getLogger(__name__)
 
 MAX_RUNNING = 16
 """Tool calls of one phone call at once; one more is answered with an error."""
@@ -36,14 +34,10 @@ MAX_CALLS_IN_ROUND = 128
 """Calls between two rounds; one more is not even answered: no model that means it comes that far."""
 
 
-def _log_failure(name: str, error: BaseException) -> None:
-    logger.error("[TOOL_RESULT] %s failed", name, exc_info=error)
-
-
 class ToolRunner:
     """answer(call, output): a result to the model. proceed(response_ids): ask the model to go on after these.
     overrun(): it was asked for words, and calls on. report(name, arguments, outcome, elapsed_ms): a call has ended;
-    outcome is ok, error, timeout, unknown or refused. failed(name, error): a function raised, for the log.
+    outcome is ok, error, timeout, unknown or refused.
 
     `agent` may be changed until the first call."""
 
@@ -58,7 +52,6 @@ class ToolRunner:
         proceed: Callable[[set[str]], object],
         overrun: Callable[[], object],
         report: Callable[[str, str, str, int], object],
-        failed: Callable[[str, BaseException], object] = _log_failure,
     ) -> None:
         self.agent = agent
         self.context = context
@@ -68,7 +61,6 @@ class ToolRunner:
         self._proceed = proceed
         self._overrun = overrun
         self._report = report
-        self._failed = failed
         self._tasks: dict[ToolCall, asyncio.Task[None]] = {}
         self._asked = 0  # calls in this phone call
         self._in_round = 0
@@ -167,7 +159,7 @@ class ToolRunner:
             if self._closed and isinstance(error, asyncio.CancelledError):
                 raise
             # Whatever a user's function raises is its own affair, sys.exit() too: the call goes on.
-            self._failed(tool.name, error)
+            events.tool_failed(self.context.journal, tool.name, error)
             text = f"{type(error).__name__}: {clean(error, MAX_ERROR_CHARS)}"
             return json.dumps({"error": text}, ensure_ascii=False), "error"
 

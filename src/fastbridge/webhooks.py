@@ -236,7 +236,6 @@ class _Desk:
             directory.lose(webhook.call_sid, EndReason.NO_STREAM, "Twilio could not connect the stream")
             reason = directory.ended_reason(webhook.call_sid)
         else:
-            events.webhook_close(webhook.call_sid, source="stream_ended")
             call.on_stream_ended()
             reason = call.end_reason
         lost = call is None and reason is None and self._node.successor
@@ -262,8 +261,6 @@ class _Desk:
         if call is None:
             _logger.debug("status %s of a call that is not live: %s", status, webhook.call_sid)
             return _nothing()
-        if terminal:
-            events.webhook_close(webhook.call_sid, source="call_status", status=status)
         call.on_carrier_status(status)
         return _nothing()
 

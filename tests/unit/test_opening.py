@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fastbridge.calllog import CallLog
 from fastbridge.errors import ModelUnavailable
 from fastbridge.opening import Opening
 from virtual import VirtualLoop
@@ -22,7 +23,11 @@ class OpeningRig:
         self.readies = 0
         self.errors: list[ModelUnavailable] = []
         self.opening = Opening(
-            clock=self.loop.clock, config={"type": "realtime"}, ready=self.ready, failed=self.errors.append
+            log=CallLog("CA1"),
+            clock=self.loop.clock,
+            config={"type": "realtime"},
+            ready=self.ready,
+            failed=self.errors.append,
         )
 
     def ready(self) -> None:

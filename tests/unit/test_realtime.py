@@ -12,6 +12,7 @@ from fastbridge import history
 from fastbridge import realtime as realtime_module
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
+from fastbridge.calllog import CallLog
 from fastbridge.errors import ModelUnavailable
 from fastbridge.model_errors import EXPECTED_ERRORS, FATAL_ERRORS
 from fastbridge.realtime import Session
@@ -55,6 +56,7 @@ class SessionRig:
         )
         self.lane.start(SID, self.downlink.append)
         self.session = Session(
+            log=CallLog("CA1"),
             agent=agent or Agent(),
             transcription_model=transcription_model,
             lane=self.lane,
