@@ -9,6 +9,7 @@ import pytest
 from fastbridge import calllog, events
 from fastbridge.calllog import PRODUCTION, CallLog
 from fastbridge.config import Settings
+from longcall import summed_up
 
 SID = "CA" + "12" * 16
 
@@ -63,17 +64,6 @@ def whole_call(scene, turns):
         turn(scene.log, number)
         scene.now_s += 10
     end(scene.log)
-
-
-def summed_up(text):
-    """How many lines the sums stand for."""
-    total = 0
-    for line in text:
-        found = re.match(r"\[[\w-]+\] \+(\d+)", line)
-        if line.startswith("[HELD_BACK]") or found:
-            alone = re.search(r", lines=(\d+)", line)
-            total += int(alone[1]) if alone else int(found[1])
-    return total
 
 
 class TestVolume:
