@@ -296,7 +296,7 @@ def transfer_refused(log: CallLog, why: str) -> None:
 
 
 def transfer_failed(log: CallLog, error: BaseException) -> None:
-    """A bug of ours kept a caller from being passed on: said once with its traceback."""
+    """Passing a caller on failed, or took more than 5 s: with the traceback."""
     log.failure("transfer", "SERVER_ERROR", "the transfer failed", error, depth=1)
 
 

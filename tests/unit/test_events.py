@@ -11,6 +11,7 @@ import pytest
 from fastbridge import events
 from fastbridge.calllog import ESSENTIAL, RULES, CallLog
 from fastbridge.config import Settings
+from fastbridge.errors import ModelUnavailable
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "logging.md"
@@ -32,7 +33,7 @@ EXAMPLES = {
     "realtime_lost": (("closed_1006",), {"tries": 1}),
     "realtime_reconnected": ((412,), {"tries": 1, "replayed": 7}),
     "realtime_renewed": ((1,), {}),
-    "realtime_error": ((ConnectionError("OpenAI did not answer in time"),), {}),
+    "realtime_error": ((ModelUnavailable("OpenAI did not answer in time", "connect_timeout"),), {}),
     "realtime_format": ((("audio/pcm", "audio/pcm"),), {}),
     "realtime_malformed": (("response.done",), {}),
     "realtime_rejected": (("invalid_value", "response.voice"), {}),
@@ -57,7 +58,19 @@ EXAMPLES = {
     "barge_in_false": ((), {"count": 1, "held_ms": 520, "why": "quiet"}),
     "tx_validation": ((3, 161), {}),
     "tx_slow": (("frames left over 200ms late",), {"tx_schedule_resets": 1}),
-    "audio_drain": ((), {"tx": 812, "out": 40}),
+    "audio_drain": (
+        (),
+        {
+            "tx": 812,
+            "out": 40,
+            "frames_enqueued": 852,
+            "unheard_ms": 960,
+            "tx_late_frames": 0,
+            "tx_schedule_resets": 0,
+            "underruns": 0,
+            "interval_max_ms": 21.4,
+        },
+    ),
     "webhook_close": ((), {"source": "call_status", "status": "completed"}),
     "hangup": (("hang_up", "by REST"), {"reason": "agent_hangup"}),
     "transfer_refused": (("there is no such destination",), {}),
@@ -68,7 +81,7 @@ EXAMPLES = {
     "giving_up": (("silence",), {}),
     "given_up": ((), {"step": "apology", "reason": "model_lost"}),
     "filler": ((), {"cause": "answer", "silent_ms": 1500}),
-    "answer_watchdog": (("response_stuck", 1), {}),
+    "answer_watchdog": (("responses_stuck", 1), {}),
     "watchdog": (("no media for 5s",), {}),
     "accounting": (("Frame accounting OK: 1000 = 822 + 178",), {"is_error": False}),
     "call_metrics": (({"greeting_ms": 301, "turns": 4, "barge_in_events": 1},), {}),
