@@ -1,8 +1,10 @@
 """What one call may write: 30 lines however long it lasts and whatever happens, and what is not written is counted."""
 
+import gc
 import logging
 import re
 import threading
+import weakref
 
 import pytest
 
@@ -415,6 +417,19 @@ class TestOwnLines:
             thread.join()
         assert len(lines()) + scene.log.held_back.total() == 4000
         assert len(lines()) <= 6
+
+
+def test_it_is_gone_with_its_last_user():
+    gc.disable()
+    try:
+        log = CallLog(SID)
+        log.own("X", "mine")
+        whole = [turn(log, number) for number in range(60)]
+        known = weakref.ref(log)
+        del log, whole
+        assert known() is None
+    finally:
+        gc.enable()
 
 
 def test_fewer_than_50_lines_in_any_minute(scene, caplog):
