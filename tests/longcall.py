@@ -4,7 +4,8 @@ What happens in it is named by ADVERSITIES: a call may have any of them, or all.
 """
 
 import asyncio
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -156,3 +157,14 @@ class LongCall:
                 raise ValueError("nowhere to note it")
 
         return agent
+
+
+def summed_up(written: Iterable[str]) -> int:
+    """How many lines the sums among these stand for."""
+    total = 0
+    for line in written:
+        found = re.match(r"\[[\w-]+\] \+([0-9]+)", line)
+        if found or line.startswith("[HELD_BACK]"):
+            alone = re.search(r", lines=([0-9]+)", line)
+            total += int((alone or found)[1])
+    return total

@@ -129,8 +129,8 @@ class _Line:
 class CallLog:
     """`log("HANGUP", "the caller said goodbye", after_ms=300)`: a line of this call.
 
-    rate and once: limiters of the call, for whoever logs for it. own: what an agent's author gets to log with. words:
-    whether what people say may be in the log. lines: written so far. held_back: those that were not, by kind.
+    rate and once: limiters of the call, for whoever logs for it. words: whether what people say may be in the log.
+    lines: written so far. held_back: those that were not, by kind.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class CallLog:
         self.words = settings is None or settings.log_transcripts
         self.rate = log.RateLimiter(now_s)
         self.once = log.OncePerCall()
-        self.own = OwnLog(self, now_s)
+        self._own_limiters = log.RateLimiter(now_s), log.OncePerCall(), log.EveryNth()
         self.lines = 0
         self.held_back: Counter[str] = Counter()
         self._spent = 0
@@ -151,6 +151,11 @@ class CallLog:
         self._failures: Counter[str] = Counter()  # by fingerprint
         self._waiting: dict[str, _Held] = {}  # by kind
         self._ended = False
+
+    @property
+    def own(self) -> "OwnLog":
+        """What an agent's author gets to log with. Not kept: the two would keep each other."""
+        return OwnLog(self, *self._own_limiters)
 
     @property
     def detailed(self) -> bool:
@@ -324,11 +329,8 @@ class OwnLog:
     """What an agent's author logs of a call: `context.log("CRM", "found", orders=3)`; and limiters for that, the call's
     own and on its clock: `if context.log.every("stock", 5.0): context.log(…)`."""
 
-    def __init__(self, call_log: CallLog, now_s: Callable[[], float]) -> None:
-        self._log = call_log
-        self._rate = log.RateLimiter(now_s)
-        self._once = log.OncePerCall()
-        self._nth = log.EveryNth()
+    def __init__(self, call_log: CallLog, rate: log.RateLimiter, once: log.OncePerCall, nth: log.EveryNth) -> None:
+        self._log, self._rate, self._once, self._nth = call_log, rate, once, nth
 
     def __call__(
         self,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fastbridge import require_compiled
 from fastbridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ app = typer.Typer(
 
 def main() -> None:
     """The console script's entry point."""
+    require_compiled()
     try:
         app(prog_name="fastbridge")
     except ConfigError as error:

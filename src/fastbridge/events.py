@@ -50,7 +50,7 @@ def sla(call_sid: str, took_ms: float, limit_ms: int) -> None:
 
 def call_unbegun(call_sid: str, *, reason: str, why: str, stream_url: str) -> None:
     """A call was let in, and no conversation came of it. why: in words."""
-    fields = {"reason": reason, "why": why, "stream_url": stream_url}
+    fields: dict[str, Any] = {"reason": reason, "why": why, "stream_url": stream_url}
     event("CALL_END", "never began", call_sid=call_sid, level=logging.WARNING, stacklevel=2, **fields)
 
 
@@ -307,7 +307,7 @@ def transfer_refused(log: CallLog, why: str) -> None:
 
 
 def transfer_failed(log: CallLog, error: BaseException) -> None:
-    """A bug of ours kept a caller from being passed on: said once with its traceback."""
+    """Passing a caller on failed, or took more than 5 s: with the traceback."""
     log.failure("transfer", "SERVER_ERROR", "the transfer failed", error, depth=1)
 
 

@@ -35,18 +35,15 @@ __all__ = [
     "EveryNth",
     "OncePerCall",
     "RateLimiter",
-    "clean",
     "configure",
     "configure_from",
     "counters",
-    "escape",
     "event",
     "flush",
     "log_every",
     "log_every_n",
     "log_uncaught",
     "mask_phone",
-    "resolve_level",
 ]
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")

@@ -15,8 +15,7 @@ from fastbridge.agent import Agent
 from fastbridge.calllog import CallLog
 from fastbridge.clock import Clock
 from fastbridge.errors import ModelUnavailable
-from fastbridge.function_calls import FunctionCall, FunctionCalls
-from fastbridge.function_calls import State as CallState
+from fastbridge.function_calls import FunctionCall, FunctionCalls, State
 from fastbridge.history import History, ToolCall
 from fastbridge.history import Turn as Turn
 from fastbridge.jsontext import encode_event, parse_event
@@ -383,7 +382,7 @@ class Session:
         """Those that are whole are run; of the others the model is told that they were not."""
         for call in calls:
             known = self.history.add_call(call.call_id, call.name, call.arguments or "")
-            if call.state is CallState.WHOLE:
+            if call.state is State.WHOLE:
                 self._listener.on_tool_call(known, call.response_id)
             else:
                 self.tool_result(known, json.dumps({"error": f"not run: {call.why}"}))

@@ -68,7 +68,8 @@ def record(call: "Call") -> dict[str, Any]:
 
 def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str) -> dict[str, Any]:
     """The document of a call that was let in and never began: the same fields, and nothing in them."""
-    lane = AssistantLane(pacer=Pacer(), clock=int, **dict.fromkeys(_LANE_CALLBACKS, _nobody))
+    callbacks: dict[str, Any] = dict.fromkeys(_LANE_CALLBACKS, _nobody)
+    lane = AssistantLane(pacer=Pacer(), clock=int, **callbacks)
     caller = CallerLane(clock=int, playing=lane, detector=None, on_message=_nobody, on_edge=_nobody)
     return {
         "version": RECORD_VERSION,
@@ -102,6 +103,7 @@ def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str)
         "cost": {"model": settings.model, "usd": 0.0, "prices": None},
         "model_events": {},
         "errors": [why],
+        "log": {"lines": 1, "held_back": {}},
     }
 
 

@@ -216,8 +216,15 @@ class _Desk:
         if took_ms > settings.twiml_sla_ms:
             events.sla(webhook.call_sid, took_ms, settings.twiml_sla_ms)
         if isinstance(admission, Refusal) and self._refusals.every(admission.reason, 1.0):
-            _logger.warning("call refused: %s, call_sid=%s", admission.reason, webhook.call_sid)
+            self._log_refusal(admission, webhook)
         return response
+
+    def _log_refusal(self, refusal: Refusal, webhook: Webhook) -> None:
+        if refusal.reason == "replay":  # no line of that call's: whoever has its webhook could fill its log
+            total = self._node.directory.counters["replay"]
+            _logger.warning("call refused: %s (%d so far)", refusal.reason, total)
+        else:
+            _logger.warning("call refused: %s, call_sid=%s", refusal.reason, webhook.call_sid)
 
     def _unwelcome(self, webhook: Webhook) -> Response:
         """Not one of the agent's callers: nothing is looked up, nobody is dialled."""

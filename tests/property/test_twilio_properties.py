@@ -162,7 +162,7 @@ class Admissions(RuleBasedStateMachine):
         )
         if isinstance(answer, Refusal):
             assert answer.reason == "replay" or occupied >= min(MAX_CALLS, MAX_PENDING)
-            assert answer.reason != "replay" or call in self.tokens
+            assert answer.reason != "replay" or call in self.tokens or self.owners.get(call, account) != account
             return ("", call, account)
         assert isinstance(answer, Admission)
         assert self.tokens.setdefault(call, answer.token) == answer.token

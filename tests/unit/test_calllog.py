@@ -1,14 +1,17 @@
 """What one call may write: 30 lines however long it lasts and whatever happens, and what is not written is counted."""
 
+import gc
 import logging
 import re
 import threading
+import weakref
 
 import pytest
 
 from fastbridge import calllog, events
 from fastbridge.calllog import PRODUCTION, CallLog
 from fastbridge.config import Settings
+from longcall import summed_up
 
 SID = "CA" + "12" * 16
 
@@ -63,17 +66,6 @@ def whole_call(scene, turns):
         turn(scene.log, number)
         scene.now_s += 10
     end(scene.log)
-
-
-def summed_up(text):
-    """How many lines the sums stand for."""
-    total = 0
-    for line in text:
-        found = re.match(r"\[[\w-]+\] \+(\d+)", line)
-        if line.startswith("[HELD_BACK]") or found:
-            alone = re.search(r", lines=(\d+)", line)
-            total += int(alone[1]) if alone else int(found[1])
-    return total
 
 
 class TestVolume:
@@ -425,6 +417,19 @@ class TestOwnLines:
             thread.join()
         assert len(lines()) + scene.log.held_back.total() == 4000
         assert len(lines()) <= 6
+
+
+def test_it_is_gone_with_its_last_user():
+    gc.disable()
+    try:
+        log = CallLog(SID)
+        log.own("X", "mine")
+        whole = [turn(log, number) for number in range(60)]
+        known = weakref.ref(log)
+        del log, whole
+        assert known() is None
+    finally:
+        gc.enable()
 
 
 def test_fewer_than_50_lines_in_any_minute(scene, caplog):

@@ -325,7 +325,7 @@ def canaries(level, **flags):
 
     settings = {"log_transcripts": False, "record_transcripts": False, **SECRETS, **flags}
     loaded = load_settings(log_level=level, **settings)
-    rig = Rig(agent, **{name: getattr(loaded, name) for name in type(loaded).model_fields})
+    rig = Rig(agent, **{name: getattr(loaded, name) for name in type(loaded).model_fields if name != "agent"})
     rig.call.context = call_context(
         from_number=f"+97250{CANARY}", to_number=f"sip:{CANARY}@example.com", parameters={"note": CANARY}
     )

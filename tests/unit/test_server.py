@@ -80,6 +80,32 @@ def test_a_call_is_on_the_books_until_it_ends_and_leaves_its_record(tmp_path):
     assert json.loads(path.read_text())["end_reason"] == "max_duration"
 
 
+def test_a_call_and_what_was_looked_up_for_it_have_one_log(caplog):
+    caplog.set_level("INFO", "fastbridge.events")
+    agent = Agent()
+
+    @agent.on_call
+    async def look_up(context: CallContext) -> None:
+        context.customer_loaded("Dana")
+
+    async def scene() -> None:
+        node = make_node(agent=agent, log_transcripts=False)
+        node.announce(Admission(CALL_SID, ACCOUNT_SID, "+14155550123", "", "inbound", {}, 0, "token"))
+        await asyncio.sleep(0.01)
+        call = begin(node, Carrier())
+        assert call.log is call.context.call_log is call.conduct.context.journal
+        assert call.log.lines == 1
+        node._carrier_refused(CALL_SID, "HTTP 500, code None")
+        assert call.log.lines == 2
+        call.close("shutdown")
+        node._carrier_refused(CALL_SID, "HTTP 500, code None")
+        await node.close()
+
+    asyncio.run(scene())
+    assert "name=(4 characters), phone=+1415****23" in caplog.text
+    assert caplog.text.count(f"Twilio did not update the call: HTTP 500, code None, call_sid={CALL_SID}") == 2
+
+
 def test_an_ended_call_is_dismantled_when_nothing_of_it_can_run_any_more(monkeypatch):
     monkeypatch.setattr("fastbridge.server.DISMANTLING_SECONDS", 0.02)
 
