@@ -129,11 +129,13 @@ class Node:
         return found
 
     def stored(self, call_sid: str) -> list[Record]:
-        """The call's rows in the database."""
+        """The call's rows in the database, which may not have its table yet."""
         database = sqlite3.connect(self.folder / "calls.db")
         try:
             rows = database.execute("SELECT record FROM fastbridge_calls WHERE call_sid = ?", (call_sid,)).fetchall()
             return [json.loads(row[0]) for row in rows]
+        except sqlite3.OperationalError:
+            return []
         finally:
             database.close()
 
