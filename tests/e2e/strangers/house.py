@@ -33,6 +33,7 @@ from e2e.strangers.sound import FRAME_MS
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
+RAMP_SECONDS = 0.05
 Record = dict[str, Any]
 
 
@@ -128,11 +129,13 @@ class Node:
         return found
 
     def stored(self, call_sid: str) -> list[Record]:
-        """The call's rows in the database."""
+        """The call's rows in the database, which may not have its table yet."""
         database = sqlite3.connect(self.folder / "calls.db")
         try:
             rows = database.execute("SELECT record FROM fastbridge_calls WHERE call_sid = ?", (call_sid,)).fetchall()
             return [json.loads(row[0]) for row in rows]
+        except sqlite3.OperationalError:
+            return []
         finally:
             database.close()
 
@@ -198,9 +201,12 @@ class House:
     # --- scenes ---
 
     def begin(self, name: str, scene: Awaitable[None]) -> None:
-        self._scenes[name] = asyncio.run_coroutine_threadsafe(self._one(scene), self._loop)
+        """One behind the other: thirty calls in the same instant would be a test of something else."""
+        delay = len(self._scenes) * RAMP_SECONDS
+        self._scenes[name] = asyncio.run_coroutine_threadsafe(self._one(scene, delay), self._loop)
 
-    async def _one(self, scene: Awaitable[None]) -> None:
+    async def _one(self, scene: Awaitable[None], delay: float) -> None:
+        await asyncio.sleep(delay)
         await scene
 
     def result(self, name: str) -> None:

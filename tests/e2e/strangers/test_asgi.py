@@ -10,14 +10,14 @@ SETTINGS = {"FASTBRIDGE_INSTRUCTIONS": "You answer the phone. case=c0", "FASTBRI
 
 async def test_uvicorn_carries_a_call(house):
     async def answer(r):
-        await r.say("Under uvicorn.", 3000)
+        await r.say("You are speaking to me under uvicorn.", 3000)
 
     async with house.call(answer) as call:
         await call.phone.hears("Good morning.")
         await call.phone.speak(800)
-        await call.phone.hears("Under uvicorn.", ms=600)
+        await call.phone.hears("under uvicorn.", ms=1500)
         await call.phone.speak(800)
-        await call.phone.hears("Under uvicorn.", ms=2800)
+        await call.phone.hears("under uvicorn.", ms=2800)
         assert call.phone.clears
         assert call.model.events("conversation.item.truncate")
     record = await call.record()

@@ -195,4 +195,5 @@ async def test_every_ending_is_told_once(house, ends):
     assert record["end_reason"] == reason
     for tag in ("[CALL_START]", "[CALL_METRICS]", "[CALL_END]", "Frame accounting OK"):
         assert len([line for line in call.lines if tag in line]) == 1, tag
-    assert len(call.node.stored(call.phone.call_sid)) == 1
+    rows = await until(lambda: call.node.stored(call.phone.call_sid), 8, "the row in the database")
+    assert len(rows) == 1
