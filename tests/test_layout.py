@@ -31,6 +31,7 @@ LAYERS = [
     ["model_line"],
     ["renewal"],
     [
+        "announcements",
         "departure",
         "filler",
         "greeting",
@@ -61,7 +62,7 @@ LAYERS = [
     ["logging"],
     ["config", "loglimits", "logwriter", "usage"],
     ["model_errors"],
-    ["errors"],
+    ["errors", "languages"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NETWORK_PACKAGES = {"websockets", "uvicorn"}

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, overload
 
 from pydantic import TypeAdapter, ValidationError
 
-from fastbridge import events, threads
+from fastbridge import events, languages, threads
 from fastbridge.calllog import CallLog, OwnLog
-from fastbridge.config import PER_CALL_SETTINGS, Settings
+from fastbridge.config import DEFAULT_INSTRUCTIONS, PER_CALL_SETTINGS, Settings
 from fastbridge.errors import ConfigError
 from fastbridge.schema import Arguments
 
@@ -165,9 +165,9 @@ class Agent:
 
     instructions: the system prompt. greeting: what is said first, in these words; empty for none. In both, `{name}`
     stands for a variable of the call; `variables` are the defaults. voice: the model's voice. language: of the caller,
-    such as `he`, for transcripts. tools: functions the model may call. greeting_lock: while the greeting plays the
-    caller is not listened to; None takes the setting. dsp: the caller's audio goes through a high-pass and a limiter;
-    None takes the setting.
+    such as `he`, for transcripts, for recordings and for what the carrier says; empty takes the setting. tools:
+    functions the model may call. greeting_lock: while the greeting plays the caller is not listened to; None takes the
+    setting. dsp: the caller's audio goes through a high-pass and a limiter; None takes the setting.
 
     hang_up: the model may end the call. transfer_to: {name: number} of those it may connect the caller to; nobody else
     can ever be dialled. allowed_callers: numbers that are answered; empty for all. filler: what the model says while a
@@ -317,6 +317,10 @@ class Agent:
 
         return self.changed(instructions=fill(self.instructions), greeting=fill(self.greeting))
 
+    def in_language(self, default: str) -> Self:
+        """A copy whose language is this one, if it has none of its own."""
+        return self if self.language or not default else self.changed(language=default)
+
     def call_settings(self, settings: _S) -> _S:
         """The node's settings with this agent's own."""
         return settings.model_copy(update=dict(self.settings)) if self.settings else settings
@@ -331,8 +335,14 @@ class Agent:
 
 
 def default_agent(settings: Settings) -> Agent:
-    """The agent that answers when the user gives none: what the environment says."""
-    return Agent(instructions=settings.instructions, greeting=settings.greeting, voice=settings.voice)
+    """The agent that answers when the user gives none: what the environment says, else its own words in the
+    environment's language."""
+    instructions, greeting, spoken = settings.instructions, settings.greeting, languages.known(settings.language)
+    if settings.language and instructions == DEFAULT_INSTRUCTIONS:
+        instructions += f" Speak {languages.name(settings.language)}, unless the caller speaks another language."
+    if spoken is not None and "greeting" not in settings.model_fields_set:
+        greeting = spoken.greeting
+    return Agent(instructions=instructions, greeting=greeting, voice=settings.voice, language=settings.language)
 
 
 def tool_from(

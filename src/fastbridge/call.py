@@ -84,7 +84,7 @@ class Call:
         lookup: Lookup | None = None,
     ) -> None:
         self.settings = settings
-        self.agent = agent
+        self.agent = agent = agent.in_language(settings.language)
         self.context = context
         self.call_sid = context.call_sid
         self.stream_sid = stream_sid

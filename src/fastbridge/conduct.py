@@ -19,6 +19,7 @@ from fastbridge.filler import Filler, exactly
 from fastbridge.history import ToolCall, Turn
 from fastbridge.hooks import Hooks
 from fastbridge.keys import Keys, told
+from fastbridge.languages import first_in
 from fastbridge.lookup import Lookup
 from fastbridge.remote import Remote
 from fastbridge.silence import Silence
@@ -162,6 +163,7 @@ class Conduct:
             self._notice.set(self._call.settings.max_call_seconds - NOTICE_SECONDS)
 
     def _on_agent(self, agent: Agent) -> None:
+        agent = agent.in_language(self._call.settings.language)
         self.agent = self.tools.agent = self.hooks.agent = agent
         self.context = self.tools.context = self.hooks.context = replace(self.context, agent=agent)
         self.filler.words = agent.filler
@@ -306,7 +308,7 @@ class Conduct:
         if not self.departure.asked:
             responses.create("tool_result", SAY_ONLY if self.tools.exhausted else None)
         elif not self._said_something(response_ids):
-            responses.create("goodbye", {**SAY_ONLY, "instructions": GOODBYE})
+            responses.create("goodbye", {**SAY_ONLY, "instructions": first_in(self.agent.language, GOODBYE)})
 
     def _said_something(self, response_ids: set[str]) -> bool:
         """Beside its function calls."""
@@ -318,17 +320,21 @@ class Conduct:
         if self._call.session.ready:
             self._call.session.responses.create(purpose, {**SAY_ONLY, "instructions": instructions}, firm=firm)
 
+    def _ask(self, purpose: str, instructions: str, *, firm: bool = False) -> None:
+        """Have something said in the model's own words."""
+        self._say(purpose, first_in(self.agent.language, instructions), firm=firm)
+
     # --- silence, and the longest call ---
 
     def _on_time_running_out(self) -> None:
         if self.attentive:
             events.time_running_out(self._call.log)
-            self._say("time_limit", TIME_LIMIT)
+            self._ask("time_limit", TIME_LIMIT)
 
     def _on_silent(self, number: int) -> None:
         self._call.stats.silences += 1
         events.caller_silent(self._call.log, number)
-        self._say("silence", STILL_THERE)
+        self._ask("silence", STILL_THERE)
 
     def _give_up(self, reason: EndReason, instructions: str, *, firm: bool) -> None:
         """firm: what is said now is said to the end, whatever is heard on the line; so it is not listened to."""
@@ -338,7 +344,7 @@ class Conduct:
             call.interruption.on_giving_up()
             call.caller.mute()
             call.answers.last_word()
-        self._say("goodbye", instructions, firm=firm)
+        self._ask("goodbye", instructions, firm=firm)
         self.departure.ask(Errand("hang_up", reason, self._hang_up, firm=firm))
 
     # --- leaving ---

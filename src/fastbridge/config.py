@@ -22,6 +22,7 @@ DEFAULT_INSTRUCTIONS = (
     "caller's language. Ask when you did not understand. Never read out lists, links or markup."
 )
 DEFAULT_GREETING = "Hello! How can I help you?"
+_SPOKEN = "a sentence or two, up to 1000 characters"
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 
@@ -106,6 +107,32 @@ class Settings(BaseSettings):
     twiml_sla_ms: int = _env(350, "TWIML_SLA_MS", what="a number of milliseconds, at least 1", ge=1)
 
     agent: str | None = _env(None, "FASTBRIDGE_AGENT", what="module:agent or path/file.py:agent")
+
+    # Of every agent that has none of its own
+    language: str = _env(
+        "",
+        "FASTBRIDGE_LANGUAGE",
+        what="a language's code, such as he or de-AT",
+        pattern=r"^([A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3})?$",
+    )
+
+    # What the carrier says to a caller whom nobody answers. An agent in another language may have its own.
+    busy_message: str = _env("", "FASTBRIDGE_BUSY_MESSAGE", what=_SPOKEN, per_call=True, max_length=1000)
+    apology_message: str = _env("", "FASTBRIDGE_APOLOGY_MESSAGE", what=_SPOKEN, per_call=True, max_length=1000)
+    say_language: str = _env(
+        "",
+        "FASTBRIDGE_SAY_LANGUAGE",
+        what="a language of Twilio's <Say>, such as he-IL",
+        per_call=True,
+        pattern=r"^([a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$",
+    )
+    say_voice: str = _env(
+        "",
+        "FASTBRIDGE_SAY_VOICE",
+        what="a voice of Twilio's <Say>, such as Google.he-IL-Wavenet-A",
+        per_call=True,
+        pattern=r"^[A-Za-z0-9._-]{0,64}$",
+    )
 
     # The built-in agent, for when none of your own is given
     instructions: str = _env(DEFAULT_INSTRUCTIONS, "FASTBRIDGE_INSTRUCTIONS", what="a text")

@@ -48,14 +48,22 @@ def connect_twiml(stream_url: str, action_url: str, parameters: Mapping[str, str
     return str(response)
 
 
-def busy_twiml(message: str) -> str:
-    """No room for this call: say so and hang up."""
-    return _say_and_hang_up(message)
+def busy_twiml(message: str, *, language: str = "", voice: str = "") -> str:
+    """No room for this call: say so and hang up. language, voice: `<Say>`'s; empty: the account's default."""
+    return _say_and_hang_up(message, language, voice)
 
 
-def apology_twiml(message: str) -> str:
-    """The call failed on our side: the caller hears so, instead of a line gone dead."""
-    return _say_and_hang_up(message)
+def apology_twiml(message: str, *, language: str = "", voice: str = "") -> str:
+    """The call failed on our side: the caller hears so, instead of a line gone dead. language, voice: as above."""
+    return _say_and_hang_up(message, language, voice)
+
+
+def play_twiml(url: str) -> str:
+    """The caller hears this recording, and the call ends."""
+    response = VoiceResponse()
+    response.play(_xml_text(url))
+    response.hangup()
+    return str(response)
 
 
 def dial_twiml(number: str) -> str:
@@ -90,9 +98,9 @@ def transfer_twiml(number: str) -> str:
     return str(response)
 
 
-def _say_and_hang_up(message: str) -> str:
+def _say_and_hang_up(message: str, language: str, voice: str) -> str:
     response = VoiceResponse()
-    response.say(_xml_text(message))
+    response.say(_xml_text(message), language=language or None, voice=voice or None)
     response.hangup()
     return str(response)
 

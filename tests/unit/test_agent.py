@@ -13,8 +13,9 @@ import pytest
 from fastbridge.agent import Agent, Tool, default_agent, tool_from
 from fastbridge.agent import CallContext as Context
 from fastbridge.calllog import CallLog
-from fastbridge.config import Settings
+from fastbridge.config import DEFAULT_GREETING, DEFAULT_INSTRUCTIONS, Settings
 from fastbridge.errors import ConfigError
+from fastbridge.languages import LANGUAGES
 from fastbridge.schema import ArgumentError
 from virtual import VirtualLoop, call_context
 
@@ -176,6 +177,31 @@ class TestAgent:
         agent = default_agent(settings)
         assert (agent.instructions, agent.greeting, agent.voice, agent.tools) == ("Be brief.", "Hi.", "cedar", [])
         assert agent.greeting_lock is None
+
+    @pytest.mark.parametrize(
+        ("given", "greeting", "speaks"),
+        [
+            ({}, DEFAULT_GREETING, ""),
+            ({"language": "he-IL"}, LANGUAGES["he"].greeting, "Speak Hebrew, unless"),
+            ({"language": "pt"}, DEFAULT_GREETING, "Speak pt, unless"),
+            ({"language": "he", "greeting": DEFAULT_GREETING}, DEFAULT_GREETING, "Speak Hebrew, unless"),
+            ({"language": "he", "greeting": ""}, "", "Speak Hebrew, unless"),
+            ({"language": "he", "instructions": "Be brief."}, LANGUAGES["he"].greeting, ""),
+        ],
+    )
+    def test_the_default_agent_has_a_language(self, given, greeting, speaks):
+        agent = default_agent(Settings.model_construct(**given))
+        assert (agent.language, agent.greeting) == (given.get("language", ""), greeting)
+        own = given.get("instructions", DEFAULT_INSTRUCTIONS)
+        assert agent.instructions.startswith(own)
+        assert agent.instructions.removeprefix(own).strip().startswith(speaks)
+        assert speaks or agent.instructions == own
+
+    def test_the_nodes_language_is_for_an_agent_that_has_none(self):
+        agent, polyglot = Agent(), Agent(language="de")
+        assert (agent.in_language("he").language, agent.language) == ("he", "")
+        assert agent.in_language("") is agent
+        assert polyglot.in_language("he") is polyglot
 
     def test_tools_may_be_given_as_functions(self):
         async def hours() -> str:

@@ -356,9 +356,10 @@ class TestTransfer:
 
 class TestSilence:
     def test_prompts_a_goodbye_and_the_end(self, make):
-        rig = make(control=Control()).up()
+        rig = make(control=Control(), language="he").up()
         rig.advance(21)
         assert "still there" in rig.creates[0]["instructions"]
+        assert "(Hebrew, if it has had none)" in rig.creates[0]["instructions"]
         rig.respond(SECOND, 1, "Hello?")
         rig.advance(24)
         rig.respond(SECOND, 2, "Hello?")
