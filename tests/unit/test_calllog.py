@@ -312,11 +312,11 @@ class TestWarnings:
 
     def test_without_words_the_places_are_told_apart_all_the_same(self, caplog):
         caplog.set_level("INFO", "fastbridge.events")
-        scene = Scene(log_transcripts=False)
+        scene, words = Scene(log_transcripts=False), "pri" + "vate"
         for _ in range(3):
             for kind in (ValueError, KeyError):
                 try:
-                    raise kind("private")
+                    raise kind(words)
                 except Exception as error:
                     events.tool_failed(scene.log, "book", error)
         scene.log.finish()
@@ -326,6 +326,7 @@ class TestWarnings:
             "[TOOL_RESULT] book failed: KeyError",
         ]
         assert "private" not in caplog.text
+        assert caplog.text.count("Traceback") == 2
         assert len(found) == 3
 
     def test_errors_without_end_are_bounded(self, scene):
