@@ -171,6 +171,19 @@ class TestRanks:
         assert len(lines()) == calllog.MAX_NEW + 1
         assert "on_end failed" in lines()[-1]
 
+    def test_the_operators_example_is_written_whole(self, scene, lines):
+        log = scene.log
+        events.context_loaded(log, name="David", phone="+972501234512")
+        begin(log)
+        events.response_created(log, "resp_1", "greeting")
+        events.transcript(log, caller=False, text="hello")
+        events.transcript(log, caller=True, text="an appointment, please")
+        tool(log)
+        events.transcript(log, caller=False, text="I have a time at ...")
+        end(log)
+        assert log.held_back.total() == 0
+        assert len(lines()) == 17
+
 
 class TestSums:
     def test_no_turn_is_lost(self, scene, lines):
