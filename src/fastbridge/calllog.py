@@ -64,8 +64,8 @@ class Rule:
     first: bool = False
 
 
-PRODUCTION = Budget(lines=29, sums=2, new=7, margins=(-4, 1, 1, 2, 3, 7, 7), times=1)
-DEVELOPMENT = Budget(lines=480, sums=2, new=70, margins=(-40, 10, 10, 20, 30, 70, 150), times=20)
+PRODUCTION = Budget(lines=29, sums=2, new=7, margins=(-2, 1, 1, 2, 3, 7, 7), times=1)
+DEVELOPMENT = Budget(lines=480, sums=2, new=70, margins=(-20, 10, 10, 20, 30, 70, 150), times=20)
 ESSENTIAL = {"CALL_START": 1, "": 3, "CALL_METRICS": 1, "CALL_END": 1}
 """Lines that are always written, by tag: for each so many places are reserved. Those of the accounts have no tag."""
 RULES = {

@@ -6,6 +6,7 @@ tools were given, are only in a line where `LOG_TRANSCRIPTS` allows it. Nothing 
 reads.
 """
 
+import functools
 import json
 import logging
 import traceback
@@ -373,7 +374,14 @@ def _raised(log: CallLog, key: str, tag: str, name: str, error: BaseException) -
         return
     where = traceback.extract_tb(error.__traceback__)[-1:]
     what = type(error).__name__ + (f" in {where[0].name}, line {where[0].lineno}" if where else "")
-    log.failure(f"{key} {what}", tag, f"{name} failed: {what}", False, depth=2)
+    silent = _silent_type(type(error).__module__, type(error).__qualname__)().with_traceback(error.__traceback__)
+    log.failure(key, tag, f"{name} failed: {what}", silent, depth=2)
+
+
+@functools.lru_cache(maxsize=256)
+def _silent_type(module: str, name: str) -> type[Exception]:
+    """An exception of that name which says nothing: for the way an error came, without what it says."""
+    return type(name, (Exception,), {"__module__": module})
 
 
 def _words(log: CallLog, text: str) -> str:

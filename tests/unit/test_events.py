@@ -224,8 +224,9 @@ class TestWords:
         return CallLog(SID, Settings.model_construct(log_transcripts=False), lambda: 0.0)
 
     def test_nothing_that_was_said_or_given_is_in_a_line(self, silent, caplog):
+        word = "MARKER"
         try:
-            raise ValueError("no table for MARKER")
+            raise ValueError(f"no table for {word}") from KeyError(word)
         except ValueError as error:
             events.tool_failed(silent, "free_tables", error)
         events.transcript(silent, caller=True, text="MARKER")
@@ -237,6 +238,8 @@ class TestWords:
         assert "501234512" not in formatted
         assert 'Customer: "(6 characters)"' in formatted
         assert "free_tables failed: ValueError in test_nothing_that_was_said_or_given_is_in_a_line, line" in formatted
+        assert "Traceback" in formatted
+        assert "\nValueError\n" in formatted
 
     def test_a_tool_that_never_ran_has_no_place(self, silent, caplog):
         events.tool_failed(silent, "x", ValueError("MARKER"))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fastbridge import metrics
+from fastbridge import events, metrics
+from fastbridge.calllog import CallLog
 from fastbridge.ending import EndReason
 from fastbridge.metrics import CATALOGUE, Metrics
 from helpers import LOUD, QUIET
@@ -161,6 +162,18 @@ def test_the_document_describes_every_metric():
         (metric.exposed, metric.kind, ", ".join(f"`{label}`" for label in metric.labels))
         for metric in CATALOGUE.values()
     ]
+
+
+def test_lines_that_calls_held_back_are_counted():
+    process = Metrics()
+    process.take_log()
+    before = {level: process.value("log_held_back", level) for level in ("INFO", "WARNING")}
+    log = CallLog("CA1")
+    for _ in range(100):
+        events.realtime_lost(log, "closed_1006", tries=1)
+    process.take_log()
+    assert process.value("log_held_back", "WARNING") - before["WARNING"] == log.held_back.total() == 97
+    assert process.value("log_held_back", "INFO") == before["INFO"]
 
 
 def test_the_dashboard_asks_for_nothing_that_there_is_not():

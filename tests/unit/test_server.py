@@ -7,6 +7,7 @@ import weakref
 from types import SimpleNamespace
 from typing import Any
 
+import httpx2
 import pytest
 from websockets.asyncio.server import serve
 
@@ -89,21 +90,24 @@ def test_a_call_and_what_was_looked_up_for_it_have_one_log(caplog):
         context.customer_loaded("Dana")
 
     async def scene() -> None:
-        node = make_node(agent=agent, log_transcripts=False)
+        credentials = {"twilio_account_sid": ACCOUNT_SID, "twilio_auth_token": "0" * 32}
+        node = make_node(agent=agent, log_transcripts=False, **credentials)
+        refusing = httpx2.MockTransport(lambda request: httpx2.Response(400))
+        node.rest._http = httpx2.AsyncClient(transport=refusing)
         node.announce(Admission(CALL_SID, ACCOUNT_SID, "+14155550123", "", "inbound", {}, 0, "token"))
         await asyncio.sleep(0.01)
         call = begin(node, Carrier())
         assert call.log is call.context.call_log is call.conduct.context.journal
         assert call.log.lines == 1
-        node._carrier_refused(CALL_SID, "HTTP 500, code None")
+        await node.rest.hang_up(ACCOUNT_SID, CALL_SID)
         assert call.log.lines == 2
         call.close("shutdown")
-        node._carrier_refused(CALL_SID, "HTTP 500, code None")
+        await node.rest.hang_up(ACCOUNT_SID, CALL_SID)
         await node.close()
 
     asyncio.run(scene())
     assert "name=(4 characters), phone=+1415****23" in caplog.text
-    assert caplog.text.count(f"Twilio did not update the call: HTTP 500, code None, call_sid={CALL_SID}") == 2
+    assert caplog.text.count(f"Twilio did not update the call: HTTP 400, code None, call_sid={CALL_SID}") == 2
 
 
 def test_an_ended_call_is_dismantled_when_nothing_of_it_can_run_any_more(monkeypatch):
