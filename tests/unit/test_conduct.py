@@ -255,31 +255,6 @@ class TestHangUp:
         rig.advance(4)
         assert rig.call.end_reason == "agent_hangup"
 
-    def test_what_tools_and_hooks_log_counts_among_the_lines_of_the_call(self, make, caplog):
-        caplog.set_level("INFO", "fastbridge.events")
-        agent = Agent()
-
-        @agent.on_call
-        def look_up(context: CallContext) -> None:
-            context.customer_loaded("Dana")
-
-        @agent.tool
-        def stock(context: CallContext) -> str:
-            for _ in range(500):
-                context.log("STOCK", "looked at")
-            return "none"
-
-        rig = make(agent).up()
-        rig.begin("resp_1")
-        rig.tool_call("call_1", "stock")
-        rig.advance(1)
-        rig.do(rig.call.close, "shutdown")
-        own = [record.getMessage() for record in caplog.records if "[STOCK] looked at" in record.getMessage()]
-        assert len(own) + rig.call.document["log"]["held_back"]["OWN"] == 500
-        assert f"[OWN] +{500 - len(own)}, STOCK={500 - len(own)}" in caplog.text
-        assert "[DB] Customer context loaded: name=Dana" in caplog.text
-        assert len(caplog.records) <= 30
-
     def test_before_the_call_there_is_nothing_to_hang_up(self):
         for ask in (CallContext.hang_up, lambda context: context.say("x"), lambda context: context.transfer("x")):
             with pytest.raises(RuntimeError, match="has not begun"):

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from fastbridge import logging as log
-from fastbridge.agent import Agent
+from fastbridge.agent import Agent, CallContext
 from fastbridge.calllog import CallLog
 from helpers import LOUD, SID
 from longcall import ADVERSITIES, LongCall, summed_up
@@ -185,3 +185,29 @@ def test_in_development_they_are_500(adversities, at_level, caplog):
     call = LongCall(adversities).play().stage.call
     assert call.end_reason == "customer_hangup"
     assert 100 <= len(caplog.records) <= 500
+
+
+def test_what_tools_and_hooks_log_counts_among_the_lines_of_the_call(at_level, caplog):
+    at_level("INFO")
+    agent = Agent()
+
+    @agent.on_call
+    def look_up(context: CallContext) -> None:
+        context.customer_loaded("Dana")
+
+    @agent.tool
+    def stock(context: CallContext) -> str:
+        for _ in range(500):
+            context.log("STOCK", "looked at")
+        return "none"
+
+    rig = Rig(agent).up()
+    rig.begin("resp_1")
+    rig.tool_call("call_1", "stock")
+    rig.advance(1)
+    rig.shut()
+    own = [record.getMessage() for record in caplog.records if "[STOCK] looked at" in record.getMessage()]
+    assert len(own) + rig.call.document["log"]["held_back"]["OWN"] == 500
+    assert f"[OWN] +{500 - len(own)}, STOCK={500 - len(own)}" in caplog.text
+    assert "[DB] Customer context loaded: name=Dana" in caplog.text
+    assert len(caplog.records) <= 30
