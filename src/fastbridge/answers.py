@@ -33,6 +33,9 @@ OVERDUE_SECONDS = 0.7
 RETRY_SECONDS = (0.6, 1.4)
 """Before the second and the third try of a failed response, at most."""
 REPROMPT_SECONDS = 3.0
+UNTOLD_SECONDS = 6.0
+UNTOLD_LOOK_SECONDS = 0.3
+"""Who interrupts, and is heard by our ear alone, is let finish for so long; noise does not speak for ever."""
 MAX_STUCK = 2
 """Responses in a row that stand still: then another session is tried, and one more of them is the end."""
 TO_THE_CALLER = frozenset({"turn", "tool_result", "keys", "continuation", "repeat", "reprompt"})
@@ -52,6 +55,7 @@ class Answers:
         self.counters: Counter[str] = Counter()
         self._call = call
         self._speech_ns = 0  # when the model told that it began
+        self._interrupted_ns: int | None = None  # by a voice of which the model has not told since
         self._failures = 0
         self._empty = 0
         self._stuck = 0
@@ -77,7 +81,7 @@ class Answers:
         """What was owed is not any more: the caller has gone on."""
         if self._last_word:
             return
-        self.speaking, self._uncommitted = True, False
+        self.speaking, self._uncommitted, self._interrupted_ns = True, False, None
         self._call.session.responses.speech_started()
         self._speech_ns = self._call.clock.now_ns()
         self._settled()
@@ -107,7 +111,16 @@ class Answers:
     def interrupted(self) -> None:
         """The assistant was cut off. Where nobody but our own ear heard why, nobody else will answer."""
         if not self.speaking:
+            self._interrupted_ns = self._call.clock.now_ns()
             self._owe()
+            self._call.waiting.review()
+
+    @property
+    def untold(self) -> bool:
+        """The caller has interrupted and speaks on, by our ear; the model has told nothing of it."""
+        if self._interrupted_ns is None or not self._call.caller_is_loud:
+            return False
+        return self._call.clock.now_ns() - self._interrupted_ns < UNTOLD_SECONDS * 1e9
 
     def unheard(self) -> None:
         """The caller has spoken, and the model says nothing, of that or of anything."""
@@ -150,8 +163,9 @@ class Answers:
     def _unanswered(self) -> None:
         if not self._call.session.responses.resting:
             self._answer.set(ANSWER_SECONDS)
-            return
-        if self._call.line.up:
+        elif self.untold:
+            self._answer.set(UNTOLD_LOOK_SECONDS)
+        elif self._call.line.up:
             self._watchdog("turn_unanswered")
             self._call.session.responses.answer_turn()
 

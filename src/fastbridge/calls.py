@@ -140,7 +140,7 @@ class Directory:
         parameters: Mapping[str, str],
     ) -> Admission | Refusal:
         """Admit a call whose webhook was authentic. The same call again gets the same token, while that is unspent."""
-        self._expire()
+        self.expire()
         known = self._pending_by_call.get(call_sid)
         if known is not None and self._pending[known].account_sid == account_sid:
             return self._pending[known]
@@ -228,14 +228,11 @@ class Directory:
         self.on_lost(admission, reason, why)
         return True
 
-    def expire(self) -> None:
-        """Whoever has not come by now will not."""
-        self._expire()
-
     def _drop(self, key: bytes) -> None:
         del self._pending_by_call[self._pending.pop(key).call_sid]
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """Whoever has not come by now will not."""
         now_ns = self._now_ns()
         while self._pending:
             oldest = next(iter(self._pending.values()))
@@ -300,7 +297,7 @@ class Directory:
     @property
     def pending(self) -> int:
         """Calls admitted whose stream has not begun."""
-        self._expire()
+        self.expire()
         return len(self._pending)
 
     # What callbacks tell

@@ -319,6 +319,26 @@ class TestInterruption:
         rig.advance(3)
         assert len(creates(rig)) == 1
 
+    def test_that_goes_on_is_not_spoken_over(self, rig):
+        """Only our ear hears it: neither an answer nor a filler comes into it; but noise is not waited for for ever."""
+        rig.respond(SECOND * 9)
+        rig.advance(0.5)
+        began_ns = rig.loop.now_ns
+        rig.caller_says(*[LOUD] * 220)
+        assert creates(rig) == []
+        assert rig.call.waiting.fillers == {}
+        rig.caller_says(*[QUIET] * 60)
+        assert len(creates(rig)) == 1
+        assert rig.loop.now_ns - began_ns < 6e9
+
+    def test_that_never_ends_is_answered_over_the_noise(self, rig):
+        rig.respond(SECOND * 9)
+        rig.advance(0.5)
+        rig.caller_says(*[LOUD] * 290)
+        assert creates(rig) == []
+        rig.caller_says(*[LOUD] * 50)
+        assert len(creates(rig)) == 1
+
     def test_that_the_model_hears_is_the_models_to_answer(self, rig):
         rig.respond(SECOND * 5)
         rig.advance(0.5)

@@ -174,7 +174,6 @@ async def test_each_answer_that_comes_into_a_sentence_gives_way_to_it(house):
         assert call.model.events("input_audio_buffer.commit") == []
 
 
-@pytest.mark.xfail(reason="a known gap: the waits do not know of a caller whom the model does not hear", strict=False)
 @pytest.mark.parametrize("over", ["an answer", "a filler"])
 async def test_who_is_heard_by_the_node_alone_keeps_the_floor(house, over):
     async def answer(r):
