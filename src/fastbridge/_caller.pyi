@@ -69,6 +69,9 @@ class CallerLane:
     def lock(self) -> None:
         """Greeting lock on: frames are dropped as greeting_lock."""
     def unlock(self) -> None: ...
+    @property
+    def locked_frames(self) -> int:
+        """Own frames that came while the lock was on, counted at its ends: `greeting_lock` must agree."""
     def feed_message(self, message: bytes) -> None:
         """One text message from Twilio."""
     def feed_media(self, stream_sid: bytes, chunk: int, timestamp_ms: int, payload: bytes) -> None:

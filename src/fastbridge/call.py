@@ -9,13 +9,14 @@ from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any, Protocol
 
-from fastbridge import events, record, stats
+from fastbridge import events, record
 from fastbridge._assistant import AssistantLane
 from fastbridge._bargein import Detector
 from fastbridge._caller import CallerLane
 from fastbridge._dsp import HighpassLimiter
 from fastbridge._pacing import Pacer
 from fastbridge._wire import Outbox
+from fastbridge.aftermath import Aftermath
 from fastbridge.agent import Agent, CallContext
 from fastbridge.answers import Answers
 from fastbridge.attempt import Attempt
@@ -37,6 +38,7 @@ from fastbridge.realtime import LOCAL_ID, Session, Turn
 from fastbridge.responses import Create
 from fastbridge.stats import CallStats
 from fastbridge.trace import Trace
+from fastbridge.trouble import Trouble
 from fastbridge.twilio import TERMINAL_STATUSES, parse_dtmf
 from fastbridge.waiting import Waiting
 
@@ -62,7 +64,8 @@ class CallState(StrEnum):
 
 class Call:
     """dial(attempt): start connecting the model's socket; the attempt is told how that ends. spawn(coroutine): run a
-    task beside the audio. ended(call): all is settled, take the call off the books. breaker: shared by all calls."""
+    task beside the audio. ended(call): all is settled, take the call off the books. breaker: shared by all calls.
+    tool_done_late: see Aftermath."""
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class Call:
         breaker: Breaker | None = None,
         control: CarrierControl | None = None,
         lookup: Lookup | None = None,
+        tool_done_late: Callable[[str, dict[str, Any] | None], object] = lambda outcome, document: None,
     ) -> None:
         self.settings = settings
         self.agent = agent
@@ -96,6 +100,8 @@ class Call:
         self.log = CallLog(self.call_sid, settings, lambda: clock.now_ns() / 1e9)
         self.document: dict[str, Any] | None = None
         """The record, once the call has ended."""
+        self.trouble = Trouble(self.log, self.stats)
+        self.aftermath = Aftermath(self.log, self.stats, words=settings.record_transcripts, told=tool_done_late)
         self._carrier = carrier
         self._ended = ended
         self._speech_stopped_ns = 0
@@ -135,6 +141,7 @@ class Call:
             lane=self.assistant,
             clock=clock,
             listener=self,
+            trouble=self.trouble,
         )
         self.conduct = Conduct(self, agent=agent, control=control, lookup=lookup, spawn=spawn)
         self.tools = self.conduct.tools
@@ -157,7 +164,7 @@ class Call:
             try:
                 callback(*arguments)
             except Exception as error:
-                self.stats.errors.append("internal")
+                self.stats.note_error("internal", "internal")
                 events.call_failed(self.log, error)
 
         return run
@@ -169,6 +176,12 @@ class Call:
     @property
     def apologised(self) -> bool:
         return self.ladder.apologised
+
+    @property
+    def safety_fuses(self) -> dict[str, int]:
+        """How often states of ours outlived their deadlines, by whose they were."""
+        counters = {"responses": self.session.responses.counters, "model_line": self.line.counters}
+        return {owner: counts["safety_fuse"] for owner, counts in counters.items()}
 
     def now_ms(self) -> int:
         """Milliseconds since the call began."""
@@ -233,7 +246,7 @@ class Call:
 
     def on_carrier_violation(self) -> None:
         """The carrier sent what is no message: counted, and after three the stream is closed."""
-        self.stats.errors.append("carrier_malformed")
+        self.stats.note_error("carrier_malformed", "carrier_malformed")
         if self.stats.errors.count("carrier_malformed") > 3:
             self.close(EndReason.CARRIER_PROTOCOL)
 
@@ -261,6 +274,8 @@ class Call:
     def _second(self) -> None:
         """Once a second: whoever wants to look at something."""
         self.trace.second()
+        self.trouble.look(self.safety_fuses)
+        self.conduct.said.review()
         self.line.check()
         self.hearing.check()
         if self.live:
@@ -345,22 +360,25 @@ class Call:
         self.waiting.review()
 
     def on_message_begun(self, response_id: str) -> None:
+        self.conduct.said.review()
         self.ladder.give_way(response_id)
 
-    def on_response_done(self, response_id: str, status: str, code: str | None) -> None:
+    def on_response_done(self, response_id: str, status: str, error: ModelError | None) -> None:
         events.response_done(self.log, response_id, status)
         self.tools.response_done(response_id)
-        if status == "failed":
-            self.model_error(ModelError("a response failed", code))
+        if error is not None:
+            self.trouble.failed(error, response_id=response_id)
         self.greeting.response_done(response_id, status)
-        self.answers.response_done(response_id, status, code)
+        self.answers.response_done(response_id, status, error.code if error is not None else None)
         self.waiting.review()
+        self.conduct.said.review()
 
     def on_response_stuck(self, response_id: str, create: Create) -> None:
         self.answers.response_stuck(response_id, create)
 
-    def on_create_failed(self, create: Create, code: str) -> None:
-        self.answers.create_failed(create, code)
+    def on_create_failed(self, create: Create, error: ModelError) -> None:
+        self.model_error(error)
+        self.answers.create_failed(create, error.code or error.kind)
 
     def on_transcript(self, turn: Turn) -> None:
         if turn.role == "caller":
@@ -368,22 +386,19 @@ class Call:
             if turn.text:
                 self.interruption.on_caller_turn()
         self.conduct.transcript(turn)
-        if turn.text:
-            events.transcript(self.log, caller=turn.role == "caller", text=turn.text)
 
     def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
         self.answers.tool_called(response_id)
         self.conduct.tool_call(call_id, name, arguments, response_id)
 
     def model_error(self, error: ModelError) -> None:
-        self.stats.errors.append(error.code or type(error).__name__)
-        events.realtime_error(self.log, error)
+        self.trouble.failed(error)
 
     # --- playback and barge-in ---
 
     def _on_first_frame(self, response_id: str) -> None:
         if self.assistant.frames_sent == 1:
-            events.first_chunk(self.log)
+            events.first_chunk(self.log, self.assistant.first_frame_bytes)
         self.waiting.sound(response_id)
         if self._speech_stopped_ns and not response_id.startswith(LOCAL_ID):
             self.stats.response_ms.append(self.clock.elapsed_ms(self._speech_stopped_ns))
@@ -394,7 +409,7 @@ class Call:
     def _on_played(self, response_id: str) -> None:
         self.greeting.played(response_id)
         self.ladder.played(response_id)
-        self.conduct.played(response_id)
+        self.conduct.said.review()
 
     def _on_bad_frame(self, number: int, size: int) -> None:
         events.tx_validation(self.log, number, size)
@@ -432,12 +447,7 @@ class Call:
         self._carrier.close(1000, "")
 
     def _report(self) -> None:
-        self.document = self.record()
-        self.log.finish()
-        for is_error, line in stats.accounting_lines(self.caller):
-            events.accounting(self.log, line, is_error=is_error)
-        events.call_metrics(self.log, record.metrics(self.document))
-        events.call_end(self.log, duration_ms=self.document["duration_ms"], reason=self.document["end_reason"])
+        self.document = self.aftermath.document = record.report(self)
 
     def record(self) -> dict[str, Any]:
         """The call as one JSON document."""

@@ -22,6 +22,7 @@ from fastbridge.history import Turn
 from fastbridge.hooks import Hooks
 from fastbridge.keys import Keys, told
 from fastbridge.lookup import Lookup
+from fastbridge.said import Said
 from fastbridge.silence import Silence
 from fastbridge.tools import ToolRunner
 from fastbridge.twilio import transfer_twiml
@@ -88,7 +89,6 @@ class Conduct:
         self._thread = threading.get_ident()
         self._early: list[str] = []
         self._started = False
-        self._unheard: dict[str, Turn] = {}  # of the assistant: the hook is told what was heard
         self.tools = ToolRunner(
             agent=agent,
             context=self.context,
@@ -97,9 +97,11 @@ class Conduct:
             answer=call.session.tool_result,
             proceed=self._proceed,
             report=self._on_tool_ended,
+            late=call.aftermath.tool_ended,
             failed=lambda name, error: events.tool_failed(call.log, name, error),
         )
         self.hooks = Hooks(agent, self.context, clock, spawn)
+        self.said = Said(call, lambda turn: self.hooks.emit("on_transcript", turn))
         self.filler = Filler(self, say=lambda text: self._say("filler", text))
         self.silence = self._silence(clock)
         self.departure = Departure(self, clock, spawn)
@@ -181,8 +183,7 @@ class Conduct:
 
     def close(self) -> None:
         """The call is over; the lanes still know what was heard."""
-        self._cut_unheard()
-        self._tell_heard(self._unheard)
+        self.said.close()
         self._lookup.close()
         self.tools.close()
         self.silence.close()
@@ -214,42 +215,13 @@ class Conduct:
         """The caller has interrupted the assistant."""
         self.silence.heard()
         self.departure.interrupted()
-        self._tell_heard({key: turn for key, turn in self._unheard.items() if turn.heard_ms is not None})
+        self.said.interrupted()
 
     def transcript(self, turn: Turn) -> None:
         """The model has written down a turn."""
-        if turn.role == "assistant":
-            self._unheard[turn.item_id] = turn
-            if turn.heard_ms is not None:
-                self._tell_heard({turn.item_id: turn})
-            return
-        if turn.text or turn.failed:
+        if turn.role == "caller" and (turn.text or turn.failed):
             self.silence.words()
-        if turn.text:
-            self.hooks.emit("on_transcript", turn)
-
-    def played(self, response_id: str) -> None:
-        """A response has been heard to its end."""
-        self._tell_heard({key: turn for key, turn in self._unheard.items() if turn.response_id == response_id})
-
-    def _tell_heard(self, turns: dict[str, Turn]) -> None:
-        for item_id, turn in list(turns.items()):
-            self._unheard.pop(item_id, None)
-            if turn.text:
-                self.hooks.emit("on_transcript", turn)
-
-    def _cut_unheard(self) -> None:
-        """The call ends in the middle of a sentence: what was not heard was not said."""
-        history = self._call.session.history
-        positions = {item_id: (heard, received) for item_id, _, heard, received in self._call.assistant.items()}
-        for turn in history.turns.values():
-            if turn.role != "assistant" or (turn.ended and turn.item_id not in positions):
-                continue
-            heard_ms, received_ms = (
-                history.whole_ms(turn.item_id, part_ms) for part_ms in positions.get(turn.item_id, (0, 0))
-            )
-            if heard_ms < received_ms or not turn.ended:
-                history.cut(turn, heard_ms, received_ms)
+        self.said.review()
 
     # --- keys ---
 
@@ -288,9 +260,14 @@ class Conduct:
         if not responses.generating or response_id != responses.response_id:
             self.tools.response_done(response_id)  # it has ended already: no event will say so
 
-    def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int) -> None:
-        events.tool_result(self._call.log, name, outcome, elapsed_ms)
-        self._call.stats.tool_calls.append({"name": name, "outcome": outcome, "elapsed_ms": elapsed_ms})
+    def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int, output: str) -> dict[str, Any]:
+        if outcome == "abandoned":
+            events.tool_abandoned(self._call.log, name, elapsed_ms)
+        else:
+            events.tool_result(self._call.log, name, outcome, elapsed_ms, output)
+        entry: dict[str, Any] = {"name": name, "outcome": outcome, "elapsed_ms": elapsed_ms}
+        self._call.stats.tool_calls.append(entry)
+        return entry
 
     def _proceed(self, response_ids: set[str]) -> None:
         """The tools of these responses have their answers: let the model go on, if there is anything left to say."""
@@ -340,7 +317,8 @@ class Conduct:
             why = "there is no such destination" if number is None else "there are no Twilio credentials"
             self._call.log("HANGUP", "transfer refused", level=logging.WARNING, why=why)
             return False
-        self._on_loop(lambda: self.departure.ask(self._transfer_errand("transfer", number)))
+        to = self.agent.destination_name(destination)
+        self._on_loop(lambda: self.departure.ask(self._transfer_errand("transfer", number, to)))
         return True
 
     async def transfer_now(self, number: str) -> bool:
@@ -349,7 +327,7 @@ class Conduct:
         if E164.fullmatch(number) is None or self._control is None:
             return False
         try:
-            return await self.departure.ask(self._transfer_errand("fallback", number))
+            return await self.departure.ask(self._transfer_errand("fallback", number, "fallback"))
         except asyncio.CancelledError:
             self.departure.abandon()
             raise
@@ -363,10 +341,10 @@ class Conduct:
 
     def _log_departure(self, errand: Errand) -> None:
         how = "by REST" if self._control is not None else "by the end of the stream"
-        self._call.log("HANGUP", f"{errand.name} {how}", reason=errand.reason)
+        self._call.log("HANGUP", f"{errand.name} {how}", reason=errand.reason, **errand.whither)
 
     def stayed(self, errand: Errand, why: str) -> None:
-        self._call.log("HANGUP", f"{errand.name} {why}", reason=errand.reason)
+        self._call.log("HANGUP", f"{errand.name} {why}", reason=errand.reason, **errand.whither)
         if errand.name == "fallback":
             return  # whoever asked knows what else to do
         if why == "interrupted":
@@ -378,8 +356,14 @@ class Conduct:
             self._call.session.note("system", NOT_TRANSFERRED)
             self._call.session.responses.create("transfer_failed", SAY_ONLY)
 
-    def _transfer_errand(self, name: str, number: str) -> Errand:
-        return Errand(name, EndReason.TRANSFERRED, lambda: self._redirect(transfer_twiml(number)))
+    @property
+    def transferred_to(self) -> str | None:
+        """By name, never by number; None where nobody has the call now."""
+        errand = self.departure.errand
+        return errand.to if errand is not None and self._call.end_reason == EndReason.TRANSFERRED else None
+
+    def _transfer_errand(self, name: str, number: str, to: str) -> Errand:
+        return Errand(name, EndReason.TRANSFERRED, lambda: self._redirect(transfer_twiml(number)), to=to)
 
     async def _hang_up(self) -> bool:
         if self._control is None:

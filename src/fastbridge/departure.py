@@ -48,13 +48,19 @@ DEADLINES_SECONDS = {State.ASKED: WAIT_SECONDS, State.LEAVING: ACT_SECONDS}
 @dataclass(frozen=True)
 class Errand:
     """One way to leave. act(): do it; True if it is done. reason: the call's end reason then. firm: an interruption
-    does not take it back. wait_seconds: for the last word to be heard."""
+    does not take it back. wait_seconds: for the last word to be heard. to: who has the call then, by name."""
 
     name: str
     reason: str
     act: Callable[[], Coroutine[Any, Any, bool]]
     firm: bool = False
     wait_seconds: float = WAIT_SECONDS
+    to: str = ""
+
+    @property
+    def whither(self) -> dict[str, Any]:
+        """For a line of the log."""
+        return {"to": self.to} if self.to else {}
 
 
 class Stage(Protocol):

@@ -183,7 +183,6 @@ class ModelLine:
         call = self._call
         was_up, self._last_error = self.up, error
         self.counters["losses" if was_up else "dial_failures"] += 1
-        call.model_error(error)
         successor = self._renewal.take() if was_up and not is_hopeless(error) else None
         self._drop()
         if was_up:
@@ -192,16 +191,17 @@ class ModelLine:
             call.answers.line_lost()
         call.session.disconnected()
         if successor is not None:
-            events.realtime_lost(call.log, error.code, tries=self.tries)
+            call.trouble.lost(error, tries=self.tries)
             self._succeed(*successor)
             return
         delay_seconds = self._next_delay(error)
         if delay_seconds is None:
+            call.model_error(error)
             self.give_up(error)
             return
         self._to(Event.LOST)
         self._pause.set(delay_seconds)
-        events.realtime_lost(call.log, error.code, tries=self.tries)
+        call.trouble.lost(error, tries=self.tries)
         call.waiting.review(call.answers.overdue_seconds)
 
     def _succeed(self, attempt: Attempt, link: ModelLink, opening: "Opening") -> None:
@@ -245,7 +245,7 @@ class ModelLine:
         self._outage.clear()
         if is_hopeless(error) and error.code != "format_mismatch":
             self._breaker.trip()
-        self._call.ladder.give_up(UNAVAILABLE if self._call.stats.ready_ms is None else LOST)
+        self._call.ladder.give_up(UNAVAILABLE if self._call.stats.ready_ms is None else LOST, error)
         self._call.waiting.review()
 
     def _expired(self) -> None:

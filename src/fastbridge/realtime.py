@@ -4,7 +4,6 @@ Audio passes below, in the assistant lane; here arrive only the events that need
 mean for the call goes to a SessionListener. Unknown events are ignored, expected errors are handled and counted.
 """
 
-import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -12,17 +11,19 @@ from typing import Any, Protocol
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.clock import Clock
-from fastbridge.errors import ModelUnavailable
+from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.history import History, ToolCall
 from fastbridge.history import Turn as Turn
-from fastbridge.jsontext import encode_event, parse_event
+from fastbridge.jsontext import encode_event, id_of, object_of, parse_event, text_of
+from fastbridge.model_errors import EXPECTED_ERRORS as EXPECTED_ERRORS
+from fastbridge.model_errors import FATAL_ERRORS as FATAL_ERRORS
+from fastbridge.model_errors import means_active, read_error, response_error
 from fastbridge.opening import Opening
 from fastbridge.replay import continuation, replay_items
 from fastbridge.responses import Create, ResponseController
 from fastbridge.session_config import session_config
+from fastbridge.trouble import Trouble
 from fastbridge.usage import Usage
-
-logger = logging.getLogger(__name__)
 
 MAX_TOLD = 64
 """Events about the caller's turns that are known when they come again; the oldest are forgotten."""
@@ -30,31 +31,6 @@ SPEECH_STOPPED = "input_audio_buffer.speech_stopped"
 SIGN_ID = "sign_"
 LOCAL_ID = "local_"
 """What the ids of our own recordings begin with: the model never hears of those."""
-
-EXPECTED_ERRORS = frozenset(
-    {
-        "response_cancel_not_active",
-        "conversation_already_has_active_response",
-        "input_audio_buffer_commit_empty",
-        "invalid_value",
-        "unsupported_content_type",
-        "item_truncate_invalid_item_id",
-    }
-)
-"""Races between two machines, not faults: the model's state is what we wanted."""
-
-FATAL_ERRORS = frozenset(
-    {
-        "insufficient_quota",
-        "invalid_api_key",
-        "account_deactivated",
-        "billing_hard_limit_reached",
-        "beta_api_shape_disabled",
-        "session_expired",
-    }
-)
-
-ALREADY_ACTIVE_WORDS = "Conversation already has an active response"
 
 
 class SessionListener(Protocol):
@@ -69,9 +45,9 @@ class SessionListener(Protocol):
     def on_response_beginning(self) -> None: ...
     def on_response_created(self, response_id: str, purpose: str) -> None: ...
     def on_message_begun(self, response_id: str) -> None: ...
-    def on_response_done(self, response_id: str, status: str, code: str | None) -> None: ...
+    def on_response_done(self, response_id: str, status: str, error: ModelError | None) -> None: ...
     def on_response_stuck(self, response_id: str, create: Create) -> None: ...
-    def on_create_failed(self, create: Create, code: str) -> None: ...
+    def on_create_failed(self, create: Create, error: ModelError) -> None: ...
     def on_transcript(self, turn: "Turn") -> None: ...
     def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None: ...
 
@@ -84,9 +60,17 @@ class Session:
     """
 
     def __init__(
-        self, *, agent: Agent, transcription_model: str, lane: AssistantLane, clock: Clock, listener: SessionListener
+        self,
+        *,
+        agent: Agent,
+        transcription_model: str,
+        lane: AssistantLane,
+        clock: Clock,
+        listener: SessionListener,
+        trouble: Trouble,
     ) -> None:
         self.counters: Counter[str] = Counter()
+        self.trouble = trouble
         self.history = History(self.counters)
         self.usage = Usage()
         self.closed = False
@@ -104,6 +88,7 @@ class Session:
         self._signs = 0
         self.local_deltas = 0
         """Deltas that were recordings of ours: no progress of the model's."""
+        self._rejection: ModelError | None = None  # of a create, while that is dealt with
         self._replayed: set[str] = set()  # items that are text in this session, and no audio
         self._call_names: dict[str, str] = {}  # of function calls whose arguments are still coming
         self._told: deque[tuple[str, object]] = deque(maxlen=MAX_TOLD)  # (type, item id) of the caller's turns
@@ -114,7 +99,7 @@ class Session:
 
     def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelUnavailable], object]) -> Opening:
         """For a connection: this session's settings, to be confirmed there."""
-        return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed)
+        return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed, trouble=self.trouble)
 
     @property
     def turns(self) -> dict[str, Turn]:
@@ -202,16 +187,24 @@ class Session:
         if self.closed:
             return
         event = parse_event(message)
-        handler = _HANDLERS.get(str(event.get("type"))) if event is not None else None
-        if event is None or handler is None:
-            self.counters["malformed_events" if event is None else "other_events"] += 1
+        if event is None:
+            self.malformed("", f"{len(message)} bytes that are no JSON object")
+            return
+        kind = text_of(event.get("type"))
+        handler = _HANDLERS.get(kind)
+        if handler is None:
+            self.counters["other_events"] += 1
             return
         try:
             handler(self, event)
-        except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             # A known event without the fields it must have: the model's fault, and not worth a call.
-            self.counters["malformed_events"] += 1
-            logger.warning("[REALTIME] %s event is malformed", event.get("type"), exc_info=True)
+            self.malformed(kind, f"{type(error).__name__}: {error}")
+
+    def malformed(self, kind: str, cause: str) -> None:
+        """A message that cannot be what it is meant to be."""
+        self.counters["malformed_events"] += 1
+        self.trouble.malformed(kind, cause)
 
     def on_words(self, item_id: str, words: str) -> None:
         """Some of the assistant's words."""
@@ -311,18 +304,21 @@ class Session:
         return False
 
     def _on_committed(self, event: dict[str, Any]) -> None:
-        item_id = str(event["item_id"])
+        item_id = text_of(event.get("item_id"))
         if self._is_repeated(event):
             return
-        self.history.follows(item_id, event.get("previous_item_id"))
-        self.history.turn("caller", item_id)
+        if item_id:
+            self.history.follows(item_id, event.get("previous_item_id"))
+            self.history.turn("caller", item_id)
         self._listener.on_caller_turn()
 
     def _on_item_added(self, event: dict[str, Any]) -> None:
-        self.history.follows(str(event["item"]["id"]), event.get("previous_item_id"))
+        item_id = text_of(object_of(event.get("item")).get("id"))
+        if item_id:
+            self.history.follows(item_id, event.get("previous_item_id"))
 
     def _on_response_created(self, event: dict[str, Any]) -> None:
-        response_id = str(event["response"]["id"])
+        response_id = id_of(event["response"]["id"])
         if not self.responses.knows(response_id):
             self._listener.on_response_beginning()
         purpose = self.responses.created(response_id, event["response"].get("metadata"))
@@ -333,66 +329,68 @@ class Session:
         self._listener.on_response_created(response_id, purpose)
 
     def _on_output_item_added(self, event: dict[str, Any]) -> None:
-        item = event["item"]
+        item = object_of(event.get("item"))
         if item.get("type") == "message":
-            turn = self.history.turn("assistant", str(item["id"]))
+            item_id = self.history.speaking_item = text_of(item.get("id"))
+            turn = self.history.turn("assistant", item_id) if item_id else None
             if turn is not None:
-                turn.response_id = str(event.get("response_id", ""))
-            self.history.speaking_item = str(item["id"])
+                turn.response_id = text_of(event.get("response_id"))
             if self.responses.generating:
                 self._listener.on_message_begun(self.responses.response_id or "")
         elif item.get("type") == "function_call":
-            self._call_names[str(item["call_id"])] = str(item["name"])
+            self._call_names[id_of(item.get("call_id"))] = text_of(item.get("name"))
 
     def _on_audio_delta(self, event: dict[str, Any]) -> None:
         """A delta whose layout the scanner does not know: the same audio, the slow way."""
-        fields = (event["response_id"], event["item_id"], event["delta"], event.get("event_id") or "")
-        self._lane.feed_delta(*(str(value).encode("ascii", "replace") for value in fields))
+        fields = (text_of(event.get(name)) for name in ("response_id", "item_id", "delta", "event_id"))
+        self._lane.feed_delta(*(value.encode("ascii", "replace") for value in fields))
 
     def _on_words_event(self, event: dict[str, Any]) -> None:
         """Words with an escape in them."""
-        self._parsed_words += 1
-        self.on_words(str(event["item_id"]), str(event["delta"]))
+        words = text_of(event.get("delta"))
+        if words:
+            self._parsed_words += 1
+            self.on_words(id_of(event.get("item_id")), words)
 
     def _on_assistant_transcript(self, event: dict[str, Any]) -> None:
-        turn = self.history.end_words(str(event["item_id"]), str(event["transcript"]))
+        turn = self.history.end_words(id_of(event.get("item_id")), text_of(event.get("transcript")))
         if turn is not None:
             self._listener.on_transcript(turn)
 
     def _on_caller_transcript(self, event: dict[str, Any]) -> None:
         self.usage.add_transcription(event.get("usage"))
-        turn = self.history.turn("caller", str(event["item_id"]))
+        turn = self.history.turn("caller", id_of(event.get("item_id")))
         if turn is not None and not turn.ended:
             turn.ended = True
-            turn.text = str(event["transcript"]).strip()
+            turn.text = text_of(event.get("transcript")).strip()
             self._listener.on_transcript(turn)
 
     def _on_caller_transcript_failed(self, event: dict[str, Any]) -> None:
         """Something was said that nobody could write down: the turn stands, with what there is of its words."""
-        turn = self.history.turn("caller", str(event["item_id"]))
         self.counters["transcription_failed"] += 1
+        self.trouble.transcription_failed(read_error(event.get("error"), "not written down"))
+        turn = self.history.turn("caller", id_of(event.get("item_id")))
         if turn is not None and not turn.ended:
             turn.ended = turn.failed = True
             self._listener.on_transcript(turn)
 
     def _on_arguments_done(self, event: dict[str, Any]) -> None:
-        call_id = str(event["call_id"])
-        name = self._call_names.pop(call_id, None) or str(event.get("name"))
-        arguments = str(event.get("arguments", ""))
+        call_id = id_of(event.get("call_id"))
+        name = self._call_names.pop(call_id, "") or text_of(event.get("name"))
+        arguments = text_of(event.get("arguments"))
         self.history.add_call(call_id, name, arguments)
-        self._listener.on_tool_call(call_id, name, arguments, str(event["response_id"]))
+        self._listener.on_tool_call(call_id, name, arguments, text_of(event.get("response_id")))
 
     def _on_response_done(self, event: dict[str, Any]) -> None:
         response = event["response"]
-        response_id, status = str(response["id"]), str(response.get("status"))
+        response_id, status = id_of(response["id"]), text_of(response.get("status")) or "unknown"
         self._lane.end_response(response_id)
         if not self.responses.finished(response_id, status):
             return
-        self.usage.add(response.get("usage") or {})
+        self.usage.add(object_of(response.get("usage")))
         if status == "completed":
             self.sounds_right = self.history.learn_speed(self._received_ms())
-        error = (response.get("status_details") or {}).get("error") or {}
-        self._listener.on_response_done(response_id, status, error.get("code"))
+        self._listener.on_response_done(response_id, status, response_error(response))
 
     # --- the response controller's side ---
 
@@ -405,30 +403,37 @@ class Session:
         self._listener.on_response_stuck(response_id, create)
 
     def on_create_failed(self, create: Create, code: str) -> None:
-        self._listener.on_create_failed(create, code)
+        self._listener.on_create_failed(create, self._rejection or ModelError("a response was not begun", code))
 
     def _on_error(self, event: dict[str, Any]) -> None:
-        error = event.get("error") or {}
-        code = str(error.get("code"))
-        if str(error.get("event_id")).startswith(SIGN_ID):
+        event_id = text_of(object_of(event.get("error")).get("event_id")) or None
+        if event_id is not None and event_id.startswith(SIGN_ID):
             self._listener.on_model_sign()
             return
+        error = read_error(event.get("error") or event, "the model reports an error")
+        code = error.code or ""
         self.counters[f"error_{code}" if code in EXPECTED_ERRORS | FATAL_ERRORS else "error_other"] += 1
         if code in FATAL_ERRORS:
-            self._listener.on_session_failed(ModelUnavailable(str(error.get("message", "")), code))
-        elif code == "conversation_already_has_active_response" or _means_active(error):
-            self.responses.refused(error.get("event_id"))
-        elif self.responses.rejected(error.get("event_id"), code):
-            logger.warning("[REALTIME] a response was rejected: %s (%s)", code, error.get("param"))
+            self._listener.on_session_failed(
+                ModelUnavailable("the model ends the session", code, error.kind, words=error.words)
+            )
+        elif means_active(error):
+            self.responses.refused(event_id)
+        elif self._is_rejected(event_id, error):
+            return
         elif code in EXPECTED_ERRORS:
-            logger.debug("[REALTIME] %s", code)
+            self.trouble.expected(error)
         else:
-            logger.warning("[REALTIME] the model reports %s (%s)", code, error.get("param"))
+            self.trouble.reported(error)
 
-
-def _means_active(error: dict[str, Any]) -> bool:
-    """Some servers give no code, only the words."""
-    return error.get("code") is None and str(error.get("message")).startswith(ALREADY_ACTIVE_WORDS)
+    def _is_rejected(self, event_id: str | None, error: ModelError) -> bool:
+        """Whether it means a create of ours, which is being dealt with then."""
+        self._rejection = ModelError(
+            "a response was rejected", error.code, error.kind, param=error.param, words=error.words
+        )
+        rejected = self.responses.rejected(event_id, error.code or error.kind)
+        self._rejection = None
+        return rejected
 
 
 _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {

@@ -1,4 +1,4 @@
-"""The record of a call: one JSON document, made when it ends, and the line that sums it up in the log.
+"""The record of a call: one JSON document, made when it ends, and the last lines of its log.
 
 Every number is read from its owner; nothing is counted here. The document's fields are described in
 docs/call-record.md, which a test holds to them. Whoever called is named as `FASTBRIDGE_RECORD_IDENTITIES` says: masked,
@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING, Any
 
-from fastbridge import stats
+from fastbridge import events, stats
 from fastbridge.logging import mask_phone
 from fastbridge.usage import cost_usd, price_of
 
@@ -35,6 +35,7 @@ def record(call: "Call") -> dict[str, Any]:
         "started_at": moments.started_at.isoformat(timespec="milliseconds"),
         "duration_ms": call.now_ms(),
         "end_reason": call.end_reason,
+        "transferred_to": call.conduct.transferred_to,
         "timings_ms": {
             "connect": moments.connect_ms,
             "ready": moments.ready_ms,
@@ -49,7 +50,7 @@ def record(call: "Call") -> dict[str, Any]:
         "barge_ins": [vars(barge_in) for barge_in in moments.barge_ins],
         "accounting": stats.accounting(call.caller),
         "pacing": stats.pacing(call.assistant),
-        "tools": moments.tool_calls,
+        "tools": [dict(tool) for tool in moments.tool_calls],
         "model_line": {**call.line.counters, "apologised": call.ladder.apologised},
         "answers": dict(call.answers.counters),
         "waiting": call.waiting.summary(),
@@ -57,7 +58,22 @@ def record(call: "Call") -> dict[str, Any]:
         "cost": _cost(call),
         "model_events": dict(call.session.counters),
         "errors": moments.errors[:MAX_ERRORS],
+        "errors_by_type": dict(moments.error_types),
     }
+
+
+def report(call: "Call") -> dict[str, Any]:
+    """The record of a call that is over, and its last lines in the log: the books, the sum, the end."""
+    document = record(call)
+    call.log.finish()
+    for is_error, line in stats.accounting_lines(call.caller):
+        events.accounting(call.log, line, is_error=is_error)
+    for line in stats.complaints(document["pacing"], call.safety_fuses):
+        events.accounting(call.log, line, is_error=True)
+    events.call_metrics(call.log, metrics(document))
+    duration_ms, to = document["duration_ms"], document["transferred_to"]
+    events.call_end(call.log, duration_ms=duration_ms, reason=document["end_reason"], to=to)
+    return document
 
 
 def identities(settings: "Settings", from_number: str, to_number: str) -> dict[str, str | None]:
@@ -84,11 +100,12 @@ def _masked(number: str) -> str:
 
 
 def _turns(call: "Call") -> list[dict[str, Any]]:
-    said = (turn for turn in call.session.history.ordered() if turn.text)
+    said = (turn for turn in call.session.history.ordered() if turn.text or turn.failed)
     words = call.settings.record_transcripts
     return [
         {"role": turn.role, "text": turn.text if words else None, "heard_ms": turn.heard_ms}
         | ({} if words else {"characters": len(turn.text)})
+        | ({"failed": True} if turn.failed else {})
         for turn in said
     ]
 
@@ -115,6 +132,10 @@ def metrics(document: dict[str, Any]) -> dict[str, object]:
         "frames_in": books["frames_in"],
         "frames_enqueued": pacing["frames_enqueued"],
         "tx": pacing["tx"],
+        "flushed": sum(pacing["flushed"].values()),
+        **{f"flushed_{place}": frames for place, frames in pacing["flushed"].items()},
+        "cleared": pacing["cleared"],
+        "rewound": pacing["rewound"],
         "tx_late_frames": pacing["tx_late_frames"],
         "tx_schedule_resets": pacing["tx_schedule_resets"],
         "underruns": pacing["underruns"],
@@ -124,5 +145,6 @@ def metrics(document: dict[str, Any]) -> dict[str, object]:
         "tool_calls": len(document["tools"]),
         "tokens": document["tokens"]["total_tokens"],
         "cost_usd": document["cost"]["usd"],
-        "errors": len(document["errors"]),
+        "safety_fuse": sum(document[owner].get("safety_fuse", 0) for owner in ("responses", "model_line")),
+        "errors": sum(document["errors_by_type"].values()),
     }

@@ -87,6 +87,10 @@ def row_of(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _key_of(record: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
+    return [CALLS.c.call_sid == record["call_sid"], CALLS.c.stream_sid == record["stream_sid"]]
+
+
 def open_engine(url: str) -> sa.Engine:
     """An engine for a DATABASE_URL. Nothing is connected yet. ConfigError, a sentence, if it cannot work."""
     try:
@@ -130,7 +134,7 @@ class RecordStore:
         max_waiting: int = MAX_WAITING,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.counters = {"stored": 0, "failed": 0, "lost": 0}
+        self.counters = {"stored": 0, "updated": 0, "failed": 0, "lost": 0}
         """failed: attempts; lost: records."""
         self.peak_waiting = 0
         self._engine = open_engine(url) if url != NO_DATABASE else None
@@ -138,7 +142,7 @@ class RecordStore:
         self._days = days
         self._max_waiting = max_waiting
         self._lines = log.RateLimiter(now_s)
-        self._queue: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[dict[str, Any], bool] | None] = SimpleQueue()  # (record, is it there already?)
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
         self._ready = False
@@ -151,13 +155,20 @@ class RecordStore:
 
     def put(self, record: dict[str, Any]) -> bool:
         """Have a record stored. False if there was no room for it. Never blocks and never raises."""
+        return self._put(record, False)
+
+    def update(self, record: dict[str, Any]) -> bool:
+        """Have this record take the place of the one of the same call. False as above."""
+        return self._put(record, True)
+
+    def _put(self, record: dict[str, Any], again: bool) -> bool:
         if self._engine is None and self._folder is None:
             return True
         if self._closing.is_set() or self.waiting >= self._max_waiting:
             self.counters["lost"] += 1
             self._complain("a call record was lost: %d wait already", self.waiting)
             return False
-        self._queue.put(record)
+        self._queue.put((record, again))
         self.peak_waiting = max(self.peak_waiting, self.waiting)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="fastbridge-store", daemon=True)
@@ -183,23 +194,26 @@ class RecordStore:
 
     def _run(self) -> None:
         while True:
-            record = self._queue.get()
-            if record is None:
+            waiting = self._queue.get()
+            if waiting is None:
                 return
+            record, again = waiting
             if self._folder is not None:
                 self._write_file(self._folder, record)
             if self._engine is not None:
-                self._insert(self._engine, record)
+                self._store(self._engine, record, again)
 
-    def _insert(self, engine: sa.Engine, record: dict[str, Any]) -> None:
+    def _store(self, engine: sa.Engine, record: dict[str, Any], again: bool) -> None:
         """Until it is stored, or never will be; once we close, a few times at once."""
         wait_s = FIRST_RETRY_SECONDS
         for attempt in count(1):
             try:
                 self._prepare(engine)
                 with engine.begin() as connection:
+                    if again:
+                        connection.execute(sa.delete(CALLS).where(*_key_of(record)))
                     connection.execute(sa.insert(CALLS), row_of(record))
-                self.counters["stored"] += 1
+                self.counters["updated" if again else "stored"] += 1
                 return
             except IntegrityError:  # it is there: an answer that got lost on the way
                 self.counters["stored"] += 1

@@ -5,10 +5,14 @@ model is asked, once, to go on. What goes wrong goes back to the model as text: 
 """
 
 import asyncio
+import contextlib
+import inspect
 import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -33,10 +37,30 @@ def _log_failure(name: str, error: BaseException) -> None:
     logger.error("[TOOL_RESULT] %s failed", name, exc_info=error)
 
 
+Late = Callable[[Any, str, str, int, BaseException | None], object]
+
+
+@dataclass
+class Running:
+    """A tool at work. entry: what `report` gave for it. left: a plain function works on, and nobody waits for it."""
+
+    tool: Tool
+    arguments: str
+    started_ns: int
+    abandoned: bool = False
+    entry: Any = None
+    left: Future[Any] | None = None
+
+    def leave(self, future: Future[Any]) -> None:
+        self.left = future
+
+
 class ToolRunner:
     """answer(call_id, output): a result to the model. proceed(response_ids): ask the model to go on after these.
-    report(name, arguments, outcome, elapsed_ms): a call has ended; outcome is ok, error, timeout, unknown or refused.
-    failed(name, error): a function raised, for the log.
+    report(name, arguments, outcome, elapsed_ms, output): a call has ended; outcome is ok, error, timeout, unknown,
+    refused, or abandoned: the phone call is over. What it returns stands for the call in late(entry, outcome, output,
+    elapsed_ms, error): a function has ended, ok or error, that was abandoned or took too long; perhaps when all else of
+    the phone call is gone. failed(name, error): a function raised, for the log.
 
     `agent` may be changed until the first call."""
 
@@ -49,7 +73,8 @@ class ToolRunner:
         spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
         answer: Callable[[str, str], object],
         proceed: Callable[[set[str]], object],
-        report: Callable[[str, str, str, int], object],
+        report: Callable[[str, str, str, int, str], object],
+        late: Late = lambda *ended: None,
         failed: Callable[[str, BaseException], object] = _log_failure,
     ) -> None:
         self.agent = agent
@@ -59,6 +84,7 @@ class ToolRunner:
         self._answer = answer
         self._proceed = proceed
         self._report = report
+        self._late = late
         self._failed = failed
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by call id
         self._seen: set[str] = set()  # call ids
@@ -66,7 +92,7 @@ class ToolRunner:
         self._open_responses: set[str] = set()  # with calls, not ended yet
         self._owed: set[str] = set()  # responses whose results were given since the model was last asked to go on
         self._calls: Counter[str] = Counter()  # by tool
-        self._started: dict[str, Tool] = {}  # of those that run, by call id
+        self._started: dict[str, Running] = {}  # by call id
 
     @property
     def running(self) -> int:
@@ -85,7 +111,7 @@ class ToolRunner:
     @property
     def running_tools(self) -> list[Tool]:
         """Those at work, the first one first."""
-        return list(self._started.values())
+        return [running.tool for running in self._started.values()]
 
     def start(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
         """Run one call of the model's. A call id is not run twice."""
@@ -96,12 +122,13 @@ class ToolRunner:
         tool = self.agent.find_tool(name)
         refusal = self._refusal(name, tool)
         if refusal is not None or tool is None:
-            self._report(name, arguments, "unknown" if tool is None else "refused", 0)
-            self._finish(call_id, response_id, json.dumps({"error": refusal}, ensure_ascii=False))
+            output = json.dumps({"error": refusal}, ensure_ascii=False)
+            self._report(name, arguments, "unknown" if tool is None else "refused", 0, output)
+            self._finish(call_id, response_id, output)
             return
         self._calls[name] += 1
-        self._started[call_id] = tool
-        self._tasks[call_id] = self._spawn(self._run(call_id, tool, arguments, response_id))
+        running = self._started[call_id] = Running(tool, arguments, self._clock.now_ns())
+        self._tasks[call_id] = self._spawn(self._run(call_id, running, response_id))
 
     def _refusal(self, name: str, tool: Tool | None) -> str | None:
         """Why this call is not run, in words for the model."""
@@ -122,32 +149,44 @@ class ToolRunner:
             self._settle()
 
     def close(self) -> None:
-        """The call is over: what still runs is cancelled and answers nobody."""
+        """The call is over: what still runs is cancelled and answers nobody. (A plain function cannot be cancelled.)"""
         self._closed = True
+        for running in self._started.values():
+            elapsed_ms = self._clock.elapsed_ms(running.started_ns)
+            running.abandoned = True
+            running.entry = self._report(running.tool.name, running.arguments, "abandoned", elapsed_ms, "")
         for task in self._tasks.values():
             task.cancel()
         self._tasks.clear()
         self._started.clear()
         self._owed.clear()
 
-    async def _run(self, call_id: str, tool: Tool, arguments: str, response_id: str) -> None:
-        started_ns = self._clock.now_ns()
-        output, outcome = await self._output(tool, arguments)
-        if self._closed:
+    async def _run(self, call_id: str, running: Running, response_id: str) -> None:
+        clock, late = self._clock, self._late  # when they are wanted, the call may have been taken apart
+        try:
+            output, outcome = await self._output(running)
+        except asyncio.CancelledError:
+            _watch(running, late, clock)
+            raise
+        elapsed_ms = clock.elapsed_ms(running.started_ns)
+        if running.abandoned:  # it would not be cancelled
+            late(running.entry, outcome, output, elapsed_ms, None)
             return
-        self._report(tool.name, arguments, outcome, self._clock.elapsed_ms(started_ns))
+        running.entry = self._report(running.tool.name, running.arguments, outcome, elapsed_ms, output)
+        _watch(running, late, clock)
         self._finish(call_id, response_id, output)
 
-    async def _output(self, tool: Tool, arguments: str) -> tuple[str, str]:
+    async def _output(self, running: Running) -> tuple[str, str]:
+        tool = running.tool
         try:
-            return _text(await tool.call(arguments, self.context))[:MAX_OUTPUT_CHARS], "ok"
+            return _text(await tool.call(running.arguments, self.context, left=running.leave))[:MAX_OUTPUT_CHARS], "ok"
         except TimeoutError:
             return json.dumps({"error": f"{tool.name} took too long"}), "timeout"
         except ArgumentError as error:
             text = f"wrong arguments: {clean(error, MAX_ERROR_CHARS)}"
             return json.dumps({"error": text}, ensure_ascii=False), "error"
         except (Exception, asyncio.CancelledError, SystemExit) as error:
-            if self._closed and isinstance(error, asyncio.CancelledError):
+            if running.abandoned and isinstance(error, asyncio.CancelledError):
                 raise
             # Whatever a user's function raises is its own affair, sys.exit() too: the call goes on.
             self._failed(tool.name, error)
@@ -165,6 +204,30 @@ class ToolRunner:
         if self._owed and not self._tasks and not self._open_responses:
             answered, self._owed = self._owed, set()
             self._proceed(answered)
+
+
+def _watch(running: Running, late: Late, clock: Clock) -> None:
+    """Tell when a plain function ends for which nobody waits any more. Nothing waits here either: its thread tells."""
+    loop = asyncio.get_running_loop()
+
+    def tell(future: Future[Any]) -> None:
+        elapsed_ms = clock.elapsed_ms(running.started_ns)
+        try:
+            result = future.result()
+            if inspect.iscoroutine(result):
+                result.close()  # what would have done it: nobody awaits that
+            else:
+                late(running.entry, "ok", _text(result)[:MAX_OUTPUT_CHARS], elapsed_ms, None)
+        except (Exception, SystemExit) as error:
+            late(running.entry, "error", f"{type(error).__name__}: {clean(error, MAX_ERROR_CHARS)}", elapsed_ms, error)
+
+    def ended(future: Future[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the node is gone
+            if not future.cancelled():
+                loop.call_soon_threadsafe(tell, future)
+
+    if running.left is not None:
+        running.left.add_done_callback(ended)
 
 
 def _text(result: Any) -> str:

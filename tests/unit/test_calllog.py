@@ -37,7 +37,7 @@ def turn(log, number):
 def whole_call(scene, turns):
     events.call_start(scene.log, business_id="456", direction="inbound")
     events.realtime_connected(scene.log, 234)
-    events.first_chunk(scene.log)
+    events.first_chunk(scene.log, 160)
     events.greeting(scene.log, 300)
     for number in range(turns):
         turn(scene.log, number)

@@ -12,9 +12,13 @@ from fastbridge import history
 from fastbridge import realtime as realtime_module
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
+from fastbridge.calllog import CallLog
+from fastbridge.config import Settings
 from fastbridge.errors import ModelUnavailable
 from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS, Session
 from fastbridge.session_config import session_config
+from fastbridge.stats import CallStats
+from fastbridge.trouble import Trouble
 from helpers import SID, base64_text, delta_json, read_messages
 from virtual import VirtualLoop
 
@@ -42,6 +46,7 @@ class SessionRig:
         self.listener = Listener()
         self.sent: list[dict[str, Any]] = []
         self.downlink: list[bytes] = []
+        self.stats = CallStats()
         self.lane = AssistantLane(
             pacer=self.loop.pacer,
             clock=self.loop.clock.now_ns,
@@ -59,6 +64,7 @@ class SessionRig:
             lane=self.lane,
             clock=self.loop.clock,
             listener=self.listener,
+            trouble=Trouble(CallLog("CA1", Settings.model_construct(), self.loop.time), self.stats),
         )
 
     def close(self) -> None:
@@ -251,9 +257,11 @@ class TestEvents:
 
     def test_a_failed_response_tells_its_code(self, up):
         up.begin()
-        details = {"type": "failed", "error": {"type": "x", "code": "rate_limit_exceeded"}}
+        details = {"type": "failed", "error": {"type": "x", "code": "rate_limit_exceeded", "message": "Too much."}}
         up.event("response.done", response={"id": "resp_1", "status": "failed", "status_details": details})
-        assert up.listener.of("response_done") == [("resp_1", "failed", "rate_limit_exceeded")]
+        ((*which, error),) = up.listener.of("response_done")
+        assert which == ["resp_1", "failed"]
+        assert (str(error), error.kind) == ("a response failed: Too much. (rate_limit_exceeded)", "x")
 
     def test_a_stray_end_is_told_to_nobody(self, up):
         up.event("response.done", response={"id": "resp_9", "status": "completed", "usage": {"total_tokens": 9}})
@@ -388,7 +396,12 @@ class TestErrors:
     def test_fatal_ones_end_the_session(self, up, code):
         up.error(code)
         ((error,),) = up.listener.of("session_failed")
-        assert (type(error), error.code, str(error)) == (ModelUnavailable, code, f"Words. ({code})")
+        assert (type(error), error.code, error.kind, error.words) == (
+            ModelUnavailable,
+            code,
+            "invalid_request_error",
+            "Words.",
+        )
 
     def test_a_response_already_active_makes_ours_wait(self, up):
         up.loop.do(up.session.responses.create, "greeting")

@@ -13,10 +13,11 @@ class FakeLane:
 
     concealed_frames = silence_frames = peak_waiting = 0
 
-    def __init__(self, frames_in: int, waiting: int = 0, **outcomes: int) -> None:
+    def __init__(self, frames_in: int, waiting: int = 0, locked: int | None = None, **outcomes: int) -> None:
         self.frames_in = frames_in
         self.waiting = waiting
         self.outcomes = tuple(outcomes.get(name, 0) for name in OUTCOMES)
+        self.locked_frames = locked if locked is not None else outcomes.get("greeting_lock", 0)
 
 
 @pytest.fixture

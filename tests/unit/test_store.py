@@ -59,7 +59,7 @@ def test_records_are_stored_and_found_again(url):
     for number in range(25):
         assert calls.put(record(number))
     assert calls.close()
-    assert calls.counters == {"stored": 25, "failed": 0, "lost": 0}
+    assert calls.counters == {"stored": 25, "updated": 0, "failed": 0, "lost": 0}
     assert 1 <= calls.peak_waiting <= 25
     rows = stored(url, 10)
     assert [row["call_sid"] for row in rows] == [f"CA{number:032x}" for number in range(24, 14, -1)]
@@ -90,7 +90,7 @@ def test_the_same_record_twice_is_one(url):
     calls.put(record())
     calls.put(record())
     assert calls.close()
-    assert calls.counters == {"stored": 2, "failed": 0, "lost": 0}
+    assert calls.counters == {"stored": 2, "updated": 0, "failed": 0, "lost": 0}
     assert len(stored(url)) == 1
 
 
@@ -151,7 +151,7 @@ def test_while_the_database_is_away_the_first_record_is_tried_again(url, faulty,
     while calls.counters["stored"] < 2:
         threading.Event().wait(0.001)
     assert calls.close()
-    assert calls.counters == {"stored": 2, "failed": 20, "lost": 0}
+    assert calls.counters == {"stored": 2, "updated": 0, "failed": 20, "lost": 0}
     (line,) = [entry.getMessage() for entry in caplog.records]
     assert line == f"[DB] a call record could not be stored: OperationalError: {text}"
 
@@ -163,7 +163,7 @@ def test_what_the_database_will_never_take_is_lost_alone(url, faulty, caplog, tm
     calls.put(record(1))
     calls.put(record(2))
     assert calls.close()
-    assert calls.counters == {"stored": 1, "failed": 1, "lost": 1}
+    assert calls.counters == {"stored": 1, "updated": 0, "failed": 1, "lost": 1}
     assert "MARKER" not in caplog.text
 
 
@@ -213,7 +213,7 @@ def test_the_last_records_are_tried_more_than_once(url, faulty, tmp_path):
     calls._closing.set()
     faulty.gate.set()
     assert calls.close()
-    assert calls.counters == {"stored": 1, "failed": store.CLOSING_ATTEMPTS - 1, "lost": 0}
+    assert calls.counters == {"stored": 1, "updated": 0, "failed": store.CLOSING_ATTEMPTS - 1, "lost": 0}
 
 
 def test_a_table_that_another_process_makes_meanwhile_is_no_fault(url, monkeypatch, tmp_path):
@@ -228,7 +228,7 @@ def test_a_table_that_another_process_makes_meanwhile_is_no_fault(url, monkeypat
     calls = RecordStore(url)
     calls.put(record())
     assert calls.close()
-    assert calls.counters == {"stored": 1, "failed": 0, "lost": 0}
+    assert calls.counters == {"stored": 1, "updated": 0, "failed": 0, "lost": 0}
 
 
 def test_a_folder_in_the_way_costs_no_call(tmp_path, fast, caplog):

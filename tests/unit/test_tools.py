@@ -28,6 +28,8 @@ class ToolRig:
         self.journal: list[tuple[str, ...]] = []
         """Answers and proceeds, in order."""
         self.reports: list[tuple[str, str, int]] = []
+        self.outputs: list[str] = []
+        self.late: list[tuple[Any, ...]] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.runner = ToolRunner(
             agent=self.agent,
@@ -36,7 +38,8 @@ class ToolRig:
             spawn=self._spawn,
             answer=lambda call_id, output: self.journal.append((call_id, output)),
             proceed=lambda answered: self.journal.append(("proceed",)),
-            report=lambda name, arguments, outcome, ms: self.reports.append((name, outcome, ms)),
+            report=self._report,
+            late=lambda *ended: self.late.append(ended),
         )
 
     def close(self) -> None:
@@ -49,6 +52,12 @@ class ToolRig:
         )
         self.loop.close()
         assert (failures, timers, any(unfinished), self.runner.running) == ([], [], False, 0)
+
+    def _report(self, name: str, arguments: str, outcome: str, elapsed_ms: int, output: str) -> int:
+        """The entry is its number."""
+        self.reports.append((name, outcome, elapsed_ms))
+        self.outputs.append(output)
+        return len(self.reports) - 1
 
     def start(self, call_id: str, name: str, arguments: str = "{}", response_id: str = "resp_1") -> None:
         self.loop.do(self.runner.start, call_id, name, arguments, response_id)
@@ -386,7 +395,9 @@ class TestClose:
         rig.loop.advance(0.5)
         rig.loop.do(rig.runner.close)
         rig.loop.advance(60)
-        assert (rig.journal, rig.reports, cancelled, rig.runner.running) == ([], [], [True], 0)
+        assert (rig.journal, cancelled, rig.runner.running) == ([], [True], 0)
+        assert rig.reports == [("hang", "abandoned", 500), ("wait", "abandoned", 500)]
+        assert rig.late == []
         assert all(task.cancelled() for task in rig.tasks)
 
     def test_one_that_will_not_be_cancelled_answers_nobody_either(self, rig):
@@ -403,7 +414,8 @@ class TestClose:
         rig.loop.advance(1)
         rig.loop.do(rig.runner.close)
         rig.loop.advance(1)
-        assert (rig.journal, rig.reports) == ([], [])
+        assert (rig.journal, rig.reports) == ([], [("stubborn", "abandoned", 1000)])
+        assert rig.late == [(0, "ok", "anyway", 1000, None)]
 
     def test_nothing_starts_any_more(self, rig):
         rig.loop.do(rig.runner.close)
