@@ -104,6 +104,12 @@ def test_lines_of_a_whole_call(level, turns, seconds, length, lines, caplog):
             logging.getLogger(name).setLevel(logging.NOTSET)
     written = [record.getMessage() for record in caplog.records]
     assert lines[0] <= len(written) <= lines[1]
-    for words in ("[CALL_START]", "[TOOL_RESULT] 18:30, tool=free", "barge_in_events=1", "[CALL_METRICS]", "[CALL_END]"):
+    for words in (
+        "[CALL_START]",
+        "[TOOL_RESULT] 18:30, tool=free",
+        "barge_in_events=1",
+        "[CALL_METRICS]",
+        "[CALL_END]",
+    ):
         assert any(words in line for line in written)
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import threading
 import weakref
 from types import SimpleNamespace
 from typing import Any
@@ -252,6 +253,36 @@ def test_why_the_model_could_not_be_reached(error, code):
     assert found.code == code
 
 
+def test_its_type_and_its_words():
+    assert model_error(TimeoutError()).kind == "TimeoutError"
+    refused = model_error(ConnectionRefusedError(111, "Connect call failed"))
+    assert (refused.kind, refused.words) == ("ConnectionRefusedError", "")
+    assert "ConnectionRefusedError: [Errno 111] Connect call failed" in refused.message
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (
+            b'{"error":{"type":"requests","code":"rate_limit_exceeded","message":"Slow down."}}',
+            ("http_429", "requests", "Slow down."),
+        ),
+        (
+            b'{"error":{"type":"insufficient_quota","code":"insufficient_quota","message":"Pay."}}',
+            ("insufficient_quota", "insufficient_quota", "Pay."),
+        ),
+        (b'{"error":{"code":null,"message":null}}', ("http_429", "error", "")),
+        (b'{"error":"Too many"}', ("http_429", "error", "Too many")),
+        (b"<html>", ("http_429", "error", "")),
+        (None, ("http_429", "error", "")),
+    ],
+)
+def test_a_refusal_says_what_the_model_said(body, found):
+    error = model_error(SimpleNamespace(response=SimpleNamespace(status_code=429, body=body)))
+    assert error.message == "OpenAI refused the connection with HTTP 429"
+    assert (error.code, error.kind, error.words) == found
+
+
 # Records and metrics
 
 
@@ -268,6 +299,39 @@ def test_a_call_leaves_its_record_in_the_database(tmp_path):
         assert connection is not None
         (row,) = store.latest(connection, 10)
     assert (row["call_sid"], row["end_reason"], row["business_id"]) == (CALL_SID, "max_duration", None)
+
+
+def test_a_tool_that_ends_after_its_call_is_in_the_record_that_is_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastbridge.server.DISMANTLING_SECONDS", 0.02)
+    url = f"sqlite:///{tmp_path}/calls.db"
+    agent, finish = Agent(), threading.Event()
+
+    @agent.tool
+    def book() -> str:
+        finish.wait(10)
+        return "Booked"
+
+    async def scene() -> Any:
+        node = make_node(agent, database_url=url)
+        call = begin(node, Carrier())
+        call.conduct.tool_call("call_1", "book", "{}", "resp_1")
+        await asyncio.sleep(0.05)
+        call.close("customer_hangup")
+        await asyncio.sleep(0.1)
+        assert not vars(call), "it has been taken apart"
+        finish.set()
+        while not node.store.counters["updated"]:
+            await asyncio.sleep(0.01)
+        await node.close()
+        return await node.collect()
+
+    snapshot = asyncio.run(asyncio.wait_for(scene(), 10))
+    with store.reading(url) as connection:
+        (record,) = store.find(connection, CALL_SID)
+    (tool,) = record["tools"]
+    assert (tool["outcome"], tool["done_late"]["result"]) == ("abandoned", "Booked")
+    assert (["ok"], 1) in snapshot["tools_done_late"]
+    assert (["abandoned"], 1) in snapshot["tool_calls"]
 
 
 def test_a_scrape_sees_the_node_and_its_calls():

@@ -94,6 +94,28 @@ def test_the_same_record_twice_is_one(url):
     assert len(stored(url)) == 1
 
 
+def test_a_record_that_has_changed_takes_the_place_of_the_first(url, tmp_path):
+    calls = RecordStore(url, tmp_path / "files")
+    calls.put(record(1))
+    calls.put(record(2))
+    calls.update(record(1) | {"caller_turns": 5, "text": "late"})
+    calls.update(record(3))  # the first was lost
+    assert calls.close()
+    assert calls.counters == {"stored": 2, "updated": 2, "failed": 0, "lost": 0}
+    assert {row["call_sid"][-1]: row["turns"] for row in stored(url)} == {"1": 5, "2": 4, "3": 4}
+    with store.reading(url) as connection:
+        assert store.find(connection, f"CA{1:032x}")[0]["text"] == "late"
+    assert json.loads((tmp_path / "files" / f"CA{1:032x}.json").read_text())["text"] == "late"
+
+
+def test_an_update_leaves_another_stream_of_the_call_alone(url):
+    calls = RecordStore(url)
+    calls.put(record(1))
+    calls.update(record(1) | {"stream_sid": "MZ" + "f" * 32})
+    assert calls.close()
+    assert len(stored(url)) == 2
+
+
 def test_two_processes_may_write(url):
     code = """
 import json, sys

@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import json
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -417,9 +418,133 @@ class TestClose:
         assert (rig.journal, rig.reports) == ([], [("stubborn", "abandoned", 1000)])
         assert rig.late == [(0, "ok", "anyway", 1000, None)]
 
+    def test_what_was_answered_is_reported_with_what_came_back(self, rig):
+        rig.call("at_once", '{"value": "Yes, at nine."}')
+        rig.start("call_2", "nothing")
+        assert rig.outputs == ["Yes, at nine.", '{"error": "there is no tool named nothing"}']
+
     def test_nothing_starts_any_more(self, rig):
         rig.loop.do(rig.runner.close)
         rig.start("call_1", "at_once")
         rig.done()
         rig.loop.advance(1)
         assert (rig.journal, rig.tasks) == ([], [])
+
+
+class TestLate:
+    """Plain functions cannot be stopped: what they do when nobody waits for them any more is told."""
+
+    @pytest.fixture
+    def finish(self, rig):
+        rig.loop.threads_hold_time = False
+        finish = threading.Event()
+        yield finish
+        finish.set()
+
+    @staticmethod
+    def until_told(rig, count=1):
+        end = time.monotonic() + 10
+        while len(rig.late) < count:
+            assert time.monotonic() < end, "it is not told"
+            rig.loop.advance(0)
+            time.sleep(0.001)
+
+    def abandoned(self, rig, function):
+        rig.agent.tool(function)
+        rig.start("call_1", function.__name__)
+        rig.loop.advance(3)
+        rig.loop.do(rig.runner.close)
+        rig.loop.advance(0)
+        assert (rig.journal, rig.reports) == ([], [(function.__name__, "abandoned", 3000)])
+        assert rig.late == []
+
+    def test_one_that_ends_after_the_call(self, rig, finish):
+        def book() -> dict[str, int]:
+            finish.wait(10)
+            return {"id": 7}
+
+        self.abandoned(rig, book)
+        rig.loop.advance(200)
+        finish.set()
+        self.until_told(rig)
+        assert rig.late == [(0, "ok", '{"id": 7}', 203_000, None)]
+        assert rig.journal == []
+
+    def test_one_that_fails_after_the_call(self, rig, finish):
+        def book() -> None:
+            finish.wait(10)
+            raise LookupError("no such day")
+
+        self.abandoned(rig, book)
+        finish.set()
+        self.until_told(rig)
+        ((entry, outcome, output, _, error),) = rig.late
+        assert (entry, outcome, output) == (0, "error", "LookupError: no such day")
+        assert isinstance(error, LookupError)
+
+    def test_one_whose_result_is_no_json(self, rig, finish):
+        def book() -> list[Any]:
+            finish.wait(10)
+            circle: list[Any] = []
+            circle.append(circle)
+            return circle
+
+        self.abandoned(rig, book)
+        finish.set()
+        self.until_told(rig)
+        assert rig.late[0][1:3] == ("error", "ValueError: Circular reference detected")
+
+    def test_one_that_took_too_long_while_the_call_goes_on(self, rig, finish):
+        @rig.agent.tool(timeout_seconds=2)
+        def book() -> str:
+            finish.wait(10)
+            return "booked"
+
+        assert json.loads(rig.call("book", seconds=2.1)) == {"error": "book took too long"}
+        assert rig.late == []
+        finish.set()
+        self.until_told(rig)
+        assert rig.reports == [("book", "timeout", 2000)]
+        assert rig.late == [(0, "ok", "booked", 2100, None)]
+        assert rig.answered == ["call_1", "proceed"]
+
+    def test_one_around_an_async_one_has_done_nothing_yet(self, rig, finish):
+        async def never() -> None: ...
+
+        def book() -> Any:
+            finish.wait(10)
+            return never()
+
+        self.abandoned(rig, book)
+        finish.set()
+        time.sleep(0.05)
+        rig.loop.advance(0)
+        assert rig.late == []
+
+    def test_one_that_was_done_in_time_is_not_told_twice(self, rig, finish):
+        finish.set()
+
+        @rig.agent.tool
+        def book() -> str:
+            return "booked"
+
+        rig.loop.threads_hold_time = True
+        assert rig.call("book") == "booked"
+        rig.loop.do(rig.runner.close)
+        rig.loop.advance(1)
+        assert (rig.reports, rig.late) == ([("book", "ok", 0)], [])
+
+    def test_when_the_node_is_gone_there_is_nobody_to_tell(self, finish, caplog):
+        other = ToolRig()
+
+        @other.agent.tool
+        def book() -> None:
+            finish.wait(10)
+
+        other.loop.threads_hold_time = False
+        other.start("call_1", "book")
+        other.loop.advance(1)
+        other.close()
+        finish.set()
+        time.sleep(0.05)
+        assert (other.late, caplog.records) == ([], [])
