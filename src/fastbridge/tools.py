@@ -218,7 +218,7 @@ def _watch(running: Running, late: Late, clock: Clock) -> None:
                 result.close()  # what would have done it: nobody awaits that
             else:
                 late(running.entry, "ok", _text(result)[:MAX_OUTPUT_CHARS], elapsed_ms, None)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # nobody else is there to be told of it
             late(running.entry, "error", f"{type(error).__name__}: {clean(error, MAX_ERROR_CHARS)}", elapsed_ms, error)
 
     def ended(future: Future[Any]) -> None:

@@ -319,9 +319,10 @@ def test_a_tool_that_ends_after_its_call_is_in_the_record_that_is_stored(tmp_pat
         call.close("customer_hangup")
         await asyncio.sleep(0.1)
         assert not vars(call), "it has been taken apart"
+        told, update = asyncio.Event(), node.store.update
+        monkeypatch.setattr(node.store, "update", lambda document: (update(document), told.set()))
         finish.set()
-        while not node.store.counters["updated"]:
-            await asyncio.sleep(0.01)
+        await told.wait()
         await node.close()
         return await node.collect()
 

@@ -470,17 +470,18 @@ class TestLate:
         assert rig.late == [(0, "ok", '{"id": 7}', 203_000, None)]
         assert rig.journal == []
 
-    def test_one_that_fails_after_the_call(self, rig, finish):
+    @pytest.mark.parametrize("raised", [LookupError, SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+    def test_one_that_fails_after_the_call(self, rig, finish, raised):
         def book() -> None:
             finish.wait(10)
-            raise LookupError("no such day")
+            raise raised("no such day")
 
         self.abandoned(rig, book)
         finish.set()
         self.until_told(rig)
         ((entry, outcome, output, _, error),) = rig.late
-        assert (entry, outcome, output) == (0, "error", "LookupError: no such day")
-        assert isinstance(error, LookupError)
+        assert (entry, outcome, output) == (0, "error", f"{raised.__name__}: no such day")
+        assert isinstance(error, raised)
 
     def test_one_whose_result_is_no_json(self, rig, finish):
         def book() -> list[Any]:
