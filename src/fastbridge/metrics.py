@@ -31,7 +31,7 @@ ERROR_CODES = (
     *sorted(EXPECTED_ERRORS | FATAL_ERRORS),
     *("rate_limit_exceeded", "inference_rate_limit_exceeded", "server_error"),
     *(f"closed_{code}" for code in (1000, 1001, 1006, 1008, 1009, 1011, 1012, 1013)),
-    *("connect_timeout", "connect_failed", "session_update_timeout", "invalid_request_error"),
+    *("connect_timeout", "connect_failed", "session_update_timeout", "outage", "invalid_request_error"),
     *("malformed_event", "transcription_failed"),
     *(f"http_{status}" for status in (400, 401, 403, 404, 429, 500, 502, 503)),
 )

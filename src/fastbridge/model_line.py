@@ -92,7 +92,6 @@ class ModelLine:
         self._attempt: Attempt | None = None
         self._busy_tries = 0
         self._down_since_ns = call.started_ns
-        self._last_error: ModelError = ModelUnavailable("the model cannot be reached")
         self._ring_full = False
         self._untaken_bytes = 0
         self._untaken_ns = 0
@@ -181,7 +180,7 @@ class ModelLine:
         if self.state not in (State.DIALLING, State.OPENING, State.UP):
             return
         call = self._call
-        was_up, self._last_error = self.up, error
+        was_up = self.up
         self.counters["losses" if was_up else "dial_failures"] += 1
         successor = self._renewal.take() if was_up and not is_hopeless(error) else None
         self._drop()
@@ -239,6 +238,7 @@ class ModelLine:
         if self.state in (State.DOWN, State.CLOSED):
             return
         self._to(Event.GIVE_UP)
+        self._call.trouble.given_up(error)
         self._drop()
         self._call.session.disconnected()
         self._pause.clear()
@@ -257,7 +257,9 @@ class ModelLine:
             self.lose("the model did not answer in time", "connect_timeout")
 
     def _outage_expired(self) -> None:
-        self.give_up(self._last_error)
+        error = ModelUnavailable(f"no session for {self._call.settings.outage_seconds:.0f}s", "outage")
+        self._call.model_error(error)
+        self.give_up(error)
 
     # --- back-pressure ---
 

@@ -38,7 +38,7 @@ EXAMPLES = {
     "context_loaded": ((), {"name": "David", "phone": "+972501234512"}),
     "realtime_connected": ((234,), {}),
     "realtime_lost": (
-        (ModelUnavailable("the model closed the session", "closed_1006", "connection_closed"),),
+        (ModelUnavailable("the model closed the session with 1006", "closed_1006", "connection_closed"),),
         {"tries": 1},
     ),
     "realtime_reconnected": ((412,), {"tries": 1, "replayed": 7}),

@@ -83,6 +83,15 @@ def test_a_try_is_one_line_with_its_cause(scene, caplog):
     assert scene.counted == (["connect_failed", "upload_deaf"], {"gaierror": 1, "watchdog": 1})
 
 
+def test_what_ends_all_tries_is_counted_once(scene):
+    failed = ModelError("a response failed", "rate_limit_exceeded", "requests")
+    scene.trouble.failed(failed)
+    scene.trouble.given_up(ModelUnavailable("a response failed", "rate_limit_exceeded"))
+    scene.trouble.given_up(ModelUnavailable("the model has nothing to say", "empty_response"))
+    assert scene.counted == (["rate_limit_exceeded", "empty_response"], {"requests": 1, "watchdog": 1})
+    assert len(scene.lines) == 1
+
+
 def test_a_successor_that_nobody_missed_is_no_error_of_the_call(scene):
     scene.trouble.renewal_failed(ModelError("OpenAI did not answer in time", "connect_timeout", "TimeoutError"), 3)
     (line,) = scene.lines
