@@ -215,7 +215,7 @@ class Conduct:
         """The caller has interrupted the assistant."""
         self.silence.heard()
         self.departure.interrupted()
-        self.said.interrupted()
+        self.said.review()
 
     def transcript(self, turn: Turn) -> None:
         """The model has written down a turn."""

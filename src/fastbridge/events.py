@@ -230,7 +230,8 @@ def create_appt(log: CallLog, appointment_id: str, start: str) -> None:
 def barge_in_held(log: CallLog, *, source: str, response_id: str | None, stream_sid: str, at_ms: int) -> None:
     """A voice over the assistant's: Twilio is cleared, and playback held until it is known what the voice was."""
     log.debug("BARGE_IN_AUDIO", "User interrupting AI!", source=source, at_ms=at_ms, depth=1)
-    log.debug("BARGE_IN_AUDIO", f"Locked response state for cancel: {response_id}", at_ms=at_ms, depth=1)
+    locked = response_id or "nothing is being generated"
+    log.debug("BARGE_IN_AUDIO", f"Locked response state for cancel: {locked}", at_ms=at_ms, depth=1)
     log.debug("BARGE-IN", f"Step 3: {_clear_sent(stream_sid)}", at_ms=at_ms, depth=1)
 
 
@@ -250,11 +251,12 @@ def barge_in(log: CallLog, what: BargeIn, *, stream_sid: str, cancel: str, count
     cancel: whether one was sent. count: the call's interruptions so far."""
     log.debug("BARGE-IN", "Step 5: Response state cleared", at_ms=at_ms, depth=1)
     log.debug("BARGE-IN", f"Event counted: barge_in_events={count}", at_ms=at_ms, depth=1)
+    response: dict[str, Any] = {"response_id": what.response_id} if what.response_id is not None else {}
     log(
         "BARGE-IN",
         f"User interrupting AI! {_clear_sent(stream_sid)}, {_cleared(what.frames_unsent, what.frames_unheard)}",
         barge_in_events=count,
-        response_id=what.response_id,
+        **response,
         cancel=cancel,
         source=what.source,
         why=what.why,

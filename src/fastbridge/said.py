@@ -41,12 +41,6 @@ class Said:
             self._settle(heard, over=False)
             self._tell_known(heard)
 
-    def interrupted(self) -> None:
-        """Nothing that the assistant has said so far will be heard any more."""
-        heard = self._heard()
-        self._settle(heard, over=True)
-        self._tell_known(heard)
-
     def close(self) -> None:
         """The call is over, while the lane still knows what was heard."""
         heard = self._heard()
@@ -64,7 +58,7 @@ class Said:
         return heard
 
     def _settle(self, heard: Heard, *, over: bool) -> None:
-        """What was not heard and will not be was not said. over: nothing will be, from now on."""
+        """What was not heard and will not be was not said. over: nothing more will be heard."""
         lane = self._call.assistant
         stopped = over or not (lane.playing or lane.held)
         for turn in self._history.untold.values():

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -341,6 +342,14 @@ class TestConversation:
             f"[AUDIO_OUT_LOOP] FIRST_CHUNK bytes=160, call_sid={rig.call.call_sid}"
         ]
         assert not any("TX_VALIDATION" in line for line in log())
+
+    def test_first_chunk_says_what_was_sent(self, rig, log, monkeypatch):
+        lane = SimpleNamespace(frames_sent=1, first_frame_bytes=159, playing=False, held=False)
+        with monkeypatch.context() as patch:
+            patch.setattr(rig.call, "assistant", lane)
+            patch.setattr(rig.call.waiting, "sound", lambda response_id: None)
+            rig.do(rig.call._on_first_frame, "resp_1")
+        assert any("FIRST_CHUNK bytes=159" in line for line in log())
 
     def test_a_bad_frame_would_be_an_error(self, rig, log):
         rig.do(rig.call._on_bad_frame, 3, 161)

@@ -108,7 +108,9 @@ def test_without_anything_to_cancel_none_was_sent(make, caplog):
     rig.advance(0.5)
     rig.caller_says(*[LOUD] * 5)
     assert "Step 2" not in caplog.text
-    assert "response_id=None, cancel=not needed" in caplog.text
+    assert "barge_in_events=1, cancel=not needed" in caplog.text
+    assert "Locked response state for cancel: nothing is being generated" in caplog.text
+    assert "None" not in caplog.text
 
 
 def test_a_response_that_has_not_begun_is_not_said_to_be_cancelled(make, caplog):

@@ -76,6 +76,17 @@ def test_a_thousand_callers_are_no_new_series():
     assert process.value("tool_calls", "other") == 1000
 
 
+def test_each_error_of_the_models_is_counted_once():
+    rig, process = Rig().up(), Metrics()
+    for code in ("response_cancel_not_active", "server_error", "insufficient_quota"):
+        rig.model({"type": "error", "error": {"type": "x", "code": code, "message": "Words."}})
+    process.fold(rig.call)
+    for code in ("response_cancel_not_active", "server_error", "insufficient_quota"):
+        assert process.value("openai_errors", code) == 1, code
+    assert process.value("openai_errors", "other") == 0
+    rig.shut()
+
+
 def test_errors_that_are_not_the_models_are_not_openais():
     rig, process = a_call(), Metrics()
     rig.call.stats.errors.append("internal")

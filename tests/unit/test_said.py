@@ -158,6 +158,20 @@ class TestHeard:
         rig.played(2)
         assert rig.lines == ['AI: "Let me see."', 'AI: "At nine."']
 
+    def test_a_message_that_was_heard_before_the_next_one_began(self, rig):
+        """The lane knows nothing of it any more when its response ends."""
+        rig.begin("resp_1", "item_1")
+        rig.transcript("Let me see.", "resp_1", "item_1")
+        rig.delta(bytes(2080), "resp_1", "item_1")
+        rig.advance(0.5)
+        item = {"id": "item_2", "type": "message"}
+        rig.model({"type": "response.output_item.added", "response_id": "resp_1", "item": item})
+        rig.delta(SECOND, "resp_1", "item_2")
+        rig.transcript("At nine.", "resp_1", "item_2")
+        rig.done("resp_1")
+        rig.played(2)
+        assert rig.lines == ['AI: "Let me see."', 'AI: "At nine."']
+
     def test_a_false_interruption_changes_nothing(self, rig):
         rig.respond(SECOND * 2, 1, "We are open from nine to five.")
         rig.advance(0.5)
@@ -181,6 +195,15 @@ class TestHeard:
         rig.advance(1)
         rig.do(rig.call.close, "customer_hangup")
         assert rig.lines == ['AI: "one two…" (interrupted)']
+
+    def test_the_end_of_the_call_where_the_words_are_ahead_of_the_voice(self, rig):
+        rig.begin("resp_1", "item_1")
+        rig.words("one two three four five six seven eight nine ten eleven twelve thirteen")
+        rig.delta(SECOND, "resp_1", "item_1")
+        rig.advance(1.5)
+        rig.do(rig.call.close, "customer_hangup")
+        (line,) = rig.lines
+        assert line == 'AI: "one two three four five…" (interrupted)'
 
     def test_what_the_node_itself_has_cleared_was_not_heard(self, rig):
         rig.respond(SECOND * 4, 1, "one two three four")

@@ -2,9 +2,11 @@
 
 import asyncio
 import datetime
+import inspect
 import json
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -510,15 +512,28 @@ class TestLate:
         assert rig.answered == ["call_1", "proceed"]
 
     def test_one_around_an_async_one_has_done_nothing_yet(self, rig, finish):
+        made = []
+
         async def never() -> None: ...
 
         def book() -> Any:
             finish.wait(10)
-            return never()
+            made.append(never())
+            return made[0]
 
         self.abandoned(rig, book)
         finish.set()
         time.sleep(0.05)
+        rig.loop.advance(0)
+        assert rig.late == []
+        assert inspect.getcoroutinestate(made[0]) == inspect.CORO_CLOSED
+
+    def test_one_that_never_began_is_not_told(self, rig):
+        (tool, _), future = rig.agent.tools, Future()
+        running = tools.Running(tool, "{}", 0)
+        running.leave(future)
+        rig.loop.do(tools._watch, running, lambda *ended: rig.late.append(ended), rig.loop.clock)
+        future.cancel()
         rig.loop.advance(0)
         assert rig.late == []
 
