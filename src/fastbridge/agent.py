@@ -150,7 +150,7 @@ async def _run(
     try:
         result = await asyncio.get_running_loop().run_in_executor(thread, work)
     except asyncio.CancelledError:
-        if left is not None and thread.future is not None and not thread.future.done():
+        if left is not None and thread.future is not None:
             left(thread.future)
         raise
     return await result if inspect.isawaitable(result) else result

@@ -246,7 +246,7 @@ class Call:
 
     def on_carrier_violation(self) -> None:
         """The carrier sent what is no message: counted, and after three the stream is closed."""
-        self.stats.note_error("carrier_malformed", "carrier_malformed")
+        self.trouble.carrier_malformed()
         if self.stats.errors.count("carrier_malformed") > 3:
             self.close(EndReason.CARRIER_PROTOCOL)
 

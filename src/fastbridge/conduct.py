@@ -221,7 +221,7 @@ class Conduct:
         """The model has written down a turn."""
         if turn.role == "caller" and (turn.text or turn.failed):
             self.silence.words()
-        self.said.review()
+        self.said.written_down(turn)
 
     # --- keys ---
 

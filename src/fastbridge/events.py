@@ -110,13 +110,18 @@ def model_reports(log: CallLog, error: ModelError) -> None:
 
 def model_race(log: CallLog, error: ModelError) -> None:
     """An error of the model's that two machines which talk at once must expect."""
-    log.debug("REALTIME", f"expected: {_cause(log, error)}", **_names(error), depth=1)
+    log.debug("REALTIME", _cause(log, error), **_names(error), depth=1)
 
 
 def malformed_event(log: CallLog, kind: str, cause: str) -> None:
     """A message of the model's without what it must have: the same once in 30 s."""
     text = f"malformed {clean(kind) or 'message'}: {redacted(cause)}"
     log("REALTIME", text, level=logging.WARNING, depth=1)
+
+
+def carrier_malformed(log: CallLog, count: int) -> None:
+    """Twilio sent what is no message. count: in this call; after three of them it is ended."""
+    log("SERVER_ERROR", "what Twilio sent is no message", level=logging.WARNING, count=count, depth=1)
 
 
 def wrong_format(log: CallLog, formats: tuple[object, object]) -> None:

@@ -31,8 +31,14 @@ class Said:
         self._tell_agent = tell
         self._voiced: set[str] = set()  # untold items of which audio came
         self._awaited = ""  # of the caller's: the turn that others wait for
-        self._passed_over: set[str] = set()  # of the caller's: turns that nobody waits for any more
+        self._passed_over: dict[str, Turn] = {}  # of the caller's: those that nobody waits for any more
         self._patience = Deadline(call.clock, self._pass_over)
+
+    def written_down(self, turn: "Turn") -> None:
+        """The model has given the whole transcript of a turn, or given it up."""
+        if self._passed_over.pop(turn.item_id, None) is not None:
+            self._tell(turn)
+        self.review()
 
     def review(self) -> None:
         """Tell what is known by now, and of what waits for others no more than those before it."""
@@ -76,8 +82,7 @@ class Said:
         waits = False
         for turn in self._history.ordered(self._history.untold):
             if not self._is_known(turn, heard):
-                if first is None and turn.item_id not in self._passed_over:
-                    first = turn
+                first = first or turn
             elif first is None:
                 self._tell(turn)
             else:
@@ -102,13 +107,12 @@ class Said:
         return responses.generating and turn.response_id in ("", responses.response_id)
 
     def _pass_over(self) -> None:
-        self._passed_over.add(self._awaited)
+        self._passed_over[self._awaited] = self._history.untold.pop(self._awaited)
         self.review()
 
     def _tell(self, turn: "Turn") -> None:
-        del self._history.untold[turn.item_id]
+        self._history.untold.pop(turn.item_id, None)
         self._voiced.discard(turn.item_id)
-        self._passed_over.discard(turn.item_id)
         cut = turn.heard_ms is not None
         if turn.text or turn.heard_ms:
             events.transcript(self._call.log, caller=turn.role == "caller", text=turn.text, cut=cut)

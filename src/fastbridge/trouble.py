@@ -12,6 +12,7 @@ from fastbridge.stats import CallStats
 REPEAT_SECONDS = 30.0
 MALFORMED = "malformed_event"
 TRANSCRIPTION = "transcription_failed"
+CARRIER_MALFORMED = "carrier_malformed"
 WATCHDOG = "watchdog"
 """The type of what we have found out ourselves, for the model says nothing of it."""
 
@@ -61,7 +62,7 @@ class Trouble:
     def malformed(self, kind: str, cause: str) -> None:
         """A message of the model's that cannot be what it is meant to be. kind: its type, if it has one."""
         self._stats.note_error(MALFORMED, MALFORMED)
-        if self._is_news(f"{kind} {cause}"):
+        if self._is_news(f"{MALFORMED} {kind and cause} {kind}"):
             events.malformed_event(self._log, kind, cause)
 
     def wrong_format(self, formats: tuple[object, object]) -> None:
@@ -77,7 +78,12 @@ class Trouble:
         else:
             self._stats.note_type(TRANSCRIPTION)
 
-    # --- our own ---
+    # --- the carrier, and ourselves ---
+
+    def carrier_malformed(self) -> None:
+        """Twilio sent what is no message."""
+        self._stats.note_error(CARRIER_MALFORMED, CARRIER_MALFORMED)
+        events.carrier_malformed(self._log, self._stats.error_types[CARRIER_MALFORMED])
 
     def look(self, fuses: dict[str, int]) -> None:
         """Have states of ours outlived their deadlines, since the last look? fuses: by whose they are."""

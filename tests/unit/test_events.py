@@ -51,6 +51,7 @@ EXAMPLES = {
     "model_reports": ((SAID,), {}),
     "model_race": ((RACE,), {}),
     "malformed_event": (("response.done", "KeyError: 'response'"), {}),
+    "carrier_malformed": ((1,), {}),
     "wrong_format": ((("audio/pcm", "audio/pcmu"),), {}),
     "call_failed": ((ValueError("x"),), {}),
     "dsp_enabled": ((), {}),

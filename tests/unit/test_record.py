@@ -185,7 +185,9 @@ def test_books_that_do_not_balance_are_errors(monkeypatch, caplog):
     caplog.set_level("INFO")
     rig = Rig().up()
     made = record.stats.pacing
-    monkeypatch.setattr(record.stats, "pacing", lambda lane: made(lane) | {"tx": lane.frames_sent + 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(record.stats, "pacing", lambda lane: made(lane) | {"tx": lane.frames_sent + 1})
+        rig.do(rig.call.close, "shutdown")
     rig.shut()
     lines = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
     assert [line.partition(", call_sid")[0] for line in lines] == [

@@ -238,6 +238,19 @@ class TestOrder:
         rig.written_down("When do you open?")
         assert rig.lines[-1] == 'Customer: "When do you open?"'
 
+    def test_those_that_never_come_are_not_looked_through_again_and_again(self, rig):
+        for number in range(1, 6):
+            rig.caller_turn(f"item_u{number}")
+            rig.respond(HALF, number, f"Answer {number}.")
+            rig.played(0.7)
+            rig.advance(PATIENCE_SECONDS + 0.1)
+        assert rig.call.session.history.untold == {}
+        rig.written_down("Two?", "item_u2")
+        rig.model({"type": FAILED, "item_id": "item_u3", "error": {}})
+        assert next(line for line in rig.lines if line.startswith('Customer: "')) == 'Customer: "Two?"'
+        rig.advance(0.02)
+        assert rig.told[-1] == ("caller", "Two?")
+
     def test_nor_are_those_that_failed(self, rig):
         rig.caller_turn()
         rig.model({"type": FAILED, "item_id": "item_u", "error": {}})

@@ -472,6 +472,23 @@ class TestLate:
         assert rig.late == [(0, "ok", '{"id": 7}', 203_000, None)]
         assert rig.journal == []
 
+    def test_one_that_was_done_at_that_very_moment(self, rig, finish):
+        """Its thread has ended, and the loop has not been told."""
+
+        @rig.agent.tool
+        def book() -> str:
+            finish.wait(10)
+            return "booked"
+
+        rig.start("call_1", "book")
+        rig.loop.advance(0)
+        finish.set()
+        time.sleep(0.05)
+        rig.loop.do(rig.runner.close)
+        self.until_told(rig)
+        assert rig.reports == [("book", "abandoned", 0)]
+        assert rig.late == [(0, "ok", "booked", 0, None)]
+
     @pytest.mark.parametrize("raised", [LookupError, SystemExit, KeyboardInterrupt, asyncio.CancelledError])
     def test_one_that_fails_after_the_call(self, rig, finish, raised):
         def book() -> None:

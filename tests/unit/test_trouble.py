@@ -65,11 +65,19 @@ def test_what_cannot_be_read(scene):
     scene.trouble.malformed("response.done", "KeyError: 'response'")
     scene.trouble.malformed("response.done", "KeyError: 'response'")
     scene.trouble.malformed("", "5 bytes that are no JSON object")
+    scene.trouble.malformed("", "6 bytes that are no JSON object")
     assert scene.lines == [
         "[REALTIME] malformed response.done: KeyError: 'response'",
         "[REALTIME] malformed message: 5 bytes that are no JSON object",
     ]
-    assert scene.counted == (["malformed_event"] * 3, {"malformed_event": 3})
+    assert scene.counted == (["malformed_event"] * 4, {"malformed_event": 4})
+
+
+def test_what_the_carrier_sends_and_is_no_message(scene):
+    for _ in range(2):
+        scene.trouble.carrier_malformed()
+    assert scene.lines == [f"[SERVER_ERROR] what Twilio sent is no message, count={count}" for count in (1, 2)]
+    assert scene.counted == (["carrier_malformed"] * 2, {"carrier_malformed": 2})
 
 
 def test_a_try_is_one_line_with_its_cause(scene, caplog):
