@@ -377,6 +377,14 @@ class Rig:
                 }
             )
 
+    def begin_ours(self, response_id: str, item_id: str | None = None) -> None:
+        """What the node asked for last, with the mark that tells."""
+        metadata = self.sent("response.create")[-1]["response"]["metadata"]
+        self.model({"type": "response.created", "response": {"id": response_id, "metadata": metadata}})
+        if item_id is not None:
+            item = {"id": item_id, "type": "message", "role": "assistant"}
+            self.model({"type": "response.output_item.added", "response_id": response_id, "item": item})
+
     def delta(self, audio: bytes, response_id: str, item_id: str) -> None:
         self.model(delta_json(response_id, item_id, base64_text(audio)))
 
@@ -402,16 +410,20 @@ class Rig:
         self.done(response_id)
 
     def tool_call(self, call_id: str, name: str, arguments: str = "{}", response_id: str = "resp_1") -> None:
-        item = {"id": f"item_{call_id}", "type": "function_call", "name": name, "call_id": call_id}
+        """One that is whole."""
+        item = self.tool_call_begins(call_id, name, response_id)
+        self.tool_call_ends(item, arguments, "completed", response_id)
+
+    def tool_call_begins(self, call_id: str, name: str, response_id: str) -> dict[str, Any]:
+        item = {"id": f"item_{call_id}_{response_id}", "type": "function_call", "name": name, "call_id": call_id}
         self.model({"type": "response.output_item.added", "response_id": response_id, "item": item})
-        self.model(
-            {
-                "type": "response.function_call_arguments.done",
-                "response_id": response_id,
-                "call_id": call_id,
-                "arguments": arguments,
-            }
-        )
+        return item
+
+    def tool_call_ends(self, item: dict[str, Any], arguments: str, status: str, response_id: str) -> None:
+        where = {"response_id": response_id, "item_id": item["id"], "call_id": item["call_id"]}
+        self.model({"type": "response.function_call_arguments.done", **where, "arguments": arguments})
+        done = {**item, "arguments": arguments, "status": status}
+        self.model({"type": "response.output_item.done", "response_id": response_id, "item": done})
 
     # --- what must hold ---
 

@@ -12,7 +12,7 @@ cdef enum:
 
 cdef class AssistantLane(Paced):
     # wiring
-    cdef object clock, write, on_event, on_first_frame, on_played, on_full, on_bad_frame, on_words
+    cdef object clock, write, on_event, on_first_frame, on_played, on_full, on_bad_frame, on_words, on_first_delta
     cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef Pacer pacer
     cdef readonly Schedule schedule
@@ -24,7 +24,7 @@ cdef class AssistantLane(Paced):
     cdef bytes response_id                  # the response begun last
     cdef list words                         # pieces of an item's transcript that have not been told of
     cdef bytes words_item
-    cdef bint taking, in_spurt, is_paused, is_closed, is_full
+    cdef bint taking, has_audio, in_spurt, is_paused, is_closed, is_full
     cdef uint32_t remembered
     cdef uint64_t last_event                # the last delta's event, hashed
     cdef bint events_vary                   # deltas of one response had different ones

@@ -11,6 +11,7 @@ class AssistantLane(Paced):
     on_event(message): a model event that is neither audio nor ignored, to be parsed as JSON, in order with the audio.
     on_words(item_id, words): the assistant's words, if they need no parsing; None: an event like others. Pieces of one
     item are told of together, before the next on_event or answer of `items`, and at the latest when 64 are waiting.
+    on_first_delta(response_id): audio of a response is about to enter the ring for the first time.
     on_first_frame(response_id): the first frame of a response has left (once a response).
     on_played(response_id): its end mark came back. on_full(bool): the ring is full (True) / half empty again (False):
     stop and go for the reader of the model's socket. on_bad_frame(n, size): one of the first five frames was not 160
@@ -33,6 +34,7 @@ class AssistantLane(Paced):
         on_full: Callable[[bool], object],
         on_bad_frame: Callable[[int, int], object],
         on_words: Callable[[str, str], object] | None = None,
+        on_first_delta: Callable[[str], object] | None = None,
         lead_ms: int = 160,
         cap_bytes: int = 4_800_000,
     ) -> None: ...

@@ -69,6 +69,7 @@ cdef class AssistantLane(Paced):
         on_full,
         on_bad_frame,
         on_words=None,
+        on_first_delta=None,
         int lead_ms=160,
         Py_ssize_t cap_bytes=4_800_000,
     ):
@@ -80,6 +81,7 @@ cdef class AssistantLane(Paced):
         self.on_full = on_full
         self.on_bad_frame = on_bad_frame
         self.on_words = on_words
+        self.on_first_delta = on_first_delta
         self.schedule = Schedule(lead_ms=lead_ms)
         self.ring = Ring(cap_bytes=cap_bytes, hard_cap_bytes=max(5 * cap_bytes, <Py_ssize_t>16_384))
         self.playout = Playout()
@@ -150,6 +152,7 @@ cdef class AssistantLane(Paced):
         self.playout.begin(response_id, read_clock(self.clock))
         self.response_id = response_id.encode()
         self.taking = not self.is_closed
+        self.has_audio = False
         self.remembered = 0
 
     def end_response(self, str response_id not None) -> None:
@@ -170,14 +173,22 @@ cdef class AssistantLane(Paced):
         self.taking = False
 
     cdef int take_delta(self, Slice event_id, Slice response_id, Slice item_id, Slice delta) except -1:
-        cdef int64_t start = self.ring.tail
-        cdef Py_ssize_t taken, before = self.playout.unsent()
+        cdef int64_t start
+        cdef Py_ssize_t taken, before
         self.deltas += 1
         if not self.taking or not same(response_id, self.response_id) or self.came_before(event_id, delta):
             self.refused_deltas += 1
             return 0
         if delta.size == 0:
             return 0
+        if not self.has_audio:
+            if self.on_first_delta is not None:
+                self.on_first_delta(self.response_id.decode())
+            self.has_audio = True           # behind the callback, which may begin the response anew, or end it
+            if not self.taking:
+                self.refused_deltas += 1
+                return 0
+        start, before = self.ring.tail, self.playout.unsent()
         taken = self.ring.append_base64(delta.text, delta.size)
         if taken < 0:
             self.malformed_deltas += 1

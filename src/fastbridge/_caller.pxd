@@ -31,7 +31,7 @@ cdef class CallerLane(TextSink):
     cdef HighpassLimiter dsp                # or None
     cdef bytes stream_sid
     # state
-    cdef bint is_open, is_paused, is_locked, is_closed
+    cdef bint is_open, is_paused, is_locked, is_muted, is_closed
     cdef object queue                       # deque of (base64 payload, frames missing before it), oldest first
     cdef Py_ssize_t queued                  # its length: to ask a deque is to touch it
     cdef int64_t waiting_silence            # sum of the missing in the queue

@@ -40,6 +40,7 @@ OUTCOMES = (
 FORWARDED = <int>OUTCOME_FORWARDED
 GREETING_LOCK = <int>OUTCOME_GREETING_LOCK
 QUEUE_FULL = <int>OUTCOME_QUEUE_FULL
+NOISE_GATE = <int>OUTCOME_NOISE_GATE
 SESSION_NOT_READY = <int>OUTCOME_SESSION_NOT_READY
 OTHER_REASON = <int>OUTCOME_OTHER
 
@@ -129,6 +130,9 @@ cdef class CallerLane(TextSink):
     def locked_frames(self) -> int:
         return self.locked + (self.arrived() - self.arrived_at_lock if self.is_locked else 0)
 
+    def mute(self) -> None:
+        self.is_muted = True
+
     cdef int on_text(self, const char *text, Py_ssize_t size) except -1:
         cdef TwilioMessage message
         cdef Kind kind = scan_twilio_message(text, size, &message)
@@ -179,11 +183,14 @@ cdef class CallerLane(TextSink):
         if self.detector is not None:       # also behind the lock: it learns the line and its echo there
             playing = self.playing.hearing(now, heard)
             edge = self.detector.judge(media_scratch, size, heard if playing else NULL, FRAME_BYTES)
-            if self.detector.speaking and not self.is_locked:
+            if self.detector.speaking and not self.is_locked and not self.is_muted:
                 self.voice_frames += 1
                 self.last_voice_ns = now
         if self.is_locked:
             self.settled[<int>OUTCOME_GREETING_LOCK] += 1
+            return 0
+        if self.is_muted:
+            self.settled[<int>OUTCOME_NOISE_GATE] += 1
             return 0
         if self.dsp is not None and self.dsp.filter(media_scratch, media_scratch, size):
             b64_encode_into(encoded_scratch, media_scratch, size)

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, overload
 
 from pydantic import TypeAdapter, ValidationError
 
-from fastbridge import logging as log
-from fastbridge import threads
+from fastbridge import events, threads
+from fastbridge.calllog import CallLog, OwnLog
 from fastbridge.config import PER_CALL_SETTINGS, Settings
 from fastbridge.errors import ConfigError
+from fastbridge.logging import mask_phone
 from fastbridge.schema import Arguments
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class CallContext:
     variables: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     agent: Agent | None = field(default=None, repr=False, compare=False)
     control: CallControl | None = field(default=None, repr=False, compare=False)
+    call_log: CallLog | None = field(default=None, repr=False, compare=False)
 
     @property
     def business_id(self) -> str:
@@ -85,9 +87,29 @@ class CallContext:
         """Have the assistant say this, in these words, as soon as nothing else is being said."""
         self._live().say(text)
 
-    def log(self, tag: str, message: str = "", **fields: Any) -> None:
-        """One line in the log: `[TAG] message call_sid=CA…, field=value`. Telephone numbers are masked."""
-        log.event(tag, message, call_sid=self.call_sid, **fields)
+    @property
+    def log(self) -> OwnLog:
+        """`context.log("CRM", "found", orders=3)`: one line in the log, `[CRM] found, orders=3, call_sid=CA…`, one of
+        the 30 of its call. `level=logging.ERROR`, `exc_info=True`: as with any logger. Telephone numbers are masked.
+
+        `if context.log.every("stock", 5.0): …` is true at most once in 5 s, `.once("stock")` once in the call,
+        `.every_n("stock", 100)` the first time and then every hundredth."""
+        return self.journal.own
+
+    def customer_loaded(self, name: str, phone: str = "") -> None:
+        """Say in the log that this caller is known: `[DB] Customer context loaded: name=David, phone=+9725****12`.
+
+        phone: the caller's, where none is given; masked. The name is not shown where words may not be in the log."""
+        events.context_loaded(self.journal, name=name, phone=phone or self.from_number)
+
+    def appointment_created(self, appointment_id: object, start: object) -> None:
+        """Say in the log that an appointment was made: `[CREATE_APPT] Appointment created successfully, …`."""
+        events.create_appt(self.journal, appointment_id=appointment_id, start=start)
+
+    @functools.cached_property
+    def journal(self) -> CallLog:
+        """All lines of the call. A context that is no call's (a test's) has one of its own."""
+        return self.call_log or CallLog(self.call_sid)
 
     def _live(self) -> CallControl:
         if self.control is None:
@@ -329,7 +351,7 @@ class Agent:
     def destination_name(self, wanted: str) -> str:
         """The name of a destination, which may be shown; its number may not."""
         named = (name for name, number in self.transfer_to.items() if wanted in (name, number))
-        return log.mask_phone(next(named, ""))
+        return mask_phone(next(named, ""))
 
 
 def default_agent(settings: Settings) -> Agent:

@@ -6,8 +6,6 @@ function does here, the lanes do not notice.
 """
 
 import asyncio
-import logging
-import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,10 +16,11 @@ from fastbridge.clock import Clock, Deadline
 from fastbridge.departure import Departure, Errand
 from fastbridge.ending import EndReason
 from fastbridge.filler import Filler, exactly
-from fastbridge.history import Turn
+from fastbridge.history import ToolCall, Turn
 from fastbridge.hooks import Hooks
 from fastbridge.keys import Keys, told
 from fastbridge.lookup import Lookup
+from fastbridge.remote import Remote
 from fastbridge.said import Said
 from fastbridge.silence import Silence
 from fastbridge.tools import ToolRunner
@@ -80,13 +79,12 @@ class Conduct:
     ) -> None:
         clock = call.clock
         self.agent = agent
-        self.context = replace(call.context, agent=agent, control=self)
+        self._remote = Remote(self)
+        self.context = replace(call.context, agent=agent, control=self._remote, call_log=call.log)
         self._call = call
         self._control = control
         self._lookup = lookup or Lookup(agent, self.context, clock, spawn)
         self.context = replace(self.context, variables=self._lookup.context.variables)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.get_ident()
         self._early: list[str] = []
         self._started = False
         self.tools = ToolRunner(
@@ -96,9 +94,9 @@ class Conduct:
             spawn=spawn,
             answer=call.session.tool_result,
             proceed=self._proceed,
+            overrun=lambda: call.answers.tool_loop(),
             report=self._on_tool_ended,
             late=call.aftermath.tool_ended,
-            failed=lambda name, error: events.tool_failed(call.log, name, error),
         )
         self.hooks = Hooks(agent, self.context, clock, spawn)
         self.said = Said(call, lambda turn: self.hooks.emit("on_transcript", turn))
@@ -131,6 +129,8 @@ class Conduct:
         lane, session = self._call.assistant, self._call.session
         if lane.playing or lane.held or self._call.answers.owed:
             return False
+        if self.departure.firm:
+            return not session.responses.says_last_word
         return not (session.ready and (session.responses.busy or self.tools.busy))
 
     @property
@@ -157,7 +157,7 @@ class Conduct:
 
     def begin(self) -> None:
         """The stream has started: who answers is known now, or in a moment."""
-        self._loop = asyncio.get_running_loop()
+        self._remote.begin()
         self._call.session.hold()
         self._lookup.wait(self._call.settings.lookup_ms / 1000, self._on_agent)
         if self._call.settings.max_call_seconds > NOTICE_SECONDS:
@@ -183,6 +183,7 @@ class Conduct:
 
     def close(self) -> None:
         """The call is over; the lanes still know what was heard."""
+        self._remote.close()
         self.said.close()
         self._lookup.close()
         self.tools.close()
@@ -191,9 +192,9 @@ class Conduct:
         self.keys.close()
         self._notice.clear()
 
-    def ended(self) -> None:
-        """All is settled."""
-        self.hooks.close(self._call.record)
+    def ended(self, record: Callable[[], dict[str, Any]]) -> None:
+        """All is settled. record(): the call's document."""
+        self.hooks.close(record)
 
     def end_reason(self, reason: str) -> str:
         """Why the call ends: whoever closes it while we leave, we left."""
@@ -205,6 +206,7 @@ class Conduct:
 
     def speech_started(self) -> None:
         self.silence.speech_started()
+        self.tools.turn_begins()
         if not self._call.assistant.playing:
             self.departure.interrupted()
 
@@ -248,17 +250,23 @@ class Conduct:
             self._early = [*self._early[1 - MAX_EARLY :], text]
             return
         self._call.interruption.on_keys()
+        self.tools.turn_begins()
         self._call.session.note("user", text)
         self._call.session.responses.create("keys")
 
     # --- tools ---
 
-    def tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
-        events.tool_call(self._call.log, name, arguments)
-        self.tools.start(call_id, name, arguments, response_id)
+    def tool_call(self, call: ToolCall, response_id: str) -> None:
+        events.tool_call(self._call.log, call.name, call.arguments)
+        self.tools.start(call, response_id)
         responses = self._call.session.responses
         if not responses.generating or response_id != responses.response_id:
             self.tools.response_done(response_id)  # it has ended already: no event will say so
+
+    def tool_not_run(self, name: str, why: str) -> None:
+        """A call that was broken off, or taken back with its response."""
+        events.tool_not_run(self._call.log, name, why)
+        self._call.stats.tool_calls.append({"name": name, "outcome": "broken_off", "elapsed_ms": 0})
 
     def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int, output: str) -> dict[str, Any]:
         if outcome == "abandoned":
@@ -283,43 +291,52 @@ class Conduct:
         voiced = {response_id for _, response_id, _, received_ms in self._call.assistant.items() if received_ms}
         return bool(voiced & response_ids) or any(turn.text for turn in turns if turn.response_id in response_ids)
 
-    def _say(self, purpose: str, instructions: str) -> None:
+    def _say(self, purpose: str, instructions: str, *, firm: bool = False) -> None:
         if self._call.session.ready:
-            self._call.session.responses.create(purpose, {**SAY_ONLY, "instructions": instructions})
+            self._call.session.responses.create(purpose, {**SAY_ONLY, "instructions": instructions}, firm=firm)
 
     # --- silence, and the longest call ---
 
     def _on_time_running_out(self) -> None:
         if self.attentive:
-            self._call.log("WATCHDOG", "the call's time is running out")
+            events.time_running_out(self._call.log)
             self._say("time_limit", TIME_LIMIT)
 
     def _on_silent(self, number: int) -> None:
         self._call.stats.silences += 1
-        self._call.log("WATCHDOG", "the caller is silent", prompt=number)
+        events.caller_silent(self._call.log, number)
         self._say("silence", STILL_THERE)
 
     def _give_up(self, reason: EndReason, instructions: str, *, firm: bool) -> None:
-        self._call.log("WATCHDOG", "giving up", why=reason)
-        self._say("goodbye", instructions)
+        """firm: what is said now is said to the end, whatever is heard on the line; so it is not listened to."""
+        call = self._call
+        events.giving_up(call.log, reason)
+        if firm:
+            call.interruption.on_giving_up()
+            call.caller.mute()
+            call.answers.last_word()
+        self._say("goodbye", instructions, firm=firm)
         self.departure.ask(Errand("hang_up", reason, self._hang_up, firm=firm))
 
     # --- leaving ---
 
     def hang_up(self) -> None:
         """Of a tool, a hook or anybody: end the call when all was heard."""
-        self._on_loop(lambda: self.departure.ask(Errand("hang_up", EndReason.AGENT_HANGUP, self._hang_up)))
+        if self._call.live:
+            self.departure.ask(Errand("hang_up", EndReason.AGENT_HANGUP, self._hang_up))
 
-    def transfer(self, destination: str) -> bool:
-        """Of a tool or hook: connect the caller to one of the agent's own destinations when all was heard."""
-        number = self.agent.destination(destination)
+    def destination(self, wanted: str) -> str | None:
+        """The number behind one of the agent's own destinations; None where nobody can be connected to it."""
+        number = self.agent.destination(wanted)
         if number is None or self._control is None:
             why = "there is no such destination" if number is None else "there are no Twilio credentials"
-            self._call.log("HANGUP", "transfer refused", level=logging.WARNING, why=why)
-            return False
-        to = self.agent.destination_name(destination)
-        self._on_loop(lambda: self.departure.ask(self._transfer_errand("transfer", number, to)))
-        return True
+            events.transfer_refused(self._call.log, why)
+            return None
+        return number
+
+    def transfer(self, number: str) -> None:
+        """Of a tool or hook: connect the caller to this `destination` when all was heard."""
+        self.departure.ask(self._transfer_errand("transfer", number, self.agent.destination_name(number)))
 
     async def transfer_now(self, number: str) -> bool:
         """Of the node itself, with a number of its operator's: connect the caller, without the model's help. True when
@@ -333,7 +350,8 @@ class Conduct:
             raise
 
     def say(self, text: str) -> None:
-        self._on_loop(lambda: self._say("say", exactly(text)))
+        """Of a tool or hook: have the model say this."""
+        self._say("say", exactly(text))
 
     def departed(self, errand: Errand) -> None:
         self._log_departure(errand)
@@ -341,10 +359,10 @@ class Conduct:
 
     def _log_departure(self, errand: Errand) -> None:
         how = "by REST" if self._control is not None else "by the end of the stream"
-        self._call.log("HANGUP", f"{errand.name} {how}", reason=errand.reason, **errand.whither)
+        events.hangup(self._call.log, errand.name, how, reason=errand.reason, to=errand.to)
 
     def stayed(self, errand: Errand, why: str) -> None:
-        self._call.log("HANGUP", f"{errand.name} {why}", reason=errand.reason, **errand.whither)
+        events.hangup(self._call.log, errand.name, why, reason=errand.reason, to=errand.to)
         if errand.name == "fallback":
             return  # whoever asked knows what else to do
         if why == "interrupted":
@@ -374,11 +392,3 @@ class Conduct:
         if self._control is None:
             return False
         return await self._control.redirect(self.context.account_sid, self.context.call_sid, twiml)
-
-    def _on_loop(self, action: Callable[[], object]) -> None:
-        """A tool's thread is not the call's."""
-        if threading.get_ident() == self._thread:
-            if self._call.live:
-                action()
-        elif self._loop is not None:
-            self._loop.call_soon_threadsafe(lambda: action() if self._call.live else None)

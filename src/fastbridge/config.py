@@ -73,7 +73,6 @@ class Settings(BaseSettings):
     )
     azure_openai_api_key: SecretStr | None = _env(None, "AZURE_OPENAI_API_KEY", what="an Azure OpenAI key")
     azure_openai_ad_token: SecretStr | None = _env(None, "AZURE_OPENAI_AD_TOKEN", what="a Microsoft Entra token")
-    openai_api_version: str | None = _env(None, "OPENAI_API_VERSION", what="an Azure API version such as 2025-08-28")
     transcription_model: str = _env(
         "gpt-transcribe", "FASTBRIDGE_TRANSCRIPTION_MODEL", what="a transcription model's name"
     )
@@ -105,6 +104,8 @@ class Settings(BaseSettings):
         None, "TWILIO_PHONE_NUMBER", what="a number such as +14155550123", pattern=r"^\+[1-9][0-9]{6,14}$"
     )
     twiml_sla_ms: int = _env(350, "TWIML_SLA_MS", what="a number of milliseconds, at least 1", ge=1)
+
+    agent: str | None = _env(None, "FASTBRIDGE_AGENT", what="module:agent or path/file.py:agent")
 
     # The built-in agent, for when none of your own is given
     instructions: str = _env(DEFAULT_INSTRUCTIONS, "FASTBRIDGE_INSTRUCTIONS", what="a text")
@@ -236,8 +237,6 @@ class Settings(BaseSettings):
     def _require_azure(self) -> None:
         if self.openai_base_url is not None:
             raise ConfigError("AZURE_OPENAI_ENDPOINT and OPENAI_BASE_URL name two places: set one of them.")
-        if self.openai_api_version is None:
-            raise ConfigError("OPENAI_API_VERSION is missing: Azure wants one, such as 2025-08-28.")
         if self.azure_openai_api_key is None and self.azure_openai_ad_token is None:
             raise ConfigError("AZURE_OPENAI_API_KEY is missing: set it, or AZURE_OPENAI_AD_TOKEN.")
 

@@ -10,6 +10,7 @@ from typing import Any
 from fastbridge.answers import Answers
 from fastbridge.attempt import Attempt
 from fastbridge.call import Call
+from fastbridge.carrier_watch import CarrierWatch
 from fastbridge.clock import Deadline
 from fastbridge.conduct import Conduct
 from fastbridge.departure import Departure
@@ -35,8 +36,9 @@ from fastbridge.waiting import Waiting
 SECONDS = 40.0
 """After a call's end: longer than any tool or request that it may have left behind."""
 PARTS = (
-    Answers, Attempt, Call, Conduct, Deadline, Departure, Filler, Greeting, Hearing, Hooks, Interruption, Keys, Ladder,
-    Lookup, ModelLine, Opening, Renewal, ResponseController, Said, Session, Silence, ToolRunner, Trace, Waiting,
+    Answers, Attempt, Call, CarrierWatch, Conduct, Deadline, Departure, Filler, Greeting, Hearing, Hooks, Interruption,
+    Keys, Ladder, Lookup, ModelLine, Opening, Renewal, ResponseController, Said, Session, Silence, ToolRunner, Trace,
+    Waiting,
 )  # fmt: skip
 """What belongs to one call alone."""
 

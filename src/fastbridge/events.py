@@ -1,19 +1,22 @@
 """The vocabulary of the log: one function for each macro event, with its fixed fields, in the operators' words.
 
-`docs/logging.md` shows a line of each; a test holds the two together. Functions take the call's CallLog first, or the
-call's sid where the call itself may not be at hand. Words that people said, and what tools were given, are only in a
-line where `LOG_TRANSCRIPTS` allows it. Nothing here decides anything but how a line reads.
+`docs/logging.md` shows a line of each; one test holds the two together, another makes the product say each of them.
+Functions take the call's CallLog first, or the call's sid where there is no call yet. Words that people said, and what
+tools were given, are only in a line where `LOG_TRANSCRIPTS` allows it. Nothing here decides anything but how a line
+reads.
 """
 
 import logging
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastbridge.calllog import CallLog
 from fastbridge.errors import ModelError
 from fastbridge.logging import clean, event, mask_phone
-from fastbridge.stats import BargeIn
 from fastbridge.wording import given, length, redacted, returned, said
+
+if TYPE_CHECKING:
+    from fastbridge.stats import BargeIn
 
 # --- the node ---
 
@@ -45,16 +48,10 @@ def sla(call_sid: str, took_ms: float, limit_ms: int) -> None:
     event("SLA", text, call_sid=call_sid, level=logging.WARNING, stacklevel=2)
 
 
-def webhook_close(call_sid: str, *, source: str, status: str = "") -> None:
-    """A webhook of Twilio's ends the call."""
-    more: dict[str, Any] = {"status": status} if status else {}
-    event("WEBHOOK_CLOSE", call_sid=call_sid, stacklevel=2, source=source, **more)
-
-
-def recording_cache_miss(call_sid: str) -> None:
-    """A recording was asked for that is not here yet: expected the first time."""
-    text = "Cache miss - downloading from Twilio (async download in progress, client may need to retry)"
-    event("RECORDING_SERVICE", text, call_sid=call_sid, stacklevel=2)
+def call_unbegun(call_sid: str, *, reason: str, why: str, stream_url: str) -> None:
+    """A call was let in, and no conversation came of it. why: in words."""
+    fields: dict[str, Any] = {"reason": reason, "why": why, "stream_url": stream_url}
+    event("CALL_END", "never began", call_sid=call_sid, level=logging.WARNING, stacklevel=2, **fields)
 
 
 # --- a call begins ---
@@ -71,6 +68,21 @@ def context_loaded(log: CallLog, *, name: str, phone: str) -> None:
     log("DB", "Customer context loaded:", depth=1, name=shown, phone=mask_phone(phone))
 
 
+def lookup_late(log: CallLog) -> None:
+    """`on_call` has not answered in time: the conversation begins without."""
+    log("DB", "the context look-up is late, defaults are used", level=logging.WARNING, depth=1)
+
+
+def hook_slow(log: CallLog, hook: str) -> None:
+    """A hook of the agent's took too long, and was given up."""
+    log("SERVER_ERROR", f"{hook} took too long", level=logging.WARNING, depth=1)
+
+
+def hook_failed(log: CallLog, hook: str, error: BaseException) -> None:
+    """A hook of the agent's raised: with the traceback; with what it said only where words may be in the log."""
+    _raised(log, f"hook:{hook}", "SERVER_ERROR", hook, error)
+
+
 def realtime_connected(log: CallLog, elapsed_ms: int) -> None:
     """The model's socket is open. elapsed_ms: since the stream's start."""
     log("REALTIME", f"OpenAI connected in {elapsed_ms}ms", depth=1)
@@ -79,12 +91,14 @@ def realtime_connected(log: CallLog, elapsed_ms: int) -> None:
 def realtime_lost(log: CallLog, error: ModelError, *, tries: int) -> None:
     """The line to the model was lost or not got, and why; another try follows."""
     text = f"connection lost: {_cause(log, error)}"
-    log("REALTIME", text, level=logging.WARNING, **_names(error), tries=tries, depth=1)
+    same = _same("connection_lost", error)
+    log("REALTIME", text, level=logging.WARNING, **_names(error), tries=tries, **same, depth=1)
 
 
 def realtime_reconnected(log: CallLog, down_ms: int, *, tries: int, replayed: int) -> None:
     """A lost line is there again, and the model told what was said."""
-    log("REALTIME", f"OpenAI reconnected in {down_ms}ms", tries=tries, replayed=replayed, depth=1)
+    text = f"OpenAI reconnected in {down_ms}ms"
+    log("REALTIME", text, tries=tries, replayed=replayed, tally="reconnected", depth=1)
 
 
 def realtime_renewed(log: CallLog, renewals: int) -> None:
@@ -95,28 +109,38 @@ def realtime_renewed(log: CallLog, renewals: int) -> None:
 def renewal_failed(log: CallLog, error: ModelError, failures: int) -> None:
     """A session's successor could not be made: tried again in 30 s, and the call goes on."""
     text = f"no successor for the session: {_cause(log, error)}"
-    log("REALTIME", text, level=logging.WARNING, **_names(error), renewal_failures=failures, depth=1)
+    more = {**_names(error), "renewal_failures": failures, **_same("no_successor", error)}
+    log("REALTIME", text, level=logging.WARNING, depth=1, **more)
 
 
 def realtime_error(log: CallLog, error: ModelError, **fields: Any) -> None:
     """The model refused, failed or left."""
-    log("SERVER_ERROR", _cause(log, error), level=logging.ERROR, **_names(error), **fields, depth=1)
+    same = _same(error.message.partition(":")[0].replace(" ", "_").lower(), error)
+    log("SERVER_ERROR", _cause(log, error), level=logging.ERROR, **same, depth=1, **_names(error), **fields)
 
 
-def model_reports(log: CallLog, error: ModelError) -> None:
-    """An error of the model's after which the session goes on: with the same words once in 30 s."""
-    log("REALTIME", _cause(log, error), level=logging.WARNING, **_names(error), depth=1)
+def realtime_format(log: CallLog, formats: tuple[object, object]) -> None:
+    """The model has confirmed a session whose audio is of another kind: nothing passes."""
+    given_format, taken_format = formats
+    text = "session has other audio formats than audio/pcmu"
+    log("REALTIME", text, level=logging.WARNING, input=given_format, output=taken_format, depth=1)
 
 
-def model_race(log: CallLog, error: ModelError) -> None:
-    """An error of the model's that two machines which talk at once must expect."""
-    log.debug("REALTIME", _cause(log, error), **_names(error), depth=1)
-
-
-def malformed_event(log: CallLog, kind: str, cause: str) -> None:
-    """A message of the model's without what it must have: the same once in 30 s."""
+def realtime_malformed(log: CallLog, kind: str, cause: str) -> None:
+    """A message of the model's lacks what it must have. kind: its type, if it has one."""
     text = f"malformed {clean(kind) or 'message'}: {redacted(cause)}"
-    log("REALTIME", text, level=logging.WARNING, depth=1)
+    log("REALTIME", text, level=logging.WARNING, tally="malformed", depth=1)
+
+
+def realtime_complains(log: CallLog, error: ModelError) -> None:
+    """The model reports an error that ends nothing."""
+    same = _same("errors", error)
+    log("REALTIME", _cause(log, error), level=logging.WARNING, **_names(error), **same, depth=1)
+
+
+def realtime_expected(log: CallLog, error: ModelError) -> None:
+    """The model reports what comes of a race between two machines."""
+    log.debug("REALTIME", _cause(log, error), **_names(error), depth=1)
 
 
 def carrier_malformed(log: CallLog, count: int) -> None:
@@ -124,14 +148,13 @@ def carrier_malformed(log: CallLog, count: int) -> None:
     log("SERVER_ERROR", "what Twilio sent is no message", level=logging.WARNING, count=count, depth=1)
 
 
-def wrong_format(log: CallLog, formats: tuple[object, object]) -> None:
-    """The session has other audio formats than it was asked for: nothing passes."""
-    text = f"session has audio formats {clean(formats)} instead of audio/pcmu"
-    log("REALTIME", text, level=logging.WARNING, depth=1)
+def second_start(log: CallLog) -> None:
+    """Twilio has begun a stream that had begun."""
+    log("SERVER_ERROR", "a second start on one stream was ignored", level=logging.ERROR, depth=1)
 
 
 def call_failed(log: CallLog, error: BaseException) -> None:
-    """A bug of ours in this call, which goes on: said once with its traceback, then counted every 30 s."""
+    """A bug of ours in this call, which goes on: said once with its traceback, then counted, at most every 30 s."""
     log.failure(f"internal:{type(error).__name__}", "SERVER_ERROR", "internal error", error, depth=1)
 
 
@@ -141,9 +164,10 @@ def dsp_enabled(log: CallLog) -> None:
         log("DSP", "enabled: highpass+limiter", depth=1)
 
 
-def dsp_error(log: CallLog, error: BaseException) -> None:
-    """The filter failed and the audio passed as it was: said once with its traceback, then counted every 30 s."""
-    log.failure("dsp", "DSP", "ERROR", error, first=f"ERROR: {clean(error)} - first occurrence", depth=1)
+def dsp_error(log: CallLog) -> None:
+    """The filter was in no state that audio can bring about: it began afresh, and the audio passed as it was."""
+    first = "ERROR: the filter began afresh - first occurrence"
+    log.failure("dsp", "DSP", "ERROR", False, first=first, depth=1)
 
 
 def greeting(log: CallLog, greeting_ms: int) -> None:
@@ -181,7 +205,7 @@ def transcription_failed(log: CallLog, error: ModelError) -> None:
 
 
 def response_created(log: CallLog, response_id: str, purpose: str) -> None:
-    """The model begins to answer. purpose: turn, greeting, tool_result …"""
+    """The model begins to answer. purpose: turn, greeting, tool_result …."""
     log("RESPONSE_CREATED", response_id=response_id, type=purpose, depth=1)
 
 
@@ -195,10 +219,15 @@ def tool_call(log: CallLog, tool: str, arguments: str) -> None:
     log("TOOL_CALL", f"{clean(tool)}: {given(arguments, words=log.words)}", depth=1)
 
 
+def tool_not_run(log: CallLog, tool: str, why: str) -> None:
+    """A tool's call was broken off, or taken back with its response, and is not run. why: in words."""
+    log("TOOL_CALL", f"{clean(tool)}: not run", why=why, tally="failed", depth=1)
+
+
 def tool_result(log: CallLog, tool: str, outcome: str, elapsed_ms: int, output: str) -> None:
     """A tool has ended, and this came back. outcome: ok, error, timeout, unknown, refused."""
-    text = returned(output, words=log.words)
-    log("TOOL_RESULT", text, tool=tool, outcome=outcome, elapsed_ms=elapsed_ms, depth=1)
+    text, tally = returned(output, words=log.words), "ok" if outcome == "ok" else "failed"
+    log("TOOL_RESULT", text, tool=tool, outcome=outcome, elapsed_ms=elapsed_ms, tally=tally, depth=1)
 
 
 def tool_abandoned(log: CallLog, tool: str, elapsed_ms: int) -> None:
@@ -216,15 +245,10 @@ def tool_done_late(log: CallLog, tool: str, outcome: str, elapsed_ms: int, outpu
 def tool_failed(log: CallLog, tool: str, error: BaseException) -> None:
     """A tool raised: with the traceback; with what it said only where words may be in the log."""
     name = clean(tool)
-    if log.words:
-        log.failure(f"tool:{name}", "TOOL_RESULT", f"{name} failed", error, depth=1)
-        return
-    where = traceback.extract_tb(error.__traceback__)[-1:]
-    place = f" in {where[0].name}, line {where[0].lineno}" if where else ""
-    log.failure(f"tool:{name}", "TOOL_RESULT", f"{name} failed: {type(error).__name__}{place}", False, depth=1)
+    _raised(log, f"tool:{name}", "TOOL_RESULT", name, error)
 
 
-def create_appt(log: CallLog, appointment_id: str, start: str) -> None:
+def create_appt(log: CallLog, appointment_id: object, start: object) -> None:
     """A tool of yours made an appointment."""
     log("CREATE_APPT", "Appointment created successfully", appointment_id=appointment_id, start=start, depth=1)
 
@@ -251,7 +275,7 @@ def barge_in_cleared(log: CallLog, *, unsent: int, unheard: int, at_ms: int) -> 
     log.debug("BARGE-IN", _cleared(unsent, unheard), at_ms=at_ms, depth=1)
 
 
-def barge_in(log: CallLog, what: BargeIn, *, stream_sid: str, cancel: str, count: int, at_ms: int) -> None:
+def barge_in(log: CallLog, what: "BargeIn", *, stream_sid: str, cancel: str, count: int, at_ms: int) -> None:
     """The caller interrupted the assistant. One line; in development each step has one, too, as it is done.
     cancel: whether one was sent. count: the call's interruptions so far."""
     log.debug("BARGE-IN", "Step 5: Response state cleared", at_ms=at_ms, depth=1)
@@ -260,6 +284,7 @@ def barge_in(log: CallLog, what: BargeIn, *, stream_sid: str, cancel: str, count
     log(
         "BARGE-IN",
         f"User interrupting AI! {_clear_sent(stream_sid)}, {_cleared(what.frames_unsent, what.frames_unheard)}",
+        tally="committed",
         barge_in_events=count,
         **response,
         cancel=cancel,
@@ -282,7 +307,7 @@ def _cleared(unsent: int, unheard: int) -> str:
 def barge_in_false(log: CallLog, *, count: int, held_ms: int, why: str) -> None:
     """It was no interruption: playback goes on where it was held. count: such so far."""
     text = f"False trigger: playback resumed after {held_ms}ms"
-    log("BARGE-IN", text, barge_in_false=count, why=why, depth=1)
+    log("BARGE-IN", text, barge_in_false=count, why=why, tally="false", depth=1)
 
 
 def tx_validation(log: CallLog, number: int, size_bytes: int) -> None:
@@ -292,22 +317,59 @@ def tx_validation(log: CallLog, number: int, size_bytes: int) -> None:
 
 def tx_slow(log: CallLog, message: str, **fields: Any) -> None:
     """Audio does not get away as it should: at most every 5 s."""
-    if log.rate.every("tx_slow", 5.0):
-        log("TX_SLOW", message, level=logging.WARNING, depth=1, **fields)
+    log("TX_SLOW", message, level=logging.WARNING, pause_s=5.0, depth=1, **fields)
 
 
 def audio_drain(log: CallLog, **fields: Any) -> None:
     """Where the assistant's audio is, with DEBUG_TX: at most every 5 s."""
     if log.rate.every("audio_drain", 5.0):
-        log("AUDIO_DRAIN", free=log.settings.debug_tx, depth=1, **fields)
+        log("AUDIO_DRAIN", free=True, depth=1, **fields)
 
 
 # --- the end ---
 
 
-def hangup(log: CallLog, reason: str) -> None:
-    """We end the call."""
-    log("HANGUP", reason=reason, depth=1)
+def webhook_close(log: CallLog, *, source: str, status: str = "") -> None:
+    """A webhook of Twilio's ends the call."""
+    more: dict[str, Any] = {"status": status} if status else {}
+    log("WEBHOOK_CLOSE", source=source, depth=1, **more)
+
+
+def hangup(log: CallLog, errand: str, how: str, *, reason: str, to: str = "") -> None:
+    """We leave the call, or stay after all. errand: hang_up, transfer, fallback. how: by REST, interrupted …. to: the
+    name of whoever gets the call."""
+    more: dict[str, Any] = {"to": to} if to else {}
+    log("HANGUP", f"{errand} {how}", reason=reason, **more, depth=1)
+
+
+def transfer_refused(log: CallLog, why: str) -> None:
+    """A tool or hook wants the caller connected to somebody to whom that cannot be done."""
+    log("HANGUP", "transfer refused", level=logging.WARNING, why=why, depth=1)
+
+
+def transfer_failed(log: CallLog, error: BaseException) -> None:
+    """Passing a caller on failed, or took more than 5 s: with the traceback."""
+    log.failure("transfer", "SERVER_ERROR", "the transfer failed", error, depth=1)
+
+
+def carrier_refused(log: CallLog, problem: str) -> None:
+    """Twilio's API has not done what was to be done with the call. problem: its status and code, or what broke."""
+    log("SERVER_ERROR", f"Twilio did not update the call: {clean(problem)}", level=logging.ERROR, depth=1)
+
+
+def time_running_out(log: CallLog) -> None:
+    """The call will soon have lasted as long as it may: the caller is told."""
+    log("WATCHDOG", "the call's time is running out", depth=1)
+
+
+def caller_silent(log: CallLog, prompt: int) -> None:
+    """Nobody has spoken for a while: the caller is asked. prompt: for the how many-th time."""
+    log("WATCHDOG", "the caller is silent", prompt=prompt, depth=1)
+
+
+def giving_up(log: CallLog, why: str) -> None:
+    """The caller does not answer, or cannot be understood: goodbye."""
+    log("WATCHDOG", "giving up", why=why, depth=1)
 
 
 def given_up(log: CallLog, *, step: str, reason: str, error: ModelError | None = None) -> None:
@@ -335,8 +397,7 @@ def safety_fuse(log: CallLog, fuses: dict[str, Any]) -> None:
 
 def watchdog(log: CallLog, message: str, **fields: Any) -> None:
     """The call is stuck or dead: at most every 3 s."""
-    if log.rate.every("watchdog", 3.0):
-        log("WATCHDOG", message, level=logging.WARNING, depth=1, **fields)
+    log("WATCHDOG", message, level=logging.WARNING, pause_s=3.0, depth=1, **fields)
 
 
 def accounting(log: CallLog, line: str, *, is_error: bool) -> None:
@@ -355,6 +416,16 @@ def call_end(log: CallLog, *, duration_ms: int, reason: str, to: str | None = No
     log("CALL_END", duration=f"{duration_ms // 1000}s", reason=reason, **more, depth=1)
 
 
+def _raised(log: CallLog, key: str, tag: str, name: str, error: BaseException) -> None:
+    """A function of the agent's author's raised; what it says may be what was said to it."""
+    if log.words:
+        log.failure(key, tag, f"{name} failed", error, depth=2)
+        return
+    where = traceback.extract_tb(error.__traceback__)[-1:]
+    what = type(error).__name__ + (f" in {where[0].name}, line {where[0].lineno}" if where else "")
+    log.failure(f"{key} {what}", tag, f"{name} failed: {what}", False, depth=2)
+
+
 def _cause(log: CallLog, error: ModelError) -> str:
     """Our own words for it, and the model's, which may quote the conversation."""
     theirs = error.words if log.words or not error.words else length(error.words)
@@ -365,3 +436,8 @@ def _names(error: ModelError) -> dict[str, Any]:
     """What an error is called, by whoever reported it."""
     names = {"code": error.code, "type": error.kind, "param": error.param}
     return {name: value for name, value in names.items() if value}
+
+
+def _same(tally: str, error: ModelError) -> dict[str, Any]:
+    """What a sum calls it; and what is the same error again, whatever ids its words have: what goes by one code."""
+    return {"tally": tally, "fingerprint": f"{tally} {error.code} {error.kind} {error.param}" if error.code else ""}

@@ -40,9 +40,10 @@ class Turn:
     response_id: str = ""
 
 
-@dataclass
+@dataclass(eq=False)
 class ToolCall:
-    """One call of a tool. `position`: how many turns came before it. `output`: None until it has answered."""
+    """One call of a tool. `position`: how many turns came before it. `output`: None until it has answered. Known by
+    itself: some services give every call the same id."""
 
     call_id: str
     name: str
@@ -58,7 +59,7 @@ class History:
         self.turns: dict[str, Turn] = {}
         self.untold: dict[str, Turn] = {}
         """Those that nobody has been told of yet, as they began; whoever tells of one takes it out."""
-        self.tool_calls: dict[str, ToolCall] = {}
+        self.tool_calls: list[ToolCall] = []
         self.speaking_item = ""
         """The assistant's message begun last in the response under way."""
         self._counters = counters
@@ -95,14 +96,12 @@ class History:
             turn.text = cut_to(text, turn.heard_share)
         return turn
 
-    def add_call(self, call_id: str, name: str, arguments: str) -> None:
+    def add_call(self, call_id: str, name: str, arguments: str) -> ToolCall:
+        """One that is whole, or was broken off. Beyond MAX_TOOL_CALLS it is not kept."""
+        call = ToolCall(call_id, name, arguments, len(self.turns))
         if len(self.tool_calls) < MAX_TOOL_CALLS:
-            self.tool_calls.setdefault(call_id, ToolCall(call_id, name, arguments, len(self.turns)))
-
-    def add_output(self, call_id: str, output: str) -> None:
-        call = self.tool_calls.get(call_id)
-        if call is not None:
-            call.output = output
+            self.tool_calls.append(call)
+        return call
 
     # --- the order ---
 

@@ -92,7 +92,7 @@ class Interruption:
 
     def on_first_frame(self) -> None:
         """The assistant begins to speak; the caller may be doing so already."""
-        if self._model_hears and self._may_begin():
+        if (self._model_hears or self._goes_on()) and self._may_begin():
             self._model_alone.set(MODEL_ALONE_SECONDS)
 
     def on_caller_turn(self) -> None:
@@ -112,18 +112,33 @@ class Interruption:
         if self.held:
             self._commit("response")
 
+    def on_giving_up(self) -> None:
+        """The line is hopeless: what is held is dropped, and what is said now is said to the end."""
+        self._model_alone.clear()
+        if self.held:
+            self._commit("given_up")
+
     def close(self) -> None:
         self._model_alone.clear()
         self._look.clear()
 
+    def _goes_on(self) -> bool:
+        """The caller has interrupted, and still speaks: by the model's account, and our ear's."""
+        return self._call.answers.speaking and self._call.caller_is_loud
+
     def _heard_by_the_model_alone(self) -> None:
-        if self._may_begin():
+        if not self._may_begin():
+            return
+        detector = self._call.detector
+        if self._model_hears or (self._goes_on() and detector.level_dbfs >= detector.threshold_dbfs):
             self._hold("model")
             self._commit("speech_started")
+        elif self._goes_on():  # between two syllables, or he has just stopped
+            self._model_alone.set(MODEL_ALONE_SECONDS)
 
     def _may_begin(self) -> bool:
         call = self._call
-        if self.held or call.greeting.locked or call.ladder.ending:
+        if self.held or call.greeting.locked or call.ladder.ending or call.conduct.departure.firm:
             return False
         return call.live and call.assistant.playing
 
@@ -192,6 +207,7 @@ class Interruption:
                 barge_in.items.append({"item_id": item_id, "heard_ms": heard_ms, "received_ms": received_ms})
         call.greeting.interrupted()
         call.conduct.interrupted()
+        call.answers.interrupted()
         count = sum(one.outcome == State.COMMITTED for one in call.stats.barge_ins)
         events.barge_in(call.log, barge_in, stream_sid=call.stream_sid, cancel=cancel, count=count, at_ms=call.now_ms())
 

@@ -1,13 +1,12 @@
 """What the caller hears when the model is silent: a filler, and in the end an apology, somebody else, or goodbye.
 
 Recordings are played through the assistant lane as responses of their own, so that they are paced, counted and heard
-like all else and never overlap with the model. Rules: a filler gives way to the model's next message; it stands in the
-middle of a message only where that has stalled. The apology comes after what is still playing, and nothing interrupts
-it. This file never decides how long is too long: `waiting.py` and `model_line.py` do.
+like all else and never overlap with the model. Rules: a filler gives way to the sound of the model's next response; it
+stands in the middle of one only where that has stalled. The apology comes after what is still playing, and nothing
+interrupts it. This file never decides how long is too long: `waiting.py` and `model_line.py` do.
 """
 
 import asyncio
-import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -26,8 +25,6 @@ FILLER_ID = f"{LOCAL_ID}filler"
 APOLOGY_MARGIN_SECONDS = 1.5
 """How much later than by our clock a carrier may have played the apology."""
 TRANSFER_SECONDS = 5.0
-
-logger = logging.getLogger(__name__)
 
 
 class State(StrEnum):
@@ -86,7 +83,9 @@ class Ladder:
         return self._play(names[count % len(names)], f"{FILLER_ID}_{self._played + 1}") > 0
 
     def give_way(self, response_id: str) -> None:
-        """The model begins a message in the response just begun: a filler that is still playing is cut off."""
+        """The model begins to be heard: a filler that is still playing is cut off."""
+        if response_id.startswith(LOCAL_ID):
+            return
         lane = self._call.assistant
         items = lane.items()
         if self.state is State.QUIET and lane.playing and items and items[-1][0].startswith(FILLER_ID):
@@ -161,8 +160,8 @@ class Ladder:
         try:
             async with asyncio.timeout(TRANSFER_SECONDS):
                 transferred = await self._call.transfer(number)
-        except Exception:
-            logger.exception("[SERVER_ERROR] the transfer failed, call_sid=%s", self._call.call_sid)
+        except Exception as error:
+            events.transfer_failed(self._call.log, error)
             transferred = False
         if not transferred and self._call.live:
             self._call.close(self._reason)

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
+from fastbridge import calllog
 from fastbridge import logging as log
 from fastbridge._caller import OUTCOMES
 from fastbridge.calls import REASONS
 from fastbridge.ending import EndReason
-from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS
+from fastbridge.model_errors import EXPECTED_ERRORS, FATAL_ERRORS
 
 if TYPE_CHECKING:
     from fastbridge.call import Call
@@ -97,7 +98,7 @@ _LIST = (
     _counter("call_errors", "Errors within calls that were not the model's.", kind=OWN_ERRORS),
     _counter("safety_fuse", "States that outlived their deadline: expected to stay 0."),
     _counter("tool_calls", "Tool calls that have ended.",
-             outcome=("ok", "error", "timeout", "unknown", "refused", "abandoned")),
+             outcome=("ok", "error", "timeout", "unknown", "refused", "broken_off", "abandoned")),
     _counter("tools_done_late", "Tools that ended when nobody waited for them any more.", outcome=("ok", "error")),
     _counter("tokens", "Tokens by kind; cached ones are part of the input.",
              kind=("text_in", "text_cached", "text_out", "audio_in", "audio_cached", "audio_out", "transcription")),
@@ -106,6 +107,7 @@ _LIST = (
     _counter("log_lines", "Lines logged, by level.", level=(*log.LEVELS, "CRITICAL")),
     _counter("log_dropped", "Log lines dropped since they were not read fast enough."),
     _counter("log_suppressed", "Warnings not written since there were many like them."),
+    _counter("log_held_back", "Lines of calls that were counted and not written, by level.", level=log.LEVELS),
     _counter("records", "Call records, by what became of them; failed counts attempts.",
              outcome=("stored", "updated", "failed", "lost")),
     _gauge("records_waiting", "Call records that wait to be stored."),
@@ -162,6 +164,8 @@ class Metrics:
             self.set(f"log_{name}", lines.pop(name))
         for level, count in lines.items():
             self.set("log_lines", count, level)
+        for level, count in calllog.held_back().items():
+            self.set("log_held_back", count, level)
 
     def take_histogram(self, name: str, counts: Iterable[int], total: float) -> None:
         """For one that somebody else counts, in its buckets."""
@@ -217,6 +221,10 @@ class Metrics:
         for barge_in in record["barge_ins"]:
             self.add("barge_ins", 1, barge_in["source"], barge_in["outcome"])
         self.add("cost_dollars", record["cost"]["usd"] or 0)
+
+    def unbegun(self, direction: str, reason: str) -> None:
+        """A call was let in and never began."""
+        self.add("calls", 1, direction, str(reason))
 
     def _since(self, seen: dict[tuple[str, ...], float], name: str, length: int) -> int:
         before = int(seen.get((name,), 0))

@@ -52,10 +52,11 @@ def read_error(error: object, message: str = "") -> ModelError:
 
 
 def response_error(response: dict[str, Any]) -> ModelError | None:
-    """Why a response failed; None for one that did not."""
-    if response.get("status") != "failed":
-        return None
-    return read_error(object_of(response.get("status_details")).get("error"), "a response failed")
+    """Why a response came to no good end, as far as the model says; None where it says nothing, and has not failed."""
+    details, failed = object_of(response.get("status_details")), response.get("status") == "failed"
+    error = read_error(details.get("error"), "a response failed" if failed else "a response was cut short")
+    error.code = error.code or _name(details.get("reason")) or None
+    return error if failed or error.code else None
 
 
 def means_active(error: ModelError) -> bool:

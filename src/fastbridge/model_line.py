@@ -15,7 +15,7 @@ from fastbridge import events
 from fastbridge.attempt import Attempt, ModelLink
 from fastbridge.clock import Deadline
 from fastbridge.errors import IllegalEvent, ModelError, ModelUnavailable
-from fastbridge.realtime import FATAL_ERRORS
+from fastbridge.model_errors import FATAL_ERRORS
 from fastbridge.renewal import Renewal
 
 if TYPE_CHECKING:

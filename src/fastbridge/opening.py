@@ -34,12 +34,12 @@ class Opening:
         """When the model will end the session, as it says: unix time."""
         self.is_ready = False
         self.format_mismatches = 0
+        self._trouble = trouble
         self._asked = False
         self.config = config
         """None: not known yet, and nothing is sent before it is."""
         self._ready = ready
         self._failed = failed
-        self._trouble = trouble
         self._send: Callable[[dict[str, Any]], object] | None = None
         self._retry = Deadline(clock, self._send_update)
         self._deadline = Deadline(clock, self._expired)

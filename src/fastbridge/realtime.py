@@ -4,24 +4,26 @@ Audio passes below, in the assistant lane; here arrive only the events that need
 mean for the call goes to a SessionListener. Unknown events are ignored, expected errors are handled and counted.
 """
 
+import json
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.clock import Clock
 from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.function_calls import FunctionCall, FunctionCalls, State
 from fastbridge.history import History, ToolCall
 from fastbridge.history import Turn as Turn
 from fastbridge.jsontext import encode_event, id_of, object_of, parse_event, text_of
-from fastbridge.model_errors import EXPECTED_ERRORS as EXPECTED_ERRORS
-from fastbridge.model_errors import FATAL_ERRORS as FATAL_ERRORS
-from fastbridge.model_errors import means_active, read_error, response_error
+from fastbridge.model_errors import EXPECTED_ERRORS, FATAL_ERRORS, means_active, read_error, response_error
 from fastbridge.opening import Opening
 from fastbridge.replay import continuation, replay_items
 from fastbridge.responses import Create, ResponseController
 from fastbridge.session_config import session_config
+from fastbridge.session_listener import SessionListener
+from fastbridge.telling import Telling
 from fastbridge.trouble import Trouble
 from fastbridge.usage import Usage
 
@@ -31,25 +33,6 @@ SPEECH_STOPPED = "input_audio_buffer.speech_stopped"
 SIGN_ID = "sign_"
 LOCAL_ID = "local_"
 """What the ids of our own recordings begin with: the model never hears of those."""
-
-
-class SessionListener(Protocol):
-    """What a session tells its call."""
-
-    def on_session_ready(self) -> None: ...
-    def on_session_failed(self, error: ModelUnavailable) -> None: ...
-    def on_model_sign(self) -> None: ...
-    def on_speech_started(self) -> None: ...
-    def on_speech_stopped(self) -> None: ...
-    def on_caller_turn(self) -> None: ...
-    def on_response_beginning(self) -> None: ...
-    def on_response_created(self, response_id: str, purpose: str) -> None: ...
-    def on_message_begun(self, response_id: str) -> None: ...
-    def on_response_done(self, response_id: str, status: str, error: ModelError | None) -> None: ...
-    def on_response_stuck(self, response_id: str, create: Create) -> None: ...
-    def on_create_failed(self, create: Create, error: ModelError) -> None: ...
-    def on_transcript(self, turn: "Turn") -> None: ...
-    def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None: ...
 
 
 class Session:
@@ -70,7 +53,6 @@ class Session:
         trouble: Trouble,
     ) -> None:
         self.counters: Counter[str] = Counter()
-        self.trouble = trouble
         self.history = History(self.counters)
         self.usage = Usage()
         self.closed = False
@@ -78,6 +60,7 @@ class Session:
         """Whether the last complete answer was as long as its words."""
         self.speech_end_ms: int | None = None
         """Where the caller's last speech ended, by the model's clock: ms of caller audio in this session."""
+        self._trouble = trouble
         self._transcription_model = transcription_model
         self._config: dict[str, Any] | None = session_config(agent, transcription_model)
         self._lane = lane
@@ -90,7 +73,8 @@ class Session:
         """Deltas that were recordings of ours: no progress of the model's."""
         self._rejection: ModelError | None = None  # of a create, while that is dealt with
         self._replayed: set[str] = set()  # items that are text in this session, and no audio
-        self._call_names: dict[str, str] = {}  # of function calls whose arguments are still coming
+        self._calls = FunctionCalls()
+        self._telling = Telling(self.send)
         self._told: deque[tuple[str, object]] = deque(maxlen=MAX_TOLD)  # (type, item id) of the caller's turns
         self.responses = ResponseController(clock=clock, send=self.send, progress=self._progress, listener=self)
         self._opening = self.new_opening(listener.on_session_ready, listener.on_session_failed)
@@ -99,14 +83,14 @@ class Session:
 
     def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelUnavailable], object]) -> Opening:
         """For a connection: this session's settings, to be confirmed there."""
-        return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed, trouble=self.trouble)
+        return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed, trouble=self._trouble)
 
     @property
     def turns(self) -> dict[str, Turn]:
         return self.history.turns
 
     @property
-    def tool_calls(self) -> dict[str, ToolCall]:
+    def tool_calls(self) -> list[ToolCall]:
         return self.history.tool_calls
 
     @property
@@ -144,13 +128,14 @@ class Session:
 
     def _forget(self) -> None:
         """Ids of a session say nothing in the next."""
-        self._call_names.clear()
+        self._calls.forget()
+        self._telling.forget()
         self._told.clear()
         self.responses.forget()
 
     def replay(self) -> int:
         """Tell a new session what was said; the number of items."""
-        items = replay_items(list(self.turns.values()), self.tool_calls.values())
+        items = replay_items(list(self.turns.values()), self.tool_calls)
         self._replayed = {item["id"] for item in items if "id" in item}
         for item in items:
             self.send({"type": "conversation.item.create", "item": item})
@@ -165,11 +150,12 @@ class Session:
         self._config = session_config(agent, self._transcription_model)
         self._opening.configure(self._config)
 
-    def send(self, event: dict[str, Any]) -> None:
+    def send(self, event: dict[str, Any]) -> bool:
         """A client event to the model; to nobody while there is no session that knows the conversation: the next one
         is told all of it."""
         if self.ready:
             self._send_now(event)
+        return self.ready
 
     def _send_now(self, event: dict[str, Any]) -> None:
         if self._send is not None and not self.closed:
@@ -190,8 +176,7 @@ class Session:
         if event is None:
             self.malformed("", f"{len(message)} bytes that are no JSON object")
             return
-        kind = text_of(event.get("type"))
-        handler = _HANDLERS.get(kind)
+        handler = _HANDLERS.get(kind := text_of(event.get("type")))
         if handler is None:
             self.counters["other_events"] += 1
             return
@@ -204,7 +189,7 @@ class Session:
     def malformed(self, kind: str, cause: str) -> None:
         """A message that cannot be what it is meant to be."""
         self.counters["malformed_events"] += 1
-        self.trouble.malformed(kind, cause)
+        self._trouble.malformed(kind, cause)
 
     def on_words(self, item_id: str, words: str) -> None:
         """Some of the assistant's words."""
@@ -239,6 +224,12 @@ class Session:
         """The answer under way will not be finished in this session: the `response` object that continues it."""
         return {"instructions": continuation(self.history.break_off(self._received_ms()))}
 
+    def unsay(self, response_id: str) -> None:
+        """Nothing of this response was heard, whatever its words were."""
+        for turn in self.turns.values():
+            if turn.response_id == response_id:
+                self.history.cut(turn, 0, 0)
+
     def stalled(self) -> None:
         """A recording of ours goes between the audio that came of the message under way and the rest of it."""
         self.history.played_before(self.history.speaking_item, self._received_ms())
@@ -252,16 +243,15 @@ class Session:
         self._signs += 1
         self.send({"type": "session.update", "event_id": f"{SIGN_ID}{self._signs}", "session": {"type": "realtime"}})
 
-    def tool_result(self, call_id: str, output: str) -> None:
+    def tool_result(self, call: ToolCall, output: str) -> None:
         """To the model, now or in the session to come."""
-        self.history.add_output(call_id, output)
-        item = {"type": "function_call_output", "call_id": call_id, "output": output}
-        self.send({"type": "conversation.item.create", "item": item})
+        call.output = output
+        self._telling.tell({"type": "function_call_output", "call_id": call.call_id, "output": output})
 
     def note(self, role: str, text: str) -> None:
         """A message in the conversation that nobody spoke: role `user` or `system`."""
         content = [{"type": "input_text", "text": text}]
-        self.send({"type": "conversation.item.create", "item": {"type": "message", "role": role, "content": content}})
+        self._telling.tell({"type": "message", "role": role, "content": content})
 
     # --- events ---
 
@@ -314,7 +304,8 @@ class Session:
 
     def _on_item_added(self, event: dict[str, Any]) -> None:
         item_id = text_of(object_of(event.get("item")).get("id"))
-        if item_id:
+        if item_id:  # some servers give their items none
+            self._telling.confirmed(item_id)
             self.history.follows(item_id, event.get("previous_item_id"))
 
     def _on_response_created(self, event: dict[str, Any]) -> None:
@@ -326,19 +317,20 @@ class Session:
             return
         self.history.speaking_item = ""
         self._lane.begin_response(response_id)
+        if purpose in ("turn", "tool_result", "keys"):
+            self.responses.took_in(told=self._telling.is_known)
         self._listener.on_response_created(response_id, purpose)
 
     def _on_output_item_added(self, event: dict[str, Any]) -> None:
         item = object_of(event.get("item"))
         if item.get("type") == "message":
+            self._listener.on_message_begun()
             item_id = self.history.speaking_item = text_of(item.get("id"))
             turn = self.history.turn("assistant", item_id) if item_id else None
             if turn is not None:
                 turn.response_id = text_of(event.get("response_id"))
-            if self.responses.generating:
-                self._listener.on_message_begun(self.responses.response_id or "")
         elif item.get("type") == "function_call":
-            self._call_names[id_of(item.get("call_id"))] = text_of(item.get("name"))
+            self._calls.begun(id_of(event.get("response_id")), item)
 
     def _on_audio_delta(self, event: dict[str, Any]) -> None:
         """A delta whose layout the scanner does not know: the same audio, the slow way."""
@@ -368,23 +360,35 @@ class Session:
     def _on_caller_transcript_failed(self, event: dict[str, Any]) -> None:
         """Something was said that nobody could write down: the turn stands, with what there is of its words."""
         self.counters["transcription_failed"] += 1
-        self.trouble.transcription_failed(read_error(event.get("error"), "not written down"))
+        self._trouble.transcription_failed(read_error(event.get("error"), "not written down"))
         turn = self.history.turn("caller", id_of(event.get("item_id")))
         if turn is not None and not turn.ended:
             turn.ended = turn.failed = True
             self._listener.on_transcript(turn)
 
     def _on_arguments_done(self, event: dict[str, Any]) -> None:
-        call_id = id_of(event.get("call_id"))
-        name = self._call_names.pop(call_id, "") or text_of(event.get("name"))
-        arguments = text_of(event.get("arguments"))
-        self.history.add_call(call_id, name, arguments)
-        self._listener.on_tool_call(call_id, name, arguments, text_of(event.get("response_id")))
+        self._settle_calls(self._calls.arguments_done(event))
+
+    def _on_output_item_done(self, event: dict[str, Any]) -> None:
+        item = object_of(event.get("item"))
+        if item.get("type") == "function_call":
+            self._settle_calls(self._calls.item_done(id_of(event.get("response_id")), item))
+
+    def _settle_calls(self, calls: list[FunctionCall]) -> None:
+        """Those that are whole are run; of the others the model is told that they were not."""
+        for call in calls:
+            known = self.history.add_call(call.call_id, call.name, call.arguments or "")
+            if call.state is State.WHOLE:
+                self._listener.on_tool_call(known, call.response_id)
+            else:
+                self.tool_result(known, json.dumps({"error": f"not run: {call.why}"}))
+                self._listener.on_tool_not_run(call.name, call.why)
 
     def _on_response_done(self, event: dict[str, Any]) -> None:
         response = event["response"]
         response_id, status = id_of(response["id"]), text_of(response.get("status")) or "unknown"
         self._lane.end_response(response_id)
+        self._settle_calls(self._calls.response_ended(response_id, status, response.get("output")))
         if not self.responses.finished(response_id, status):
             return
         self.usage.add(object_of(response.get("usage")))
@@ -394,9 +398,14 @@ class Session:
 
     # --- the response controller's side ---
 
+    def on_response_refused(self, response_id: str) -> None:
+        self._calls.refuse(response_id)
+
     def on_response_lost(self, response_id: str) -> None:
-        """Whoever waits for its end need not any more."""
+        """Whoever waits for its end need not any more. A lost session knows nothing of a call that is not whole."""
         self._lane.end_response(response_id)
+        if not self.responses.suspended:
+            self._settle_calls(self._calls.response_ended(response_id, "lost"))
         self._listener.on_response_done(response_id, "lost", None)
 
     def on_response_stuck(self, response_id: str, create: Create) -> None:
@@ -419,18 +428,12 @@ class Session:
             )
         elif means_active(error):
             self.responses.refused(event_id)
-        elif self._is_rejected(event_id, error):
-            return
-        elif code in EXPECTED_ERRORS:
-            self.trouble.expected(error)
-        else:
-            self.trouble.reported(error)
+        elif not self._is_rejected(event_id, event):
+            (self._trouble.expected if code in EXPECTED_ERRORS else self._trouble.reported)(error)
 
-    def _is_rejected(self, event_id: str | None, error: ModelError) -> bool:
+    def _is_rejected(self, event_id: str | None, event: dict[str, Any]) -> bool:
         """Whether it means a create of ours, which is being dealt with then."""
-        self._rejection = ModelError(
-            "a response was rejected", error.code, error.kind, param=error.param, words=error.words
-        )
+        error = self._rejection = read_error(event.get("error"), "a response was rejected")
         rejected = self.responses.rejected(event_id, error.code or error.kind)
         self._rejection = None
         return rejected
@@ -451,6 +454,7 @@ _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
     "response.output_audio_transcript.delta": Session._on_words_event,
     "response.output_audio_transcript.done": Session._on_assistant_transcript,
     "response.function_call_arguments.done": Session._on_arguments_done,
+    "response.output_item.done": Session._on_output_item_done,
     "response.done": Session._on_response_done,
     "error": Session._on_error,
 }

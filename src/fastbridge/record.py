@@ -7,14 +7,19 @@ in full, or not at all; what was said is in it unless `FASTBRIDGE_RECORD_TRANSCR
 
 import hashlib
 import hmac
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fastbridge import events, stats
+from fastbridge._assistant import AssistantLane
+from fastbridge._caller import CallerLane
+from fastbridge._pacing import Pacer
 from fastbridge.logging import mask_phone
-from fastbridge.usage import cost_usd, price_of
+from fastbridge.usage import Usage, cost_usd, price_of
 
 if TYPE_CHECKING:
     from fastbridge.call import Call
+    from fastbridge.calls import Admission
     from fastbridge.config import Settings
 
 RECORD_VERSION = 2
@@ -59,13 +64,12 @@ def record(call: "Call") -> dict[str, Any]:
         "model_events": dict(call.session.counters),
         "errors": moments.errors[:MAX_ERRORS],
         "errors_by_type": dict(moments.error_types),
+        "log": {"lines": call.log.lines, "held_back": dict(call.log.held_back)},
     }
 
 
-def report(call: "Call") -> dict[str, Any]:
-    """The record of a call that is over, and its last lines in the log: the books, the sum, the end."""
-    document = record(call)
-    call.log.finish()
+def report(call: "Call", document: dict[str, Any]) -> None:
+    """The last lines of a call in the log: its books, its sum, its end."""
     for is_error, line in stats.accounting_lines(call.caller):
         events.accounting(call.log, line, is_error=is_error)
     for line in stats.complaints(document["pacing"], call.safety_fuses):
@@ -73,7 +77,56 @@ def report(call: "Call") -> dict[str, Any]:
     events.call_metrics(call.log, metrics(document))
     duration_ms, to = document["duration_ms"], document["transferred_to"]
     events.call_end(call.log, duration_ms=duration_ms, reason=document["end_reason"], to=to)
-    return document
+
+
+def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str) -> dict[str, Any]:
+    """The document of a call that was let in and never began: the same fields, and nothing in them."""
+    callbacks: dict[str, Any] = dict.fromkeys(_LANE_CALLBACKS, _nobody)
+    lane = AssistantLane(pacer=Pacer(), clock=int, **callbacks)
+    caller = CallerLane(clock=int, playing=lane, detector=None, on_message=_nobody, on_edge=_nobody)
+    return {
+        "version": RECORD_VERSION,
+        "call_sid": admission.call_sid,
+        "stream_sid": "",
+        "direction": admission.direction,
+        "business_id": admission.business_id,
+        **identities(settings, admission.from_number, admission.to_number),
+        "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "duration_ms": 0,
+        "end_reason": str(reason),
+        "transferred_to": None,
+        "timings_ms": {"connect": None, "ready": None, "greeting": None, "first_speech": None, "responses": []},
+        "turns": [],
+        "caller_turns": 0,
+        "silences": 0,
+        "responses": {"count": 0},
+        "barge_ins": [],
+        "accounting": stats.accounting(caller),
+        "pacing": stats.pacing(lane),
+        "tools": [],
+        "model_line": {"apologised": False},
+        "answers": {},
+        "waiting": {
+            "fillers": {},
+            "unplanned_ms": {},
+            "longest_unplanned_ms": 0,
+            "intentional": 0,
+            "intentional_ms": 0,
+        },
+        "tokens": vars(Usage()),
+        "cost": {"model": settings.model, "usd": 0.0, "prices": None},
+        "model_events": {},
+        "errors": [why],
+        "errors_by_type": {"unbegun": 1},
+        "log": {"lines": 1, "held_back": {}},
+    }
+
+
+_LANE_CALLBACKS = ("on_event", "on_first_frame", "on_played", "on_full", "on_bad_frame")
+
+
+def _nobody(*_: object) -> None:
+    """Nothing happens in a call that never began."""
 
 
 def identities(settings: "Settings", from_number: str, to_number: str) -> dict[str, str | None]:

@@ -176,7 +176,8 @@ class Renewal:
             return False
         if self._call.clock.now_ns() - self._ready_ns > PATIENCE_SECONDS * 1e9:
             return True
-        return not (call.assistant.playing or call.answers.owed or call.answers.speaking or call.caller_is_loud)
+        speaks = call.answers.speaking or call.caller_is_loud
+        return not (call.assistant.playing or call.assistant.held or call.answers.owed or speaks)
 
     def _to(self, event: Event) -> None:
         row = TRANSITIONS[self.state]

@@ -46,6 +46,7 @@ LINE_SECONDS = 30.0
 SWEEP_SECONDS = 3600.0
 NO_DATABASE = "none"
 CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
+STREAM_SID = re.compile(r"(MZ[0-9a-f]{32})?\Z")
 
 _metadata = sa.MetaData()
 CALLS = sa.Table(
@@ -199,7 +200,7 @@ class RecordStore:
                 return
             record, again = waiting
             if self._folder is not None:
-                self._write_file(self._folder, record)
+                self._write_file(self._folder, record, again)
             if self._engine is not None:
                 self._store(self._engine, record, again)
 
@@ -239,9 +240,9 @@ class RecordStore:
             with engine.begin() as connection:
                 connection.execute(sa.delete(CALLS).where(CALLS.c.started_at < oldest.isoformat()))
 
-    def _write_file(self, folder: Path, record: dict[str, Any]) -> None:
+    def _write_file(self, folder: Path, record: dict[str, Any], again: bool) -> None:
         try:
-            write_record(folder, record)
+            write_record(folder, record, again=again)
         except (OSError, ValueError) as error:
             self.counters["failed"] += 1
             self._complain("a call record could not be written to FASTBRIDGE_RECORDS_DIR: %s", _reason(error))
@@ -287,13 +288,16 @@ def sqlite_file(url: sa.URL) -> Path | None:
     return Path(name)
 
 
-def write_record(folder: Path, record: dict[str, Any]) -> None:
-    """One JSON file per call, for its owner's eyes, whole or not at all. OSError if it cannot be, ValueError for a sid
-    that is none."""
-    if not CALL_SID.match(record["call_sid"]):
+def write_record(folder: Path, record: dict[str, Any], *, again: bool = False) -> None:
+    """One JSON file per stream of a call, for its owner's eyes, whole or not at all. again: in its own place. OSError
+    if it cannot be, ValueError for a sid that is none."""
+    if not CALL_SID.match(record["call_sid"]) or not STREAM_SID.match(record["stream_sid"]):
         raise ValueError("not a call sid")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / f"{record['call_sid']}.json"
+    if path.exists():  # a call that came again: its first stream is not written over
+        own = folder / f"{record['call_sid']}_{record['stream_sid'] or record['end_reason']}.json"
+        path = path if again and not own.exists() and _is_of(path, record) else own
     unfinished = path.with_suffix(".tmp")
     unfinished.unlink(missing_ok=True)
     text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
@@ -301,6 +305,15 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
     with open(file, "w", encoding="utf-8", errors="replace") as out:  # half a surrogate pair is no reason to lose it
         out.write(text)
     os.replace(unfinished, path)
+
+
+def _is_of(path: Path, record: dict[str, Any]) -> bool:
+    """Whether the file at `path` is the record's stream's."""
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(written, dict) and written.get("stream_sid") == record["stream_sid"]
 
 
 # --- reading, for `fastbridge calls` ---

@@ -1,7 +1,7 @@
 """What goes wrong in one call: said in one line each, with its cause, and counted by code and by type.
 
-Decides nothing: whoever met the error does. Where one comes again and again, with the same words, it is written once in
-REPEAT_SECONDS; all of them are counted.
+Decides nothing: whoever met the error does. How often a line is written that comes again and again is the call log's
+affair; all are counted.
 """
 
 from fastbridge import events
@@ -9,7 +9,6 @@ from fastbridge.calllog import CallLog
 from fastbridge.errors import ModelError
 from fastbridge.stats import CallStats
 
-REPEAT_SECONDS = 30.0
 MALFORMED = "malformed_event"
 TRANSCRIPTION = "transcription_failed"
 CARRIER_MALFORMED = "carrier_malformed"
@@ -52,23 +51,20 @@ class Trouble:
     def reported(self, error: ModelError) -> None:
         """An `error` event after which the session goes on."""
         self._count(error)
-        if self._is_news(str(error)):
-            events.model_reports(self._log, error)
+        events.realtime_complains(self._log, error)
 
     def expected(self, error: ModelError) -> None:
         """A race, and no fault: the session counts it."""
-        events.model_race(self._log, error)
+        events.realtime_expected(self._log, error)
 
     def malformed(self, kind: str, cause: str) -> None:
         """A message of the model's that cannot be what it is meant to be. kind: its type, if it has one."""
         self._stats.note_error(MALFORMED, MALFORMED)
-        if self._is_news(f"{MALFORMED} {kind and cause} {kind}"):
-            events.malformed_event(self._log, kind, cause)
+        events.realtime_malformed(self._log, kind, cause)
 
     def wrong_format(self, formats: tuple[object, object]) -> None:
         """The session's audio is not what was asked for."""
-        if self._is_news(str(formats)):
-            events.wrong_format(self._log, formats)
+        events.realtime_format(self._log, formats)
 
     def transcription_failed(self, error: ModelError) -> None:
         """What the caller said was not written down. Said once a call; the turns are in the record."""
@@ -94,6 +90,3 @@ class Trouble:
     def _count(self, error: ModelError) -> None:
         kind = error.kind or WATCHDOG
         self._stats.note_error(error.code or kind, kind)
-
-    def _is_news(self, what: str) -> bool:
-        return self._log.rate.every(f"trouble:{what[:200]}", REPEAT_SECONDS)

@@ -27,8 +27,9 @@ from fastbridge import logging as log
 from fastbridge.agent import Agent
 from fastbridge.calls import Admission, Direction, Directory, Reason, Refusal
 from fastbridge.config import Settings
+from fastbridge.ending import UNBEGUN, EndReason
+from fastbridge.http_gate import MAX_BODY_BYTES
 
-MAX_BODY_BYTES = 64 * 1024
 MAX_PARAMS = 256
 BODY_DEADLINE_S = 5.0
 MAX_READERS_PER_IP = 200
@@ -215,8 +216,15 @@ class _Desk:
         if took_ms > settings.twiml_sla_ms:
             events.sla(webhook.call_sid, took_ms, settings.twiml_sla_ms)
         if isinstance(admission, Refusal) and self._refusals.every(admission.reason, 1.0):
-            _logger.warning("call refused: %s, call_sid=%s", admission.reason, webhook.call_sid)
+            self._log_refusal(admission, webhook)
         return response
+
+    def _log_refusal(self, refusal: Refusal, webhook: Webhook) -> None:
+        if refusal.reason == "replay":  # no line of that call's: whoever has its webhook could fill its log
+            total = self._node.directory.counters["replay"]
+            _logger.warning("call refused: %s (%d so far)", refusal.reason, total)
+        else:
+            _logger.warning("call refused: %s, call_sid=%s", refusal.reason, webhook.call_sid)
 
     def _unwelcome(self, webhook: Webhook) -> Response:
         """Not one of the agent's callers: nothing is looked up, nobody is dialled."""
@@ -226,19 +234,20 @@ class _Desk:
         return _twiml(twilio.reject_twiml())
 
     def stream_ended(self, webhook: Webhook) -> Response:
-        """<Connect> is over: hang up. If our model failed the call, or the process that had it died, pass the caller on
-        first, if there is somebody, or apologise, unless that has been heard."""
+        """<Connect> is over: hang up. If our model failed the call, or it never began, or the process that had it died,
+        pass the caller on first, if there is somebody, or apologise, unless that has been heard."""
         directory = self._node.directory
         call = directory.get(webhook.call_sid)
         if call is None:
             _logger.debug("stream_ended for a call that is not live: %s", webhook.call_sid)
+            directory.lose(webhook.call_sid, EndReason.NO_STREAM, "Twilio could not connect the stream")
             reason = directory.ended_reason(webhook.call_sid)
         else:
-            events.webhook_close(webhook.call_sid, source="stream_ended")
             call.on_stream_ended()
             reason = call.end_reason
         lost = call is None and reason is None and self._node.successor
-        if not lost and (reason is None or not reason.startswith(MODEL_FAILURE)):
+        failed = reason is not None and (reason.startswith(MODEL_FAILURE) or reason in UNBEGUN)
+        if not (lost or failed):
             return _hang_up()
         if self._node.settings.fallback_number is not None:
             return _twiml(twilio.dial_twiml(self._node.settings.fallback_number))
@@ -259,8 +268,6 @@ class _Desk:
         if call is None:
             _logger.debug("status %s of a call that is not live: %s", status, webhook.call_sid)
             return _nothing()
-        if terminal:
-            events.webhook_close(webhook.call_sid, source="call_status", status=status)
         call.on_carrier_status(status)
         return _nothing()
 

@@ -29,6 +29,7 @@ class AssistantLane(Paced):
         on_full: Callable[[bool], object],
         on_bad_frame: Callable[[int, int], object],
         on_words: Callable[[str, str], object] | None = None,
+        on_first_delta: Callable[[str], object] | None = None,
         lead_ms: int = 160,
         cap_bytes: int = 4_800_000,
     ) -> None:
@@ -37,6 +38,7 @@ class AssistantLane(Paced):
         self._on_event = on_event
         self._on_words = on_words
         self._on_first_frame = on_first_frame
+        self._on_first_delta = on_first_delta
         self._on_played = on_played
         self._on_full = on_full
         self._cap_bytes = cap_bytes
@@ -68,6 +70,7 @@ class AssistantLane(Paced):
         self._begun_last = response_id
         self._remembered.clear()
         self._taking = not self._closed
+        self._has_audio = False
 
     def end_response(self, response_id: str) -> None:
         if response_id == self._begun_last:
@@ -121,6 +124,15 @@ class AssistantLane(Paced):
         if not self._taking or response_id.decode() != self._begun_last or self._came_before(event_id, delta):
             self.refused_deltas += 1
             return
+        if not delta:
+            return
+        if not self._has_audio:
+            if self._on_first_delta is not None:
+                self._on_first_delta(self._begun_last)
+            self._has_audio = True
+            if not self._taking:
+                self.refused_deltas += 1
+                return
         audio = mulaw.b64decode(delta)
         if audio is None:
             self.malformed_deltas += 1

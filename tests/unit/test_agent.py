@@ -1,8 +1,10 @@
 """fastbridge.agent."""
 
 import asyncio
+import dataclasses
 import functools
 import json
+import logging
 import threading
 from typing import Any
 
@@ -10,10 +12,56 @@ import pytest
 
 from fastbridge.agent import Agent, Tool, default_agent, tool_from
 from fastbridge.agent import CallContext as Context
+from fastbridge.calllog import CallLog
 from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
 from fastbridge.schema import ArgumentError
 from virtual import VirtualLoop, call_context
+
+
+@pytest.fixture
+def said(caplog):
+    caplog.set_level("INFO", "fastbridge.events")
+    return lambda: [record.getMessage().partition(", call_sid=")[0] for record in caplog.records]
+
+
+class TestLog:
+    """What a tool or hook says in the log; a context that is no call's has a log of its own."""
+
+    def test_a_line_with_its_fields_and_the_module_it_comes_from(self, said, caplog):
+        context = call_context()
+        context.log("CRM", "found", orders=3, phone="+972501234512")
+        context.log("CRM", "down", level=logging.WARNING)
+        assert said()[:2] == ["[CRM] found, orders=3, phone=+972501234512", "[CRM] down"]  # the handler masks
+        assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]
+        assert {record.module for record in caplog.records} == {"test_agent"}
+        assert context.call_sid in caplog.records[0].getMessage()
+
+    def test_limiters_keep_what_they_know_in_a_changed_copy_too(self):
+        context = call_context(call_log=CallLog("CA1"))
+        assert [context.log.once("a"), context.log.every("b", 60), context.log.every_n("c", 2)] == [True] * 3
+        other = dataclasses.replace(context, agent=Agent())
+        assert [other.log.once("a"), other.log.every("b", 60), other.log.every_n("c", 2)] == [False] * 3
+        alone = call_context()
+        assert [alone.log.once("a"), alone.log.once("a")] == [True, False]
+
+    def test_a_caller_who_is_known(self, said):
+        context = call_context(from_number="+972501234512")
+        context.customer_loaded("David")
+        context.customer_loaded("Dana", "+14155550123")
+        assert said() == [
+            "[DB] Customer context loaded: name=David, phone=+9725****12",
+            "[DB] Customer context loaded: name=Dana, phone=+1415****23",
+        ]
+
+    def test_whose_name_is_not_shown_where_words_are_not(self, said):
+        silent = CallLog("CA1", Settings.model_construct(log_transcripts=False))
+        call_context(call_log=silent).customer_loaded("David")
+        assert "name=(5 characters)" in said()[0]
+
+    def test_an_appointment_that_was_made(self, said):
+        call_context().appointment_created(77, "2024-01-25 14:00")
+        assert said() == ["[CREATE_APPT] Appointment created successfully, appointment_id=77, start=2024-01-25 14:00"]
 
 
 @pytest.fixture

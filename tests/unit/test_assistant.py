@@ -327,6 +327,40 @@ class TestResponses:
         rig.tick(100)
         assert rig.first_frames == ["resp_1", "resp_2"]
 
+    def test_the_first_audio_of_each_is_told_once_and_before_it_is_taken(self, rig):
+        taken = []
+        rig.on_first = lambda response_id: taken.append((response_id, rig.lane.received_bytes))
+        rig.begin()
+        rig.delta(b"")
+        rig.delta(audio(1), response_id="resp_other")
+        assert taken == []
+        rig.delta(audio(1))
+        rig.delta(audio(2))
+        rig.begin("resp_2")
+        rig.delta(audio(1), "item_2", "resp_2")
+        assert taken == [("resp_1", 0), ("resp_2", 480)]
+
+    def test_what_is_then_cleared_away_is_all_but_that(self, rig):
+        rig.respond(audio(5, 50), 7)
+
+        def give_way(response_id):
+            rig.lane.clear()
+            rig.begin(response_id)
+
+        rig.on_first = give_way
+        rig.begin()
+        rig.delta(audio(1))
+        rig.delta(audio(1, 2))
+        rig.lane.end_response("resp_1")
+        rig.tick(100)
+        assert (rig.heard, rig.first_deltas) == ([*cut(audio(2))], ["resp_7", "resp_1"])
+
+    def test_a_response_that_is_refused_then_brings_nothing(self, rig):
+        rig.on_first = lambda response_id: rig.lane.refuse()
+        rig.begin()
+        rig.delta(audio(1))
+        assert (rig.lane.received_bytes, rig.lane.refused_deltas) == (0, 1)
+
     def test_begin_ends_the_response_still_open(self, rig):
         rig.begin("resp_1")
         rig.delta(audio(1)[:100])

@@ -380,7 +380,12 @@ class TestTools:
         rig.advance(0.1)
         results = [event["item"] for event in rig.sent("conversation.item.create")]
         assert results == [
-            {"type": "function_call_output", "call_id": f"call_{number}", "output": "Monday: 9 to 5"}
+            {
+                "id": f"told_{number}",
+                "type": "function_call_output",
+                "call_id": f"call_{number}",
+                "output": "Monday: 9 to 5",
+            }
             for number in (1, 2)
         ]
         assert rig.sent("response.create") == [
@@ -482,6 +487,19 @@ class TestEnd:
         assert rig.carrier_link.closed == [(1000, "")]
         rig.shut()
 
+    @pytest.mark.parametrize(
+        ("end", "arguments", "line"),
+        [
+            ("on_carrier_status", ["completed"], "source=call_status, status=completed"),
+            ("on_stream_ended", [], "source=stream_ended"),
+        ],
+    )
+    def test_a_webhook_that_ends_it_is_told_of_once(self, rig, log, end, arguments, line):
+        for _ in range(3):
+            rig.do(getattr(rig.call, end), *arguments)
+        told = [each for each in log() if "[WEBHOOK_CLOSE]" in each]
+        assert told == [f"[WEBHOOK_CLOSE] {line}, call_sid={rig.call.call_sid}"]
+
     @pytest.mark.parametrize("status", ["queued", "initiated", "ringing", "in-progress", "answered", "", "nonsense"])
     def test_other_statuses_do_not_end_it(self, rig, status):
         rig.do(rig.call.on_carrier_status, status)
@@ -531,7 +549,7 @@ class TestEnd:
             "responses", "caller_turns", "silences", "barge_ins", "business_id", "from", "to", "caller_id",
             "started_at",
             "accounting", "pacing", "tools", "tokens", "cost", "model_events", "errors",
-            "model_line", "answers", "waiting", "transferred_to", "errors_by_type",
+            "model_line", "answers", "waiting", "log", "transferred_to", "errors_by_type",
         }  # fmt: skip
         assert (record["version"], record["duration_ms"], record["end_reason"]) == (2, 100, "shutdown")
         assert re.fullmatch("CA[0-9a-f]{32}", record["call_sid"])

@@ -53,6 +53,7 @@ def test_every_setting_is_described():
         ("FASTBRIDGE_HOST", "127.0.0.1", "host", "127.0.0.1"),
         ("PORT", " 8080 ", "port", 8080),
         ("FASTBRIDGE_INSTRUCTIONS", "שלום", "instructions", "שלום"),
+        ("FASTBRIDGE_AGENT", "my_agent:agent", "agent", "my_agent:agent"),
         ("FASTBRIDGE_VOICE", "cedar", "voice", "cedar"),
         ("FASTBRIDGE_MAX_CALLS", "7", "max_calls", 7),
         ("FASTBRIDGE_MAX_PENDING_CALLS", "8", "max_pending_calls", 8),

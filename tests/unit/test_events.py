@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fastbridge import events
-from fastbridge.calllog import DIALOGUE, ESSENTIAL, CallLog
+from fastbridge.calllog import ESSENTIAL, RULES, CallLog
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.stats import BargeIn
@@ -21,10 +21,8 @@ BARGE_IN = BargeIn(
     8400, "local", "resp_ABC", frames_unsent=30, frames_unheard=15, level_dbfs=-20.0, threshold_dbfs=-40.0,
     outcome="committed", why="voice", held_ms=160,
 )  # fmt: skip
-SAID = ModelError(
-    "the model reports an error", "invalid_value", "invalid_request_error", param="voice", words="Invalid value."
-)
-RACE = ModelError("the model reports an error", "response_cancel_not_active", "error", words="Cancellation failed.")
+SAID = ModelError("the model reports an error", "invalid_value", "invalid_request_error", param="voice", words="No.")
+RACE = ModelError("the model reports an error", "response_cancel_not_active", "error", words="No.")
 
 EXAMPLES = {
     "boot": (("0.2.0", "https://voice.example.com", "gpt-realtime-2.1"), {}),
@@ -32,10 +30,19 @@ EXAMPLES = {
     "webhook_failed": (("/webhook/incoming_call",), {}),
     "task_failed": ((None,), {}),
     "sla": ((SID, 413.2, 350), {}),
-    "webhook_close": ((SID,), {"source": "call_status", "status": "completed"}),
-    "recording_cache_miss": ((SID,), {}),
+    "call_unbegun": (
+        (SID,),
+        {
+            "reason": "stream_refused",
+            "why": "the media format is not 8 kHz mono mu-law",
+            "stream_url": "wss://voice.example.com/media/",
+        },
+    ),
     "call_start": ((), {"business_id": "456", "direction": "inbound"}),
     "context_loaded": ((), {"name": "David", "phone": "+972501234512"}),
+    "lookup_late": ((), {}),
+    "hook_slow": (("on_transcript",), {}),
+    "hook_failed": (("on_transcript", ValueError("x")), {}),
     "realtime_connected": ((234,), {}),
     "realtime_lost": (
         (ModelUnavailable("the model closed the session with 1006", "closed_1006", "connection_closed"),),
@@ -45,17 +52,18 @@ EXAMPLES = {
     "realtime_renewed": ((1,), {}),
     "renewal_failed": ((ModelError("OpenAI did not answer in time", "connect_timeout", "TimeoutError"), 1), {}),
     "realtime_error": (
-        (ModelError("a response failed", "rate_limit_exceeded", "requests", words="Slow down."),),
+        (ModelError("a response failed", "rate_limit_exceeded", "requests", words="No."),),
         {"response_id": "resp_123"},
     ),
-    "model_reports": ((SAID,), {}),
-    "model_race": ((RACE,), {}),
-    "malformed_event": (("response.done", "KeyError: 'response'"), {}),
+    "realtime_format": ((("audio/pcm", "audio/pcm"),), {}),
+    "realtime_malformed": (("response.done", "KeyError: 'response'"), {}),
+    "realtime_complains": ((SAID,), {}),
+    "realtime_expected": ((RACE,), {}),
     "carrier_malformed": ((1,), {}),
-    "wrong_format": ((("audio/pcm", "audio/pcmu"),), {}),
+    "second_start": ((), {}),
     "call_failed": ((ValueError("x"),), {}),
     "dsp_enabled": ((), {}),
-    "dsp_error": ((ValueError("x"),), {}),
+    "dsp_error": ((), {}),
     "greeting": ((301,), {}),
     "first_chunk": ((160,), {}),
     "transcript": ((), {"caller": True, "text": "שלום, אני רוצה לתאם פגישה"}),
@@ -64,6 +72,7 @@ EXAMPLES = {
     "response_created": (("resp_123", "turn"), {}),
     "response_done": (("resp_123", "completed"), {}),
     "tool_call": (("check_availability", '{"day": "2024-01-25", "time": "14:00"}'), {}),
+    "tool_not_run": (("check_availability", "cancelled"), {}),
     "tool_result": (("check_availability", "ok", 120, '{"available_slots": ["14:00", "14:30", "15:00"]}'), {}),
     "tool_abandoned": (("book", 3100), {}),
     "tool_done_late": (("book", "ok", 9400, "Booked for 14:00"), {}),
@@ -73,20 +82,46 @@ EXAMPLES = {
         (),
         {"source": "local", "response_id": "resp_ABC", "stream_sid": "MZ123", "at_ms": 8400},
     ),
-    "barge_in_cancel": ((), {"response_id": "resp_ABC", "at_ms": 8560}),
+    "barge_in_cancel": ((), {"response_id": "resp_123", "at_ms": 8560}),
     "barge_in_cleared": ((), {"unsent": 30, "unheard": 15, "at_ms": 8560}),
     "barge_in": ((BARGE_IN,), {"stream_sid": "MZ123", "cancel": "sent", "count": 1, "at_ms": 8560}),
     "barge_in_false": ((), {"count": 1, "held_ms": 520, "why": "quiet"}),
     "tx_validation": ((3, 161), {}),
     "tx_slow": (("frames left over 200ms late",), {"tx_schedule_resets": 1}),
-    "audio_drain": ((), {"tx": 812, "out": 40}),
-    "hangup": (("goodbye",), {}),
+    "audio_drain": (
+        (),
+        {
+            "tx": 812,
+            "out": 40,
+            "flushed": 0,
+            "frames_enqueued": 852,
+            "unheard_ms": 960,
+            "tx_late_frames": 0,
+            "tx_schedule_resets": 0,
+            "underruns": 0,
+            "interval_max_ms": 21.4,
+        },
+    ),
+    "webhook_close": ((), {"source": "call_status", "status": "completed"}),
+    "hangup": (("hang_up", "by REST"), {"reason": "agent_hangup"}),
+    "transfer_refused": (("there is no such destination",), {}),
+    "transfer_failed": ((ValueError("x"),), {}),
+    "carrier_refused": (("HTTP 500, code 20500",), {}),
+    "time_running_out": ((), {}),
+    "caller_silent": ((1,), {}),
+    "giving_up": (("silence",), {}),
     "given_up": (
         (),
-        {"step": "apology", "reason": "model_lost", "error": ModelError("it reads no more", "upload_blocked")},
+        {
+            "step": "apology",
+            "reason": "model_lost",
+            "error": ModelUnavailable(
+                "the model ends the session", "insufficient_quota", "invalid_request_error", words="No."
+            ),
+        },
     ),
     "filler": ((), {"cause": "answer", "silent_ms": 1500}),
-    "answer_watchdog": (("response_stuck", 1), {}),
+    "answer_watchdog": (("responses_stuck", 1), {}),
     "safety_fuse": (({"responses": 1, "model_line": 0},), {}),
     "watchdog": (("no media for 5s",), {}),
     "accounting": (("Frame accounting OK: 1000 = 822 + 178",), {"is_error": False}),
@@ -106,8 +141,6 @@ OPERATORS_WORDS = {
     "tool_result": "[TOOL_RESULT] Available slots: 3",
     "dsp_enabled": "[DSP] enabled: highpass+limiter",
     "sla": "[SLA] TwiML too slow: 413ms > 350ms",
-    "recording_cache_miss": "[RECORDING_SERVICE] Cache miss - downloading from Twilio "
-    "(async download in progress, client may need to retry)",
     "tx_validation": "[TX_VALIDATION] Frame 3 is 161 bytes (expected 160)!",
     "first_chunk": "[AUDIO_OUT_LOOP] FIRST_CHUNK bytes=160",
     "accounting": "Frame accounting OK: 1000 = 822 + 178",
@@ -180,7 +213,7 @@ def test_every_line_of_a_call_names_it(line, name):
 
 def test_tags_with_rules_of_their_own_are_in_the_vocabulary():
     tags = set(re.findall(r"\[([A-Z_-]+)\]", DOCUMENT.read_text()))
-    assert DIALOGUE | (ESSENTIAL - {""}) <= tags
+    assert (RULES.keys() | ESSENTIAL.keys()) - {""} <= tags
 
 
 class TestBargeIn:
@@ -208,8 +241,8 @@ class TestBargeIn:
             "[BARGE_IN_AUDIO] User interrupting AI!, source=local, at_ms=8400",
             "[BARGE_IN_AUDIO] Locked response state for cancel: resp_ABC, at_ms=8400",
             "[BARGE-IN] Step 3: Sent Twilio clear event (stream_sid=MZ123), at_ms=8400",
-            "[BARGE-IN] Step 2: Sending response.cancel for resp_ABC, at_ms=8560",
-            "[BARGE-IN] response.cancel sent for resp_ABC, at_ms=8560",
+            "[BARGE-IN] Step 2: Sending response.cancel for resp_123, at_ms=8560",
+            "[BARGE-IN] response.cancel sent for resp_123, at_ms=8560",
             "[BARGE-IN] Cleared 45 frames from TX queues (realtime=30, tx=15, reason=barge_in), at_ms=8560",
             "[BARGE-IN] Step 5: Response state cleared, at_ms=8560",
             "[BARGE-IN] Event counted: barge_in_events=1, at_ms=8560",
@@ -236,7 +269,12 @@ class TestWords:
         events.tool_result(silent, "free_tables", "ok", 1, json.dumps({"MARKER": ["MARKER"]}))
         events.tool_done_late(silent, "free_tables", "ok", 1, "MARKER")
         quoting = ModelError("it failed", "invalid_value", "x", words="Invalid value: MARKER")
-        for report in (events.model_reports, events.realtime_error, events.transcription_failed, events.model_race):
+        for report in (
+            events.realtime_complains,
+            events.realtime_error,
+            events.transcription_failed,
+            events.realtime_expected,
+        ):
             report(silent, quoting)
         events.tool_call(silent, "free_tables", json.dumps({"name": "MARKER"}))
         events.context_loaded(silent, name="MARKER", phone="+972501234512")
@@ -292,7 +330,7 @@ def test_numbers_are_masked_wherever_they_are_told(call_log, caplog):
     events.transcript(call_log, caller=True, text="Call me at 050-123-4567.")
     events.tool_call(call_log, "book", '{"phone": "0501234567"}')
     events.tool_result(call_log, "book", "ok", 1, "I ring +972 50 123 4567 then.")
-    events.model_reports(call_log, ModelError(words="0501234567 is no voice"))
+    events.realtime_complains(call_log, ModelError(words="0501234567 is no voice"))
     assert "4567" not in caplog.text
     assert caplog.text.count("****67") == 4
 

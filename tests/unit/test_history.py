@@ -88,22 +88,20 @@ class TestSpeed:
 class TestCalls:
     def test_have_their_place_and_their_answer(self, history):
         history.turn("caller", "item_1")
-        history.add_call("call_1", "look", "{}")
-        history.add_output("call_1", "yes")
-        history.add_output("call_unknown", "no")
-        call = history.tool_calls["call_1"]
-        assert (call.position, call.output) == (1, "yes")
+        call = history.add_call("call_1", "look", "{}")
+        assert history.tool_calls == [call]
+        assert (call.position, call.output) == (1, None)
 
     def test_are_bounded(self, history, monkeypatch):
         monkeypatch.setattr(module, "MAX_TOOL_CALLS", 2)
         for number in range(4):
             history.add_call(f"call_{number}", "look", "{}")
-        assert list(history.tool_calls) == ["call_0", "call_1"]
+        assert [call.call_id for call in history.tool_calls] == ["call_0", "call_1"]
 
-    def test_told_twice_are_one(self, history):
-        history.add_call("call_1", "look", "{}")
-        history.add_call("call_1", "else", "{}")
-        assert history.tool_calls["call_1"].name == "look"
+    def test_of_one_id_are_two(self, history):
+        first, second = history.add_call("call_1", "look", "{}"), history.add_call("call_1", "look", "{}")
+        first.output = "yes"
+        assert (second.output, len(history.tool_calls)) == (None, 2)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,18 @@
 
 import pytest
 
-from fastbridge.errors import ModelError
-from fastbridge.model_errors import ALREADY_ACTIVE_WORDS, means_active, read_error, response_error
+from fastbridge.model_errors import (
+    ALREADY_ACTIVE_WORDS,
+    EXPECTED_ERRORS,
+    FATAL_ERRORS,
+    means_active,
+    read_error,
+    response_error,
+)
+
+
+def test_no_error_is_both_a_race_and_an_end():
+    assert set() == EXPECTED_ERRORS & FATAL_ERRORS
 
 
 def read(error: object) -> tuple[object, ...]:
@@ -54,12 +64,37 @@ def test_why_a_response_failed(details):
 
 
 @pytest.mark.parametrize("status", ["completed", "cancelled", "incomplete", None, 7])
-def test_others_have_not(status):
-    assert response_error({"status": status, "status_details": {"error": {"code": "x"}}}) is None
+@pytest.mark.parametrize(
+    ("details", "code"),
+    [
+        ({"reason": "content_filter"}, "content_filter"),
+        ({"error": {"code": "x"}}, "x"),
+        ({"reason": "y", "error": {"code": "x"}}, "x"),
+        ({"reason": "no name!"}, None),
+        ({"error": {"message": "x"}}, None),
+        ({"reason": None, "error": None}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_why_another_was_cut_short(status, details, code):
+    error = response_error({"status": status, "status_details": details})
+    assert (None if error is None else (error.message, error.code)) == (code and ("a response was cut short", code))
 
 
-def test_a_response_already_active_by_code_or_by_words():
-    assert means_active(ModelError("", "conversation_already_has_active_response"))
-    assert means_active(ModelError("", words=f"{ALREADY_ACTIVE_WORDS} in progress: resp_1"))
-    assert not means_active(ModelError("", "other", words=ALREADY_ACTIVE_WORDS))
-    assert not means_active(ModelError(""))
+WORDS = f"{ALREADY_ACTIVE_WORDS} in progress: resp_1. Wait until the response is finished."
+
+
+@pytest.mark.parametrize(
+    ("error", "active"),
+    [
+        ({"code": "conversation_already_has_active_response"}, True),
+        ({"code": None, "message": WORDS}, True),
+        ({"message": WORDS}, True),
+        ({"code": "other", "message": WORDS}, False),
+        ({"code": None, "message": f"No: {WORDS}"}, False),
+        ({}, False),
+    ],
+)
+def test_a_create_that_met_another_response(error, active):
+    assert means_active(read_error(error)) is active

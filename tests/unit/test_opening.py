@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from fastbridge.calllog import CallLog
-from fastbridge.config import Settings
 from fastbridge.errors import ModelUnavailable
 from fastbridge.opening import Opening
 from fastbridge.stats import CallStats
@@ -30,7 +29,7 @@ class OpeningRig:
             config={"type": "realtime"},
             ready=self.ready,
             failed=self.errors.append,
-            trouble=Trouble(CallLog("CA1", Settings.model_construct(), self.loop.time), CallStats()),
+            trouble=Trouble(CallLog("CA1"), CallStats()),
         )
 
     def ready(self) -> None:

@@ -13,9 +13,9 @@ from fastbridge import realtime as realtime_module
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.calllog import CallLog
-from fastbridge.config import Settings
 from fastbridge.errors import ModelUnavailable
-from fastbridge.realtime import EXPECTED_ERRORS, FATAL_ERRORS, Session
+from fastbridge.model_errors import EXPECTED_ERRORS, FATAL_ERRORS
+from fastbridge.realtime import Session
 from fastbridge.session_config import session_config
 from fastbridge.stats import CallStats
 from fastbridge.trouble import Trouble
@@ -64,7 +64,7 @@ class SessionRig:
             lane=self.lane,
             clock=self.loop.clock,
             listener=self.listener,
-            trouble=Trouble(CallLog("CA1", Settings.model_construct(), self.loop.time), self.stats),
+            trouble=Trouble(CallLog("CA1"), self.stats),
         )
 
     def close(self) -> None:
@@ -238,7 +238,7 @@ class TestEvents:
         up.event("response.done", response={"id": "resp_2", "status": "completed", "usage": usage})
         assert [told for told in up.listener.told if told != ("response_beginning",)] == [
             ("response_created", "resp_1", "turn"),
-            ("message_begun", "resp_1"),
+            ("message_begun",),
             ("response_done", "resp_1", "completed", None),
             ("response_created", "resp_2", "turn"),
             ("response_done", "resp_2", "completed", None),
@@ -252,7 +252,7 @@ class TestEvents:
         assert up.listener.told == [
             ("response_beginning",),
             ("response_created", "resp_1", "greeting"),
-            ("message_begun", "resp_1"),
+            ("message_begun",),
         ]
 
     def test_a_failed_response_tells_its_code(self, up):
@@ -289,19 +289,28 @@ class TestEvents:
         assert [message["event"] for message in messages].count("media") == 10
         assert up.counters == {}
 
-    def test_a_function_call_has_its_name_from_its_item(self, up):
+    def test_a_function_call_is_told_of_when_its_item_is_complete(self, up):
         item = {"id": "item_f", "type": "function_call", "name": "hours", "call_id": "call_1"}
+        up.begin()
+        up.listener.told.clear()
         up.event("response.output_item.added", response_id="resp_1", item=item)
         up.event(
             "response.function_call_arguments.done", response_id="resp_1", call_id="call_1", arguments='{"day":"x"}'
         )
-        assert up.listener.told == [("tool_call", "call_1", "hours", '{"day":"x"}', "resp_1")]
+        assert up.listener.told == []
+        up.event("response.output_item.done", response_id="resp_1", item={**item, "status": "completed"})
+        ((kind, call, response_id),) = up.listener.told
+        assert (kind, call.name, call.arguments, response_id) == ("tool_call", "hours", '{"day":"x"}', "resp_1")
 
-    def test_or_from_the_event(self, up):
-        up.event(
-            "response.function_call_arguments.done", response_id="resp_1", call_id="call_1", name="hours", arguments=""
-        )
-        assert up.listener.told == [("tool_call", "call_1", "hours", "", "resp_1")]
+    def test_one_of_a_refused_response_is_not_run_and_the_model_told(self, up):
+        item = {"id": "item_f", "type": "function_call", "name": "hang_up", "call_id": "call_1", "arguments": ""}
+        up.begin()
+        up.event("response.output_item.added", response_id="resp_1", item=item)
+        up.loop.do(up.session.responses.cancel)
+        up.event("response.output_item.done", response_id="resp_1", item={**item, "status": "completed"})
+        assert up.listener.of("tool_call") == []
+        assert up.listener.of("tool_not_run") == [("hang_up", "the response was taken back before it was complete")]
+        assert "not run" in up.sent[-1]["item"]["output"]
 
     @pytest.mark.parametrize(
         "kind",
@@ -557,12 +566,13 @@ class TestTranscripts:
 
 class TestSending:
     def test_a_tool_result(self, up):
-        up.session.tool_result("call_1", '{"a":1}')
-        item = {"type": "function_call_output", "call_id": "call_1", "output": '{"a":1}'}
+        call = up.session.history.add_call("call_1", "look", "{}")
+        up.session.tool_result(call, '{"a":1}')
+        item = {"id": "told_1", "type": "function_call_output", "call_id": "call_1", "output": '{"a":1}'}
         assert up.sent == [{"type": "conversation.item.create", "item": item}]
 
     def test_text_of_any_language_and_half_characters(self, up):
-        up.session.tool_result("call_1", "שלום \ud800")
+        up.session.tool_result(up.session.history.add_call("call_1", "look", "{}"), "שלום \ud800")
         assert up.sent[0]["item"]["output"] == "שלום ?"
 
     def test_before_the_socket_and_after_the_end_to_nobody(self, rig):

@@ -63,9 +63,10 @@ class TestWords:
         rig.model({"type": "response.output_item.added", "response_id": "resp_1", "item": item})
         done = {"type": "response.function_call_arguments.done", "response_id": "resp_1", "call_id": "call_1"}
         rig.model({**done, "name": nothing, "arguments": nothing})
-        (call,) = rig.call.session.tool_calls.values()
-        assert (call.name, call.arguments) == ("", "")
         rig.done("resp_1")
+        (call,) = rig.call.session.tool_calls
+        given = "" if nothing is None else json.dumps(nothing)  # some servers give no text, but the object itself
+        assert (call.name, call.arguments) == ("", given)
 
     def test_how_a_response_ended(self, rig, nothing, caplog):
         rig.begin("resp_1")
@@ -108,11 +109,13 @@ def test_what_needs_a_name_and_has_none_is_malformed_and_says_so(event, caplog):
     rig.model(event)
     rig.model(event)
     sid = rig.call.call_sid
-    (line,) = warnings(caplog)
+    (line, again) = warnings(caplog)
+    assert line == again
     assert line.startswith(f"[REALTIME] malformed {event['type']}: ")
     assert line.endswith(f", call_sid={sid}")
     assert rig.call.session.counters["malformed_events"] == 2
-    assert rig.call.session.turns == rig.call.session.tool_calls == {}
+    assert rig.call.session.turns == {}
+    assert rig.call.session.tool_calls == []
     rig.shut()
     assert rig.call.document["errors_by_type"] == {"malformed_event": 2}
 

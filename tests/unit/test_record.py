@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from fastbridge import record
+from fastbridge import record, store
+from fastbridge.calls import Admission
 from fastbridge.config import Settings
 from fastbridge.ending import EndReason
 from helpers import LOUD
@@ -200,3 +201,23 @@ def test_it_began_when_the_wall_clock_says():
     rig.shut()
     began = datetime.fromisoformat(rig.call.document["started_at"])
     assert timedelta(0) <= datetime.now(UTC) - began < timedelta(minutes=5)
+
+
+def test_a_call_that_never_began_has_the_same_document():
+    """With nothing in it: whoever reads records reads both."""
+    rig = Rig().up()
+    rig.shut()
+    begun = rig.call.document
+    admission = Admission(
+        "CA" + "1" * 32, "AC" + "2" * 32, "+14155550100", "+1", "inbound", {"business_id": "7"}, 0, "t"
+    )
+    document = record.unbegun(admission, Settings.model_construct(), "stream_refused", "no mu-law")
+    assert document.keys() == begun.keys()
+    for name in ("timings_ms", "accounting", "pacing", "waiting", "tokens", "cost"):
+        assert document[name].keys() == begun[name].keys(), name
+    assert (document["business_id"], document["end_reason"]) == ("7", "stream_refused")
+    assert document["errors"] == ["no mu-law"]
+    assert document["from"] == "+1415****00"
+    assert json.loads(json.dumps(document)) == document
+    assert record.metrics(document)["frames_in"] == 0
+    assert store.row_of(document)["end_reason"] == "stream_refused"

@@ -2,89 +2,23 @@
 
 import asyncio
 import datetime
-import inspect
 import json
 import threading
-import time
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from fastbridge import tools
-from fastbridge.agent import Agent, CallContext
-from fastbridge.tools import MAX_OUTPUT_CHARS, MAX_RUNNING, ToolRunner
-from virtual import VirtualLoop, call_context
+from fastbridge.agent import CallContext
+from fastbridge.tools import MAX_OUTPUT_CHARS, MAX_ROUNDS, MAX_RUNNING, MAX_WORDS_ASKED
+from tool_rig import ToolRig
 
 
 @dataclass
 class Point:
     x: int
     y: int
-
-
-class ToolRig:
-    def __init__(self) -> None:
-        self.loop = VirtualLoop()
-        self.agent = Agent()
-        self.journal: list[tuple[str, ...]] = []
-        """Answers and proceeds, in order."""
-        self.reports: list[tuple[str, str, int]] = []
-        self.outputs: list[str] = []
-        self.late: list[tuple[Any, ...]] = []
-        self.tasks: list[asyncio.Task[None]] = []
-        self.runner = ToolRunner(
-            agent=self.agent,
-            context=call_context(parameters={"business_id": "7"}),
-            clock=self.loop.clock,
-            spawn=self._spawn,
-            answer=lambda call_id, output: self.journal.append((call_id, output)),
-            proceed=lambda answered: self.journal.append(("proceed",)),
-            report=self._report,
-            late=lambda *ended: self.late.append(ended),
-        )
-
-    def close(self) -> None:
-        self.loop.do(self.runner.close)
-        self.loop.advance(0)
-        failures, timers, unfinished = (
-            self.loop.failures,
-            self.loop.pending_timers(),
-            [not t.done() for t in self.tasks],
-        )
-        self.loop.close()
-        assert (failures, timers, any(unfinished), self.runner.running) == ([], [], False, 0)
-
-    def _report(self, name: str, arguments: str, outcome: str, elapsed_ms: int, output: str) -> int:
-        """The entry is its number."""
-        self.reports.append((name, outcome, elapsed_ms))
-        self.outputs.append(output)
-        return len(self.reports) - 1
-
-    def start(self, call_id: str, name: str, arguments: str = "{}", response_id: str = "resp_1") -> None:
-        self.loop.do(self.runner.start, call_id, name, arguments, response_id)
-
-    def done(self, response_id: str = "resp_1") -> None:
-        self.loop.do(self.runner.response_done, response_id)
-
-    def call(self, name: str, arguments: str = "{}", seconds: float = 0) -> str:
-        """One call alone, to its answer."""
-        self.start("call_1", name, arguments)
-        self.done()
-        self.loop.advance(seconds)
-        (call_id, output), last = self.journal
-        assert (call_id, last) == ("call_1", ("proceed",))
-        return output
-
-    @property
-    def answered(self) -> list[str]:
-        return [entry[0] for entry in self.journal]
-
-    def _spawn(self, coroutine: Any) -> "asyncio.Task[None]":
-        task = self.loop.create_task(coroutine)
-        self.tasks.append(task)
-        return task
 
 
 @pytest.fixture
@@ -321,20 +255,13 @@ class TestProceed:
         assert rig.answered == ["call_2", "call_1", "proceed"]
 
 
-class TestOnce:
-    def test_a_call_that_is_running_is_not_run_twice(self, rig):
-        rig.start("call_1", "wait", wait(1))
-        rig.start("call_1", "wait", wait(1))
+class TestMany:
+    def test_of_one_id_are_answered_each(self, rig):
+        rig.start("call_0", "wait", wait(1))
+        rig.start("call_0", "wait", wait(2))
         rig.done()
         rig.loop.advance(5)
-        assert rig.answered == ["call_1", "proceed"]
-
-    def test_nor_one_that_has_its_answer(self, rig):
-        rig.call("at_once")
-        rig.start("call_1", "at_once")
-        rig.done()
-        rig.loop.advance(5)
-        assert rig.answered == ["call_1", "proceed"]
+        assert rig.journal == [("call_0", "waited 1.0"), ("call_0", "waited 2.0"), ("proceed",)]
 
     def test_too_many_at_once_are_answered_with_an_error(self, rig):
         for number in range(MAX_RUNNING + 1):
@@ -372,12 +299,57 @@ class TestBudget:
         assert ("call_1", '{"error": "book cannot be used again in this phone call"}') in rig.journal
         assert not rig.runner.exhausted
 
-    def test_a_model_that_never_ends_is_not_answered_for_ever(self, rig, monkeypatch):
-        monkeypatch.setattr(tools, "MAX_SEEN", 3)
+    def test_unknown_tools_count_too(self, rig):
+        rig.agent.max_tool_calls = 2
+        for _ in range(2):
+            rig.start("call_0", "nothing")
+        assert rig.runner.exhausted
+        rig.start("call_0", "at_once")
+        assert "used up" in rig.journal[-1][1]
+        assert [outcome for _, outcome, _ in rig.reports] == ["unknown", "unknown", "refused"]
+
+    def test_a_flood_in_one_response_is_not_answered_for_ever(self, rig, monkeypatch):
+        monkeypatch.setattr(tools, "MAX_CALLS_IN_ROUND", 3)
         for number in range(10):
             rig.start(f"call_{number}", "nothing")
         rig.done()
         assert rig.answered == ["call_0", "call_1", "call_2", "proceed"]
+        rig.start("call_10", "nothing", response_id="resp_2")
+        rig.done("resp_2")
+        assert rig.answered[-2:] == ["call_10", "proceed"]
+
+
+class TestRounds:
+    def round(self, rig, number, name="at_once"):
+        rig.start("call_0", name, response_id=f"resp_{number}")
+        rig.done(f"resp_{number}")
+        rig.loop.advance(0.1)
+
+    @pytest.mark.parametrize("name", ["at_once", "nothing"])
+    def test_in_one_turn_have_an_end(self, rig, name):
+        for number in range(MAX_ROUNDS + 3):
+            assert rig.runner.exhausted is (number >= MAX_ROUNDS)
+            self.round(rig, number, name)
+        asked = [entry for entry in rig.answered if entry != "call_0"]
+        assert asked == ["proceed"] * (MAX_ROUNDS + MAX_WORDS_ASKED - 1) + ["overrun"] * (4 - MAX_WORDS_ASKED)
+
+    def test_begin_anew_with_the_caller(self, rig):
+        for number in range(3 * MAX_ROUNDS):
+            if number % 5 == 0:
+                rig.loop.do(rig.runner.turn_begins)
+            self.round(rig, number)
+        assert "overrun" not in rig.answered
+        assert [outcome for _, outcome, _ in rig.reports] == ["ok"] * 3 * MAX_ROUNDS
+
+    def test_a_call_whose_tools_are_used_up_is_asked_for_words_in_each_turn(self, rig):
+        rig.agent.max_tool_calls = 1
+        for number in range(3 * MAX_WORDS_ASKED):
+            if number % MAX_WORDS_ASKED == 0:
+                rig.loop.do(rig.runner.turn_begins)
+            self.round(rig, number)
+        assert "overrun" not in rig.answered
+        self.round(rig, 99)
+        assert rig.answered[-1] == "overrun"
 
 
 class TestClose:
@@ -431,153 +403,3 @@ class TestClose:
         rig.done()
         rig.loop.advance(1)
         assert (rig.journal, rig.tasks) == ([], [])
-
-
-class TestLate:
-    """Plain functions cannot be stopped: what they do when nobody waits for them any more is told."""
-
-    @pytest.fixture
-    def finish(self, rig):
-        rig.loop.threads_hold_time = False
-        finish = threading.Event()
-        yield finish
-        finish.set()
-
-    @staticmethod
-    def until_told(rig, count=1):
-        end = time.monotonic() + 10
-        while len(rig.late) < count:
-            assert time.monotonic() < end, "it is not told"
-            rig.loop.advance(0)
-            time.sleep(0.001)
-
-    def abandoned(self, rig, function):
-        rig.agent.tool(function)
-        rig.start("call_1", function.__name__)
-        rig.loop.advance(3)
-        rig.loop.do(rig.runner.close)
-        rig.loop.advance(0)
-        assert (rig.journal, rig.reports) == ([], [(function.__name__, "abandoned", 3000)])
-        assert rig.late == []
-
-    def test_one_that_ends_after_the_call(self, rig, finish):
-        def book() -> dict[str, int]:
-            finish.wait(10)
-            return {"id": 7}
-
-        self.abandoned(rig, book)
-        rig.loop.advance(200)
-        finish.set()
-        self.until_told(rig)
-        assert rig.late == [(0, "ok", '{"id": 7}', 203_000, None)]
-        assert rig.journal == []
-
-    def test_one_that_was_done_at_that_very_moment(self, rig, finish):
-        """Its thread has ended, and the loop has not been told."""
-
-        @rig.agent.tool
-        def book() -> str:
-            finish.wait(10)
-            return "booked"
-
-        rig.start("call_1", "book")
-        rig.loop.advance(0)
-        finish.set()
-        time.sleep(0.05)
-        rig.loop.do(rig.runner.close)
-        self.until_told(rig)
-        assert rig.reports == [("book", "abandoned", 0)]
-        assert rig.late == [(0, "ok", "booked", 0, None)]
-
-    @pytest.mark.parametrize("raised", [LookupError, SystemExit, KeyboardInterrupt, asyncio.CancelledError])
-    def test_one_that_fails_after_the_call(self, rig, finish, raised):
-        def book() -> None:
-            finish.wait(10)
-            raise raised("no such day")
-
-        self.abandoned(rig, book)
-        finish.set()
-        self.until_told(rig)
-        ((entry, outcome, output, _, error),) = rig.late
-        assert (entry, outcome, output) == (0, "error", f"{raised.__name__}: no such day")
-        assert isinstance(error, raised)
-
-    def test_one_whose_result_is_no_json(self, rig, finish):
-        def book() -> list[Any]:
-            finish.wait(10)
-            circle: list[Any] = []
-            circle.append(circle)
-            return circle
-
-        self.abandoned(rig, book)
-        finish.set()
-        self.until_told(rig)
-        assert rig.late[0][1:3] == ("error", "ValueError: Circular reference detected")
-
-    def test_one_that_took_too_long_while_the_call_goes_on(self, rig, finish):
-        @rig.agent.tool(timeout_seconds=2)
-        def book() -> str:
-            finish.wait(10)
-            return "booked"
-
-        assert json.loads(rig.call("book", seconds=2.1)) == {"error": "book took too long"}
-        assert rig.late == []
-        finish.set()
-        self.until_told(rig)
-        assert rig.reports == [("book", "timeout", 2000)]
-        assert rig.late == [(0, "ok", "booked", 2100, None)]
-        assert rig.answered == ["call_1", "proceed"]
-
-    def test_one_around_an_async_one_has_done_nothing_yet(self, rig, finish):
-        made = []
-
-        async def never() -> None: ...
-
-        def book() -> Any:
-            finish.wait(10)
-            made.append(never())
-            return made[0]
-
-        self.abandoned(rig, book)
-        finish.set()
-        time.sleep(0.05)
-        rig.loop.advance(0)
-        assert rig.late == []
-        assert inspect.getcoroutinestate(made[0]) == inspect.CORO_CLOSED
-
-    def test_one_that_never_began_is_not_told(self, rig):
-        (tool, _), future = rig.agent.tools, Future()
-        running = tools.Running(tool, "{}", 0)
-        running.leave(future)
-        rig.loop.do(tools._watch, running, lambda *ended: rig.late.append(ended), rig.loop.clock)
-        future.cancel()
-        rig.loop.advance(0)
-        assert rig.late == []
-
-    def test_one_that_was_done_in_time_is_not_told_twice(self, rig, finish):
-        finish.set()
-
-        @rig.agent.tool
-        def book() -> str:
-            return "booked"
-
-        rig.loop.threads_hold_time = True
-        assert rig.call("book") == "booked"
-        rig.loop.do(rig.runner.close)
-        rig.loop.advance(1)
-        assert (rig.reports, rig.late) == ([("book", "ok", 0)], [])
-
-    def test_when_the_node_is_gone_there_is_nobody_to_tell(self, finish, caplog):
-        other = ToolRig()
-
-        @other.agent.tool
-        def book() -> None:
-            finish.wait(10)
-
-        other.loop.threads_hold_time = False
-        other.start("call_1", "book")
-        other.loop.advance(1)
-        other.close()
-        finish.set()
-        time.sleep(0.05)
-        assert (other.late, caplog.records) == ([], [])

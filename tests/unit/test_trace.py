@@ -135,6 +135,24 @@ def test_a_delta_of_nothing_is_nothing(lines):
     assert [line.partition(", call_sid")[0] for line in lines("delta:")] == ['[TRANSCRIPT] delta: ""']
 
 
+def test_a_filter_that_began_afresh_is_an_error_once(lines, caplog):
+    rig = Rig(enable_min_dsp=True).up()
+    for _ in range(3):
+        rig.call.dsp.last_output = float("nan")
+        rig.advance(1.1)
+    rig.shut()
+    assert [line.partition(", call_sid")[0] for line in lines("[DSP]")] == [
+        "[DSP] enabled: highpass+limiter",
+        "[DSP] ERROR: the filter began afresh - first occurrence",
+        "[DSP] +2, error=2",
+    ]
+    assert [record.levelname for record in caplog.records if "[DSP]" in record.getMessage()] == [
+        "INFO",
+        "ERROR",
+        "WARNING",
+    ]
+
+
 @pytest.mark.parametrize("message", [b"\xff.delta", b"[1]", b'{"type": 5, "a": ".delta"}', b'{".delta": 1}'])
 def test_what_a_peer_sends_never_raises(message, caplog):
     caplog.set_level("DEBUG")

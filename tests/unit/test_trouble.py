@@ -9,7 +9,7 @@ from fastbridge.calllog import CallLog
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.stats import CallStats
-from fastbridge.trouble import REPEAT_SECONDS, Trouble
+from fastbridge.trouble import Trouble
 
 
 class Scene:
@@ -50,15 +50,32 @@ def test_an_error_without_a_code_is_known_by_its_type(scene):
     assert scene.counted == (["invalid_request_error"], {"invalid_request_error": 1})
 
 
-def test_with_the_same_words_it_is_written_once_in_a_while_and_always_counted(scene):
-    for _ in range(5):
+def test_however_many_lines_are_written_all_are_counted(scene):
+    for _ in range(50):
         scene.trouble.reported(REPORTED)
-    scene.trouble.reported(ModelError("", "another", "x"))
-    assert len(scene.lines) == 2
-    scene.now_s += REPEAT_SECONDS
-    scene.trouble.reported(REPORTED)
-    assert len(scene.lines) == 3
-    assert scene.counted[1] == {"invalid_request_error": 6, "x": 1}
+    assert 1 <= len(scene.lines) < 10
+    assert scene.counted == (["invalid_request_error"] * 50, {"invalid_request_error": 50})
+
+
+@pytest.mark.parametrize("tell", ["reported", "failed"])
+def test_another_code_is_another_error_whatever_the_words_are(scene, tell):
+    for number in range(50):
+        for code in ("one", "two", "three"):
+            getattr(scene.trouble, tell)(ModelError("it failed", code, "x", words=f"resp_{chr(97 + number % 26)}"))
+    codes = [line.partition("code=")[2].partition(",")[0] for line in scene.lines]
+    assert set(codes) == {"one", "two", "three"}
+    assert len(codes) < 10
+
+
+@pytest.mark.parametrize("tell", ["lost", "renewal_failed"])
+def test_a_line_to_the_model_that_fails_in_another_way_is_said(scene, tell):
+    for number in range(50):
+        for code in ("connect_failed", "connect_timeout", "http_503"):
+            error = ModelUnavailable(f"no {chr(97 + number % 26)}", code, "x")
+            scene.trouble.lost(error, tries=number) if tell == "lost" else scene.trouble.renewal_failed(error, number)
+    codes = [line.partition("code=")[2].partition(",")[0] for line in scene.lines]
+    assert set(codes) == {"connect_failed", "connect_timeout", "http_503"}
+    assert len(codes) < 10
 
 
 def test_what_cannot_be_read(scene):
@@ -67,6 +84,7 @@ def test_what_cannot_be_read(scene):
     scene.trouble.malformed("", "5 bytes that are no JSON object")
     scene.trouble.malformed("", "6 bytes that are no JSON object")
     assert scene.lines == [
+        "[REALTIME] malformed response.done: KeyError: 'response'",
         "[REALTIME] malformed response.done: KeyError: 'response'",
         "[REALTIME] malformed message: 5 bytes that are no JSON object",
     ]
@@ -117,9 +135,8 @@ def test_words_that_nobody_could_write_down_are_said_once_a_call(scene):
 
 
 def test_other_formats(scene):
-    for _ in range(2):
-        scene.trouble.wrong_format(("audio/pcm", 7))
-    assert scene.lines == ["[REALTIME] session has audio formats ('audio/pcm', 7) instead of audio/pcmu"]
+    scene.trouble.wrong_format(("audio/pcm", 7))
+    assert scene.lines == ["[REALTIME] session has other audio formats than audio/pcmu, input=audio/pcm, output=7"]
 
 
 def test_a_race_is_for_development(scene, caplog):
