@@ -16,7 +16,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
 
-from fastbridge import server
+from fastbridge import server, stats
 from fastbridge.agent import Agent
 from fastbridge.call import Call
 from fastbridge.config import Settings
@@ -355,7 +355,10 @@ class Stage:
         assert lane.frames_enqueued + rewound == lane.frames_sent + sum(lane.frames_flushed.values())
         assert self.carrier.errors == []
         assert [error for session in self.sessions for error in session.errors] == []
-        assert call.record()["responses"].get("safety_fuse", 0) == 0
+        assert stats.accounting_lines(call.caller)[1][0] is False
+        assert stats.complaints(stats.pacing(lane), call.safety_fuses) == []
+        untold = call.session.history.untold.values()
+        assert [turn for turn in untold if turn.role == "assistant" or turn.ended] == []
         for session in self.sessions:
             assert_asked_once(session)
 

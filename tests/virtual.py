@@ -14,6 +14,8 @@ from typing import Any
 
 from websockets.frames import Opcode
 
+from fastbridge import stats
+from fastbridge._caller import GREETING_LOCK
 from fastbridge._pacing import Pacer
 from fastbridge.agent import Agent, CallContext
 from fastbridge.attempt import Attempt
@@ -431,6 +433,7 @@ class Rig:
         assert self.loop.failures == []
         assert "internal" not in self.call.stats.errors
         assert caller.frames_in == sum(caller.outcomes) + caller.waiting
+        assert caller.locked_frames == caller.outcomes[GREETING_LOCK]
         books = lane.frames_sent - lane.frames_rewound + sum(lane.frames_flushed.values()) + lane.frames_unsent
         assert lane.frames_enqueued == books
         assert lane.heard_bytes <= lane.sent_bytes <= lane.received_bytes
@@ -447,6 +450,9 @@ class Rig:
         assert [link.hang_ups for link in self.model_links] == [1] * len(self.model_links)
         assert (call.caller.waiting, call.assistant.frames_unsent, self.loop.pacer.active) == (0, 0, 0)
         assert not call.assistant.playing
+        assert stats.complaints(stats.pacing(call.assistant), {}) == []
+        untold = call.session.history.untold.values()
+        assert [turn for turn in untold if turn.role == "assistant" or turn.ended] == []
         assert self.loop.pending_timers() == []
         assert self.tasks == set()
 

@@ -29,7 +29,9 @@ cdef class AssistantLane(Paced):
     cdef uint64_t last_event                # the last delta's event, hashed
     cdef bint events_vary                   # deltas of one response had different ones
     # counters
-    cdef readonly uint64_t frames_sent, deltas, refused_deltas, malformed_deltas, ignored_events, word_deltas
+    cdef readonly uint64_t frames_enqueued, frames_sent, frames_cleared
+    cdef readonly uint64_t deltas, refused_deltas, malformed_deltas, ignored_events, word_deltas
+    cdef readonly Py_ssize_t first_frame_bytes
     cdef uint64_t flushed_barge_in, flushed_close
     # large, and rarely looked at: behind all the rest
     cdef uint64_t[REMEMBERED_DELTAS] fingerprints   # of this response's last deltas

@@ -103,13 +103,19 @@ class AssistantLane(Paced):
     def epoch(self) -> int: ...
     @property
     def frames_enqueued(self) -> int:
-        """Whole frames that entered the ring (the padded last one of a response included)."""
+        """Whole frames that entered the ring (the padded last one of a response included), counted as they do."""
     @property
     def frames_sent(self) -> int: ...
+    @property
+    def first_frame_bytes(self) -> int:
+        """Audio in the first frame that left, as the carrier decodes it; 0 before it."""
     @property
     def frames_flushed(self) -> dict[str, int]:
         """Frames by reason that were flushed before they could be sent (again): barge_in, close.
         enqueued + rewound == sent + sum(flushed) + unsent."""
+    @property
+    def frames_cleared(self) -> int:
+        """Frames sent that the carrier was told to drop unheard, and that were not sent again."""
     @property
     def frames_rewound(self) -> int:
         """Frames sent again, or to be, after a hold."""

@@ -156,7 +156,9 @@ cdef class AssistantLane(Paced):
         self.remembered = 0
 
     def end_response(self, str response_id not None) -> None:
+        cdef Py_ssize_t before = self.playout.unsent()
         cdef Reply reply = self.playout.end(response_id)
+        self.frames_enqueued += self.playout.unsent() - before
         if response_id.encode() == self.response_id:
             self.taking = False
         if reply is None:
@@ -172,7 +174,7 @@ cdef class AssistantLane(Paced):
 
     cdef int take_delta(self, Slice event_id, Slice response_id, Slice item_id, Slice delta) except -1:
         cdef int64_t start
-        cdef Py_ssize_t taken
+        cdef Py_ssize_t taken, before
         self.deltas += 1
         if not self.taking or not same(response_id, self.response_id) or self.came_before(event_id, delta):
             self.refused_deltas += 1
@@ -186,13 +188,14 @@ cdef class AssistantLane(Paced):
             if not self.taking:
                 self.refused_deltas += 1
                 return 0
-        start = self.ring.tail
+        start, before = self.ring.tail, self.playout.unsent()
         taken = self.ring.append_base64(delta.text, delta.size)
         if taken < 0:
             self.malformed_deltas += 1
             return 0
         if taken > 0:
             self.playout.receive(item_id, self.response_id, start)
+            self.frames_enqueued += self.playout.unsent() - before
         if not self.is_full and self.ring.tail - self.ring.head >= self.ring.cap:
             self.is_full = True
             self.on_full(True)
@@ -310,6 +313,8 @@ cdef class AssistantLane(Paced):
         cdef Py_ssize_t head = frame.index(b'"payload":"') + 11
         cdef Py_ssize_t size = frame.index(b'"', head) - head
         size = b64_decoded_size(PyBytes_AS_STRING(frame) + head, size)
+        if self.frames_sent == 1:
+            self.first_frame_bytes = size
         if size != FRAME_BYTES:
             self.on_bad_frame(self.frames_sent, size)
         return 0
@@ -376,7 +381,9 @@ cdef class AssistantLane(Paced):
         cdef tuple counts = (self.playout.unsent(), self.playout.unheard_frames(now))
         if not self.playout.held:
             self.send_clear()
-        self.flushed_barge_in += self.playout.unsent()
+        if not self.is_closed:
+            self.flushed_barge_in += counts[0]
+            self.frames_cleared += counts[1]
         self.taking = False
         self.playout.forget(now)
         self.stop(now)
@@ -458,11 +465,6 @@ cdef class AssistantLane(Paced):
     @property
     def frames_rewound(self) -> int:
         return self.playout.frames_rewound
-
-    @property
-    def frames_enqueued(self) -> int:
-        flushed = self.flushed_barge_in + self.flushed_close
-        return self.frames_sent - self.playout.frames_rewound + flushed + self.frames_unsent
 
     @property
     def marks_sent(self) -> int:

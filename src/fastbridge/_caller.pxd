@@ -42,8 +42,10 @@ cdef class CallerLane(TextSink):
     cdef readonly int64_t last_media_ns, last_voice_ns
     cdef readonly Py_ssize_t peak_waiting
     cdef uint64_t[OUTCOME_COUNT] settled
+    cdef uint64_t locked, arrived_at_lock   # the lock's own count: see locked_frames
     cdef Latency latency           # of frames that were forwarded at once, from here in to written
 
+    cdef uint64_t arrived(self) noexcept
     cdef int media(self, Slice stream_sid, int64_t chunk, Slice payload) except -1
     cdef int64_t missing_before(self, int64_t chunk) noexcept
     cdef int deliver(self, Slice payload, int64_t missing, int64_t now) except -1

@@ -70,6 +70,9 @@ class CallerLane:
     def lock(self) -> None:
         """Greeting lock on: frames are dropped as greeting_lock."""
     def unlock(self) -> None: ...
+    @property
+    def locked_frames(self) -> int:
+        """Own frames that came while the lock was on, counted at its ends: `greeting_lock` must agree."""
     def mute(self) -> None:
         """From now on frames are dropped as noise_gate: the line is given up for its noise."""
     def feed_message(self, message: bytes) -> None:

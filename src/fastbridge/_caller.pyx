@@ -114,10 +114,21 @@ cdef class CallerLane(TextSink):
             self.drain()
 
     def lock(self) -> None:
-        self.is_locked = True
+        if not self.is_locked:
+            self.is_locked = True
+            self.arrived_at_lock = self.arrived()
 
     def unlock(self) -> None:
+        self.locked = self.locked_frames
         self.is_locked = False
+
+    cdef uint64_t arrived(self) noexcept:
+        """Own frames so far, whatever became of them."""
+        return self.frames_in - self.settled[<int>OUTCOME_OTHER]
+
+    @property
+    def locked_frames(self) -> int:
+        return self.locked + (self.arrived() - self.arrived_at_lock if self.is_locked else 0)
 
     def mute(self) -> None:
         self.is_muted = True

@@ -13,6 +13,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, overload
 
@@ -22,6 +23,7 @@ from fastbridge import events, languages, threads
 from fastbridge.calllog import CallLog, OwnLog
 from fastbridge.config import DEFAULT_INSTRUCTIONS, PER_CALL_SETTINGS, Settings
 from fastbridge.errors import ConfigError
+from fastbridge.logging import mask_phone
 from fastbridge.schema import Arguments
 
 if TYPE_CHECKING:
@@ -140,22 +142,39 @@ class Tool:
             "parameters": self.parameters,
         }
 
-    async def call(self, arguments: str | Mapping[str, Any], context: CallContext) -> Any:
+    async def call(
+        self,
+        arguments: str | Mapping[str, Any],
+        context: CallContext,
+        *,
+        left: Callable[[Future[Any]], object] | None = None,
+    ) -> Any:
         """Run it with the model's JSON text, or the same as a mapping. ArgumentError where that is not what it takes;
-        TimeoutError."""
+        TimeoutError. left(future): nobody waits for it any more, and the function, a plain one, works on."""
         given = self.arguments.read(arguments if isinstance(arguments, str) else json.dumps(arguments))
         given.update(dict.fromkeys(self.arguments.injected_names, context))
         async with asyncio.timeout(self.timeout_seconds):
-            return await run(self.function, **given)
+            return await _run(self.function, functools.partial(self.function, **given), left)
 
 
 async def run(function: Callable[..., Any], *positional: Any, **named: Any) -> Any:
     """Call a user's function: an async one here, a plain one in a thread of its own, so that it never blocks the audio.
     Whatever can be awaited is awaited: a plain function around an async one is as good."""
+    return await _run(function, functools.partial(function, *positional, **named), None)
+
+
+async def _run(
+    function: Callable[..., Any], work: Callable[[], Any], left: Callable[[Future[Any]], object] | None
+) -> Any:
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "func", None)):
-        return await function(*positional, **named)
-    loop = asyncio.get_running_loop()
-    result = await loop.run_in_executor(threads.shared, lambda: function(*positional, **named))
+        return await work()
+    thread = threads.Kept()
+    try:
+        result = await asyncio.get_running_loop().run_in_executor(thread, work)
+    except asyncio.CancelledError:
+        if left is not None and thread.future is not None:
+            left(thread.future)
+        raise
     return await result if inspect.isawaitable(result) else result
 
 
@@ -332,6 +351,11 @@ class Agent:
     def destination(self, wanted: str) -> str | None:
         """The number behind a name or number of `transfer_to`; None for any other."""
         return self.transfer_to.get(wanted) or (wanted if wanted in self.transfer_to.values() else None)
+
+    def destination_name(self, wanted: str) -> str:
+        """The name of a destination, which may be shown; its number may not."""
+        named = (name for name, number in self.transfer_to.items() if wanted in (name, number))
+        return mask_phone(next(named, ""))
 
 
 def default_agent(settings: Settings) -> Agent:

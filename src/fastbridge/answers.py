@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fastbridge import events
 from fastbridge._caller import FORWARDED
 from fastbridge.clock import Deadline
-from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.errors import ModelUnavailable
 from fastbridge.model_line import is_hopeless
 from fastbridge.replay import FILTERED, REPEAT, REPROMPT
 from fastbridge.responses import OWN_TURN, Create
@@ -308,7 +308,6 @@ class Answers:
 
     def create_failed(self, create: Create, code: str) -> None:
         """A response of ours never began."""
-        self._call.model_error(ModelError("a response was not begun", code))
         if code in ("unanswered", "create_refused"):
             self._call.line.lose("the model does not answer", code)
             self._resume(create, False)

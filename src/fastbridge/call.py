@@ -9,13 +9,14 @@ from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any, Protocol
 
-from fastbridge import events, record, stats
+from fastbridge import events, record
 from fastbridge._assistant import AssistantLane
 from fastbridge._bargein import Detector
 from fastbridge._caller import CallerLane
 from fastbridge._dsp import HighpassLimiter
 from fastbridge._pacing import Pacer
 from fastbridge._wire import Outbox
+from fastbridge.aftermath import Aftermath
 from fastbridge.agent import Agent, CallContext
 from fastbridge.answers import Answers
 from fastbridge.attempt import Attempt
@@ -39,6 +40,7 @@ from fastbridge.realtime import LOCAL_ID, Session, Turn
 from fastbridge.responses import Create
 from fastbridge.stats import CallStats
 from fastbridge.trace import Trace
+from fastbridge.trouble import Trouble
 from fastbridge.twilio import TERMINAL_STATUSES, parse_dtmf, parse_mark, parse_media
 from fastbridge.waiting import Waiting
 
@@ -63,7 +65,8 @@ class CallState(StrEnum):
 
 class Call:
     """dial(attempt): start connecting the model's socket; the attempt is told how that ends. spawn(coroutine): run a
-    task beside the audio. ended(call): all is settled, take the call off the books. breaker: shared by all calls."""
+    task beside the audio. ended(call): all is settled, take the call off the books. breaker: shared by all calls.
+    tool_done_late: see Aftermath."""
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class Call:
         breaker: Breaker | None = None,
         control: CarrierControl | None = None,
         lookup: Lookup | None = None,
+        tool_done_late: Callable[[str, dict[str, Any] | None], object] = lambda outcome, document: None,
     ) -> None:
         self.settings = settings
         self.agent = agent = agent.in_language(settings.language)
@@ -97,6 +101,8 @@ class Call:
         self.log = context.call_log or CallLog(self.call_sid, settings, lambda: clock.now_ns() / 1e9)
         self.document: dict[str, Any] | None = None
         """The record, once the call has ended."""
+        self.trouble = Trouble(self.log, self.stats)
+        self.aftermath = Aftermath(self.log, self.stats, words=settings.record_transcripts, told=tool_done_late)
         self._carrier = carrier
         self._ended = ended
         self._speech_stopped_ns = 0
@@ -132,12 +138,12 @@ class Call:
         )
         self.trace = Trace(self.log, settings, self.caller, self.assistant, self.detector, self.dsp)
         self.session = Session(
-            log=self.log,
             agent=agent,
             transcription_model=settings.transcription_model,
             lane=self.assistant,
             clock=clock,
             listener=self,
+            trouble=self.trouble,
         )
         self.conduct = Conduct(self, agent=agent, control=control, lookup=lookup, spawn=spawn)
         self.tools = self.conduct.tools
@@ -162,7 +168,7 @@ class Call:
             try:
                 callback(*arguments)
             except Exception as error:
-                self.stats.errors.append("internal")
+                self.stats.note_error("internal", "internal")
                 events.call_failed(self.log, error)
 
         return run
@@ -174,6 +180,12 @@ class Call:
     @property
     def apologised(self) -> bool:
         return self.ladder.apologised
+
+    @property
+    def safety_fuses(self) -> dict[str, int]:
+        """How often states of ours outlived their deadlines, by whose they were."""
+        counters = {"responses": self.session.responses.counters, "model_line": self.line.counters}
+        return {owner: counts["safety_fuse"] for owner, counts in counters.items()}
 
     def now_ms(self) -> int:
         """Milliseconds since the call began."""
@@ -253,10 +265,13 @@ class Call:
 
     def _second(self) -> None:
         """Once a second: whoever wants to look at something, and whatever becomes of the others."""
-        silence, carrier = self.conduct.silence, self.carrier_watch
-        for look in (self.trace.second, self.line.check, self.hearing.check, silence.look, carrier.check):
+        lookers = (self.trace.second, self.line.check, self.hearing.check, self.conduct.silence.look)
+        for look in (*lookers, self.carrier_watch.check, self.conduct.said.review, self._look_at_fuses):
             if self.live:
                 self._guarded(look)()
+
+    def _look_at_fuses(self) -> None:
+        self.trouble.look(self.safety_fuses)
 
     # --- the model's side ---
 
@@ -324,20 +339,25 @@ class Call:
         self.answers.response_created()
         self.waiting.review()
 
-    def on_response_done(self, response_id: str, status: str, code: str | None) -> None:
+    def on_message_begun(self) -> None:
+        self.conduct.said.review()
+
+    def on_response_done(self, response_id: str, status: str, error: ModelError | None) -> None:
         events.response_done(self.log, response_id, status)
         self.tools.response_done(response_id)
-        if status == "failed":
-            self.model_error(ModelError("a response failed", code))
+        if status == "failed" and error is not None:
+            self.trouble.failed(error, response_id=response_id)
         self.greeting.response_done(response_id, status)
-        self.answers.response_done(response_id, status, code)
+        self.answers.response_done(response_id, status, error.code if error is not None else None)
         self.waiting.review()
+        self.conduct.said.review()
 
     def on_response_stuck(self, response_id: str, create: Create) -> None:
         self.answers.response_stuck(response_id, create)
 
-    def on_create_failed(self, create: Create, code: str) -> None:
-        self.answers.create_failed(create, code)
+    def on_create_failed(self, create: Create, error: ModelError) -> None:
+        self.model_error(error)
+        self.answers.create_failed(create, error.code or error.kind)
 
     def on_transcript(self, turn: Turn) -> None:
         if turn.role == "caller":
@@ -345,8 +365,6 @@ class Call:
             if turn.text:
                 self.interruption.on_caller_turn()
         self.conduct.transcript(turn)
-        if turn.text:
-            events.transcript(self.log, caller=turn.role == "caller", text=turn.text)
 
     def on_tool_call(self, call: ToolCall, response_id: str) -> None:
         self.answers.tool_called(response_id)
@@ -356,14 +374,13 @@ class Call:
         self.conduct.tool_not_run(name, why)
 
     def model_error(self, error: ModelError) -> None:
-        self.stats.errors.append(error.code or type(error).__name__)
-        events.realtime_error(self.log, error)
+        self.trouble.failed(error)
 
     # --- playback and barge-in ---
 
     def _on_first_frame(self, response_id: str) -> None:
         if self.assistant.frames_sent == 1:
-            events.first_chunk(self.log)
+            events.first_chunk(self.log, self.assistant.first_frame_bytes)
         self.waiting.sound(response_id)
         if self._speech_stopped_ns and not response_id.startswith(LOCAL_ID):
             self.stats.response_ms.append(self.clock.elapsed_ms(self._speech_stopped_ns))
@@ -374,7 +391,7 @@ class Call:
     def _on_played(self, response_id: str) -> None:
         self.greeting.played(response_id)
         self.ladder.played(response_id)
-        self.conduct.played(response_id)
+        self.conduct.said.review()
 
     def _lasted_too_long(self) -> None:
         """As long as a call may; but a goodbye that is being said is said to its end."""
@@ -434,12 +451,9 @@ class Call:
             self._beat.cancel()
 
     def _report(self) -> None:
-        self.document = self.record()
+        self.document = self.aftermath.document = self.record()
         self._guarded(self.log.finish)()
-        for is_error, line in stats.accounting_lines(self.caller):
-            events.accounting(self.log, line, is_error=is_error)
-        events.call_metrics(self.log, record.metrics(self.document))
-        events.call_end(self.log, duration_ms=self.document["duration_ms"], reason=self.document["end_reason"])
+        record.report(self, self.document)
 
     def record(self) -> dict[str, Any]:
         """The call as one JSON document."""

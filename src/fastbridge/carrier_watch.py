@@ -35,7 +35,7 @@ class CarrierWatch:
     def violated(self) -> None:
         """It sent what is no message."""
         self._violations += 1
-        self._call.stats.errors.append("carrier_malformed")
+        self._call.trouble.carrier_malformed()
         if self._violations > MAX_VIOLATIONS:
             self._call.close(EndReason.CARRIER_PROTOCOL)
 

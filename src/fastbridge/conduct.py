@@ -22,6 +22,7 @@ from fastbridge.keys import Keys, told
 from fastbridge.languages import first_in
 from fastbridge.lookup import Lookup
 from fastbridge.remote import Remote
+from fastbridge.said import Said
 from fastbridge.silence import Silence
 from fastbridge.tools import ToolRunner
 from fastbridge.twilio import transfer_twiml
@@ -87,7 +88,6 @@ class Conduct:
         self.context = replace(self.context, variables=self._lookup.context.variables)
         self._early: list[str] = []
         self._started = False
-        self._unheard: dict[str, Turn] = {}  # of the assistant: the hook is told what was heard
         self.tools = ToolRunner(
             agent=agent,
             context=self.context,
@@ -97,8 +97,10 @@ class Conduct:
             proceed=self._proceed,
             overrun=lambda: call.answers.tool_loop(),
             report=self._on_tool_ended,
+            late=call.aftermath.tool_ended,
         )
         self.hooks = Hooks(agent, self.context, clock, spawn)
+        self.said = Said(call, lambda turn: self.hooks.emit("on_transcript", turn))
         self.filler = Filler(self, say=lambda text: self._say("filler", text))
         self.silence = self._silence(clock)
         self.departure = Departure(self, clock, spawn)
@@ -184,8 +186,7 @@ class Conduct:
     def close(self) -> None:
         """The call is over; the lanes still know what was heard."""
         self._remote.close()
-        self._cut_unheard()
-        self._tell_heard(self._unheard)
+        self.said.close()
         self._lookup.close()
         self.tools.close()
         self.silence.close()
@@ -218,42 +219,13 @@ class Conduct:
         """The caller has interrupted the assistant."""
         self.silence.heard()
         self.departure.interrupted()
-        self._tell_heard({key: turn for key, turn in self._unheard.items() if turn.heard_ms is not None})
+        self.said.review()
 
     def transcript(self, turn: Turn) -> None:
         """The model has written down a turn."""
-        if turn.role == "assistant":
-            self._unheard[turn.item_id] = turn
-            if turn.heard_ms is not None:
-                self._tell_heard({turn.item_id: turn})
-            return
-        if turn.text or turn.failed:
+        if turn.role == "caller" and (turn.text or turn.failed):
             self.silence.words()
-        if turn.text:
-            self.hooks.emit("on_transcript", turn)
-
-    def played(self, response_id: str) -> None:
-        """A response has been heard to its end."""
-        self._tell_heard({key: turn for key, turn in self._unheard.items() if turn.response_id == response_id})
-
-    def _tell_heard(self, turns: dict[str, Turn]) -> None:
-        for item_id, turn in list(turns.items()):
-            self._unheard.pop(item_id, None)
-            if turn.text:
-                self.hooks.emit("on_transcript", turn)
-
-    def _cut_unheard(self) -> None:
-        """The call ends in the middle of a sentence: what was not heard was not said."""
-        history = self._call.session.history
-        positions = {item_id: (heard, received) for item_id, _, heard, received in self._call.assistant.items()}
-        for turn in history.turns.values():
-            if turn.role != "assistant" or (turn.ended and turn.item_id not in positions):
-                continue
-            heard_ms, received_ms = (
-                history.whole_ms(turn.item_id, part_ms) for part_ms in positions.get(turn.item_id, (0, 0))
-            )
-            if heard_ms < received_ms or not turn.ended:
-                history.cut(turn, heard_ms, received_ms)
+        self.said.written_down(turn)
 
     # --- keys ---
 
@@ -298,9 +270,14 @@ class Conduct:
         events.tool_not_run(self._call.log, name, why)
         self._call.stats.tool_calls.append({"name": name, "outcome": "broken_off", "elapsed_ms": 0})
 
-    def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int) -> None:
-        events.tool_result(self._call.log, name, outcome, elapsed_ms)
-        self._call.stats.tool_calls.append({"name": name, "outcome": outcome, "elapsed_ms": elapsed_ms})
+    def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int, output: str) -> dict[str, Any]:
+        if outcome == "abandoned":
+            events.tool_abandoned(self._call.log, name, elapsed_ms)
+        else:
+            events.tool_result(self._call.log, name, outcome, elapsed_ms, output)
+        entry: dict[str, Any] = {"name": name, "outcome": outcome, "elapsed_ms": elapsed_ms}
+        self._call.stats.tool_calls.append(entry)
+        return entry
 
     def _proceed(self, response_ids: set[str]) -> None:
         """The tools of these responses have their answers: let the model go on, if there is anything left to say."""
@@ -365,7 +342,7 @@ class Conduct:
 
     def transfer(self, number: str) -> None:
         """Of a tool or hook: connect the caller to this `destination` when all was heard."""
-        self.departure.ask(self._transfer_errand("transfer", number))
+        self.departure.ask(self._transfer_errand("transfer", number, self.agent.destination_name(number)))
 
     async def transfer_now(self, number: str) -> bool:
         """Of the node itself, with a number of its operator's: connect the caller, without the model's help. True when
@@ -373,7 +350,7 @@ class Conduct:
         if E164.fullmatch(number) is None or self._control is None:
             return False
         try:
-            return await self.departure.ask(self._transfer_errand("fallback", number))
+            return await self.departure.ask(self._transfer_errand("fallback", number, "fallback"))
         except asyncio.CancelledError:
             self.departure.abandon()
             raise
@@ -388,10 +365,10 @@ class Conduct:
 
     def _log_departure(self, errand: Errand) -> None:
         how = "by REST" if self._control is not None else "by the end of the stream"
-        events.hangup(self._call.log, errand.name, how, reason=errand.reason)
+        events.hangup(self._call.log, errand.name, how, reason=errand.reason, to=errand.to)
 
     def stayed(self, errand: Errand, why: str) -> None:
-        events.hangup(self._call.log, errand.name, why, reason=errand.reason)
+        events.hangup(self._call.log, errand.name, why, reason=errand.reason, to=errand.to)
         if errand.name == "fallback":
             return  # whoever asked knows what else to do
         if why == "interrupted":
@@ -403,8 +380,14 @@ class Conduct:
             self._call.session.note("system", NOT_TRANSFERRED)
             self._call.session.responses.create("transfer_failed", SAY_ONLY)
 
-    def _transfer_errand(self, name: str, number: str) -> Errand:
-        return Errand(name, EndReason.TRANSFERRED, lambda: self._redirect(transfer_twiml(number)))
+    @property
+    def transferred_to(self) -> str | None:
+        """By name, never by number; None where nobody has the call now."""
+        errand = self.departure.errand
+        return errand.to if errand is not None and self._call.end_reason == EndReason.TRANSFERRED else None
+
+    def _transfer_errand(self, name: str, number: str, to: str) -> Errand:
+        return Errand(name, EndReason.TRANSFERRED, lambda: self._redirect(transfer_twiml(number)), to=to)
 
     async def _hang_up(self) -> bool:
         if self._control is None:

@@ -48,13 +48,15 @@ DEADLINES_SECONDS = {State.ASKED: WAIT_SECONDS, State.LEAVING: ACT_SECONDS}
 @dataclass(frozen=True)
 class Errand:
     """One way to leave. act(): do it; True if it is done. reason: the call's end reason then. firm: the line is
-    hopeless: nothing that is heard on it takes it back, or delays it. wait_seconds: for the last word to be heard."""
+    hopeless: nothing that is heard on it takes it back, or delays it. wait_seconds: for the last word to be heard.
+    to: who has the call then, by name."""
 
     name: str
     reason: str
     act: Callable[[], Coroutine[Any, Any, bool]]
     firm: bool = False
     wait_seconds: float = WAIT_SECONDS
+    to: str = ""
 
 
 class Stage(Protocol):

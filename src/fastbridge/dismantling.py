@@ -27,6 +27,7 @@ from fastbridge.opening import Opening
 from fastbridge.realtime import Session
 from fastbridge.renewal import Renewal
 from fastbridge.responses import ResponseController
+from fastbridge.said import Said
 from fastbridge.silence import Silence
 from fastbridge.tools import ToolRunner
 from fastbridge.trace import Trace
@@ -36,7 +37,8 @@ SECONDS = 40.0
 """After a call's end: longer than any tool or request that it may have left behind."""
 PARTS = (
     Answers, Attempt, Call, CarrierWatch, Conduct, Deadline, Departure, Filler, Greeting, Hearing, Hooks, Interruption,
-    Keys, Ladder, Lookup, ModelLine, Opening, Renewal, ResponseController, Session, Silence, ToolRunner, Trace, Waiting,
+    Keys, Ladder, Lookup, ModelLine, Opening, Renewal, ResponseController, Said, Session, Silence, ToolRunner, Trace,
+    Waiting,
 )  # fmt: skip
 """What belongs to one call alone."""
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from fastbridge.errors import IllegalEvent
+from fastbridge.jsontext import id_of, text_of
 
 MAX_OPEN = 256
 """Calls being written; with one more the oldest is forgotten, and never run."""
@@ -92,7 +93,7 @@ class FunctionCalls:
 
     def arguments_done(self, event: dict[str, Any]) -> list[FunctionCall]:
         """`response.function_call_arguments.done`."""
-        response_id = str(event["response_id"])
+        response_id = id_of(event.get("response_id"))
         call = self._known(response_id, {**event, "id": event.get("item_id")}, written=True)
         status = dict(self._ended).get(response_id)
         if call is None or status is None:
@@ -102,7 +103,7 @@ class FunctionCalls:
     def item_done(self, response_id: str, item: dict[str, Any]) -> list[FunctionCall]:
         """`response.output_item.done`."""
         call = self._known(response_id, item, written=True)
-        return [] if call is None else self._decide(call, str(item.get("status") or "completed"))
+        return [] if call is None else self._decide(call, text_of(item.get("status")) or "completed")
 
     def response_ended(self, response_id: str, status: str, output: object = None) -> list[FunctionCall]:
         """`response.done`, or what is as good: no more is written. output: its items, as the model sums them up."""
@@ -121,7 +122,7 @@ class FunctionCalls:
 
     def _known(self, response_id: str, item: dict[str, Any], *, written: bool) -> FunctionCall | None:
         """The call an event is about, with what the event adds; None where it was decided, or has no name."""
-        item_id, call_id = (str(item.get(name) or "") for name in ("id", "call_id"))
+        item_id, call_id = (text_of(item.get(name)) for name in ("id", "call_id"))
         if not (item_id or call_id) or _find(self._decided, response_id, item_id, call_id) is not None:
             return None
         call = _find(self._open, response_id, item_id, call_id)
@@ -129,7 +130,7 @@ class FunctionCalls:
             call = FunctionCall(response_id)
             self._open.append(call)
         call.item_id, call.call_id = item_id or call.item_id, call_id or call.call_id
-        call.name = str(item.get("name") or call.name)
+        call.name = text_of(item.get("name")) or call.name
         if written:
             call.arguments = _text(item.get("arguments")) or call.arguments or ""
         return call

@@ -183,15 +183,24 @@ class Interruption:
         )
         call.stats.barge_ins.append(self._current)
         self._look.set(LOOK_SECONDS)
-        events.barge_in_held(call.log, source=source)
+        events.barge_in_held(
+            call.log,
+            source=source,
+            response_id=self._response_id,
+            stream_sid=call.stream_sid,
+            at_ms=self._current.at_ms,
+        )
 
     def _commit(self, why: str) -> None:
         """First nothing more may come in (refuse, cancel), then nothing may be left to go out, then the books."""
         call, barge_in = self._call, self._end(Event.COMMIT, why)
         self._model_hears = False  # what he says interrupts once, however late its end is told
         call.assistant.refuse()
-        cancelled = self._may_cancel(why) and call.session.responses.cancel()
-        call.assistant.clear()
+        cancel = self._cancel(why)
+        barge_in.frames_unsent, barge_in.frames_unheard = call.assistant.clear()
+        events.barge_in_cleared(
+            call.log, unsent=barge_in.frames_unsent, unheard=barge_in.frames_unheard, at_ms=call.now_ms()
+        )
         for item_id, _, heard_ms, received_ms in call.assistant.items():
             known = not item_id.startswith(LOCAL)
             if known and heard_ms < received_ms and call.session.truncate(item_id, heard_ms, received_ms):
@@ -199,17 +208,20 @@ class Interruption:
         call.greeting.interrupted()
         call.conduct.interrupted()
         call.answers.interrupted()
-        events.barge_in(
-            call.log,
-            response_id=barge_in.response_id,
-            stream_sid=call.stream_sid,
-            cancelled=cancelled,
-            unsent=barge_in.frames_unsent,
-            unheard=barge_in.frames_unheard,
-            source=barge_in.source,
-            why=why,
-            count=sum(one.outcome == State.COMMITTED for one in call.stats.barge_ins),
-        )
+        count = sum(one.outcome == State.COMMITTED for one in call.stats.barge_ins)
+        events.barge_in(call.log, barge_in, stream_sid=call.stream_sid, cancel=cancel, count=count, at_ms=call.now_ms())
+
+    def _cancel(self, why: str) -> str:
+        """Tell the model to stop, if there is anything to stop: in words for the log, what came of it."""
+        call = self._call
+        responses = call.session.responses
+        sent_before = responses.counters["cancels"]
+        if not (self._may_cancel(why) and responses.cancel()):
+            return "not needed"
+        if responses.counters["cancels"] == sent_before:
+            return "when it begins"
+        events.barge_in_cancel(call.log, response_id=responses.response_id, at_ms=call.now_ms())
+        return "sent"
 
     def _may_cancel(self, why: str) -> bool:
         """What was interrupted, and what was asked for before the caller spoke; never what overtakes it."""

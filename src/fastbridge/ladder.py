@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fastbridge import events
 from fastbridge.clock import Deadline
-from fastbridge.errors import IllegalEvent
+from fastbridge.errors import IllegalEvent, ModelError
 from fastbridge.prompts import load_prompts
 from fastbridge.realtime import LOCAL_ID
 from fastbridge.responses import State as ResponseState
@@ -119,9 +119,9 @@ class Ladder:
 
     # --- the end ---
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, reason: str, error: ModelError | None = None) -> None:
         """The model will not serve this call any more: say so, pass the caller on, or say goodbye. `reason`: why the
-        call ends."""
+        call ends. error: why that is."""
         if self.state is not State.QUIET:
             return
         self._to(Event.GIVE_UP)
@@ -134,7 +134,7 @@ class Ladder:
         number = self._call.settings.fallback_number
         name = "transfer" if number else "apology"
         seconds = self._play(name, f"{LOCAL_ID}{name}")
-        events.given_up(self._call.log, step=name, reason=reason)
+        events.given_up(self._call.log, step=name, reason=reason, error=error)
         self._deadline.set(lane.unheard_ms / 1000 + APOLOGY_MARGIN_SECONDS if seconds else 0.0)
 
     def played(self, response_id: str) -> None:

@@ -254,8 +254,8 @@ def _plain(value: object) -> object:
 
 
 def _quoted(value: object) -> str:
-    """A value that holds a separator is quoted, so that it cannot pose as another field."""
-    text = str(value)
+    """A value that holds a separator is quoted, so that it cannot pose as another field; none at all is a dash."""
+    text = "-" if value is None else str(value)
     return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ',="') else text
 
 

@@ -32,7 +32,8 @@ ERROR_CODES = (
     *sorted(EXPECTED_ERRORS | FATAL_ERRORS),
     *("rate_limit_exceeded", "inference_rate_limit_exceeded", "server_error"),
     *(f"closed_{code}" for code in (1000, 1001, 1006, 1008, 1009, 1011, 1012, 1013)),
-    *("connect_timeout", "connect_failed", "session_update_timeout", "ModelUnavailable"),
+    *("connect_timeout", "connect_failed", "session_update_timeout", "outage", "invalid_request_error"),
+    *("malformed_event", "transcription_failed"),
     *(f"http_{status}" for status in (400, 401, 403, 404, 429, 500, 502, 503)),
 )
 LINE_EVENTS = ("dials", "dial_failures", "losses", "reconnects", "renewals", "renewal_failures")
@@ -97,7 +98,8 @@ _LIST = (
     _counter("call_errors", "Errors within calls that were not the model's.", kind=OWN_ERRORS),
     _counter("safety_fuse", "States that outlived their deadline: expected to stay 0."),
     _counter("tool_calls", "Tool calls that have ended.",
-             outcome=("ok", "error", "timeout", "unknown", "refused", "broken_off")),
+             outcome=("ok", "error", "timeout", "unknown", "refused", "broken_off", "abandoned")),
+    _counter("tools_done_late", "Tools that ended when nobody waited for them any more.", outcome=("ok", "error")),
     _counter("tokens", "Tokens by kind; cached ones are part of the input.",
              kind=("text_in", "text_cached", "text_out", "audio_in", "audio_cached", "audio_out", "transcription")),
     _counter("cost_dollars", "Estimated cost of calls whose model has a known price."),
@@ -107,7 +109,7 @@ _LIST = (
     _counter("log_suppressed", "Warnings not written since there were many like them."),
     _counter("log_held_back", "Lines of calls that were counted and not written, by level.", level=log.LEVELS),
     _counter("records", "Call records, by what became of them; failed counts attempts.",
-             outcome=("stored", "failed", "lost")),
+             outcome=("stored", "updated", "failed", "lost")),
     _gauge("records_waiting", "Call records that wait to be stored."),
 )  # fmt: skip
 CATALOGUE: dict[str, Metric] = {metric.name.removeprefix("fastbridge_"): metric for metric in _LIST}
@@ -252,18 +254,16 @@ def _counts_of(call: "Call") -> Iterable[tuple[tuple[str, ...], float]]:
     yield ("schedule_resets",), schedule.tx_schedule_resets
     yield ("underruns",), schedule.underruns
     yield ("responses",), call.stats.responses
-    line = call.line.counters
-    yield ("safety_fuse",), call.session.responses.counters["safety_fuse"] + line["safety_fuse"]
+    yield ("safety_fuse",), sum(call.safety_fuses.values())
     for event in LINE_EVENTS:
-        yield ("model_line", event), line[event]
+        yield ("model_line", event), call.line.counters[event]
     yield ("fillers",), sum(call.waiting.fillers.values())
     for kind, tokens in vars(call.session.usage).items():
         if kind in CATALOGUE["tokens"].labels["kind"]:
             yield ("tokens", kind), tokens
     yield ("tokens", "transcription"), call.session.usage.transcription_tokens
-    for counter, count in call.session.counters.items():
-        if counter.startswith("error_"):
-            yield ("openai_errors", counter.removeprefix("error_")), count
+    for code in EXPECTED_ERRORS:  # all others are among the call's errors
+        yield ("openai_errors", code), call.session.counters[f"error_{code}"]
 
 
 def _histograms_of(call: "Call") -> Iterable[tuple[str, tuple[int, ...], float]]:

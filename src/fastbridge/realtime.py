@@ -7,24 +7,24 @@ mean for the call goes to a SessionListener. Unknown events are ignored, expecte
 import json
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-from fastbridge import events
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
-from fastbridge.calllog import CallLog
 from fastbridge.clock import Clock
-from fastbridge.errors import ModelUnavailable
+from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.function_calls import FunctionCall, FunctionCalls, State
 from fastbridge.history import History, ToolCall
 from fastbridge.history import Turn as Turn
-from fastbridge.jsontext import encode_event, parse_event
-from fastbridge.model_errors import EXPECTED_ERRORS, FATAL_ERRORS, means_active
+from fastbridge.jsontext import encode_event, id_of, object_of, parse_event, text_of
+from fastbridge.model_errors import EXPECTED_ERRORS, FATAL_ERRORS, means_active, read_error, response_error
 from fastbridge.opening import Opening
 from fastbridge.replay import continuation, replay_items
 from fastbridge.responses import Create, ResponseController
 from fastbridge.session_config import session_config
+from fastbridge.session_listener import SessionListener
 from fastbridge.telling import Telling
+from fastbridge.trouble import Trouble
 from fastbridge.usage import Usage
 
 MAX_TOLD = 64
@@ -33,25 +33,6 @@ SPEECH_STOPPED = "input_audio_buffer.speech_stopped"
 SIGN_ID = "sign_"
 LOCAL_ID = "local_"
 """What the ids of our own recordings begin with: the model never hears of those."""
-
-
-class SessionListener(Protocol):
-    """What a session tells its call."""
-
-    def on_session_ready(self) -> None: ...
-    def on_session_failed(self, error: ModelUnavailable) -> None: ...
-    def on_model_sign(self) -> None: ...
-    def on_speech_started(self) -> None: ...
-    def on_speech_stopped(self) -> None: ...
-    def on_caller_turn(self) -> None: ...
-    def on_response_beginning(self) -> None: ...
-    def on_response_created(self, response_id: str, purpose: str) -> None: ...
-    def on_response_done(self, response_id: str, status: str, code: str | None) -> None: ...
-    def on_response_stuck(self, response_id: str, create: Create) -> None: ...
-    def on_create_failed(self, create: Create, code: str) -> None: ...
-    def on_transcript(self, turn: "Turn") -> None: ...
-    def on_tool_call(self, call: ToolCall, response_id: str) -> None: ...
-    def on_tool_not_run(self, name: str, why: str) -> None: ...
 
 
 class Session:
@@ -64,12 +45,12 @@ class Session:
     def __init__(
         self,
         *,
-        log: CallLog,
         agent: Agent,
         transcription_model: str,
         lane: AssistantLane,
         clock: Clock,
         listener: SessionListener,
+        trouble: Trouble,
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.history = History(self.counters)
@@ -79,7 +60,7 @@ class Session:
         """Whether the last complete answer was as long as its words."""
         self.speech_end_ms: int | None = None
         """Where the caller's last speech ended, by the model's clock: ms of caller audio in this session."""
-        self._log = log
+        self._trouble = trouble
         self._transcription_model = transcription_model
         self._config: dict[str, Any] | None = session_config(agent, transcription_model)
         self._lane = lane
@@ -90,6 +71,7 @@ class Session:
         self._signs = 0
         self.local_deltas = 0
         """Deltas that were recordings of ours: no progress of the model's."""
+        self._rejection: ModelError | None = None  # of a create, while that is dealt with
         self._replayed: set[str] = set()  # items that are text in this session, and no audio
         self._calls = FunctionCalls()
         self._telling = Telling(self.send)
@@ -101,7 +83,7 @@ class Session:
 
     def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelUnavailable], object]) -> Opening:
         """For a connection: this session's settings, to be confirmed there."""
-        return Opening(log=self._log, clock=self._clock, config=self._config, ready=ready, failed=failed)
+        return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed, trouble=self._trouble)
 
     @property
     def turns(self) -> dict[str, Turn]:
@@ -191,16 +173,23 @@ class Session:
         if self.closed:
             return
         event = parse_event(message)
-        handler = _HANDLERS.get(str(event.get("type"))) if event is not None else None
-        if event is None or handler is None:
-            self.counters["malformed_events" if event is None else "other_events"] += 1
+        if event is None:
+            self.malformed("", f"{len(message)} bytes that are no JSON object")
+            return
+        handler = _HANDLERS.get(kind := text_of(event.get("type")))
+        if handler is None:
+            self.counters["other_events"] += 1
             return
         try:
             handler(self, event)
-        except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             # A known event without the fields it must have: the model's fault, and not worth a call.
-            self.counters["malformed_events"] += 1
-            events.realtime_malformed(self._log, str(event.get("type")))
+            self.malformed(kind, f"{type(error).__name__}: {error}")
+
+    def malformed(self, kind: str, cause: str) -> None:
+        """A message that cannot be what it is meant to be."""
+        self.counters["malformed_events"] += 1
+        self._trouble.malformed(kind, cause)
 
     def on_words(self, item_id: str, words: str) -> None:
         """Some of the assistant's words."""
@@ -305,20 +294,22 @@ class Session:
         return False
 
     def _on_committed(self, event: dict[str, Any]) -> None:
-        item_id = str(event["item_id"])
+        item_id = text_of(event.get("item_id"))
         if self._is_repeated(event):
             return
-        self.history.follows(item_id, event.get("previous_item_id"))
-        self.history.turn("caller", item_id)
+        if item_id:
+            self.history.follows(item_id, event.get("previous_item_id"))
+            self.history.turn("caller", item_id)
         self._listener.on_caller_turn()
 
     def _on_item_added(self, event: dict[str, Any]) -> None:
-        item_id = str(event["item"]["id"])
-        self._telling.confirmed(item_id)
-        self.history.follows(item_id, event.get("previous_item_id"))
+        item_id = text_of(object_of(event.get("item")).get("id"))
+        if item_id:  # some servers give their items none
+            self._telling.confirmed(item_id)
+            self.history.follows(item_id, event.get("previous_item_id"))
 
     def _on_response_created(self, event: dict[str, Any]) -> None:
-        response_id = str(event["response"]["id"])
+        response_id = id_of(event["response"]["id"])
         if not self.responses.knows(response_id):
             self._listener.on_response_beginning()
         purpose = self.responses.created(response_id, event["response"].get("metadata"))
@@ -331,42 +322,46 @@ class Session:
         self._listener.on_response_created(response_id, purpose)
 
     def _on_output_item_added(self, event: dict[str, Any]) -> None:
-        item = event["item"]
+        item = object_of(event.get("item"))
         if item.get("type") == "message":
-            turn = self.history.turn("assistant", str(item["id"]))
+            self._listener.on_message_begun()
+            item_id = self.history.speaking_item = text_of(item.get("id"))
+            turn = self.history.turn("assistant", item_id) if item_id else None
             if turn is not None:
-                turn.response_id = str(event.get("response_id", ""))
-            self.history.speaking_item = str(item["id"])
+                turn.response_id = text_of(event.get("response_id"))
         elif item.get("type") == "function_call":
-            self._calls.begun(str(event["response_id"]), item)
+            self._calls.begun(id_of(event.get("response_id")), item)
 
     def _on_audio_delta(self, event: dict[str, Any]) -> None:
         """A delta whose layout the scanner does not know: the same audio, the slow way."""
-        fields = (event["response_id"], event["item_id"], event["delta"], event.get("event_id") or "")
-        self._lane.feed_delta(*(str(value).encode("ascii", "replace") for value in fields))
+        fields = (text_of(event.get(name)) for name in ("response_id", "item_id", "delta", "event_id"))
+        self._lane.feed_delta(*(value.encode("ascii", "replace") for value in fields))
 
     def _on_words_event(self, event: dict[str, Any]) -> None:
         """Words with an escape in them."""
-        self._parsed_words += 1
-        self.on_words(str(event["item_id"]), str(event["delta"]))
+        words = text_of(event.get("delta"))
+        if words:
+            self._parsed_words += 1
+            self.on_words(id_of(event.get("item_id")), words)
 
     def _on_assistant_transcript(self, event: dict[str, Any]) -> None:
-        turn = self.history.end_words(str(event["item_id"]), str(event["transcript"]))
+        turn = self.history.end_words(id_of(event.get("item_id")), text_of(event.get("transcript")))
         if turn is not None:
             self._listener.on_transcript(turn)
 
     def _on_caller_transcript(self, event: dict[str, Any]) -> None:
         self.usage.add_transcription(event.get("usage"))
-        turn = self.history.turn("caller", str(event["item_id"]))
+        turn = self.history.turn("caller", id_of(event.get("item_id")))
         if turn is not None and not turn.ended:
             turn.ended = True
-            turn.text = str(event["transcript"]).strip()
+            turn.text = text_of(event.get("transcript")).strip()
             self._listener.on_transcript(turn)
 
     def _on_caller_transcript_failed(self, event: dict[str, Any]) -> None:
         """Something was said that nobody could write down: the turn stands, with what there is of its words."""
-        turn = self.history.turn("caller", str(event["item_id"]))
         self.counters["transcription_failed"] += 1
+        self._trouble.transcription_failed(read_error(event.get("error"), "not written down"))
+        turn = self.history.turn("caller", id_of(event.get("item_id")))
         if turn is not None and not turn.ended:
             turn.ended = turn.failed = True
             self._listener.on_transcript(turn)
@@ -375,8 +370,9 @@ class Session:
         self._settle_calls(self._calls.arguments_done(event))
 
     def _on_output_item_done(self, event: dict[str, Any]) -> None:
-        if event["item"].get("type") == "function_call":
-            self._settle_calls(self._calls.item_done(str(event["response_id"]), event["item"]))
+        item = object_of(event.get("item"))
+        if item.get("type") == "function_call":
+            self._settle_calls(self._calls.item_done(id_of(event.get("response_id")), item))
 
     def _settle_calls(self, calls: list[FunctionCall]) -> None:
         """Those that are whole are run; of the others the model is told that they were not."""
@@ -390,17 +386,15 @@ class Session:
 
     def _on_response_done(self, event: dict[str, Any]) -> None:
         response = event["response"]
-        response_id, status = str(response["id"]), str(response.get("status"))
+        response_id, status = id_of(response["id"]), text_of(response.get("status")) or "unknown"
         self._lane.end_response(response_id)
         self._settle_calls(self._calls.response_ended(response_id, status, response.get("output")))
         if not self.responses.finished(response_id, status):
             return
-        self.usage.add(response.get("usage") or {})
+        self.usage.add(object_of(response.get("usage")))
         if status == "completed":
             self.sounds_right = self.history.learn_speed(self._received_ms())
-        details = response.get("status_details") or {}
-        code = (details.get("error") or {}).get("code") or details.get("reason")
-        self._listener.on_response_done(response_id, status, code)
+        self._listener.on_response_done(response_id, status, response_error(response))
 
     # --- the response controller's side ---
 
@@ -418,25 +412,31 @@ class Session:
         self._listener.on_response_stuck(response_id, create)
 
     def on_create_failed(self, create: Create, code: str) -> None:
-        self._listener.on_create_failed(create, code)
+        self._listener.on_create_failed(create, self._rejection or ModelError("a response was not begun", code))
 
     def _on_error(self, event: dict[str, Any]) -> None:
-        error = event.get("error") or {}
-        code = str(error.get("code"))
-        if str(error.get("event_id")).startswith(SIGN_ID):
+        event_id = text_of(object_of(event.get("error")).get("event_id")) or None
+        if event_id is not None and event_id.startswith(SIGN_ID):
             self._listener.on_model_sign()
             return
+        error = read_error(event.get("error") or event, "the model reports an error")
+        code = error.code or ""
         self.counters[f"error_{code}" if code in EXPECTED_ERRORS | FATAL_ERRORS else "error_other"] += 1
         if code in FATAL_ERRORS:
-            self._listener.on_session_failed(ModelUnavailable(str(error.get("message", "")), code))
+            self._listener.on_session_failed(
+                ModelUnavailable("the model ends the session", code, error.kind, words=error.words)
+            )
         elif means_active(error):
-            self.responses.refused(error.get("event_id"))
-        elif self.responses.rejected(error.get("event_id"), code):
-            events.realtime_rejected(self._log, code, error.get("param"))
-        elif code in EXPECTED_ERRORS:
-            events.realtime_expected(self._log, code)
-        else:
-            events.realtime_complains(self._log, code, error.get("param"))
+            self.responses.refused(event_id)
+        elif not self._is_rejected(event_id, event):
+            (self._trouble.expected if code in EXPECTED_ERRORS else self._trouble.reported)(error)
+
+    def _is_rejected(self, event_id: str | None, event: dict[str, Any]) -> bool:
+        """Whether it means a create of ours, which is being dealt with then."""
+        error = self._rejection = read_error(event.get("error"), "a response was rejected")
+        rejected = self.responses.rejected(event_id, error.code or error.kind)
+        self._rejection = None
+        return rejected
 
 
 _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {

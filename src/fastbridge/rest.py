@@ -68,7 +68,7 @@ class CarrierRest:
                 if response.is_success or (ended_is_well and code in ENDED_CODES):
                     return True
                 again = response.status_code in (429, 503) or (ended_is_well and response.status_code >= 500)
-                problem = f"HTTP {response.status_code}, code {code}"
+                problem = f"HTTP {response.status_code}" + (f", code {code}" if code is not None else "")
             if last or not again:
                 break
             await asyncio.sleep(RETRY_SECONDS)

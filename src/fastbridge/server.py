@@ -43,7 +43,7 @@ from fastbridge.exporter import CONTENT_TYPE, Exporter, exposition
 from fastbridge.jsontext import parse_event
 from fastbridge.lookup import Lookups
 from fastbridge.metrics import Metrics, Snapshot
-from fastbridge.model_errors import FATAL_ERRORS
+from fastbridge.model_errors import FATAL_ERRORS, read_error
 from fastbridge.model_socket import CLOSE_GRACE_SECONDS, MAX_MODEL_MESSAGE_BYTES, MODEL_BUFFER_BYTES, RealtimeSocket
 from fastbridge.record import unbegun
 from fastbridge.sockets import MEDIA_PATH, CarrierSocket
@@ -170,6 +170,7 @@ class Node:
             breaker=self.breaker,
             control=self.rest,
             lookup=lookup,
+            tool_done_late=self._tool_done_late,
         )
         self._calls.add(call)
         self.directory.add(call)
@@ -191,6 +192,11 @@ class Node:
         if call.document is not None:
             self.metrics.end(call, call.document)
             self.store.put(call.document)
+
+    def _tool_done_late(self, outcome: str, document: dict[str, Any] | None) -> None:
+        self.metrics.add("tools_done_late", 1, outcome)
+        if document is not None:
+            self.store.update(document)
 
     def _dismantle_later(self, call: Call) -> None:
         self._over[call] = asyncio.get_running_loop().call_later(DISMANTLING_SECONDS, self._dismantle, call)
@@ -326,20 +332,21 @@ def model_error(error: Exception) -> ModelError:
     """What stopped the connection, in words for the log and a code for the record."""
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
+    kind = type(error).__name__
     if isinstance(error, TimeoutError):
-        return ModelUnavailable("OpenAI did not answer in time", "connect_timeout")
+        return ModelUnavailable("OpenAI did not answer in time", "connect_timeout", kind)
     if status is not None:
-        code = refusal_code(getattr(response, "body", None)) or f"http_{status}"
-        return ModelUnavailable(f"OpenAI refused the connection with HTTP {status}", code)
-    return ModelUnavailable(f"OpenAI cannot be reached: {type(error).__name__}: {error}", "connect_failed")
+        return refusal(status, getattr(response, "body", None))
+    return ModelUnavailable(f"OpenAI cannot be reached: {kind}: {error}", "connect_failed", kind)
 
 
-def refusal_code(body: object) -> str | None:
-    """The model's own word for a refused connection, where its answer has one of those that no retry cures."""
+def refusal(status: int, body: object) -> ModelError:
+    """A refused connection: the model's own words where its answer has some, and its code where no retry cures it."""
     document = parse_event(bytes(body)) if isinstance(body, bytes | bytearray) else None
-    error = document.get("error") if document is not None else None
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, str) and code in FATAL_ERRORS else None
+    said = read_error((document or {}).get("error"))
+    code = said.code if said.code in FATAL_ERRORS else f"http_{status}"
+    message = f"OpenAI refused the connection with HTTP {status}"
+    return ModelUnavailable(message, code, said.kind, words=said.words)
 
 
 def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", successor: bool = False) -> Starlette:

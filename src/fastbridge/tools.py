@@ -7,9 +7,13 @@ then it is asked for words, and given up if it calls on.
 """
 
 import asyncio
+import contextlib
+import inspect
 import json
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -34,10 +38,30 @@ MAX_CALLS_IN_ROUND = 128
 """Calls between two rounds; one more is not even answered: no model that means it comes that far."""
 
 
+Late = Callable[[Any, str, str, int, BaseException | None], object]
+
+
+@dataclass
+class Running:
+    """A tool at work. entry: what `report` gave for it. left: a plain function works on, and nobody waits for it."""
+
+    tool: Tool
+    arguments: str
+    started_ns: int
+    abandoned: bool = False
+    entry: Any = None
+    left: Future[Any] | None = None
+
+    def leave(self, future: Future[Any]) -> None:
+        self.left = future
+
+
 class ToolRunner:
     """answer(call, output): a result to the model. proceed(response_ids): ask the model to go on after these.
-    overrun(): it was asked for words, and calls on. report(name, arguments, outcome, elapsed_ms): a call has ended;
-    outcome is ok, error, timeout, unknown or refused.
+    overrun(): it was asked for words, and calls on. report(name, arguments, outcome, elapsed_ms, output): a call has
+    ended; outcome is ok, error, timeout, unknown, refused, or abandoned: the phone call is over. What it returns stands
+    for the call in late(entry, outcome, output, elapsed_ms, error): a function has ended, ok or error, that was
+    abandoned or took too long; perhaps when all else of the phone call is gone.
 
     `agent` may be changed until the first call."""
 
@@ -51,7 +75,8 @@ class ToolRunner:
         answer: Callable[[ToolCall, str], object],
         proceed: Callable[[set[str]], object],
         overrun: Callable[[], object],
-        report: Callable[[str, str, str, int], object],
+        report: Callable[[str, str, str, int, str], object],
+        late: Late = lambda *ended: None,
     ) -> None:
         self.agent = agent
         self.context = context
@@ -61,6 +86,7 @@ class ToolRunner:
         self._proceed = proceed
         self._overrun = overrun
         self._report = report
+        self._late = late
         self._tasks: dict[ToolCall, asyncio.Task[None]] = {}
         self._asked = 0  # calls in this phone call
         self._in_round = 0
@@ -70,7 +96,7 @@ class ToolRunner:
         self._open_responses: set[str] = set()  # with calls, not ended yet
         self._owed: set[str] = set()  # responses whose results were given since the model was last asked to go on
         self._calls: Counter[str] = Counter()  # by tool
-        self._started: dict[ToolCall, Tool] = {}  # of those that run
+        self._started: dict[ToolCall, Running] = {}
 
     @property
     def running(self) -> int:
@@ -89,7 +115,7 @@ class ToolRunner:
     @property
     def running_tools(self) -> list[Tool]:
         """Those at work, the first one first."""
-        return list(self._started.values())
+        return [running.tool for running in self._started.values()]
 
     def turn_begins(self) -> None:
         """The caller has said something: what is asked for now is for that."""
@@ -105,12 +131,13 @@ class ToolRunner:
         refusal = self._refusal(call.name, tool)
         self._asked += 1
         if refusal is not None or tool is None:
-            self._report(call.name, call.arguments, "unknown" if tool is None else "refused", 0)
-            self._finish(call, response_id, json.dumps({"error": refusal}, ensure_ascii=False))
+            output = json.dumps({"error": refusal}, ensure_ascii=False)
+            self._report(call.name, call.arguments, "unknown" if tool is None else "refused", 0, output)
+            self._finish(call, response_id, output)
             return
         self._calls[call.name] += 1
-        self._started[call] = tool
-        self._tasks[call] = self._spawn(self._run(call, tool, response_id))
+        running = self._started[call] = Running(tool, call.arguments, self._clock.now_ns())
+        self._tasks[call] = self._spawn(self._run(call, running, response_id))
 
     def _refusal(self, name: str, tool: Tool | None) -> str | None:
         """Why this call is not run, in words for the model."""
@@ -131,35 +158,47 @@ class ToolRunner:
             self._settle()
 
     def close(self) -> None:
-        """The call is over: what still runs is cancelled and answers nobody."""
+        """The call is over: what still runs is cancelled and answers nobody. (A plain function cannot be cancelled.)"""
         self._closed = True
+        for running in self._started.values():
+            elapsed_ms = self._clock.elapsed_ms(running.started_ns)
+            running.abandoned = True
+            running.entry = self._report(running.tool.name, running.arguments, "abandoned", elapsed_ms, "")
         for task in self._tasks.values():
             task.cancel()
         self._tasks.clear()
         self._started.clear()
         self._owed.clear()
 
-    async def _run(self, call: ToolCall, tool: Tool, response_id: str) -> None:
-        started_ns = self._clock.now_ns()
-        output, outcome = await self._output(tool, call.arguments)
-        if self._closed:
+    async def _run(self, call: ToolCall, running: Running, response_id: str) -> None:
+        clock, late = self._clock, self._late  # when they are wanted, the call may have been taken apart
+        try:
+            output, outcome = await self._output(running)
+        except asyncio.CancelledError:
+            _watch(running, late, clock)
+            raise
+        elapsed_ms = clock.elapsed_ms(running.started_ns)
+        if running.abandoned:  # it would not be cancelled
+            late(running.entry, outcome, output, elapsed_ms, None)
             return
-        self._report(tool.name, call.arguments, outcome, self._clock.elapsed_ms(started_ns))
+        running.entry = self._report(running.tool.name, running.arguments, outcome, elapsed_ms, output)
+        _watch(running, late, clock)
         self._finish(call, response_id, output)
 
-    async def _output(self, tool: Tool, arguments: str) -> tuple[str, str]:
+    async def _output(self, running: Running) -> tuple[str, str]:
+        tool, journal = running.tool, self.context.journal
         try:
-            return _text(await tool.call(arguments, self.context))[:MAX_OUTPUT_CHARS], "ok"
+            return _text(await tool.call(running.arguments, self.context, left=running.leave))[:MAX_OUTPUT_CHARS], "ok"
         except TimeoutError:
             return json.dumps({"error": f"{tool.name} took too long"}), "timeout"
         except ArgumentError as error:
             text = f"wrong arguments: {clean(error, MAX_ERROR_CHARS)}"
             return json.dumps({"error": text}, ensure_ascii=False), "error"
         except (Exception, asyncio.CancelledError, SystemExit) as error:
-            if self._closed and isinstance(error, asyncio.CancelledError):
+            if running.abandoned and isinstance(error, asyncio.CancelledError):
                 raise
             # Whatever a user's function raises is its own affair, sys.exit() too: the call goes on.
-            events.tool_failed(self.context.journal, tool.name, error)
+            events.tool_failed(journal, tool.name, error)
             text = f"{type(error).__name__}: {clean(error, MAX_ERROR_CHARS)}"
             return json.dumps({"error": text}, ensure_ascii=False), "error"
 
@@ -181,6 +220,30 @@ class ToolRunner:
             return
         self._words_asked += self.exhausted
         self._proceed(answered)
+
+
+def _watch(running: Running, late: Late, clock: Clock) -> None:
+    """Tell when a plain function ends for which nobody waits any more. Nothing waits here either: its thread tells."""
+    loop = asyncio.get_running_loop()
+
+    def tell(future: Future[Any]) -> None:
+        elapsed_ms = clock.elapsed_ms(running.started_ns)
+        try:
+            result = future.result()
+            if inspect.iscoroutine(result):
+                result.close()  # what would have done it: nobody awaits that
+            else:
+                late(running.entry, "ok", _text(result)[:MAX_OUTPUT_CHARS], elapsed_ms, None)
+        except BaseException as error:  # nobody else is there to be told of it
+            late(running.entry, "error", f"{type(error).__name__}: {clean(error, MAX_ERROR_CHARS)}", elapsed_ms, error)
+
+    def ended(future: Future[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the node is gone
+            if not future.cancelled():
+                loop.call_soon_threadsafe(tell, future)
+
+    if running.left is not None:
+        running.left.add_done_callback(ended)
 
 
 def _text(result: Any) -> str:

@@ -16,7 +16,7 @@ from fastbridge._dsp import HighpassLimiter
 from fastbridge._websocket import TextSink
 from fastbridge.calllog import CallLog
 from fastbridge.config import Settings
-from fastbridge.jsontext import parse_event
+from fastbridge.jsontext import parse_event, text_of
 
 FIRST_CHUNKS = 3
 CHUNKS_PER_LINE = 100
@@ -97,7 +97,8 @@ class Trace:
         return {
             "tx": lane.frames_sent,
             "out": lane.frames_unsent,
-            "frames_enqueued": lane.frames_enqueued,
+            "flushed": sum(lane.frames_flushed.values()),
+            "frames_enqueued": lane.frames_enqueued + lane.frames_rewound,
             "unheard_ms": lane.unheard_ms,
             "tx_late_frames": schedule.tx_late_frames,
             "tx_schedule_resets": schedule.tx_schedule_resets,
@@ -140,9 +141,9 @@ def _event(message: bytes) -> dict[str, Any]:
 
 def _kind(message: bytes) -> str:
     """An event's type, if it looks like one: a name is no place for words."""
-    kind = str(_event(message).get("type", ""))[:100]
+    kind = text_of(_event(message).get("type"))[:100]
     return kind if _KIND.fullmatch(kind) else "unknown"
 
 
 def _delta_text(message: bytes) -> str:
-    return str(_event(message).get("delta", ""))
+    return text_of(_event(message).get("delta"))

@@ -51,7 +51,7 @@ class AssistantLane(Paced):
         self._in_spurt = self._paused = self._closed = self._full = False
         self.schedule = Schedule(lead_ms=lead_ms)
         self._playout = Playout(self.schedule)
-        self.frames_sent = 0
+        self.frames_enqueued = self.frames_sent = self.frames_cleared = self.first_frame_bytes = 0
         self.frames_flushed = {"barge_in": 0, "close": 0}
         self.deltas = self.refused_deltas = self.malformed_deltas = self.ignored_events = 0
         self.word_deltas = 0
@@ -75,7 +75,9 @@ class AssistantLane(Paced):
     def end_response(self, response_id: str) -> None:
         if response_id == self._begun_last:
             self._taking = False
+        before = self._playout.unsent_frames
         response = self._playout.end(response_id)
+        self.frames_enqueued += self._playout.unsent_frames - before
         if response is None:
             return
         if self._playout.sent < self._playout.received or self.held:
@@ -137,7 +139,9 @@ class AssistantLane(Paced):
             return
         if not audio:
             return
+        before = self._playout.unsent_frames
         self._playout.receive(item_id.decode(), response_id.decode(), audio)
+        self.frames_enqueued += self._playout.unsent_frames - before
         self.peak_bytes = max(self.peak_bytes, self._unsent_bytes)
         if self._unsent_bytes >= self._cap_bytes and not self._full:
             self._full = True
@@ -190,6 +194,7 @@ class AssistantLane(Paced):
         frame = bytes(playout.audio[playout.sent : playout.sent + FRAME_BYTES])
         playout.sent += FRAME_BYTES
         self.frames_sent += 1
+        self.first_frame_bytes = self.first_frame_bytes or len(frame)
         self.schedule.sent(now_ns)
         self._send(framing.media_message(self._stream_sid, frame))
         response = playout.leaving
@@ -254,7 +259,9 @@ class AssistantLane(Paced):
         counts = self._dropping()
         if not self.held:
             self._stop_carrier()
-        self.frames_flushed["barge_in"] += counts[0] if not self._closed else 0
+        if not self._closed:
+            self.frames_flushed["barge_in"] += counts[0]
+            self.frames_cleared += counts[1]
         self._taking = False
         self._playout.forget(self._clock())
         self._stop()
@@ -317,10 +324,6 @@ class AssistantLane(Paced):
     @property
     def frames_unsent(self) -> int:
         return 0 if self._closed else self._playout.unsent_frames
-
-    @property
-    def frames_enqueued(self) -> int:
-        return self.frames_sent + self.frames_unsent + sum(self.frames_flushed.values()) - self.frames_rewound
 
     @property
     def frames_rewound(self) -> int:

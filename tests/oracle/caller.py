@@ -59,6 +59,7 @@ class CallerLane(websocket.TextSink):
         self._last_chunk = 0
         self._queue: list[tuple[bytes, int]] = []  # (payload, lost frames before it)
         self._outcomes = [0] * len(OUTCOMES)
+        self.locked_frames = 0
         self.frames_in = 0
         self.peak_waiting = 0
         self.concealed_frames = 0
@@ -134,6 +135,7 @@ class CallerLane(websocket.TextSink):
         if self._closed or not audio or len(audio) > MAX_PAYLOAD_BYTES or stream_sid != self._stream_sid:
             self._outcomes[OTHER_REASON] += 1
             return
+        self.locked_frames += self._locked
         self.last_media_ns = self._clock()
         lost = self._lost_before(chunk)
         edge = self._detector is not None and self._detector.feed(audio, self._playing.hearing())

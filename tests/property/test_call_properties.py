@@ -68,13 +68,14 @@ class CallMachine(RuleBasedStateMachine):
         self.responses = 0
         self.turns = 0
         self.calls = 0
+        self.sessions = 0
         self.fed: Counter[str] = Counter()  # bytes by item id
         self.silenced = 0  # responses that an interruption has ended: 1 to this
         self.interrupted: list[int] = []  # the response under way at each clear
         self.seen = 0  # entries of the journal that were looked at
         self.cut: set[str] = set()
         self.cancelled: set[str] = set()
-        self.called: dict[str, set[str]] = {}  # responses that called a tool by this id: ids may repeat
+        self.called: set[tuple[str, str, int]] = set()  # call, response, session: one that comes again is another
         self.answered: Counter[str] = Counter()
         self.first_end: str | None = None
         self.asked: set[str] = set()  # event ids of the creates
@@ -184,7 +185,7 @@ class CallMachine(RuleBasedStateMachine):
     def model_calls(self, back: int, name: str, again: bool) -> None:
         self.calls += not again
         call_id, response_id = f"call_{self.calls}", self.response(back)
-        self.called.setdefault(call_id, set()).add(response_id)
+        self.called.add((call_id, response_id, self.sessions))
         self.rig.tool_call(call_id, name, "{}", response_id)
 
     @rule(kind=st.sampled_from(["speech_started", "speech_stopped", "committed"]), late=st.integers(0, 3))
@@ -297,6 +298,7 @@ class CallMachine(RuleBasedStateMachine):
 
     def saw_session_update(self, _: Any) -> None:
         """A new session is told all again, and another may be cut."""
+        self.sessions += 1
         self.answered.clear()
         self.cut.clear()
 
@@ -305,7 +307,7 @@ class CallMachine(RuleBasedStateMachine):
             return
         call_id = message["item"]["call_id"]
         self.answered[call_id] += 1
-        assert self.answered[call_id] <= len(self.called[call_id])
+        assert self.answered[call_id] <= len([called for called in self.called if called[0] == call_id])
 
 
 CallMachine.TestCase.settings = settings(stateful_step_count=40)

@@ -142,6 +142,31 @@ class TestCall:
             self.run(loop, tool_from(lambda: finish.wait(10), timeout_seconds=3, name="slow"))
         finish.set()
 
+    def test_a_plain_one_that_is_left_works_on_and_its_future_is_told(self, loop):
+        finish, left = threading.Event(), []
+        loop.threads_hold_time = False
+        tool = tool_from(lambda: finish.wait(10), timeout_seconds=1, name="wait")
+        task = loop.create_task(tool.call("{}", call_context(), left=left.append))
+        loop.advance(1.1)
+        assert isinstance(task.exception(), TimeoutError)
+        (future,) = left
+        assert not future.done()
+        finish.set()
+        assert future.result(10) is True
+
+    def test_one_that_is_done_or_async_is_never_left(self, loop):
+        async def hang() -> None:
+            await asyncio.sleep(3600)
+
+        left = []
+        tool = tool_from(hang, timeout_seconds=1)
+        task = loop.create_task(tool.call("{}", call_context(), left=left.append))
+        loop.advance(1.1)
+        assert isinstance(task.exception(), TimeoutError)
+        quick = tool_from(lambda: 7, name="quick")
+        assert loop.run_until_complete(quick.call("{}", call_context(), left=left.append)) == 7
+        assert left == []
+
 
 class TestAgent:
     def test_registers_functions_and_gives_them_back(self):
@@ -259,6 +284,12 @@ class TestBuiltIn:
         assert agent.destination("sales") == agent.destination("+14155550188") == "+14155550188"
         for other in ("", "Sales", "14155550188", "+1415555018", "+141555501888", "+14155550188 "):
             assert agent.destination(other) is None
+
+    def test_a_destination_is_shown_by_its_name_and_never_by_its_number(self):
+        agent = Agent(transfer_to={"sales": "+14155550188", "+14155550199": "+14155550199"})
+        assert agent.destination_name("sales") == agent.destination_name("+14155550188") == "sales"
+        assert agent.destination_name("+14155550199") == "+1415****99"
+        assert agent.destination_name("nobody") == ""
 
     def test_callers_are_let_in_by_their_exact_number(self):
         assert Agent().answers("")

@@ -44,6 +44,26 @@ class TestFraming:
         assert b"".join(rig.heard) == whole + b"\xff" * padding
         assert rig.lane.frames_enqueued == rig.lane.frames_sent == (size + padding) // 160
 
+    def test_frames_are_counted_as_they_come_in(self, rig):
+        counts = []
+        for size in (159, 1, 200, 0, 119):
+            if not counts:
+                rig.begin()
+            rig.delta(bytes(size))
+            counts.append(rig.lane.frames_enqueued)
+        rig.lane.end_response("resp_1")
+        assert [*counts, rig.lane.frames_enqueued] == [0, 1, 2, 2, 2, 3]
+        rig.lane.end_response("resp_1")
+        assert rig.lane.frames_enqueued == 3
+
+    def test_how_large_the_first_frame_was(self, rig):
+        assert rig.lane.first_frame_bytes == 0
+        rig.respond(audio(3)[:330])
+        rig.tick(0)
+        assert (rig.lane.frames_sent, rig.lane.first_frame_bytes) == (1, 160)
+        rig.tick(200)
+        assert rig.lane.first_frame_bytes == 160
+
     def test_what_is_left_over_waits_for_the_next_delta(self, rig):
         rig.begin()
         rig.delta(audio(2)[:200])

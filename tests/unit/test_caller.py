@@ -176,6 +176,24 @@ class TestLock:
         assert call.heard == frames(1, 4)
         assert call.outcomes == {"forwarded": 2, "greeting_lock": 2}
 
+    def test_the_lock_keeps_a_count_of_its_own(self, call):
+        call.say(SILENCE)
+        for _ in range(2):  # a lock that is on is not begun anew
+            call.lane.lock()
+            call.say(SILENCE, SILENCE)
+            call.say(SILENCE, sid=FOREIGN_SID)
+            call.lane.reject_media()
+        assert call.lane.locked_frames == call.outcomes["greeting_lock"] == 4
+        for _ in range(2):
+            call.lane.unlock()
+            call.say(SILENCE)
+        assert call.lane.locked_frames == 4
+        call.lane.lock()
+        call.say(SILENCE)
+        call.lane.close()
+        call.say(SILENCE)
+        assert call.lane.locked_frames == call.outcomes["greeting_lock"] == 5
+
     def test_locked_comes_before_waiting(self, twin):
         call = CallerRig(twin).started()
         call.lane.lock()

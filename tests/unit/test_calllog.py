@@ -13,9 +13,11 @@ import pytest
 from fastbridge import calllog, events
 from fastbridge.calllog import PRODUCTION, CallLog
 from fastbridge.config import Settings
+from fastbridge.errors import ModelError
 from longcall import summed_up
 
 SID = "CA" + "12" * 16
+LOST = ModelError("the connection broke", "closed_1006")
 
 
 class Scene:
@@ -43,14 +45,14 @@ def turn(log, number):
 
 def tool(log, outcome="ok"):
     events.tool_call(log, "hours", "{}")
-    events.tool_result(log, "hours", outcome, 10)
+    events.tool_result(log, "hours", outcome, 10, "nine to five")
 
 
 def begin(log):
     events.call_start(log, business_id="456", direction="inbound")
     events.dsp_enabled(log)
     events.realtime_connected(log, 234)
-    events.first_chunk(log)
+    events.first_chunk(log, 160)
     events.greeting(log, 300)
 
 
@@ -94,8 +96,8 @@ class TestVolume:
             events.barge_in_false(scene.log, count=number, held_ms=1, why="quiet")
             events.create_appt(scene.log, number, "now")
             events.filler(scene.log, cause="tool", silent_ms=1500)
-            events.realtime_lost(scene.log, "closed_1006", tries=1)
-            events.realtime_error(scene.log, ConnectionError(f"{number % 26 * 'x'} failed"))
+            events.realtime_lost(scene.log, LOST, tries=1)
+            events.realtime_error(scene.log, ModelError(f"{number % 26 * 'x'} failed"))
             events.hook_failed(scene.log, f"hook {chr(97 + number % 26)}", ValueError("x"))
             scene.log.own(f"TAG_{number}", "mine", level=logging.ERROR)
             scene.log("SOMETHING_NEW", "never heard of")
@@ -118,7 +120,7 @@ class TestVolume:
         begin(scene.log)
         for number in range(50):
             turn(scene.log, number)
-            events.realtime_lost(scene.log, "closed_1006", tries=number)
+            events.realtime_lost(scene.log, LOST, tries=number)
         end(scene.log)
         assert lines()[-1] == f"[REALTIME] +{scene.log.held_back.total()}, connection_lost=47"
         assert len(lines()) == 4
@@ -166,7 +168,7 @@ class TestRanks:
 
     def test_one_source_of_ever_new_warnings_does_not_silence_the_others(self, scene, lines):
         for number in range(100):
-            events.realtime_complains(scene.log, "x" * number, None)
+            events.realtime_complains(scene.log, ModelError("the model reports an error", "x" * number))
         events.hook_failed(scene.log, "on_end", ValueError("x"))
         assert len(lines()) == calllog.MAX_NEW + 1
         assert "on_end failed" in lines()[-1]
@@ -197,7 +199,7 @@ class TestSums:
 
     def test_they_say_the_numbers_that_matter(self, scene, lines):
         for number in range(17):
-            tool(scene.log, "timeout" if number == 16 else "ok")
+            tool(scene.log, "error" if number == 16 else "ok")
         for number in range(9):
             events.barge_in_false(scene.log, count=number, held_ms=300, why="quiet")
         tools, interruptions = scene.log.held_back["TOOL_CALL"], scene.log.held_back["BARGE-IN"]
@@ -235,7 +237,7 @@ class TestSums:
         for number in range(30):
             turn(scene.log, number)
             tool(scene.log)
-            events.realtime_lost(scene.log, "closed_1006", tries=1)
+            events.realtime_lost(scene.log, LOST, tries=1)
             scene.log.own("CRM", "mine")
             scene.log(f"SOURCE_{number}", "failed", level=logging.ERROR)
         scene.log.finish()
@@ -257,8 +259,8 @@ class TestSums:
     def test_a_sum_of_warnings_is_a_warning(self, scene, caplog):
         for number in range(60):
             turn(scene.log, number)
-            events.realtime_lost(scene.log, "closed_1006", tries=1)
-            events.realtime_error(scene.log, ConnectionError("gone"))
+            events.realtime_lost(scene.log, LOST, tries=1)
+            events.realtime_error(scene.log, LOST)
         scene.log.finish()
         assert [record.levelname for record in caplog.records[-3:]] == ["WARNING", "WARNING", "INFO"]
         assert [record.levelname for record in caplog.records].count("ERROR") == 3
@@ -276,7 +278,7 @@ class TestSums:
         whole_call(scene, 60)
         other = Scene()
         for _ in range(20):
-            events.realtime_lost(other.log, "closed_1006", tries=1)
+            events.realtime_lost(other.log, LOST, tries=1)
         after = calllog.held_back()
         grown = {level: after[level] - before.get(level, 0) for level in after}
         assert grown["INFO"] == scene.log.held_back.total()
@@ -363,7 +365,7 @@ class TestAfterTheEnd:
         for number in range(100):
             turn(scene.log, number)
             tool(scene.log)
-            events.realtime_lost(scene.log, "closed_1006", tries=1)
+            events.realtime_lost(scene.log, LOST, tries=1)
             scene.log(f"SOURCE_{number}", "failed", level=logging.ERROR)
         end(scene.log)
         for _ in range(5):

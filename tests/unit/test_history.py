@@ -153,6 +153,16 @@ class TestOrder:
             history.follows(item, previous)
         assert self.order(history) == ["question", "answer"]
 
+    def test_of_some_turns_alone_is_the_same(self):
+        history = History(Counter())
+        for name, previous in [("d", "c"), ("b", "a"), ("c", "b"), ("a", None)]:
+            history.follows(name, previous)
+            history.turn("caller", name)
+        some = {name: history.turns[name] for name in ("d", "b", "c")}
+        assert [turn.item_id for turn in history.ordered(some)] == ["b", "c", "d"]
+        del some["c"]  # behind one that is not among them nobody is bound
+        assert [turn.item_id for turn in history.ordered(some)] == ["d", "b"]
+
     def test_a_circle_loses_nobody(self):
         history = History(Counter())
         for name, previous in [("a", "b"), ("b", "a"), ("c", "c")]:
@@ -184,3 +194,12 @@ class TestCut:
         history.cut(turn, 0, 0)
         history.cut(None, 1, 2)
         assert (turn.text, turn.heard_share) == ("", 0.0)
+
+
+def test_a_turn_is_untold_until_somebody_has_told_of_it(history):
+    turn = history.turn("caller", "a")
+    history.turn("caller", "a")
+    assert history.untold == {"a": turn}
+    del history.untold["a"]
+    history.turn("caller", "a")
+    assert history.untold == {}

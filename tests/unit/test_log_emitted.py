@@ -5,6 +5,7 @@ import asyncio
 import json
 import logging
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -190,18 +191,55 @@ def model_troubles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rig.confirm()
     (create,) = rig.sent("response.create")
     rig.error("invalid_value", event_id=create["event_id"], param="response.voice")
-    rig.error("something_new")
+    rig.error("something_new", param="voice")
     rig.error("response_cancel_not_active")
     rig.model({"type": "response.done"})
+    failed = {"type": "conversation.item.input_audio_transcription.failed", "item_id": "item_u"}
+    rig.model({**failed, "error": {"type": "error", "code": "audio_unintelligible", "message": "No."}})
+    rig.carrier(b"{")
+    rig.call.line.counters["safety_fuse"] += 1
     rig.carrier({"event": "start", "start": {}, "streamSid": SID.decode()})
     rig.call.dsp.last_output = float("nan")
     rig.advance(1.2)
     monkeypatch.setattr(rig.call, "on_speech_started", lambda: 1 / 0)
     rig.model({"type": "input_audio_buffer.speech_started", "item_id": "item_x"})
     rig.call.stats.errors.clear()
+    rig.call.line.counters["safety_fuse"] = 0
+    rig.begin("resp_8")
+    error = {"type": "requests", "code": "rate_limit_exceeded", "message": "No."}
+    rig.done("resp_8", "failed", status_details={"error": error})
     rig.begin("resp_9")
     rig.advance(9)  # it makes no progress
     rig.leave()
+
+
+def tools_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The caller hangs up while a tool is at work, and the tool ends all the same; another says how many it found."""
+    agent, finish = Agent(), threading.Event()
+
+    @agent.tool
+    async def check_availability() -> dict[str, list[str]]:
+        return {"available_slots": ["14:00", "14:30", "15:00"]}
+
+    @agent.tool
+    def book() -> str:
+        finish.wait(10)
+        return "Booked for 14:00"
+
+    told: list[Any] = []
+    rig = Scene(agent)
+    rig.call.aftermath._told = lambda *what: told.append(what)
+    rig.loop.threads_hold_time = False
+    rig.up().begin("resp_1")
+    rig.tool_call("call_1", "check_availability")
+    rig.tool_call("call_2", "book")
+    rig.done("resp_1")
+    rig.advance(1)
+    rig.carrier({"event": "stop", "streamSid": SID.decode()})
+    finish.set()
+    while not told:
+        rig.loop.advance(0.001)
+    rig.shut()
 
 
 def late_frames(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -257,6 +295,8 @@ def renewed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rig = Rig(silence_seconds=0, session_renew_seconds=60, max_call_seconds=7200).up()
     rig.respond(SECOND, 1, "Hello.")
     rig.advance(60.1)
+    rig.do(rig.attempt.on_model_failed, model_error(TimeoutError()))
+    rig.advance(30.1)
     rig.model_link = RecordingModel(rig)
     rig.model_links.append(rig.model_link)
     rig.do(rig.attempt.on_model_connected, rig.model_link)
@@ -372,7 +412,18 @@ def long_calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 SCENES = [
-    *(conversation, long_one, silence, departures, hooks, model_troubles, late_frames, wrong_frames, lines_lost),
+    *(
+        conversation,
+        tools_left,
+        long_one,
+        silence,
+        departures,
+        hooks,
+        model_troubles,
+        late_frames,
+        wrong_frames,
+        lines_lost,
+    ),
     *(timeouts, renewed, not_passed_on, dead_line, ended_by_webhook, front_desk, node_life, switchboard, long_calls),
 ]
 

@@ -117,7 +117,13 @@ def test_lines_of_a_whole_call(level, turns, seconds, length, lines, at_level, c
     assert length[0] <= talk.hang_up() <= length[1]
     written = [record.getMessage() for record in caplog.records]
     assert lines[0] <= len(written) <= lines[1]
-    for words in ("[CALL_START]", "[TOOL_RESULT] free: ok", "barge_in_events=1", "[CALL_METRICS]", "[CALL_END]"):
+    for words in (
+        "[CALL_START]",
+        "[TOOL_RESULT] 18:30, tool=free",
+        "barge_in_events=1",
+        "[CALL_METRICS]",
+        "[CALL_END]",
+    ):
         assert any(words in line for line in written)
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 

@@ -196,7 +196,7 @@ def test_the_human_format(lines):
             {"call_sid": "CA123"},
             "[CALL_END] duration=45s, reason=customer_hangup, call_sid=CA123",
         ),
-        (("GREETING",), {"name": "דוד", "none": None, "half": 0.5}, "[GREETING] name=דוד, none=None, half=0.5"),
+        (("GREETING",), {"name": "דוד", "none": None, "half": 0.5}, "[GREETING] name=דוד, none=-, half=0.5"),
         (("X",), {"name": "a, reason=ok"}, '[X] name="a, reason=ok"'),
     ],
 )

@@ -7,6 +7,8 @@ import pytest
 from fastbridge.calllog import CallLog
 from fastbridge.errors import ModelUnavailable
 from fastbridge.opening import Opening
+from fastbridge.stats import CallStats
+from fastbridge.trouble import Trouble
 from virtual import VirtualLoop
 
 CREATED = {"session": {"id": "sess_1", "expires_at": 1_800_000_000}}
@@ -23,11 +25,11 @@ class OpeningRig:
         self.readies = 0
         self.errors: list[ModelUnavailable] = []
         self.opening = Opening(
-            log=CallLog("CA1"),
             clock=self.loop.clock,
             config={"type": "realtime"},
             ready=self.ready,
             failed=self.errors.append,
+            trouble=Trouble(CallLog("CA1"), CallStats()),
         )
 
     def ready(self) -> None:

@@ -17,6 +17,8 @@ from fastbridge.errors import ModelUnavailable
 from fastbridge.model_errors import EXPECTED_ERRORS, FATAL_ERRORS
 from fastbridge.realtime import Session
 from fastbridge.session_config import session_config
+from fastbridge.stats import CallStats
+from fastbridge.trouble import Trouble
 from helpers import SID, base64_text, delta_json, read_messages
 from virtual import VirtualLoop
 
@@ -44,6 +46,7 @@ class SessionRig:
         self.listener = Listener()
         self.sent: list[dict[str, Any]] = []
         self.downlink: list[bytes] = []
+        self.stats = CallStats()
         self.lane = AssistantLane(
             pacer=self.loop.pacer,
             clock=self.loop.clock.now_ns,
@@ -56,12 +59,12 @@ class SessionRig:
         )
         self.lane.start(SID, self.downlink.append)
         self.session = Session(
-            log=CallLog("CA1"),
             agent=agent or Agent(),
             transcription_model=transcription_model,
             lane=self.lane,
             clock=self.loop.clock,
             listener=self.listener,
+            trouble=Trouble(CallLog("CA1"), self.stats),
         )
 
     def close(self) -> None:
@@ -235,6 +238,7 @@ class TestEvents:
         up.event("response.done", response={"id": "resp_2", "status": "completed", "usage": usage})
         assert [told for told in up.listener.told if told != ("response_beginning",)] == [
             ("response_created", "resp_1", "turn"),
+            ("message_begun",),
             ("response_done", "resp_1", "completed", None),
             ("response_created", "resp_2", "turn"),
             ("response_done", "resp_2", "completed", None),
@@ -248,13 +252,16 @@ class TestEvents:
         assert up.listener.told == [
             ("response_beginning",),
             ("response_created", "resp_1", "greeting"),
+            ("message_begun",),
         ]
 
     def test_a_failed_response_tells_its_code(self, up):
         up.begin()
-        details = {"type": "failed", "error": {"type": "x", "code": "rate_limit_exceeded"}}
+        details = {"type": "failed", "error": {"type": "x", "code": "rate_limit_exceeded", "message": "Too much."}}
         up.event("response.done", response={"id": "resp_1", "status": "failed", "status_details": details})
-        assert up.listener.of("response_done") == [("resp_1", "failed", "rate_limit_exceeded")]
+        ((*which, error),) = up.listener.of("response_done")
+        assert which == ["resp_1", "failed"]
+        assert (str(error), error.kind) == ("a response failed: Too much. (rate_limit_exceeded)", "x")
 
     def test_a_stray_end_is_told_to_nobody(self, up):
         up.event("response.done", response={"id": "resp_9", "status": "completed", "usage": {"total_tokens": 9}})
@@ -398,7 +405,12 @@ class TestErrors:
     def test_fatal_ones_end_the_session(self, up, code):
         up.error(code)
         ((error,),) = up.listener.of("session_failed")
-        assert (type(error), error.code, str(error)) == (ModelUnavailable, code, f"Words. ({code})")
+        assert (type(error), error.code, error.kind, error.words) == (
+            ModelUnavailable,
+            code,
+            "invalid_request_error",
+            "Words.",
+        )
 
     def test_a_response_already_active_makes_ours_wait(self, up):
         up.loop.do(up.session.responses.create, "greeting")

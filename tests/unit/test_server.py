@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import threading
 import weakref
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from fastbridge.agent import Agent, CallContext
 from fastbridge.calls import Admission
 from fastbridge.config import load_settings
 from fastbridge.errors import ModelUnavailable
+from fastbridge.history import ToolCall
 from fastbridge.model_socket import RealtimeSocket
 from fastbridge.server import Node, create_server, model_error
 from fastbridge.sockets import CarrierSocket
@@ -107,7 +109,7 @@ def test_a_call_and_what_was_looked_up_for_it_have_one_log(caplog):
 
     asyncio.run(scene())
     assert "name=(4 characters), phone=+1415****23" in caplog.text
-    assert caplog.text.count(f"Twilio did not update the call: HTTP 400, code None, call_sid={CALL_SID}") == 2
+    assert caplog.text.count(f"Twilio did not update the call: HTTP 400, call_sid={CALL_SID}") == 2
 
 
 def test_an_ended_call_is_dismantled_when_nothing_of_it_can_run_any_more(monkeypatch):
@@ -283,6 +285,36 @@ def test_why_the_model_could_not_be_reached(error, code):
     assert found.code == code
 
 
+def test_its_type_and_its_words():
+    assert model_error(TimeoutError()).kind == "TimeoutError"
+    refused = model_error(ConnectionRefusedError(111, "Connect call failed"))
+    assert (refused.kind, refused.words) == ("ConnectionRefusedError", "")
+    assert "ConnectionRefusedError: [Errno 111] Connect call failed" in refused.message
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (
+            b'{"error":{"type":"requests","code":"rate_limit_exceeded","message":"Slow down."}}',
+            ("http_429", "requests", "Slow down."),
+        ),
+        (
+            b'{"error":{"type":"insufficient_quota","code":"insufficient_quota","message":"Pay."}}',
+            ("insufficient_quota", "insufficient_quota", "Pay."),
+        ),
+        (b'{"error":{"code":null,"message":null}}', ("http_429", "error", "")),
+        (b'{"error":"Too many"}', ("http_429", "error", "Too many")),
+        (b"<html>", ("http_429", "error", "")),
+        (None, ("http_429", "error", "")),
+    ],
+)
+def test_a_refusal_says_what_the_model_said(body, found):
+    error = model_error(SimpleNamespace(response=SimpleNamespace(status_code=429, body=body)))
+    assert error.message == "OpenAI refused the connection with HTTP 429"
+    assert (error.code, error.kind, error.words) == found
+
+
 # Records and metrics
 
 
@@ -299,6 +331,40 @@ def test_a_call_leaves_its_record_in_the_database(tmp_path):
         assert connection is not None
         (row,) = store.latest(connection, 10)
     assert (row["call_sid"], row["end_reason"], row["business_id"]) == (CALL_SID, "max_duration", None)
+
+
+def test_a_tool_that_ends_after_its_call_is_in_the_record_that_is_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastbridge.server.DISMANTLING_SECONDS", 0.02)
+    url = f"sqlite:///{tmp_path}/calls.db"
+    agent, finish = Agent(), threading.Event()
+
+    @agent.tool
+    def book() -> str:
+        finish.wait(10)
+        return "Booked"
+
+    async def scene() -> Any:
+        node = make_node(agent, database_url=url)
+        call = begin(node, Carrier())
+        call.conduct.tool_call(ToolCall("call_1", "book", "{}", 0), "resp_1")
+        await asyncio.sleep(0.05)
+        call.close("customer_hangup")
+        await asyncio.sleep(0.1)
+        assert not vars(call), "it has been taken apart"
+        told, update = asyncio.Event(), node.store.update
+        monkeypatch.setattr(node.store, "update", lambda document: (update(document), told.set()))
+        finish.set()
+        await told.wait()
+        await node.close()
+        return await node.collect()
+
+    snapshot = asyncio.run(asyncio.wait_for(scene(), 10))
+    with store.reading(url) as connection:
+        (record,) = store.find(connection, CALL_SID)
+    (tool,) = record["tools"]
+    assert (tool["outcome"], tool["done_late"]["result"]) == ("abandoned", "Booked")
+    assert (["ok"], 1) in snapshot["tools_done_late"]
+    assert (["abandoned"], 1) in snapshot["tool_calls"]
 
 
 def test_a_scrape_sees_the_node_and_its_calls():

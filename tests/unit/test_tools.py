@@ -10,71 +10,15 @@ from typing import Any
 import pytest
 
 from fastbridge import tools
-from fastbridge.agent import Agent, CallContext
-from fastbridge.history import ToolCall
-from fastbridge.tools import MAX_OUTPUT_CHARS, MAX_ROUNDS, MAX_RUNNING, MAX_WORDS_ASKED, ToolRunner
-from virtual import VirtualLoop, call_context
+from fastbridge.agent import CallContext
+from fastbridge.tools import MAX_OUTPUT_CHARS, MAX_ROUNDS, MAX_RUNNING, MAX_WORDS_ASKED
+from tool_rig import ToolRig
 
 
 @dataclass
 class Point:
     x: int
     y: int
-
-
-class ToolRig:
-    def __init__(self) -> None:
-        self.loop = VirtualLoop()
-        self.agent = Agent()
-        self.journal: list[tuple[str, ...]] = []
-        """Answers and proceeds, in order."""
-        self.reports: list[tuple[str, str, int]] = []
-        self.tasks: list[asyncio.Task[None]] = []
-        self.runner = ToolRunner(
-            agent=self.agent,
-            context=call_context(parameters={"business_id": "7"}),
-            clock=self.loop.clock,
-            spawn=self._spawn,
-            answer=lambda call, output: self.journal.append((call.call_id, output)),
-            proceed=lambda answered: self.journal.append(("proceed",)),
-            overrun=lambda: self.journal.append(("overrun",)),
-            report=lambda name, arguments, outcome, ms: self.reports.append((name, outcome, ms)),
-        )
-
-    def close(self) -> None:
-        self.loop.do(self.runner.close)
-        self.loop.advance(0)
-        failures, timers, unfinished = (
-            self.loop.failures,
-            self.loop.pending_timers(),
-            [not t.done() for t in self.tasks],
-        )
-        self.loop.close()
-        assert (failures, timers, any(unfinished), self.runner.running) == ([], [], False, 0)
-
-    def start(self, call_id: str, name: str, arguments: str = "{}", response_id: str = "resp_1") -> None:
-        self.loop.do(self.runner.start, ToolCall(call_id, name, arguments, 0), response_id)
-
-    def done(self, response_id: str = "resp_1") -> None:
-        self.loop.do(self.runner.response_done, response_id)
-
-    def call(self, name: str, arguments: str = "{}", seconds: float = 0) -> str:
-        """One call alone, to its answer."""
-        self.start("call_1", name, arguments)
-        self.done()
-        self.loop.advance(seconds)
-        (call_id, output), last = self.journal
-        assert (call_id, last) == ("call_1", ("proceed",))
-        return output
-
-    @property
-    def answered(self) -> list[str]:
-        return [entry[0] for entry in self.journal]
-
-    def _spawn(self, coroutine: Any) -> "asyncio.Task[None]":
-        task = self.loop.create_task(coroutine)
-        self.tasks.append(task)
-        return task
 
 
 @pytest.fixture
@@ -426,7 +370,9 @@ class TestClose:
         rig.loop.advance(0.5)
         rig.loop.do(rig.runner.close)
         rig.loop.advance(60)
-        assert (rig.journal, rig.reports, cancelled, rig.runner.running) == ([], [], [True], 0)
+        assert (rig.journal, cancelled, rig.runner.running) == ([], [True], 0)
+        assert rig.reports == [("hang", "abandoned", 500), ("wait", "abandoned", 500)]
+        assert rig.late == []
         assert all(task.cancelled() for task in rig.tasks)
 
     def test_one_that_will_not_be_cancelled_answers_nobody_either(self, rig):
@@ -443,7 +389,13 @@ class TestClose:
         rig.loop.advance(1)
         rig.loop.do(rig.runner.close)
         rig.loop.advance(1)
-        assert (rig.journal, rig.reports) == ([], [])
+        assert (rig.journal, rig.reports) == ([], [("stubborn", "abandoned", 1000)])
+        assert rig.late == [(0, "ok", "anyway", 1000, None)]
+
+    def test_what_was_answered_is_reported_with_what_came_back(self, rig):
+        rig.call("at_once", '{"value": "Yes, at nine."}')
+        rig.start("call_2", "nothing")
+        assert rig.outputs == ["Yes, at nine.", '{"error": "there is no tool named nothing"}']
 
     def test_nothing_starts_any_more(self, rig):
         rig.loop.do(rig.runner.close)

@@ -27,7 +27,6 @@ async def odd_event(r):
             await r.call("no_such_tool")
 
 
-@pytest.mark.xfail(reason="a known gap of what the log, the record and the metrics say", strict=True)
 async def test_a_busy_call_is_told_in_ten_to_thirty_lines(house):
     async def answer(r):
         await odd_event(r)
@@ -55,7 +54,6 @@ async def test_a_busy_call_is_told_in_ten_to_thirty_lines(house):
     assert sum(barge_in["outcome"] == "committed" for barge_in in record["barge_ins"]) >= INTERRUPTIONS - 2
 
 
-@pytest.mark.xfail(reason="a known gap of what the log, the record and the metrics say", strict=True)
 async def test_what_was_not_heard_of_an_answer_is_not_in_the_log(house):
     async def answer(r):
         await r.say(LONG if r.number == 1 else "Yes?", 6000 if r.number == 1 else 600)
@@ -77,7 +75,6 @@ async def test_what_was_not_heard_of_an_answer_is_not_in_the_log(house):
     assert 1000 < turn["heard_ms"] < 3500
 
 
-@pytest.mark.xfail(reason="a known gap of what the log, the record and the metrics say", strict=True)
 async def test_null_is_nothing_and_no_word(house):
     async def answer(r):
         if r.number == 1:
@@ -113,7 +110,6 @@ async def test_null_is_nothing_and_no_word(house):
     assert not [turn for turn in record["turns"] if turn["text"] == "None" or "None" in (turn["text"] or "")]
 
 
-@pytest.mark.xfail(reason="a known gap of what the log, the record and the metrics say", strict=True)
 async def test_an_error_without_a_code_is_one_line_that_says_what_it_was(house):
     async def answer(r):
         r.session.error(None, "Something odd happened.")
@@ -130,7 +126,6 @@ async def test_an_error_without_a_code_is_one_line_that_says_what_it_was(house):
         assert re.search(" (WARNING|ERROR) ", told[0])
 
 
-@pytest.mark.xfail(reason="a known gap of what the log, the record and the metrics say", strict=True)
 async def test_what_a_tool_gave_back_is_in_its_line(house):
     async def answer(r):
         if r.number == 1:
@@ -147,7 +142,6 @@ async def test_what_a_tool_gave_back_is_in_its_line(house):
     assert "Three rooms are free" in told[0], told
 
 
-@pytest.mark.xfail(reason="a known gap of what the log, the record and the metrics say", strict=True)
 async def test_the_metrics_of_a_call_add_up(house):
     async def answer(r):
         await r.say(LONG, 4000)
@@ -159,13 +153,12 @@ async def test_the_metrics_of_a_call_add_up(house):
             await call.phone.hears(LONG, ms=500)
     [line] = [line for line in call.lines if "[CALL_METRICS]" in line]
     numbers = {key: int(value) for key, value in re.findall(r"(\w+)=(-?\d+)(?=,|$| )", line)}
-    flushed = {key: value for key, value in numbers.items() if "flushed" in key}
-    assert numbers["frames_enqueued"] == numbers["tx"] + sum(flushed.values()), line
-    assert sum(flushed.values()) > 50, line
+    places = {key: value for key, value in numbers.items() if key.startswith("flushed_")}
+    assert numbers["frames_enqueued"] == numbers["tx"] + numbers["flushed"], line
+    assert numbers["flushed"] == sum(places.values()) > 50, line
     assert numbers["safety_fuse"] == 0
 
 
-@pytest.mark.xfail(reason="a known gap of what the log, the record and the metrics say", strict=True)
 async def test_a_tool_at_work_when_the_caller_hangs_up_is_in_the_record(house):
     async def answer(r):
         await r.call("slow", {"seconds": 6})
