@@ -1,4 +1,4 @@
-# Two stages: the first compiles the wheel, the second installs that wheel and nothing else.
+# Two stages: the first compiles the wheel, the second installs it, and asgi.py for `uvicorn asgi:app`.
 # RUN and COPY use paths relative to WORKDIR, so that `make image-check` can run these very steps without Docker.
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
@@ -15,6 +15,7 @@ RUN useradd --system --no-create-home --uid 10001 fastbridge && install -d -o fa
 WORKDIR /app
 COPY --from=build /build/dist dist
 RUN python -m pip install --no-cache-dir dist/*.whl && rm -r dist
+COPY asgi.py asgi.py
 USER fastbridge
 EXPOSE 5050
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \

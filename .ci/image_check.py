@@ -2,7 +2,8 @@
 
 WORKDIR, COPY and RUN happen inside the stage's folder, ENV is kept, the base image is this Python. What needs a real
 image (apt-get, useradd, USER) is named and left out. At the end the image's own CMD is started, its HEALTHCHECK must
-pass, and SIGTERM must end it with status 0. Exit status 0 only if all of that held.
+pass, and SIGTERM must end it with status 0; and so must `uvicorn asgi:app`, which ends by that signal. Exit status 0
+only if all of that held.
 """
 
 import fnmatch
@@ -24,6 +25,10 @@ NEEDS_IMAGE = ("apt-get", "useradd")
 # A node without secrets or network: development mode, and a model address on loopback that nobody calls.
 NODE_ENV = {"FASTBRIDGE_DEV": "1", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
 HEALTHY_SECONDS = 30
+LEFT = ["asgi.py"]
+"""What the image's working folder holds."""
+# The command of those who run uvicorn themselves; it ends as uvicorn does.
+UVICORN = "uvicorn asgi:app --host 0.0.0.0 --port {port} --log-level info --ws websockets --timeout-keep-alive 75"
 
 
 def instructions(text: str) -> list[tuple[str, str]]:
@@ -137,23 +142,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_and_stop(stage: Stage) -> None:
-    """CMD must answer HEALTHCHECK and end on SIGTERM with status 0."""
-    env = stage.env | NODE_ENV | {"PORT": str(free_port())}
+def start_and_stop(stage: Stage, command: list[str], port: int, status: int) -> None:
+    """The command must answer HEALTHCHECK and end on SIGTERM with this status."""
+    env = stage.env | NODE_ENV | {"PORT": str(port)}
     python = f"{stage.root}/python/bin"
-    node = subprocess.Popen([f"{python}/{stage.command[0]}", *stage.command[1:]], cwd=stage.workdir, env=env)
+    node = subprocess.Popen([f"{python}/{command[0]}", *command[1:]], cwd=stage.workdir, env=env)
     try:
         deadline = time.monotonic() + HEALTHY_SECONDS
         check = [f"{python}/{stage.healthcheck[0]}", *stage.healthcheck[1:]]
         while subprocess.run(check, env=env, stderr=subprocess.DEVNULL).returncode:
             if node.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit("image-check: the node did not become healthy")
+                raise SystemExit(f"image-check: the node did not become healthy: {' '.join(command)}")
             time.sleep(0.2)
-        print("HEALTHCHECK passed", flush=True)
+        print(f"HEALTHCHECK passed: {' '.join(command)}", flush=True)
         node.send_signal(signal.SIGTERM)
-        status = node.wait(timeout=30)
-        if status:
-            raise SystemExit(f"image-check: SIGTERM ended the node with status {status}")
+        ended = node.wait(timeout=30)
+        if ended != status:
+            raise SystemExit(f"image-check: SIGTERM ended the node with status {ended}, not {status}")
     finally:
         node.kill()
         node.wait()
@@ -163,9 +168,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fastbridge-image-") as scratch:
         last = follow(instructions((CONTEXT / "Dockerfile").read_text()), Path(scratch))
         left = sorted(path.name for path in last.workdir.iterdir())
-        if left:
-            raise SystemExit(f"image-check: the last stage holds more than the installed wheel: {left}")
-        start_and_stop(last)
+        if left != LEFT:
+            raise SystemExit(f"image-check: the last stage holds {left} beside the installed wheel, not {LEFT}")
+        start_and_stop(last, last.command, free_port(), 0)
+        port = free_port()
+        start_and_stop(last, UVICORN.format(port=port).split(), port, -signal.SIGTERM)
     print(f"image-check: every step held, on Python {sys.version.split()[0]}")
 
 

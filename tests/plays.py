@@ -24,7 +24,6 @@ LINES = (GREETING, ANSWER, SECOND, LAST)
 QUESTION = babble("When are you open, please?")
 HELLO = babble("Hello?")
 INTERRUPTION = babble("No, wait, something else.")
-PATIENCE_SECONDS = 45.0
 SETTLED_MS = 800
 RESOLUTION_MS = 20
 
@@ -111,7 +110,7 @@ class Play:
     def _interrupted(self, stage: Stage, after_seconds: float = 1.5) -> None:
         stage.says(QUESTION)
         stage.run(0.5)
-        stage.until(lambda: stage.over or stage.ear.is_answered, PATIENCE_SECONDS)
+        stage.until(lambda: stage.over or stage.ear.is_answered, stage.patience_seconds)
         stage.run(after_seconds)
         if not stage.over:
             stage.says(INTERRUPTION)
@@ -133,7 +132,7 @@ def settle(stage: Stage) -> None:
         speaking = stage.speaking or ear.caller_speaks
         return stage.over or (not ear.owed and not speaking and ear.quiet_ms >= SETTLED_MS)
 
-    end = stage.loop.time() + PATIENCE_SECONDS
+    end = stage.loop.time() + stage.patience_seconds
     while not settled():
         assert stage.loop.time() < end, f"the caller waits in vain: {stage.ear.owed}; heard {stage.ear.words}"
         stage.run(0.1)

@@ -16,20 +16,22 @@ MAX_TEST_LINES = 600
 
 # A module imports only from the lines below its own. (For type checking alone it may look up: nothing runs then.)
 LAYERS = [
-    ["__main__"],
+    ["__main__", "asgi"],
     ["cli"],
     ["worker"],
     ["switchboard"],
     ["browse", "dispatch", "doctor", "server"],
-    ["dismantling", "exporter", "webhook_socket"],
+    ["dismantling", "drain", "exporter", "webhook_socket"],
     ["metrics", "webhooks", "sockets"],
+    ["model_socket"],
     ["call", "calls"],
     ["conduct"],
     ["lookup"],
-    ["answers", "hearing", "ladder", "waiting"],
+    ["answers", "carrier_watch", "hearing", "ladder", "waiting"],
     ["model_line"],
     ["renewal"],
     [
+        "announcements",
         "departure",
         "filler",
         "greeting",
@@ -38,15 +40,20 @@ LAYERS = [
         "keys",
         "realtime",
         "record",
+        "remote",
+        "said",
         "silence",
         "tools",
         "trace",
     ],
-    ["session_config"],
-    ["opening", "replay", "responses"],
-    ["attempt", "breaker", "events", "handover", "history", "messages", "outgoing", "prompts"],
-    ["agent", "calllog", "clock", "endpoint", "ending", "rest", "stats", "store", "twilio"],
-    ["schema", "threads"],
+    ["session_config", "session_listener"],
+    ["opening", "replay", "responses", "telling"],
+    ["aftermath", "trouble"],
+    ["floor", "function_calls"],
+    ["attempt", "breaker", "handover", "history", "http_gate", "messages", "outgoing", "prompts"],
+    ["agent", "clock", "endpoint", "ending", "rest", "stats", "store", "twilio"],
+    ["events", "schema", "threads"],
+    ["calllog", "model_errors", "wording"],
     ["_caller"],
     ["_assistant", "_load"],
     ["_loadmodel", "_playout"],
@@ -55,12 +62,12 @@ LAYERS = [
     ["_framing", "_pacing", "_websocket"],
     ["_measure", "_mulaw", "_pcm", "_prefetch"],
     ["logging"],
-    ["config", "logwriter", "usage"],
-    ["errors"],
+    ["config", "loglimits", "logwriter", "usage"],
+    ["errors", "languages"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NETWORK_PACKAGES = {"websockets", "uvicorn"}
-NETWORK_MODULES = {"messages", "sockets", "server", "webhook_socket", "worker"}
+NETWORK_MODULES = {"asgi", "messages", "model_socket", "sockets", "server", "webhook_socket", "worker"}
 SIM_USERS = {"cli"}
 SIM_MAY_IMPORT = {"_bargein", "_load", "_measure", "_mulaw", "errors"}
 SOURCE_SUFFIXES = {".py", ".pyx", ".pxd", ".pyi"}

@@ -13,7 +13,8 @@ cdef enum:
 
 cdef class AssistantLane(Paced):
     # wiring
-    cdef object clock, write, on_event, on_first_frame, on_played, on_full, on_bad_frame, on_words, on_pcm
+    cdef object clock, write, on_event, on_first_frame, on_played, on_full, on_bad_frame, on_words
+    cdef object on_first_delta, on_pcm
     cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef Pacer pacer
     cdef readonly Schedule schedule
@@ -26,12 +27,14 @@ cdef class AssistantLane(Paced):
     cdef bytes response_id                  # the response begun last
     cdef list words                         # pieces of an item's transcript that have not been told of
     cdef bytes words_item
-    cdef bint taking, in_spurt, is_paused, is_closed, is_full
+    cdef bint taking, has_audio, in_spurt, is_paused, is_closed, is_full
     cdef uint32_t remembered
     cdef uint64_t last_event                # the last delta's event, hashed
     cdef bint events_vary                   # deltas of one response had different ones
     # counters
-    cdef readonly uint64_t frames_sent, deltas, refused_deltas, malformed_deltas, ignored_events, word_deltas
+    cdef readonly uint64_t frames_enqueued, frames_sent, frames_cleared
+    cdef readonly uint64_t deltas, refused_deltas, malformed_deltas, ignored_events, word_deltas
+    cdef readonly Py_ssize_t first_frame_bytes
     cdef uint64_t flushed_barge_in, flushed_close
     # large, and rarely looked at: behind all the rest
     cdef uint64_t[REMEMBERED_DELTAS] fingerprints   # of this response's last deltas

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fastbridge import require_compiled
 from fastbridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ app = typer.Typer(
 
 def main() -> None:
     """The console script's entry point."""
+    require_compiled()
     try:
         app(prog_name="fastbridge")
     except ConfigError as error:
@@ -48,7 +50,8 @@ def serve(
         str | None,
         typer.Argument(
             metavar="[module:agent]",
-            help="Your agent: an importable module or a .py file, and its name there. Default: the built-in one.",
+            help="Your agent: an importable module or a .py file, and its name there "
+            "[env FASTBRIDGE_AGENT, default: the built-in one].",
         ),
     ] = None,
     host: Annotated[
@@ -79,8 +82,8 @@ def serve(
         from fastbridge.switchboard import serve as run_switchboard
 
         raise typer.Exit(run_switchboard(settings, agent))
-    log.configure(settings)
-    chosen = load_agent(agent) if agent else _default_agent(settings)
+    log.configure_from(settings)
+    chosen = choose_agent(agent, settings)
 
     from fastbridge.server import serve as run_server
 
@@ -105,8 +108,8 @@ def worker(
     from fastbridge.config import load_settings
 
     settings = load_settings()
-    log.configure(settings, lock=log_lock)
-    chosen = load_agent(agent) if agent else _default_agent(settings)
+    log.configure_from(settings, lock=log_lock)
+    chosen = choose_agent(agent, settings)
 
     from fastbridge.worker import run
 
@@ -281,10 +284,12 @@ def options(
     """Options before the command; --version acts in its callback."""
 
 
-def _default_agent(settings: "Settings") -> "Agent":
+def choose_agent(spec: str | None, settings: "Settings") -> "Agent":
+    """The agent that was named, here or by FASTBRIDGE_AGENT; else the built-in one. Raises as `load_agent` does."""
     from fastbridge.agent import default_agent
 
-    return default_agent(settings)
+    wanted = spec or settings.agent
+    return load_agent(wanted) if wanted else default_agent(settings)
 
 
 def load_agent(spec: str) -> "Agent":

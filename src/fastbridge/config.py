@@ -22,6 +22,7 @@ DEFAULT_INSTRUCTIONS = (
     "caller's language. Ask when you did not understand. Never read out lists, links or markup."
 )
 DEFAULT_GREETING = "Hello! How can I help you?"
+_SPOKEN = "a sentence or two, up to 1000 characters"
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 
@@ -73,7 +74,6 @@ class Settings(BaseSettings):
     )
     azure_openai_api_key: SecretStr | None = _env(None, "AZURE_OPENAI_API_KEY", what="an Azure OpenAI key")
     azure_openai_ad_token: SecretStr | None = _env(None, "AZURE_OPENAI_AD_TOKEN", what="a Microsoft Entra token")
-    openai_api_version: str | None = _env(None, "OPENAI_API_VERSION", what="an Azure API version such as 2025-08-28")
     transcription_model: str = _env(
         "gpt-transcribe", "FASTBRIDGE_TRANSCRIPTION_MODEL", what="a transcription model's name"
     )
@@ -105,6 +105,34 @@ class Settings(BaseSettings):
         None, "TWILIO_PHONE_NUMBER", what="a number such as +14155550123", pattern=r"^\+[1-9][0-9]{6,14}$"
     )
     twiml_sla_ms: int = _env(350, "TWIML_SLA_MS", what="a number of milliseconds, at least 1", ge=1)
+
+    agent: str | None = _env(None, "FASTBRIDGE_AGENT", what="module:agent or path/file.py:agent")
+
+    # Of every agent that has none of its own
+    language: str = _env(
+        "",
+        "FASTBRIDGE_LANGUAGE",
+        what="a language's code, such as he or de-AT",
+        pattern=r"^([A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3})?$",
+    )
+
+    # What the carrier says to a caller whom nobody answers. An agent in another language may have its own.
+    busy_message: str = _env("", "FASTBRIDGE_BUSY_MESSAGE", what=_SPOKEN, per_call=True, max_length=1000)
+    apology_message: str = _env("", "FASTBRIDGE_APOLOGY_MESSAGE", what=_SPOKEN, per_call=True, max_length=1000)
+    say_language: str = _env(
+        "",
+        "FASTBRIDGE_SAY_LANGUAGE",
+        what="a language of Twilio's <Say>, such as he-IL",
+        per_call=True,
+        pattern=r"^([a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$",
+    )
+    say_voice: str = _env(
+        "",
+        "FASTBRIDGE_SAY_VOICE",
+        what="a voice of Twilio's <Say>, such as Google.he-IL-Wavenet-A",
+        per_call=True,
+        pattern=r"^[A-Za-z0-9._-]{0,64}$",
+    )
 
     # The built-in agent, for when none of your own is given
     instructions: str = _env(DEFAULT_INSTRUCTIONS, "FASTBRIDGE_INSTRUCTIONS", what="a text")
@@ -236,8 +264,6 @@ class Settings(BaseSettings):
     def _require_azure(self) -> None:
         if self.openai_base_url is not None:
             raise ConfigError("AZURE_OPENAI_ENDPOINT and OPENAI_BASE_URL name two places: set one of them.")
-        if self.openai_api_version is None:
-            raise ConfigError("OPENAI_API_VERSION is missing: Azure wants one, such as 2025-08-28.")
         if self.azure_openai_api_key is None and self.azure_openai_ad_token is None:
             raise ConfigError("AZURE_OPENAI_API_KEY is missing: set it, or AZURE_OPENAI_AD_TOKEN.")
 

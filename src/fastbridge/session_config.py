@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastbridge.agent import Agent
+from fastbridge.languages import short
 from fastbridge.opening import PCMU
 
 
@@ -10,7 +11,7 @@ def session_config(agent: Agent, transcription_model: str) -> dict[str, Any]:
     """The `session` of `session.update`: everything, in one message."""
     transcription: dict[str, Any] | None = {"model": transcription_model} if transcription_model else None
     if transcription is not None and agent.language:
-        transcription["language"] = agent.language
+        transcription["language"] = short(agent.language) or agent.language
     return {
         "type": "realtime",
         "output_modalities": ["audio"],

@@ -6,24 +6,9 @@ import pytest
 
 from fastbridge.agent import Agent
 from fastbridge.model_line import State
-from helpers import LOUD, QUIET, base64_text
-from sounds import recordings, spoken, to_pcm
+from helpers import LOUD, QUIET
+from turns import COMMITTED, SECOND, SPEAKS_ON, SPEECH_STARTED, creates, speech_stopped, turn
 from virtual import Rig
-
-SECOND = bytes(range(160)) * 50
-SPEECH_STARTED = {"type": "input_audio_buffer.speech_started", "item_id": "item_u"}
-SPEAKS_ON = {"type": "input_audio_buffer.speech_started", "item_id": "item_v"}
-COMMITTED = {"type": "input_audio_buffer.committed", "item_id": "item_u"}
-TRANSCRIBED = {"type": "conversation.item.input_audio_transcription.completed", "transcript": "When are you open?"}
-
-
-def speech_started(start_ms: int | None) -> dict[str, Any]:
-    return SPEECH_STARTED if start_ms is None else {**SPEECH_STARTED, "audio_start_ms": start_ms}
-
-
-def speech_stopped(end_ms: int | None = None, item_id: str = "item_u") -> dict[str, Any]:
-    event: dict[str, Any] = {"type": "input_audio_buffer.speech_stopped", "item_id": item_id}
-    return event if end_ms is None else {**event, "audio_end_ms": end_ms}
 
 
 def failed(code: str | None = None) -> dict[str, Any]:
@@ -35,15 +20,6 @@ def rig():
     rig = Rig(silence_seconds=0).up()
     yield rig
     rig.shut()
-
-
-def turn(rig: Rig) -> None:
-    for event in (SPEECH_STARTED, speech_stopped(), COMMITTED):
-        rig.model(event)
-
-
-def creates(rig: Rig) -> list[dict[str, Any]]:
-    return [event["response"] for event in rig.sent("response.create")]
 
 
 class TestATurn:
@@ -177,11 +153,10 @@ class TestFailed:
 
 
 class TestSilentAnswer:
-    @pytest.mark.parametrize("status", ["completed", "incomplete"])
-    def test_is_asked_for_once_more_after_3_s(self, rig, status):
+    def test_is_asked_for_once_more_after_3_s(self, rig):
         turn(rig)
         rig.begin("resp_1", "item_1")
-        rig.done("resp_1", status)
+        rig.done("resp_1")
         rig.advance(2.9)
         assert creates(rig) == []
         rig.advance(0.2)
@@ -209,12 +184,171 @@ class TestSilentAnswer:
         rig.advance(10)
         assert rig.call.record()["answers"] == {}
 
-    @pytest.mark.parametrize("status", ["cancelled"])
-    def test_a_cancelled_one_owes_nothing(self, rig, status):
+    def test_its_own_words_are_asked_for_again_where_it_has_any(self):
+        rig = Rig(Agent(greeting="Hello!")).up()
         rig.begin("resp_1")
+        rig.done("resp_1")
+        rig.advance(3.1)
+        assert ["Hello!" in create["instructions"] for create in creates(rig)] == [True, True]
+        rig.shut()
+
+    def test_one_that_was_heard_to_its_end_before_it_ended_is_none(self, rig):
+        """A recording of ours came between its sound and its end."""
+        turn(rig)
+        rig.begin("resp_1", "item_1")
+        rig.delta(SECOND[:1600], "resp_1", "item_1")
+        rig.advance(4)
+        assert rig.call.waiting.fillers["response"] == 1
+        rig.done("resp_1")
+        rig.advance(10)
+        assert creates(rig) == []
+
+
+def incomplete(reason: str) -> dict[str, Any]:
+    return {"status_details": {"type": "incomplete", "reason": reason}}
+
+
+ended_early = pytest.mark.parametrize(
+    ("status", "reason"), [("incomplete", "max_output_tokens"), ("cancelled", "turn_detected")]
+)
+
+
+class TestCutShort:
+    """Ended by the model or its server, and not because we wanted it."""
+
+    @pytest.mark.parametrize(
+        ("status", "reason"), [("incomplete", "max_output_tokens"), ("cancelled", "turn_detected")]
+    )
+    def test_in_the_middle_goes_on_from_there(self, rig, status, reason):
+        turn(rig)
+        rig.begin("resp_1", "item_1")
+        rig.delta(SECOND, "resp_1", "item_1")
+        rig.done("resp_1", status, **incomplete(reason))
+        rig.advance(0.7)
+        assert "Go on from exactly there" in creates(rig)[0]["instructions"]
+
+    @pytest.mark.parametrize(
+        ("status", "reason"), [("incomplete", "max_output_tokens"), ("cancelled", "turn_detected")]
+    )
+    def test_before_its_first_sound_is_asked_for_again(self, rig, status, reason):
+        turn(rig)
+        rig.begin("resp_1")
+        rig.done("resp_1", status, **incomplete(reason))
+        rig.advance(0.7)
+        assert "aloud" in creates(rig)[0]["instructions"]
+
+    @pytest.mark.parametrize("spoke", [True, False])
+    def test_by_the_content_filter_ends_in_a_question(self, rig, spoke):
+        turn(rig)
+        rig.begin("resp_1", "item_1")
+        if spoke:
+            rig.delta(SECOND, "resp_1", "item_1")
+        rig.done("resp_1", "incomplete", **incomplete("content_filter"))
+        rig.advance(0.7)
+        assert "what else" in creates(rig)[0]["instructions"]
+
+    @pytest.mark.parametrize("status", ["None", "paused", "failed"])
+    def test_in_a_way_nobody_knows_is_a_failure(self, rig, status):
+        turn(rig)
+        rig.begin("resp_1")
+        rig.done("resp_1", status)
+        rig.advance(0.7)
+        assert len(creates(rig)) == 1
+
+    def test_again_and_again_without_a_sound_is_an_apology(self, rig):
+        turn(rig)
+        for number in range(1, 4):
+            rig.begin(f"resp_{number}")
+            rig.done(f"resp_{number}", "incomplete", **incomplete("max_output_tokens"))
+            rig.advance(1.5)
+        assert (rig.call.line.state, len(creates(rig))) == (State.DOWN, 2)
+
+    def test_again_and_again_with_sound_is_an_answer_in_the_end(self, rig):
+        turn(rig)
+        for number in range(1, 4):
+            rig.begin(f"resp_{number}", f"item_{number}")
+            rig.delta(SECOND, f"resp_{number}", f"item_{number}")
+            rig.done(f"resp_{number}", "incomplete", **incomplete("max_output_tokens"))
+            rig.advance(1.5)
+        rig.advance(10)
+        assert (rig.call.line.up, len(creates(rig))) == (True, 2)
+
+    def test_while_the_caller_speaks_is_his_turn(self, rig):
+        turn(rig)
+        rig.begin("resp_1", "item_1")
+        rig.model(SPEAKS_ON)
+        rig.done("resp_1", "cancelled", **incomplete("turn_detected"))
+        rig.caller_says(*[LOUD] * 100)
+        assert creates(rig) == []
+
+    @pytest.mark.parametrize("status", ["cancelled", "incomplete", "failed", "completed", "what is this"])
+    def test_because_we_wanted_it_owes_nothing(self, rig, status):
+        turn(rig)
+        rig.begin("resp_1")
+        rig.do(rig.call.session.responses.cancel)
         rig.done("resp_1", status)
         rig.advance(10)
         assert creates(rig) == []
+
+
+class TestInterruption:
+    def test_that_the_model_does_not_hear_is_answered_all_the_same(self, rig):
+        """Our own ear has stopped the assistant; nobody else will go on."""
+        rig.respond(SECOND * 5)
+        rig.advance(0.5)
+        rig.caller_says(*[LOUD] * 20)
+        assert rig.call.stats.barge_ins[0].outcome == "committed"
+        rig.advance(3)
+        assert len(creates(rig)) == 1
+
+    def test_that_goes_on_is_not_spoken_over(self, rig):
+        """Only our ear hears it: neither an answer nor a filler comes into it; but noise is not waited for for ever."""
+        rig.respond(SECOND * 9)
+        rig.advance(0.5)
+        began_ns = rig.loop.now_ns
+        rig.caller_says(*[LOUD] * 220)
+        assert creates(rig) == []
+        assert rig.call.waiting.fillers == {}
+        rig.caller_says(*[QUIET] * 60)
+        assert len(creates(rig)) == 1
+        assert rig.loop.now_ns - began_ns < 6e9
+
+    def test_that_never_ends_is_answered_over_the_noise(self, rig):
+        rig.respond(SECOND * 9)
+        rig.advance(0.5)
+        rig.caller_says(*[LOUD] * 290)
+        assert creates(rig) == []
+        rig.caller_says(*[LOUD] * 50)
+        assert len(creates(rig)) == 1
+
+    def test_that_the_model_hears_is_the_models_to_answer(self, rig):
+        rig.respond(SECOND * 5)
+        rig.advance(0.5)
+        rig.model(SPEECH_STARTED)
+        rig.caller_says(*[LOUD] * 20)
+        rig.model(speech_stopped())
+        rig.model(COMMITTED)
+        rig.advance(0.5)
+        rig.respond(SECOND, 2)
+        rig.advance(10)
+        assert creates(rig) == []
+
+
+class TestToolLoop:
+    def test_of_a_model_that_only_calls_tools_ends_in_an_apology(self, rig):
+        turn(rig)
+        number = 0
+        while rig.call.line.up and number < 100:
+            number += 1
+            rig.begin(f"resp_{number}")
+            rig.tool_call("call_0", "unknown", response_id=f"resp_{number}")
+            rig.done(f"resp_{number}")
+            rig.advance(0.05)
+        assert len(creates(rig)) <= 12
+        assert creates(rig)[-1]["tool_choice"] == "none"
+        rig.advance(10)
+        assert (rig.call.end_reason, rig.call.apologised) == ("model_lost", True)
+        assert rig.call.record()["answers"]["tool_loops"] == 1
 
 
 class TestStuck:
@@ -248,167 +382,6 @@ class TestStuck:
         rig.begin("resp_1")
         rig.advance(11.2)
         assert len(creates(rig)) == 1
-
-
-class TestTheModelsClock:
-    """Of the caller's audio: where it runs slow, that audio is taken for what it is not."""
-
-    def quiet_then_loud(self, rig: Rig, seconds: float = 3.0) -> None:
-        rig.advance(seconds)
-        rig.caller_says(*[LOUD] * 20)
-
-    def test_where_nobody_had_spoken_is_noticed(self, rig):
-        self.quiet_then_loud(rig)
-        rig.model(speech_started(200))
-        assert rig.call.record()["answers"] == {"format_mismatch": 1}
-        assert rig.call.line.counters["losses"] == 1
-
-    @pytest.mark.parametrize("start_ms", [None, 2700, 3100, 700])
-    def test_where_somebody_spoke_or_unknown_is_fine(self, rig, start_ms):
-        self.quiet_then_loud(rig)
-        rig.model(speech_started(start_ms))
-        assert rig.call.line.up
-
-    @pytest.mark.parametrize("seconds", [1.0, 2.9])
-    def test_soon_after_the_session_says_nothing(self, rig, seconds):
-        self.quiet_then_loud(rig, seconds)
-        rig.model(speech_started(0))
-        assert rig.call.line.up
-
-    def test_where_our_ear_heard_a_voice_is_fine_though_it_is_told_late(self, rig):
-        rig.caller_says(*[LOUD] * 30)
-        rig.advance(5)
-        rig.model(speech_started(0))
-        assert rig.call.record()["answers"].get("format_mismatch") is None
-
-    def test_where_it_was_only_a_word_too(self, rig):
-        rig.caller_says(*[LOUD] * 10)
-        rig.advance(5)
-        rig.model(speech_started(0))
-        assert rig.call.record()["answers"].get("format_mismatch") is None
-
-    def test_is_told_twice_and_means_the_same(self, rig):
-        rig.caller_says(*[LOUD] * 30)
-        rig.model(speech_started(0))
-        rig.advance(2.5)
-        rig.model(speech_started(0))
-        assert rig.call.record()["answers"].get("format_mismatch") is None
-
-    @pytest.mark.parametrize("ends", ["by its word", "by ours"])
-    def test_in_the_second_turn_is_noticed_too(self, rig, ends):
-        """The first came too soon to tell."""
-        rig.caller_says(*[LOUD] * 30)
-        rig.model(speech_started(0))
-        rig.advance(0.5)
-        if ends == "by its word":
-            rig.model(speech_stopped())
-        rig.advance(4)
-        rig.caller_says(*[LOUD] * 20)
-        rig.model({**speech_started(300), "item_id": "item_v"})
-        assert rig.call.record()["answers"]["format_mismatch"] == 1
-
-    def test_twice_is_the_end(self, rig):
-        self.quiet_then_loud(rig)
-        rig.model(speech_started(200))
-        rig.advance(0.5)
-        rig.connect()
-        rig.open_session(2)
-        self.quiet_then_loud(rig)
-        rig.model({**speech_started(200), "item_id": "item_v"})
-        assert rig.call.line.state is State.DOWN
-
-    @pytest.mark.parametrize("seconds", [0, 1])
-    def test_in_a_new_session_is_counted_from_its_beginning(self, rig, seconds):
-        rig.advance(10)
-        rig.lose_model()
-        rig.advance(0.2)
-        rig.connect()
-        rig.open_session(2)
-        self.quiet_then_loud(rig, seconds)
-        rig.model(speech_started(0))
-        assert rig.call.line.counters["losses"] == 1
-
-    def test_what_was_locked_out_was_not_sent(self, rig):
-        rig.call.caller.lock()
-        rig.advance(10)
-        rig.call.caller.unlock()
-        self.quiet_then_loud(rig, 1)
-        rig.model(speech_started(0))
-        assert rig.call.line.up
-
-
-class TestNoise:
-    """The model's speech is PCM."""
-
-    PCM = to_pcm(spoken(-20))[6000:]
-
-    def answer(self, rig: Rig, number: int = 1) -> int:
-        """A turn, and the beginning of its answer, in real time: how many ms were heard until the line was given up."""
-        turn(rig)
-        rig.model({**TRANSCRIBED, "item_id": "item_u"})
-        response_id, item_id = f"resp_{number}", f"item_{number}"
-        rig.begin(response_id, item_id)
-        for start in range(0, 16_000, 160):
-            if not rig.call.line.up:
-                return start // 8
-            rig.delta(self.PCM[start : start + 160], response_id, item_id)
-            rig.advance(0.02)
-        return 2000
-
-    def test_is_cut_off_and_the_answer_asked_for_again(self, rig):
-        assert self.answer(rig) < 500
-        assert not rig.call.assistant.playing
-        assert len(rig.downlink) < 4000
-        assert rig.written("clear") != []
-        assert rig.call.record()["answers"] == {"format_mismatch": 1}
-        rig.advance(0.2)
-        rig.connect()
-        rig.open_session(2)
-        assert [create.get("instructions") for create in creates(rig)] == [None], "from its beginning"
-
-    def test_is_nothing_that_was_said(self, rig):
-        turn(rig)
-        rig.begin("resp_1", "item_1")
-        words = {"type": "response.output_audio_transcript.delta", "response_id": "resp_1", "item_id": "item_1"}
-        rig.model({**words, "delta": "We are open from nine"})
-        rig.delta(self.PCM[:8000], "resp_1", "item_1")
-        rig.transcript("We are open from nine to five.", "resp_1", "item_1")
-        rig.advance(0.2)
-        rig.connect()
-        rig.open_session(2)
-        told = [event["item"] for event in rig.sent("conversation.item.create")]
-        assert told == []
-        assert [each for each in rig.call.record()["turns"] if each["role"] == "assistant"] == []
-
-    def test_is_never_heard_if_it_comes_fast(self, rig):
-        turn(rig)
-        rig.begin("resp_1", "item_1")
-        rig.delta(self.PCM[:12_000], "resp_1", "item_1")
-        rig.advance(0.5)
-        assert rig.downlink == b""
-
-    def test_twice_is_the_end(self, rig):
-        self.answer(rig)
-        rig.advance(0.2)
-        rig.connect()
-        rig.open_session(2)
-        self.answer(rig, 2)
-        assert rig.call.line.state is State.DOWN
-        assert rig.call.ladder.ending
-
-    def test_in_a_recording_of_ours_is_not_the_models(self, rig):
-        lane = rig.call.assistant
-        rig.do(lane.begin_response, "local_filler_1")
-        rig.do(lane.feed_delta, b"local_filler_1", b"local_filler_1", base64_text(self.PCM[:8000]))
-        assert lane.playing
-        assert rig.call.line.up
-        assert rig.call.record()["answers"] == {}
-
-    def test_is_not_what_is_mulaw(self, rig):
-        turn(rig)
-        rig.respond(recordings()["en/apology.ulaw"])
-        rig.advance(8)
-        assert rig.call.line.up
 
 
 def test_an_answer_to_a_call_that_has_ended_is_nothing(rig):

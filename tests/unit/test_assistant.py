@@ -47,6 +47,26 @@ class TestFraming:
         assert b"".join(rig.heard) == whole + b"\xff" * padding
         assert rig.lane.frames_enqueued == rig.lane.frames_sent == (size + padding) // 160
 
+    def test_frames_are_counted_as_they_come_in(self, rig):
+        counts = []
+        for size in (159, 1, 200, 0, 119):
+            if not counts:
+                rig.begin()
+            rig.delta(bytes(size))
+            counts.append(rig.lane.frames_enqueued)
+        rig.lane.end_response("resp_1")
+        assert [*counts, rig.lane.frames_enqueued] == [0, 1, 2, 2, 2, 3]
+        rig.lane.end_response("resp_1")
+        assert rig.lane.frames_enqueued == 3
+
+    def test_how_large_the_first_frame_was(self, rig):
+        assert rig.lane.first_frame_bytes == 0
+        rig.respond(audio(3)[:330])
+        rig.tick(0)
+        assert (rig.lane.frames_sent, rig.lane.first_frame_bytes) == (1, 160)
+        rig.tick(200)
+        assert rig.lane.first_frame_bytes == 160
+
     def test_what_is_left_over_waits_for_the_next_delta(self, rig):
         rig.begin()
         rig.delta(audio(2)[:200])
@@ -392,6 +412,40 @@ class TestResponses:
         assert rig.first_frames == ["resp_1"]
         rig.tick(100)
         assert rig.first_frames == ["resp_1", "resp_2"]
+
+    def test_the_first_audio_of_each_is_told_once_and_before_it_is_taken(self, rig):
+        taken = []
+        rig.on_first = lambda response_id: taken.append((response_id, rig.lane.received_bytes))
+        rig.begin()
+        rig.delta(b"")
+        rig.delta(audio(1), response_id="resp_other")
+        assert taken == []
+        rig.delta(audio(1))
+        rig.delta(audio(2))
+        rig.begin("resp_2")
+        rig.delta(audio(1), "item_2", "resp_2")
+        assert taken == [("resp_1", 0), ("resp_2", 480)]
+
+    def test_what_is_then_cleared_away_is_all_but_that(self, rig):
+        rig.respond(audio(5, 50), 7)
+
+        def give_way(response_id):
+            rig.lane.clear()
+            rig.begin(response_id)
+
+        rig.on_first = give_way
+        rig.begin()
+        rig.delta(audio(1))
+        rig.delta(audio(1, 2))
+        rig.lane.end_response("resp_1")
+        rig.tick(100)
+        assert (rig.heard, rig.first_deltas) == ([*cut(audio(2))], ["resp_7", "resp_1"])
+
+    def test_a_response_that_is_refused_then_brings_nothing(self, rig):
+        rig.on_first = lambda response_id: rig.lane.refuse()
+        rig.begin()
+        rig.delta(audio(1))
+        assert (rig.lane.received_bytes, rig.lane.refused_deltas) == (0, 1)
 
     def test_begin_ends_the_response_still_open(self, rig):
         rig.begin("resp_1")

@@ -25,7 +25,7 @@ def served(monkeypatch, tmp_path):
     """A server that writes down what it is asked to serve, a fake agent module, an empty working directory."""
     clear_environment(monkeypatch, tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(log, "configure", lambda settings: None)
+    monkeypatch.setattr(log, "configure_from", lambda settings: None)
     calls = []
     agent = ModuleType("fastbridge.agent")
     agent.Agent = FakeAgent
@@ -144,6 +144,15 @@ def test_serve_an_agent_of_a_module_here(capsys, served, ready, module):
     assert isinstance(day, FakeAgent)
     assert isinstance(night, FakeAgent)
     assert day is not night
+
+
+def test_the_environment_names_the_agent_unless_the_command_does(capsys, served, ready, module, monkeypatch):
+    module("my_agents", "from fastbridge.agent import Agent\nday, night = Agent(), Agent()\n")
+    monkeypatch.setenv("FASTBRIDGE_AGENT", "my_agents:day")
+    run(capsys, "serve")
+    run(capsys, "serve", "my_agents:night")
+    found = sys.modules["my_agents"]
+    assert [agent for _, agent in served] == [found.day, found.night]
 
 
 def test_serve_an_agent_of_a_file(capsys, served, ready, module):

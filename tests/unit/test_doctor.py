@@ -143,14 +143,13 @@ def test_faults_of_the_openai_key(world, answer, detail, todo):
 def test_azure_is_asked_in_its_own_way(world, monkeypatch, answer, detail):
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://mine.openai.azure.com/")
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("OPENAI_API_VERSION", "2025-08-28")
     monkeypatch.delenv("OPENAI_API_KEY")
     world.public = answer
     finding = examine(world)["Azure OpenAI key"]
     assert finding.detail.startswith(detail)
     assert KEY not in f"{finding}"
     [asked] = [request for request in world.asked if request.url.host == "mine.openai.azure.com"]
-    assert (asked.url.path, asked.url.params["api-version"]) == ("/openai/models", "2025-08-28")
+    assert (asked.url.path, asked.url.query) == ("/openai/v1/models", b"")
     assert asked.headers["api-key"] == KEY
 
 

@@ -8,7 +8,7 @@ from websockets.asyncio.server import Request, ServerConnection, serve
 
 from environment import clear_environment
 from fastbridge.config import load_settings
-from fastbridge.endpoint import model_client
+from fastbridge.endpoint import azure_base_url, model_client
 from fastbridge.errors import ConfigError
 
 
@@ -58,39 +58,39 @@ def test_azure_with_a_key():
         "my-deployment",
         azure_openai_endpoint="{url}",
         azure_openai_api_key="azure-key",
-        openai_api_version="2025-08-28",
     )
-    path, _, query = request.path.partition("?")
-    assert path == "/openai/realtime"
-    assert sorted(query.split("&")) == ["api-version=2025-08-28", "deployment=my-deployment"]
-    assert request.headers["api-key"] == "azure-key"
-    assert "Authorization" not in request.headers
+    assert request.path == "/openai/v1/realtime?model=my-deployment"
+    assert request.headers["Authorization"] == "Bearer azure-key"
 
 
 def test_azure_in_earnest_is_encrypted():
     settings = load_settings(
-        azure_openai_endpoint="https://x.openai.azure.com/", azure_openai_api_key="k", openai_api_version="v"
+        azure_openai_endpoint="https://x.openai.azure.com/", azure_openai_api_key="k", openai_base_url=None
     )
-    url, headers = asyncio.run(model_client(settings)._configure_realtime("d", {}))  # type: ignore[attr-defined]
-    assert str(url) == "wss://x.openai.azure.com/openai/realtime?api-version=v&deployment=d"
-    assert headers == {"api-key": "k"}
+    assert str(model_client(settings).base_url) == "https://x.openai.azure.com/openai/v1/"
+
+
+@pytest.mark.parametrize("path", ["", "/", "/openai/v1", "/openai/v1/"])
+def test_azures_address_with_its_path_or_without(path):
+    assert azure_base_url(f"https://x.openai.azure.com{path}") == "https://x.openai.azure.com/openai/v1"
+
+
+def test_an_api_version_is_nobodys(monkeypatch):
+    """Other programs on the machine may want one."""
+    monkeypatch.setenv("OPENAI_API_VERSION", "2025-08-28")
+    assert not hasattr(load_settings(), "openai_api_version")
 
 
 def test_azure_with_a_token():
-    request = dialled(azure_openai_endpoint="{url}", azure_openai_ad_token="entra", openai_api_version="2025-08-28")
+    request = dialled(azure_openai_endpoint="{url}", azure_openai_ad_token="entra")
     assert request.headers["Authorization"] == "Bearer entra"
-    assert "api-key" not in request.headers
 
 
 @pytest.mark.parametrize(
     ("variables", "complaint"),
     [
         ({}, "OPENAI_API_KEY is missing"),
-        ({"azure_openai_endpoint": "https://x.openai.azure.com"}, "OPENAI_API_VERSION is missing"),
-        (
-            {"azure_openai_endpoint": "https://x.openai.azure.com", "openai_api_version": "2025-08-28"},
-            "AZURE_OPENAI_API_KEY is missing",
-        ),
+        ({"azure_openai_endpoint": "https://x.openai.azure.com"}, "AZURE_OPENAI_API_KEY is missing"),
         (
             {"azure_openai_endpoint": "https://x.openai.azure.com", "openai_base_url": "https://api.openai.com/v1"},
             "name two places",

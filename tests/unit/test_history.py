@@ -84,22 +84,20 @@ class TestSpeed:
 class TestCalls:
     def test_have_their_place_and_their_answer(self, history):
         history.turn("caller", "item_1")
-        history.add_call("call_1", "look", "{}")
-        history.add_output("call_1", "yes")
-        history.add_output("call_unknown", "no")
-        call = history.tool_calls["call_1"]
-        assert (call.position, call.output) == (1, "yes")
+        call = history.add_call("call_1", "look", "{}")
+        assert history.tool_calls == [call]
+        assert (call.position, call.output) == (1, None)
 
     def test_are_bounded(self, history, monkeypatch):
         monkeypatch.setattr(module, "MAX_TOOL_CALLS", 2)
         for number in range(4):
             history.add_call(f"call_{number}", "look", "{}")
-        assert list(history.tool_calls) == ["call_0", "call_1"]
+        assert [call.call_id for call in history.tool_calls] == ["call_0", "call_1"]
 
-    def test_told_twice_are_one(self, history):
-        history.add_call("call_1", "look", "{}")
-        history.add_call("call_1", "else", "{}")
-        assert history.tool_calls["call_1"].name == "look"
+    def test_of_one_id_are_two(self, history):
+        first, second = history.add_call("call_1", "look", "{}"), history.add_call("call_1", "look", "{}")
+        first.output = "yes"
+        assert (second.output, len(history.tool_calls)) == (None, 2)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +149,16 @@ class TestOrder:
             history.follows(item, previous)
         assert self.order(history) == ["question", "answer"]
 
+    def test_of_some_turns_alone_is_the_same(self):
+        history = History(Counter())
+        for name, previous in [("d", "c"), ("b", "a"), ("c", "b"), ("a", None)]:
+            history.follows(name, previous)
+            history.turn("caller", name)
+        some = {name: history.turns[name] for name in ("d", "b", "c")}
+        assert [turn.item_id for turn in history.ordered(some)] == ["b", "c", "d"]
+        del some["c"]  # behind one that is not among them nobody is bound
+        assert [turn.item_id for turn in history.ordered(some)] == ["d", "b"]
+
     def test_a_circle_loses_nobody(self):
         history = History(Counter())
         for name, previous in [("a", "b"), ("b", "a"), ("c", "c")]:
@@ -182,3 +190,12 @@ class TestCut:
         history.cut(turn, 0, 0)
         history.cut(None, 1, 2)
         assert (turn.text, turn.heard_share) == ("", 0.0)
+
+
+def test_a_turn_is_untold_until_somebody_has_told_of_it(history):
+    turn = history.turn("caller", "a")
+    history.turn("caller", "a")
+    assert history.untold == {"a": turn}
+    del history.untold["a"]
+    history.turn("caller", "a")
+    assert history.untold == {}

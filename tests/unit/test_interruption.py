@@ -55,13 +55,13 @@ def interrupt(rig: Rig) -> list[tuple[str, str]]:
 
 
 class TestDebounce:
-    def test_requires_5_consecutive_frames(self, rig):
+    def test_debounce_requires_5_consecutive_frames(self, rig):
         rig.caller_says(*[LOUD] * 4)
         assert interruptions(rig) == 0
         rig.caller_says(LOUD)
         assert interruptions(rig) == 1
 
-    def test_resets_on_low_rms(self, rig):
+    def test_debounce_resets_on_low_rms(self, rig):
         for _ in range(5):
             rig.caller_says(*[LOUD] * 4, QUIET)
         assert interruptions(rig) == 0
@@ -87,7 +87,7 @@ class TestDebounce:
 
 
 class TestGuards:
-    def test_not_during_the_locked_greeting(self):
+    def test_guards_prevent_cancel_during_greeting(self):
         rig = Rig(Agent(greeting="Hello!")).up()
         rig.begin("resp_1", "item_1")
         rig.delta(SECOND, "resp_1", "item_1")
@@ -97,7 +97,7 @@ class TestGuards:
         assert (interruptions(rig), rig.sent("response.cancel")) == (0, [])
         rig.shut()
 
-    def test_not_when_the_assistant_is_not_speaking(self):
+    def test_guards_prevent_cancel_when_ai_not_speaking(self):
         rig = Rig().up()
         rig.caller_says(*[LOUD] * 20)
         rig.model(SPEECH_STARTED)
@@ -112,7 +112,7 @@ class TestGuards:
         rig.caller_says(*[LOUD] * 20)
         assert interruptions(rig) == 0
 
-    def test_no_cancel_without_an_active_response(self, rig):
+    def test_guards_prevent_cancel_without_active_response(self, rig):
         """What it said is still playing, so it is cleared; but there is nothing to cancel."""
         assert interrupt(rig) == [("carrier", "clear"), ("model", "conversation.item.truncate")]
         assert rig.sent("response.cancel") == []
@@ -163,7 +163,7 @@ class TestOrder:
         generating.advance(0.02)
         generating.delta(SECOND, "resp_1", "item_1")
         generating.done("resp_1", "cancelled")
-        generating.advance(2)
+        generating.advance(1)
         kinds = [entry.kind for entry in generating.to_carrier]
         assert "media" not in kinds[kinds.index("clear") :]
         assert "mark" not in kinds[kinds.index("clear") :]
@@ -308,6 +308,21 @@ class TestModelsEar:
         assert interruptions(rig) == 1
         assert rig.downlink.endswith(SECOND)
 
+    def test_each_answer_that_begins_in_his_sentence_gives_way(self, rig):
+        rig.model(SPEECH_STARTED)
+        rig.caller_says(*[LOUD] * 10)
+        for number in (2, 3):
+            rig.respond(SECOND * 3, number)
+            rig.caller_says(*[LOUD] * 12)
+        assert (rig.call.assistant.playing, interruptions(rig)) == (False, 3)
+
+    def test_not_one_that_begins_when_he_is_quiet_however_late_that_is_told(self, rig):
+        rig.model(SPEECH_STARTED)
+        rig.caller_says(*[LOUD] * 10, *[QUIET] * 40)
+        rig.respond(SECOND * 3, 2)
+        rig.advance(1)
+        assert interruptions(rig) == 1
+
     def test_not_if_he_spoke_into_the_locked_greeting(self):
         rig = Rig(Agent(greeting="Hello!")).up()
         rig.respond(SECOND)
@@ -326,7 +341,7 @@ class TestModelsEar:
 
 
 class TestOthers:
-    def test_another_call_is_not_touched(self, rig):
+    def test_cleanup_does_not_touch_global_state(self, rig):
         other = Rig(loop=rig.loop).up()
         other.respond(SECOND * 2)
         rig.advance(0.3)
@@ -338,7 +353,7 @@ class TestOthers:
         assert other.call.assistant.playing
         other.do(other.call.close, "shutdown")
 
-    def test_the_end_of_the_cancelled_response_does_not_touch_the_next(self, generating):
+    def test_cleanup_only_if_response_id_matches(self, generating):
         interrupt(generating)
         generating.begin("resp_2", "item_2")
         generating.delta(SECOND, "resp_2", "item_2")
@@ -501,7 +516,7 @@ class TestCommit:
 
 
 class TestFalseTrigger:
-    def test_detection_no_text_low_rms(self, staged):
+    def test_false_trigger_detection_no_text_low_rms(self, staged):
         """Nothing came of it: the assistant goes on where it was cut off, and says every word once."""
         held(staged)
         staged.advance(4)
@@ -520,7 +535,7 @@ class TestFalseTrigger:
         assert outcome(staged) == ("resumed", "quiet")
         assert staged.call.stats.barge_ins[0].held_ms == 500
 
-    def test_none_when_rms_still_high(self):
+    def test_no_false_trigger_when_rms_still_high(self):
         """Loud now and then is a voice with gaps, or noise; neither is a reason to go on speaking."""
         rig = Rig(barge_in_confirm_ms=250).up()
         rig.respond(SECOND * 3)
@@ -531,14 +546,14 @@ class TestFalseTrigger:
         assert barge_in.outcome != "resumed"
         rig.shut()
 
-    def test_none_when_text_received(self, staged):
+    def test_no_false_trigger_when_text_received(self, staged):
         held(staged)
         words = {"item_id": "item_u", "transcript": "Wait."}
         staged.model({"type": "conversation.item.input_audio_transcription.completed", **words})
         staged.advance(1)
         assert outcome(staged)[0] == "committed"
 
-    def test_none_when_user_speaking(self, staged):
+    def test_no_false_trigger_when_user_speaking(self, staged):
         held(staged)
         staged.model(SPEECH_STARTED)
         staged.advance(1)

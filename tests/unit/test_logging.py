@@ -5,6 +5,7 @@ import sys
 import time
 
 import pytest
+import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,7 +39,7 @@ def lines(capsys):
 
     def configure(**settings):
         logging.getLogger().handlers[:] = []  # pytest's own raise where ours must not
-        log.configure(load_settings(**settings))
+        log.configure_from(load_settings(**settings))
         assert log.flush()
         first = capsys.readouterr().out.splitlines()
         assert len(first) == 1
@@ -75,7 +76,7 @@ def test_the_level_rule(log_level, debug, level):
 
 @pytest.mark.parametrize(("log_level", "debug"), [("loud", "0"), (None, "perhaps"), ("10", None)])
 def test_a_bad_level_warns_on_stderr_and_means_info(log_level, debug, capsys):
-    log.configure(load_settings(log_level=log_level, debug=debug))
+    log.configure_from(load_settings(log_level=log_level, debug=debug))
     log.flush()
     written = capsys.readouterr()
     assert logging.getLogger().level == logging.INFO
@@ -86,13 +87,13 @@ def test_a_bad_level_warns_on_stderr_and_means_info(log_level, debug, capsys):
 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR"])
 def test_the_first_line_says_how_to_read_the_rest(level, capsys):
-    log.configure(load_settings(log_level=level))
+    log.configure_from(load_settings(log_level=level))
     log.flush()
     line = capsys.readouterr().out
     assert re.fullmatch(
         rf"\[\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\] INFO     \[logging\] LOGGING CONFIGURED: level={level}, json=0\n", line
     )
-    log.configure(load_settings(log_level=level, log_json=True))
+    log.configure_from(load_settings(log_level=level, log_json=True))
     log.flush()
     assert json.loads(capsys.readouterr().out)["message"] == f"LOGGING CONFIGURED: level={level}, json=1"
 
@@ -124,6 +125,31 @@ def test_noisy_libraries_are_quieter_than_we_are(lines, level, noisy):
         *("fastbridge.call", "fastbridge.sockets", "fastbridge.realtime"),
     ):
         assert logging.getLogger(name).getEffectiveLevel() == noisy
+
+
+def test_a_uvicorn_that_was_there_first_logs_by_our_policy(lines, capsys):
+    names = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access")
+    loggers = [logging.getLogger(name) for name in names]
+    before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
+    try:
+        uvicorn.Config("x:y", log_level="info", access_log=True)
+        assert loggers[0].handlers
+        written = lines(log_level="INFO")
+        log.take_over_uvicorn()
+        loggers[1].info("Uvicorn running")
+        loggers[3].info("GET /healthz")
+        loggers[1].warning("Invalid HTTP request received.")
+        assert [line.partition("] ")[2] for line in written()] == [
+            "WARNING  [uvicorn.error] Invalid HTTP request received."
+        ]
+        assert capsys.readouterr().err == ""
+        assert not loggers[3].hasHandlers(), "uvicorn does not even make the line"
+        assert loggers[1].level == logging.NOTSET, "uvicorn takes a low level of its own for a wish to trace"
+    finally:
+        for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+            logger.handlers[:] = handlers
+            logger.propagate = propagate
+            logger.setLevel(level)
 
 
 def test_events_are_not_silenced_with_noisy_modules(lines):
@@ -170,7 +196,7 @@ def test_the_human_format(lines):
             {"call_sid": "CA123"},
             "[CALL_END] duration=45s, reason=customer_hangup, call_sid=CA123",
         ),
-        (("GREETING",), {"name": "דוד", "none": None, "half": 0.5}, "[GREETING] name=דוד, none=None, half=0.5"),
+        (("GREETING",), {"name": "דוד", "none": None, "half": 0.5}, "[GREETING] name=דוד, none=-, half=0.5"),
         (("X",), {"name": "a, reason=ok"}, '[X] name="a, reason=ok"'),
     ],
 )
@@ -336,31 +362,10 @@ def test_an_event_below_the_level_costs_no_rendering(lines):
 def test_a_stream_that_lacks_the_character_gets_its_escape(monkeypatch, tmp_path):
     with open(tmp_path / "out", "w", encoding="ascii") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
-        log.configure(load_settings())
+        log.configure_from(load_settings())
         log.event("X", "שלום")
         log.flush()
     assert r"\u05e9" in (tmp_path / "out").read_text(encoding="ascii")
-
-
-def test_rate_limiter_lets_one_through_per_key_and_time():
-    now_s = 100.0
-    limiter = log.RateLimiter(lambda: now_s)
-    assert limiter.every("a", 5.0)
-    assert limiter.every("b", 5.0)
-    now_s = 104.9
-    assert not limiter.every("a", 5.0)
-    now_s = 105.0
-    assert limiter.every("a", 5.0)
-    assert not limiter.every("a", 5.0)
-
-
-def test_rate_limiter_is_bounded():
-    limiter = log.RateLimiter(lambda: 0.0)
-    for number in range(1000):
-        limiter.every(str(number), 1.0)
-    assert len(limiter._last_s) == limiter.MAX_KEYS
-    assert not limiter.every("999", 1.0)
-    assert limiter.every("0", 1.0)
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -52,8 +52,13 @@ def test_everything_in_one_message():
 
 @pytest.mark.parametrize(
     ("model", "language", "expected"),
-    [("gpt-transcribe", "", {"model": "gpt-transcribe"}), ("", "", None), ("", "he", None)],
+    [
+        ("gpt-transcribe", "", {"model": "gpt-transcribe"}),
+        ("gpt-transcribe", "he-IL", {"model": "gpt-transcribe", "language": "he"}),
+        ("", "", None),
+        ("", "he", None),
+    ],
 )
-def test_transcription_may_be_off(model, language, expected):
+def test_transcription_knows_the_language_or_may_be_off(model, language, expected):
     config = session_config(Agent(language=language), model)
     assert config["audio"]["input"]["transcription"] == expected

@@ -142,7 +142,7 @@ def test_without_a_switchboard_it_drains_and_ends(on_loop):
             async with asyncio.timeout(10):
                 while not server.should_exit:  # noqa: ASYNC110 (uvicorn tells nobody)
                     await asyncio.sleep(0.01)
-            assert server._served.draining  # type: ignore[attr-defined]
+            assert server._node.draining
 
     on_loop(scene())
 

@@ -33,7 +33,7 @@ from .disruption import (
     Unreachable,
 )
 from .refusals import EXPIRED
-from .scenario import Fail, Incomplete, ResponseRequest, Say, Scenario, Stuck, Turn
+from .scenario import Cancelled, Ending, Ends, Fail, Incomplete, ResponseRequest, Say, Scenario, Stuck, Turn
 
 ALWAYS = EVERY
 """For `times`: the service never gets well again."""
@@ -161,10 +161,29 @@ def filtered(nth: int = 2, times: int = 1) -> Fault:
     return _turns("filtered", filtered, nth, times, Incomplete("content_filter"))
 
 
+def cut_short(nth: int = 2, times: int = 1, says: str = "We are open from") -> Fault:
+    """A response comes to its token limit, in the middle of a sentence."""
+    return _turns("cut short", cut_short, nth, times, _after(says, Incomplete("max_output_tokens")))
+
+
+def cancelled(nth: int = 2, times: int = 1, says: str = "") -> Fault:
+    """A response is cancelled by the service itself, before its first sound or after so many words."""
+    return _turns("cancelled", cancelled, nth, times, _after(says, Cancelled()))
+
+
+def strange_status(status: str = "paused", nth: int = 2, times: int = 1) -> Fault:
+    """A response ends with a status that nobody knows, and without a sound."""
+    return _turns("strange status", strange_status, nth, times, Ends(status))
+
+
+def call_ids_repeat() -> Fault:
+    """Every function call has the same id, as servers that only resemble the service may give it."""
+    return Fault("call ids repeat", _about(call_ids_repeat), lambda base, _: replace(base, call_id="call_0"))
+
+
 def stuck(nth: int = 2, times: int = 1, says: str = "") -> Fault:
     """A response begins, says that much, and never ends."""
-    turn: Turn = (Say(says), Stuck()) if says else Stuck()
-    return _turns("stuck", stuck, nth, times, turn)
+    return _turns("stuck", stuck, nth, times, _after(says, Stuck()))
 
 
 def done_is_lost(nth: int = 2) -> Fault:
@@ -309,6 +328,10 @@ RUBBISH: tuple[Mapping[str, Any] | str, ...] = (
 )
 
 
+def _after(says: str, ending: Ending) -> Turn:
+    return (Say(says), ending) if says else ending
+
+
 def _about(factory: Callable[..., Fault]) -> str:
     return (factory.__doc__ or "").strip()
 
@@ -402,6 +425,10 @@ CATALOGUE: tuple[Fault, ...] = (
     fails("insufficient_quota"),
     silent(),
     filtered(),
+    cut_short(),
+    cancelled(),
+    strange_status(),
+    call_ids_repeat(),
     stuck(),
     done_is_lost(),
     never_created(),

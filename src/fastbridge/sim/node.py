@@ -129,17 +129,19 @@ class NodeProcess:
                 return record
         return None
 
-    async def stop(self) -> None:
-        """SIGTERM, and after STOP_SECONDS the end."""
+    async def stop(self, limit_seconds: float = STOP_SECONDS) -> int | None:
+        """SIGTERM, and when the time is up the end. The exit status, as `asyncio.subprocess` has it; None if it never
+        ran."""
         process = self._process
         if process is None or process.returncode is not None:
-            return
+            return process.returncode if process is not None else None
         process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+            await asyncio.wait_for(process.wait(), limit_seconds)
         except TimeoutError:
             process.kill()
             await process.wait()
+        return process.returncode
 
     async def _ready(self, process: asyncio.subprocess.Process) -> None:
         deadline = asyncio.get_running_loop().time() + READY_SECONDS

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from . import audio_format, wire
 from .items import OUTPUT_MS_PER_AUDIO_TOKEN, Conversation, Item
-from .scenario import CallTool, Ending, Fail, Incomplete, Output, Say, Scenario, Stuck
+from .scenario import CallTool, Cancelled, Ending, Ends, Fail, Incomplete, Output, Say, Scenario, Stuck
 from .timeline import Steps, Timeline
 from .wire import CALL_ID_LENGTH, MULAW_BYTES_PER_MS, Event, Ids, Json
 
@@ -145,7 +145,7 @@ class ResponseRun:
     def _course(self, turn: tuple[Output | Ending, ...]) -> Steps:
         yield 0.0, Event("response.created", {"response": self.view()})
         outputs = [part for part in turn if isinstance(part, Say | CallTool)]
-        ending = next((part for part in turn if isinstance(part, Fail | Incomplete | Stuck)), None)
+        ending = next((part for part in turn if not isinstance(part, Say | CallTool)), None)
         yield self._scenario.first_delta_ms / 2, None
         for index, output in enumerate(outputs):
             lead_ms = 0.0 if index else self._scenario.first_delta_ms / 2
@@ -197,7 +197,7 @@ class ResponseRun:
             item.part["transcript"] += word
 
     def _call(self, call: CallTool, lead_ms: float) -> Steps:
-        call_id = self._ids.new("call", CALL_ID_LENGTH)
+        call_id = self._scenario.call_id or self._ids.new("call", CALL_ID_LENGTH)
         item = Item(
             self._ids.new("item"),
             "function_call",
@@ -318,8 +318,11 @@ def _at_once(events: Iterable[Event]) -> Steps:
         yield 0.0, event
 
 
-def _outcome(ending: Fail | Incomplete) -> tuple[str, Json]:
+def _outcome(ending: Fail | Incomplete | Cancelled | Ends) -> tuple[str, Json | None]:
     if isinstance(ending, Fail):
         error = {"type": ending.type, "code": ending.code, "message": ending.message}
         return "failed", {"type": "failed", "error": error}
-    return "incomplete", {"type": "incomplete", "reason": ending.reason}
+    if isinstance(ending, Ends):
+        return ending.status, None
+    status = "incomplete" if isinstance(ending, Incomplete) else "cancelled"
+    return status, {"type": status, "reason": ending.reason}
