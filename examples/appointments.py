@@ -77,7 +77,7 @@ def look_up(context: CallContext) -> dict[str, str]:
     if name is None:
         context.log("DB", "New customer", phone=context.from_number)
         return today
-    context.log("DB", "Customer context loaded", name=name, phone=context.from_number)
+    context.customer_loaded(name)
     return {**today, "name": name, "caller": f"{name}, who has called before"}
 
 
@@ -118,10 +118,10 @@ def schedule_appointment(
     }
     try:
         with database().begin() as connection:
-            connection.execute(appointments.insert().values(wanted))
+            (appointment_id,) = connection.execute(appointments.insert().values(wanted)).inserted_primary_key
     except IntegrityError:
         return already_taken(context, starts_at)
-    context.log("CREATE_APPT", "Appointment created", starts_at=starts_at, name=name)
+    context.appointment_created(appointment_id, starts_at)
     return {"booked": True, "starts_at": starts_at}
 
 

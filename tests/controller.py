@@ -17,6 +17,7 @@ class ControllerRig:
     def __init__(self, loop: VirtualLoop) -> None:
         self.loop = loop
         self.sent: list[dict[str, Any]] = []
+        self.refused_responses: list[str] = []
         self.lost: list[str] = []
         self.stuck: list[tuple[str, str]] = []
         self.failed: list[tuple[str, str]] = []
@@ -24,6 +25,9 @@ class ControllerRig:
         self.controller = ResponseController(
             clock=loop.clock, send=self.sent.append, progress=lambda: self.headway, listener=self
         )
+
+    def on_response_refused(self, response_id: str) -> None:
+        self.refused_responses.append(response_id)
 
     def on_response_lost(self, response_id: str) -> None:
         self.lost.append(response_id)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import random
 import struct
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
@@ -116,12 +115,6 @@ def tone_complex(pitch_hz: int, level_dbfs: float) -> bytes:
     wave = [math.sin(t) + 0.6 * math.sin(2 * t) + 0.4 * math.sin(3 * t) + 0.3 * math.sin(5 * t) for t in turns]
     gain = 32768 * 10 ** (level_dbfs / 20) / math.sqrt(sum(x * x for x in wave) / FRAME_BYTES)
     return mulaw.encode(struct.pack("=160h", *(max(-32000, min(32000, int(gain * x))) for x in wave)))
-
-
-def hiss(seed: int) -> bytes:
-    """A frame that is loud, and no voice."""
-    noise = random.Random(seed)
-    return mulaw.encode(struct.pack("=160h", *(int(noise.gauss(0, 3000)) for _ in range(FRAME_BYTES))))
 
 
 def numbered_frame(number: int) -> bytes:

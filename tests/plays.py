@@ -22,8 +22,8 @@ SECOND = Say("Of course, that is no trouble at all for us here.")
 LAST = Say("You are welcome, and goodbye to you.")
 LINES = (GREETING, ANSWER, SECOND, LAST)
 QUESTION = babble("When are you open, please?")
+HELLO = babble("Hello?")
 INTERRUPTION = babble("No, wait, something else.")
-PATIENCE_SECONDS = 45.0
 SETTLED_MS = 800
 RESOLUTION_MS = 20
 
@@ -84,6 +84,7 @@ class Play:
             "idle": self._idle,
             "barge_in": self._interrupted,
             "late_barge_in": self._interrupted_late,
+            "hello": self._hello,
         }
         scenes.get(self.phase, ask)(stage)
         ask(stage)
@@ -96,13 +97,20 @@ class Play:
         settle(stage)
         ask(stage)
 
+    def _hello(self, stage: Stage) -> None:
+        """Said again and again, into whatever silence."""
+        for _ in range(3):
+            stage.says(HELLO)
+            stage.run(2.0)
+        settle(stage)
+
     def _interrupted_late(self, stage: Stage) -> None:
         self._interrupted(stage, 7.0)
 
     def _interrupted(self, stage: Stage, after_seconds: float = 1.5) -> None:
         stage.says(QUESTION)
         stage.run(0.5)
-        stage.until(lambda: stage.over or stage.ear.is_answered, PATIENCE_SECONDS)
+        stage.until(lambda: stage.over or stage.ear.is_answered, stage.patience_seconds)
         stage.run(after_seconds)
         if not stage.over:
             stage.says(INTERRUPTION)
@@ -124,7 +132,7 @@ def settle(stage: Stage) -> None:
         speaking = stage.speaking or ear.caller_speaks
         return stage.over or (not ear.owed and not speaking and ear.quiet_ms >= SETTLED_MS)
 
-    end = stage.loop.time() + PATIENCE_SECONDS
+    end = stage.loop.time() + stage.patience_seconds
     while not settled():
         assert stage.loop.time() < end, f"the caller waits in vain: {stage.ear.owed}; heard {stage.ear.words}"
         stage.run(0.1)

@@ -1,5 +1,6 @@
 """A lane with all that it needs, on a clock that moves only when told, and what came out of it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from helpers import MS, SID, Clock, audio_of, base64_text, media_json, numbered_frame, read_messages
@@ -98,6 +99,8 @@ class AssistantRig:
         self.clock = Clock()
         self.pacer = twin.pacing.Pacer()
         self.events: list[bytes] = []
+        self.first_deltas: list[str] = []
+        self.on_first: Callable[[str], object] = lambda response_id: None
         self.first_frames: list[str] = []
         self.played: list[str] = []
         self.full: list[bool] = []
@@ -110,12 +113,17 @@ class AssistantRig:
             pacer=self.pacer,
             clock=self.clock,
             on_event=self.events.append,
+            on_first_delta=self.on_first_delta,
             on_first_frame=self.first_frames.append,
             on_played=self.played.append,
             on_full=self.full.append,
             on_bad_frame=lambda number, size: self.bad.append((number, size)),
             **options,
         )
+
+    def on_first_delta(self, response_id: str) -> None:
+        self.first_deltas.append(response_id)
+        self.on_first(response_id)
 
     def write(self, data: bytes) -> None:
         self.downlink.append(data)

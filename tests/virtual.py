@@ -14,6 +14,8 @@ from typing import Any
 
 from websockets.frames import Opcode
 
+from fastbridge import stats
+from fastbridge._caller import GREETING_LOCK
 from fastbridge._pacing import Pacer
 from fastbridge.agent import Agent, CallContext
 from fastbridge.attempt import Attempt
@@ -375,6 +377,14 @@ class Rig:
                 }
             )
 
+    def begin_ours(self, response_id: str, item_id: str | None = None) -> None:
+        """What the node asked for last, with the mark that tells."""
+        metadata = self.sent("response.create")[-1]["response"]["metadata"]
+        self.model({"type": "response.created", "response": {"id": response_id, "metadata": metadata}})
+        if item_id is not None:
+            item = {"id": item_id, "type": "message", "role": "assistant"}
+            self.model({"type": "response.output_item.added", "response_id": response_id, "item": item})
+
     def delta(self, audio: bytes, response_id: str, item_id: str) -> None:
         self.model(delta_json(response_id, item_id, base64_text(audio)))
 
@@ -400,16 +410,20 @@ class Rig:
         self.done(response_id)
 
     def tool_call(self, call_id: str, name: str, arguments: str = "{}", response_id: str = "resp_1") -> None:
-        item = {"id": f"item_{call_id}", "type": "function_call", "name": name, "call_id": call_id}
+        """One that is whole."""
+        item = self.tool_call_begins(call_id, name, response_id)
+        self.tool_call_ends(item, arguments, "completed", response_id)
+
+    def tool_call_begins(self, call_id: str, name: str, response_id: str) -> dict[str, Any]:
+        item = {"id": f"item_{call_id}_{response_id}", "type": "function_call", "name": name, "call_id": call_id}
         self.model({"type": "response.output_item.added", "response_id": response_id, "item": item})
-        self.model(
-            {
-                "type": "response.function_call_arguments.done",
-                "response_id": response_id,
-                "call_id": call_id,
-                "arguments": arguments,
-            }
-        )
+        return item
+
+    def tool_call_ends(self, item: dict[str, Any], arguments: str, status: str, response_id: str) -> None:
+        where = {"response_id": response_id, "item_id": item["id"], "call_id": item["call_id"]}
+        self.model({"type": "response.function_call_arguments.done", **where, "arguments": arguments})
+        done = {**item, "arguments": arguments, "status": status}
+        self.model({"type": "response.output_item.done", "response_id": response_id, "item": done})
 
     # --- what must hold ---
 
@@ -419,6 +433,7 @@ class Rig:
         assert self.loop.failures == []
         assert "internal" not in self.call.stats.errors
         assert caller.frames_in == sum(caller.outcomes) + caller.waiting
+        assert caller.locked_frames == caller.outcomes[GREETING_LOCK]
         books = lane.frames_sent - lane.frames_rewound + sum(lane.frames_flushed.values()) + lane.frames_unsent
         assert lane.frames_enqueued == books
         assert lane.heard_bytes <= lane.sent_bytes <= lane.received_bytes
@@ -435,6 +450,9 @@ class Rig:
         assert [link.hang_ups for link in self.model_links] == [1] * len(self.model_links)
         assert (call.caller.waiting, call.assistant.frames_unsent, self.loop.pacer.active) == (0, 0, 0)
         assert not call.assistant.playing
+        assert stats.complaints(stats.pacing(call.assistant), {}) == []
+        untold = call.session.history.untold.values()
+        assert [turn for turn in untold if turn.role == "assistant" or turn.ended] == []
         assert self.loop.pending_timers() == []
         assert self.tasks == set()
 

@@ -330,7 +330,7 @@ class Call:
                 "concealed": self.concealed,
             },
             "pacing": {
-                "frames_enqueued": playout.frames_sent - playout.frames_rewound + sum(flushed.values()) + unsent,
+                "frames_enqueued": playout.frames_sent + sum(flushed.values()) + unsent,
                 "tx": playout.frames_sent,
                 "rewound": playout.frames_rewound,
                 "flushed": flushed,

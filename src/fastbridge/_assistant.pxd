@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from fastbridge._framing cimport Slice
 from fastbridge._mulaw cimport Ring
 from fastbridge._pacing cimport Paced, Pacer, Schedule
+from fastbridge._pcm cimport PcmWatch
 from fastbridge._playout cimport Playout, Reply
 from fastbridge._wire cimport Wire
 
@@ -13,6 +14,7 @@ cdef enum:
 cdef class AssistantLane(Paced):
     # wiring
     cdef object clock, write, on_event, on_first_frame, on_played, on_full, on_bad_frame, on_words
+    cdef object on_first_delta, on_pcm
     cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef Pacer pacer
     cdef readonly Schedule schedule
@@ -21,15 +23,18 @@ cdef class AssistantLane(Paced):
     # state
     cdef Ring ring
     cdef Playout playout                    # positions in the ring
+    cdef PcmWatch watch                     # of the item that receives audio
     cdef bytes response_id                  # the response begun last
     cdef list words                         # pieces of an item's transcript that have not been told of
     cdef bytes words_item
-    cdef bint taking, in_spurt, is_paused, is_closed, is_full
+    cdef bint taking, has_audio, in_spurt, is_paused, is_closed, is_full
     cdef uint32_t remembered
     cdef uint64_t last_event                # the last delta's event, hashed
     cdef bint events_vary                   # deltas of one response had different ones
     # counters
-    cdef readonly uint64_t frames_sent, deltas, refused_deltas, malformed_deltas, ignored_events, word_deltas
+    cdef readonly uint64_t frames_enqueued, frames_sent, frames_cleared
+    cdef readonly uint64_t deltas, refused_deltas, malformed_deltas, ignored_events, word_deltas
+    cdef readonly Py_ssize_t first_frame_bytes
     cdef uint64_t flushed_barge_in, flushed_close
     # large, and rarely looked at: behind all the rest
     cdef uint64_t[REMEMBERED_DELTAS] fingerprints   # of this response's last deltas
@@ -37,6 +42,7 @@ cdef class AssistantLane(Paced):
     cdef int take_words(self, Slice item_id, Slice words) except -1
     cdef int model_message(self, const char *text, Py_ssize_t size) except -1
     cdef int take_delta(self, Slice event_id, Slice response_id, Slice item_id, Slice delta) except -1
+    cdef bint watch_from(self, int64_t start) noexcept
     cdef bint came_before(self, Slice event_id, Slice delta) noexcept
     cdef int wake(self) except -1
     cdef int send_frame(self, int64_t now) except -1

@@ -11,10 +11,13 @@ class AssistantLane(Paced):
     on_event(message): a model event that is neither audio nor ignored, to be parsed as JSON, in order with the audio.
     on_words(item_id, words): the assistant's words, if they need no parsing; None: an event like others. Pieces of one
     item are told of together, before the next on_event or answer of `items`, and at the latest when 64 are waiting.
+    on_first_delta(response_id): audio of a response is about to enter the ring for the first time.
     on_first_frame(response_id): the first frame of a response has left (once a response).
     on_played(response_id): its end mark came back. on_full(bool): the ring is full (True) / half empty again (False):
     stop and go for the reader of the model's socket. on_bad_frame(n, size): one of the first five frames was not 160
     bytes.
+    on_pcm(item_id): an item's audio is not mu-law but linear PCM, which a caller hears as noise: once an item, with the
+    delta that shows it, see PcmWatch. The lane may be cleared there.
     Only deltas of the response begun last are taken; others are refused and counted, as are those of a cancelled one.
     Marks: one after every 8 frames and one at the end of each response; an echo implies those before it. The playout
     clock takes the carrier to play at once and in real time, later by the least delay that the last four echoes showed.
@@ -33,6 +36,8 @@ class AssistantLane(Paced):
         on_full: Callable[[bool], object],
         on_bad_frame: Callable[[int, int], object],
         on_words: Callable[[str, str], object] | None = None,
+        on_first_delta: Callable[[str], object] | None = None,
+        on_pcm: Callable[[str], object] | None = None,
         lead_ms: int = 160,
         cap_bytes: int = 4_800_000,
     ) -> None: ...
@@ -101,13 +106,19 @@ class AssistantLane(Paced):
     def epoch(self) -> int: ...
     @property
     def frames_enqueued(self) -> int:
-        """Whole frames that entered the ring (the padded last one of a response included)."""
+        """Whole frames that entered the ring (the padded last one of a response included), counted as they do."""
     @property
     def frames_sent(self) -> int: ...
+    @property
+    def first_frame_bytes(self) -> int:
+        """Audio in the first frame that left, as the carrier decodes it; 0 before it."""
     @property
     def frames_flushed(self) -> dict[str, int]:
         """Frames by reason that were flushed before they could be sent (again): barge_in, close.
         enqueued + rewound == sent + sum(flushed) + unsent."""
+    @property
+    def frames_cleared(self) -> int:
+        """Frames sent that the carrier was told to drop unheard, and that were not sent again."""
     @property
     def frames_rewound(self) -> int:
         """Frames sent again, or to be, after a hold."""

@@ -21,6 +21,7 @@ from fastbridge._framing cimport (
 )
 from fastbridge._mulaw cimport Ring, b64_decoded_size, b64_encode_into
 from fastbridge._pacing cimport Paced, Pacer, Schedule, read_clock
+from fastbridge._pcm cimport PcmWatch
 from fastbridge._playout cimport BYTES_PER_MS, FRAME_BYTES, Playout, Reply
 from fastbridge._prefetch cimport PLAYOUT_BYTES, RING_BYTES, SCHEDULE_BYTES, TEMPLATE_BYTES, WIRE_BYTES, prefetch
 from fastbridge._websocket cimport TextSink, text_frame_of
@@ -69,6 +70,8 @@ cdef class AssistantLane(Paced):
         on_full,
         on_bad_frame,
         on_words=None,
+        on_first_delta=None,
+        on_pcm=None,
         int lead_ms=160,
         Py_ssize_t cap_bytes=4_800_000,
     ):
@@ -80,6 +83,9 @@ cdef class AssistantLane(Paced):
         self.on_full = on_full
         self.on_bad_frame = on_bad_frame
         self.on_words = on_words
+        self.on_first_delta = on_first_delta
+        self.on_pcm = on_pcm
+        self.watch = PcmWatch()
         self.schedule = Schedule(lead_ms=lead_ms)
         self.ring = Ring(cap_bytes=cap_bytes, hard_cap_bytes=max(5 * cap_bytes, <Py_ssize_t>16_384))
         self.playout = Playout()
@@ -150,10 +156,13 @@ cdef class AssistantLane(Paced):
         self.playout.begin(response_id, read_clock(self.clock))
         self.response_id = response_id.encode()
         self.taking = not self.is_closed
+        self.has_audio = False
         self.remembered = 0
 
     def end_response(self, str response_id not None) -> None:
+        cdef Py_ssize_t before = self.playout.unsent()
         cdef Reply reply = self.playout.end(response_id)
+        self.frames_enqueued += self.playout.unsent() - before
         if response_id.encode() == self.response_id:
             self.taking = False
         if reply is None:
@@ -168,24 +177,44 @@ cdef class AssistantLane(Paced):
         self.taking = False
 
     cdef int take_delta(self, Slice event_id, Slice response_id, Slice item_id, Slice delta) except -1:
-        cdef int64_t start = self.ring.tail
-        cdef Py_ssize_t taken
+        cdef int64_t start
+        cdef Py_ssize_t taken, before
+        cdef bint is_pcm = False
         self.deltas += 1
         if not self.taking or not same(response_id, self.response_id) or self.came_before(event_id, delta):
             self.refused_deltas += 1
             return 0
         if delta.size == 0:
             return 0
+        if not self.has_audio:
+            if self.on_first_delta is not None:
+                self.on_first_delta(self.response_id.decode())
+            self.has_audio = True           # behind the callback, which may begin the response anew, or end it
+            if not self.taking:
+                self.refused_deltas += 1
+                return 0
+        start, before = self.ring.tail, self.playout.unsent()
         taken = self.ring.append_base64(delta.text, delta.size)
         if taken < 0:
             self.malformed_deltas += 1
             return 0
         if taken > 0:
-            self.playout.receive(item_id, self.response_id, start)
+            if self.playout.receive(item_id, self.response_id, start):
+                self.watch.reset()
+            self.frames_enqueued += self.playout.unsent() - before
+            is_pcm = self.watch_from(start)
         if not self.is_full and self.ring.tail - self.ring.head >= self.ring.cap:
             self.is_full = True
             self.on_full(True)
+        if is_pcm and self.on_pcm is not None:
+            self.on_pcm(bytes_of(item_id).decode())
         return self.wake()
+
+    cdef bint watch_from(self, int64_t start) noexcept:
+        """Whether the audio from `start` to the ring's end shows that the item is PCM."""
+        cdef Py_ssize_t at = start & (self.ring.capacity - 1), size = self.ring.tail - start
+        cdef Py_ssize_t run = min(size, self.ring.capacity - at)
+        return self.watch.hear(self.ring.data + at, run) or self.watch.hear(self.ring.data, size - run)
 
     cdef bint came_before(self, Slice event_id, Slice delta) noexcept:
         """Whether this is a copy: the same event with the same audio, from a service that gives each event an id of its
@@ -299,6 +328,8 @@ cdef class AssistantLane(Paced):
         cdef Py_ssize_t head = frame.index(b'"payload":"') + 11
         cdef Py_ssize_t size = frame.index(b'"', head) - head
         size = b64_decoded_size(PyBytes_AS_STRING(frame) + head, size)
+        if self.frames_sent == 1:
+            self.first_frame_bytes = size
         if size != FRAME_BYTES:
             self.on_bad_frame(self.frames_sent, size)
         return 0
@@ -365,7 +396,9 @@ cdef class AssistantLane(Paced):
         cdef tuple counts = (self.playout.unsent(), self.playout.unheard_frames(now))
         if not self.playout.held:
             self.send_clear()
-        self.flushed_barge_in += self.playout.unsent()
+        if not self.is_closed:
+            self.flushed_barge_in += counts[0]
+            self.frames_cleared += counts[1]
         self.taking = False
         self.playout.forget(now)
         self.stop(now)
@@ -447,11 +480,6 @@ cdef class AssistantLane(Paced):
     @property
     def frames_rewound(self) -> int:
         return self.playout.frames_rewound
-
-    @property
-    def frames_enqueued(self) -> int:
-        flushed = self.flushed_barge_in + self.flushed_close
-        return self.frames_sent - self.playout.frames_rewound + flushed + self.frames_unsent
 
     @property
     def marks_sent(self) -> int:

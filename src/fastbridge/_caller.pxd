@@ -31,7 +31,7 @@ cdef class CallerLane(TextSink):
     cdef HighpassLimiter dsp                # or None
     cdef bytes stream_sid
     # state
-    cdef bint is_open, is_paused, is_locked, is_closed
+    cdef bint is_open, is_paused, is_locked, is_muted, is_closed
     cdef object queue                       # deque of (base64 payload, frames missing before it), oldest first
     cdef Py_ssize_t queued                  # its length: to ask a deque is to touch it
     cdef int64_t waiting_silence            # sum of the missing in the queue
@@ -42,8 +42,10 @@ cdef class CallerLane(TextSink):
     cdef readonly int64_t last_media_ns, last_voice_ns
     cdef readonly Py_ssize_t peak_waiting
     cdef uint64_t[OUTCOME_COUNT] settled
+    cdef uint64_t locked, arrived_at_lock   # the lock's own count: see locked_frames
     cdef Latency latency           # of frames that were forwarded at once, from here in to written
 
+    cdef uint64_t arrived(self) noexcept
     cdef int media(self, Slice stream_sid, int64_t chunk, Slice payload) except -1
     cdef int64_t missing_before(self, int64_t chunk) noexcept
     cdef int deliver(self, Slice payload, int64_t missing, int64_t now) except -1

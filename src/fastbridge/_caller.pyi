@@ -17,6 +17,7 @@ queue_full, noise_gate, session_not_ready, other."""
 FORWARDED: int
 GREETING_LOCK: int
 QUEUE_FULL: int
+NOISE_GATE: int
 SESSION_NOT_READY: int
 OTHER_REASON: int
 
@@ -29,7 +30,7 @@ class CallerLane:
     A frame is counted in `frames_in` before anything looks at it and ends in exactly one of OUTCOMES, or waits:
     frames_in == sum(outcomes) + waiting, always; after close() waiting is 0.
     Order of judgement for one frame: payload not strict base64, empty, or over 8000 bytes decoded: other. Foreign
-    stream sid: other. Locked: greeting_lock.
+    stream sid: other. Locked: greeting_lock. Muted: noise_gate.
     Detector sees every frame that is none of these. Then `dsp`, if given; audio it leaves as
     it is keeps its base64 text. Uplink open: forwarded at once, or, to a Wire and with an outbox, posted there.
     Not open yet, or paused: it waits, at most `preroll_frames` (not open: oldest dropped as session_not_ready) or
@@ -69,6 +70,11 @@ class CallerLane:
     def lock(self) -> None:
         """Greeting lock on: frames are dropped as greeting_lock."""
     def unlock(self) -> None: ...
+    @property
+    def locked_frames(self) -> int:
+        """Own frames that came while the lock was on, counted at its ends: `greeting_lock` must agree."""
+    def mute(self) -> None:
+        """From now on frames are dropped as noise_gate: the line is given up for its noise."""
     def feed_message(self, message: bytes) -> None:
         """One text message from Twilio."""
     def feed_media(self, stream_sid: bytes, chunk: int, timestamp_ms: int, payload: bytes) -> None:

@@ -40,6 +40,7 @@ OUTCOMES = (
 FORWARDED = <int>OUTCOME_FORWARDED
 GREETING_LOCK = <int>OUTCOME_GREETING_LOCK
 QUEUE_FULL = <int>OUTCOME_QUEUE_FULL
+NOISE_GATE = <int>OUTCOME_NOISE_GATE
 SESSION_NOT_READY = <int>OUTCOME_SESSION_NOT_READY
 OTHER_REASON = <int>OUTCOME_OTHER
 
@@ -113,10 +114,24 @@ cdef class CallerLane(TextSink):
             self.drain()
 
     def lock(self) -> None:
-        self.is_locked = True
+        if not self.is_locked:
+            self.is_locked = True
+            self.arrived_at_lock = self.arrived()
 
     def unlock(self) -> None:
+        self.locked = self.locked_frames
         self.is_locked = False
+
+    cdef uint64_t arrived(self) noexcept:
+        """Own frames so far, whatever became of them."""
+        return self.frames_in - self.settled[<int>OUTCOME_OTHER]
+
+    @property
+    def locked_frames(self) -> int:
+        return self.locked + (self.arrived() - self.arrived_at_lock if self.is_locked else 0)
+
+    def mute(self) -> None:
+        self.is_muted = True
 
     cdef int on_text(self, const char *text, Py_ssize_t size) except -1:
         cdef TwilioMessage message
@@ -168,11 +183,14 @@ cdef class CallerLane(TextSink):
         if self.detector is not None:       # also behind the lock: it learns the line and its echo there
             playing = self.playing.hearing(now, heard)
             edge = self.detector.judge(media_scratch, size, heard if playing else NULL, FRAME_BYTES)
-            if self.detector.speaking and not self.is_locked:
+            if self.detector.speaking and not self.is_locked and not self.is_muted:
                 self.voice_frames += 1
                 self.last_voice_ns = now
         if self.is_locked:
             self.settled[<int>OUTCOME_GREETING_LOCK] += 1
+            return 0
+        if self.is_muted:
+            self.settled[<int>OUTCOME_NOISE_GATE] += 1
             return 0
         if self.dsp is not None and self.dsp.filter(media_scratch, media_scratch, size):
             b64_encode_into(encoded_scratch, media_scratch, size)

@@ -15,8 +15,8 @@ DELTA: int
 """OpenAI `response.output_audio.delta`."""
 IGNORED: int
 """An OpenAI event that nobody reads (`...input_audio_transcription.delta`, `function_call_arguments.delta`,
-`output_text.delta`, `content_part.added` and `.done`, `output_audio.done`, `output_item.done`,
-`conversation.item.done`): known by its leading `type` key.
+`output_text.delta`, `content_part.added` and `.done`, `output_audio.done`, `conversation.item.done`): known by its
+leading `type` key.
 """
 WORDS: int
 """OpenAI `response.output_audio_transcript.delta`."""

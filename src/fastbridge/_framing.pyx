@@ -197,7 +197,6 @@ cdef bint is_ignored(Cursor *cursor) noexcept nogil:
             or literal(cursor, b'content_part.added"')
             or literal(cursor, b'content_part.done"')
             or literal(cursor, b'output_audio.done"')
-            or literal(cursor, b'output_item.done"')
         )
     return literal(cursor, b'conversation.item.') and (
         literal(cursor, b'input_audio_transcription.delta"') or literal(cursor, b'done"')

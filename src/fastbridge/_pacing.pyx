@@ -222,6 +222,7 @@ cdef class Pacer:
         cdef Py_ssize_t i = len(self.lanes)
         cdef int64_t soonest = -1
         cdef Paced lane
+        cdef object failure = None
         self.warm(now_ns, 0)
         self.warm(now_ns, 1)
         while i > 0:                        # backwards, since a lane that rests is replaced by one already run
@@ -230,11 +231,17 @@ cdef class Pacer:
                 continue
             lane = self.lanes[i]
             if lane.wanted <= now_ns:
-                lane.wanted = lane.run(now_ns)
+                try:
+                    lane.wanted = lane.run(now_ns)
+                except Exception as error:  # one call's trouble: it rests until it has something new to say
+                    lane.wanted = -1
+                    failure = error
             if lane.wanted < 0:
                 self.rest(lane)
             elif soonest < 0 or lane.wanted < soonest:
                 soonest = lane.wanted
+        if failure is not None:             # whatever one raised, the others had their turn
+            raise failure
         return soonest
 
     @property

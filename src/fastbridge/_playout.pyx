@@ -125,9 +125,10 @@ cdef class Playout:
         return None
 
     cdef int receive(self, Slice item_id, bytes response_id, int64_t start) except -1:
-        """The audio from `start` to the ring's end is this item's."""
+        """The audio from `start` to the ring's end is this item's. 1 if the item begins with it."""
         cdef Segment segment = self.segments[-1] if self.segments else None
-        if segment is None or segment.heard >= 0 or not same(item_id, segment.item_id):
+        cdef bint begins = segment is None or segment.heard >= 0 or not same(item_id, segment.item_id)
+        if begins:
             segment = Segment()
             segment.item_id = PyBytes_FromStringAndSize(item_id.text, item_id.size)
             segment.response_id = response_id
@@ -135,7 +136,7 @@ cdef class Playout:
             segment.heard = -1
             self.segments.append(segment)
         segment.end = self.ring.tail
-        return 0
+        return begins
 
     cdef int reclaim(self, int64_t now) except -1:
         """Give back what has been heard: of the ring all but the frame being heard, of the segments all but the newest."""

@@ -48,11 +48,15 @@ cdef class Source:
         self.paused = True
         if self.reactor is not None:
             watch(self.reactor.epoll, self, EPOLL_CTL_MOD, 0)
+        elif not self.transport.is_closing():   # it has let go by itself: the transport reads again
+            self.transport.pause_reading()
 
     def resume(self) -> None:
         self.paused = False
         if self.reactor is not None:
             watch(self.reactor.epoll, self, EPOLL_CTL_MOD, EPOLLIN)
+        elif not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def release(self) -> None:
         cdef Reactor reactor = self.reactor

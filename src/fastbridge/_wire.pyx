@@ -157,6 +157,8 @@ cdef class Wire:
             return 0
         self.queued_writes += 1
         self.transport_write(data)
+        if self.fd < 0:                     # encrypted: all of it goes this way, and nothing can overtake it
+            return 0
         self.behind = True
         if not self.settling:
             self.settling = True

@@ -13,15 +13,17 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, overload
 
 from pydantic import TypeAdapter, ValidationError
 
-from fastbridge import logging as log
-from fastbridge import threads
-from fastbridge.config import PER_CALL_SETTINGS, Settings
+from fastbridge import events, languages, threads
+from fastbridge.calllog import CallLog, OwnLog
+from fastbridge.config import DEFAULT_INSTRUCTIONS, PER_CALL_SETTINGS, Settings
 from fastbridge.errors import ConfigError
+from fastbridge.logging import mask_phone
 from fastbridge.schema import Arguments
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class CallContext:
     variables: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     agent: Agent | None = field(default=None, repr=False, compare=False)
     control: CallControl | None = field(default=None, repr=False, compare=False)
+    call_log: CallLog | None = field(default=None, repr=False, compare=False)
 
     @property
     def business_id(self) -> str:
@@ -84,9 +87,29 @@ class CallContext:
         """Have the assistant say this, in these words, as soon as nothing else is being said."""
         self._live().say(text)
 
-    def log(self, tag: str, message: str = "", **fields: Any) -> None:
-        """One line in the log: `[TAG] message call_sid=CA…, field=value`. Telephone numbers are masked."""
-        log.event(tag, message, call_sid=self.call_sid, **fields)
+    @property
+    def log(self) -> OwnLog:
+        """`context.log("CRM", "found", orders=3)`: one line in the log, `[CRM] found, orders=3, call_sid=CA…`, one of
+        the 30 of its call. `level=logging.ERROR`, `exc_info=True`: as with any logger. Telephone numbers are masked.
+
+        `if context.log.every("stock", 5.0): …` is true at most once in 5 s, `.once("stock")` once in the call,
+        `.every_n("stock", 100)` the first time and then every hundredth."""
+        return self.journal.own
+
+    def customer_loaded(self, name: str, phone: str = "") -> None:
+        """Say in the log that this caller is known: `[DB] Customer context loaded: name=David, phone=+9725****12`.
+
+        phone: the caller's, where none is given; masked. The name is not shown where words may not be in the log."""
+        events.context_loaded(self.journal, name=name, phone=phone or self.from_number)
+
+    def appointment_created(self, appointment_id: object, start: object) -> None:
+        """Say in the log that an appointment was made: `[CREATE_APPT] Appointment created successfully, …`."""
+        events.create_appt(self.journal, appointment_id=appointment_id, start=start)
+
+    @functools.cached_property
+    def journal(self) -> CallLog:
+        """All lines of the call. A context that is no call's (a test's) has one of its own."""
+        return self.call_log or CallLog(self.call_sid)
 
     def _live(self) -> CallControl:
         if self.control is None:
@@ -119,22 +142,39 @@ class Tool:
             "parameters": self.parameters,
         }
 
-    async def call(self, arguments: str | Mapping[str, Any], context: CallContext) -> Any:
+    async def call(
+        self,
+        arguments: str | Mapping[str, Any],
+        context: CallContext,
+        *,
+        left: Callable[[Future[Any]], object] | None = None,
+    ) -> Any:
         """Run it with the model's JSON text, or the same as a mapping. ArgumentError where that is not what it takes;
-        TimeoutError."""
+        TimeoutError. left(future): nobody waits for it any more, and the function, a plain one, works on."""
         given = self.arguments.read(arguments if isinstance(arguments, str) else json.dumps(arguments))
         given.update(dict.fromkeys(self.arguments.injected_names, context))
         async with asyncio.timeout(self.timeout_seconds):
-            return await run(self.function, **given)
+            return await _run(self.function, functools.partial(self.function, **given), left)
 
 
 async def run(function: Callable[..., Any], *positional: Any, **named: Any) -> Any:
     """Call a user's function: an async one here, a plain one in a thread of its own, so that it never blocks the audio.
     Whatever can be awaited is awaited: a plain function around an async one is as good."""
+    return await _run(function, functools.partial(function, *positional, **named), None)
+
+
+async def _run(
+    function: Callable[..., Any], work: Callable[[], Any], left: Callable[[Future[Any]], object] | None
+) -> Any:
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "func", None)):
-        return await function(*positional, **named)
-    loop = asyncio.get_running_loop()
-    result = await loop.run_in_executor(threads.shared, lambda: function(*positional, **named))
+        return await work()
+    thread = threads.Kept()
+    try:
+        result = await asyncio.get_running_loop().run_in_executor(thread, work)
+    except asyncio.CancelledError:
+        if left is not None and thread.future is not None:
+            left(thread.future)
+        raise
     return await result if inspect.isawaitable(result) else result
 
 
@@ -144,9 +184,9 @@ class Agent:
 
     instructions: the system prompt. greeting: what is said first, in these words; empty for none. In both, `{name}`
     stands for a variable of the call; `variables` are the defaults. voice: the model's voice. language: of the caller,
-    such as `he`, for transcripts. tools: functions the model may call. greeting_lock: while the greeting plays the
-    caller is not listened to; None takes the setting. dsp: the caller's audio goes through a high-pass and a limiter;
-    None takes the setting.
+    such as `he`, for transcripts, for recordings and for what the carrier says; empty takes the setting. tools:
+    functions the model may call. greeting_lock: while the greeting plays the caller is not listened to; None takes the
+    setting. dsp: the caller's audio goes through a high-pass and a limiter; None takes the setting.
 
     hang_up: the model may end the call. transfer_to: {name: number} of those it may connect the caller to; nobody else
     can ever be dialled. allowed_callers: numbers that are answered; empty for all. filler: what the model says while a
@@ -301,6 +341,10 @@ class Agent:
 
         return self.changed(instructions=fill(self.instructions), greeting=fill(self.greeting))
 
+    def in_language(self, default: str) -> Self:
+        """A copy whose language is this one, if it has none of its own."""
+        return self if self.language or not default else self.changed(language=default)
+
     def call_settings(self, settings: _S) -> _S:
         """The node's settings with this agent's own."""
         return settings.model_copy(update=dict(self.settings)) if self.settings else settings
@@ -313,10 +357,21 @@ class Agent:
         """The number behind a name or number of `transfer_to`; None for any other."""
         return self.transfer_to.get(wanted) or (wanted if wanted in self.transfer_to.values() else None)
 
+    def destination_name(self, wanted: str) -> str:
+        """The name of a destination, which may be shown; its number may not."""
+        named = (name for name, number in self.transfer_to.items() if wanted in (name, number))
+        return mask_phone(next(named, ""))
+
 
 def default_agent(settings: Settings) -> Agent:
-    """The agent that answers when the user gives none: what the environment says."""
-    return Agent(instructions=settings.instructions, greeting=settings.greeting, voice=settings.voice)
+    """The agent that answers when the user gives none: what the environment says, else its own words in the
+    environment's language."""
+    instructions, greeting, spoken = settings.instructions, settings.greeting, languages.known(settings.language)
+    if settings.language and instructions == DEFAULT_INSTRUCTIONS:
+        instructions += f" Speak {languages.name(settings.language)}, unless the caller speaks another language."
+    if spoken is not None and "greeting" not in settings.model_fields_set:
+        greeting = spoken.greeting
+    return Agent(instructions=instructions, greeting=greeting, voice=settings.voice, language=settings.language)
 
 
 def tool_from(

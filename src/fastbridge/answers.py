@@ -1,9 +1,10 @@
-"""Every turn of the caller's gets an answer, or the caller is told why not.
+"""The law: every turn of the caller's ends in an answer heard, a question, or a goodbye.
 
-The model answers a committed turn by itself; this file watches that it does, and asks where it does not: a turn that
-nobody answers, speech whose end nobody noticed, a response that failed, came to nothing or stands still, and what was
-under way when the line was lost. It asks the response controller, once each; where that does not help either, it gives
-the session up, and then the call.
+A response that ends without that is an event with an owner and a deadline, and both are here. The model answers a
+committed turn by itself; this file watches that it does, and asks where it does not: a turn that nobody answers, speech
+whose end nobody noticed, an interruption that nobody but us heard, a response that failed, was cut short, came to
+nothing or stands still, and what was under way when the line was lost. It asks the response controller, once each;
+where that does not help either, it gives the session up, and then the call.
 """
 
 import random
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING
 from fastbridge import events
 from fastbridge._caller import FORWARDED
 from fastbridge.clock import Deadline
-from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.errors import ModelUnavailable
 from fastbridge.model_line import is_hopeless
-from fastbridge.replay import REPEAT, REPROMPT
+from fastbridge.realtime import LOCAL_ID
+from fastbridge.replay import FILTERED, REPEAT, REPROMPT
 from fastbridge.responses import OWN_TURN, Create
 from fastbridge.session_config import turn_end_seconds
 
@@ -31,11 +33,16 @@ OVERDUE_SECONDS = 0.7
 RETRY_SECONDS = (0.6, 1.4)
 """Before the second and the third try of a failed response, at most."""
 REPROMPT_SECONDS = 3.0
+UNTOLD_SECONDS = 6.0
+UNTOLD_LOOK_SECONDS = 0.3
+"""Who interrupts, and is heard by our ear alone, is let finish for so long; noise does not speak for ever."""
 MAX_STUCK = 2
 """Responses in a row that stand still: then another session is tried, and one more of them is the end."""
-CLOCK_MIN_MS = 4000
-CLOCK_SHARE = 0.4
-"""The model's clock of the caller's audio, by ours: less, and it takes mu-law for something else."""
+QUIET_MIN_MS, QUIET_SHARE = 2000, 0.2
+"""Nobody had spoken for so long of a session's audio: then speech that the model puts into the first fifth of it was
+put there by a clock that runs slow. It takes mu-law for something else."""
+TO_THE_CALLER = frozenset({"turn", "tool_result", "keys", "continuation", "repeat", "reprompt"})
+"""Purposes of what is said in answer to the caller. The rest has words of its own, to be asked for as they were."""
 
 
 class Answers:
@@ -48,15 +55,20 @@ class Answers:
         self.counters: Counter[str] = Counter()
         self._call = call
         self._speech_ns = 0  # when the model told that it began
+        self._interrupted_ns: int | None = None  # by a voice of which the model has not told since
         self._failures = 0
         self._empty = 0
         self._stuck = 0
+        self._last_word = False
+        self._noise = ""  # a response whose audio was none
         self._spoke_at_loss = False
         self._uncommitted = False  # we ended the caller's speech, and the model has not said that it took it
         self._redo: tuple[str, Create] | None = None  # a stuck response, to be asked for again when it has ended
         self._tool_response = ""
         self._next = Create("turn")
         self._forwarded_before = 0  # frames sent in earlier sessions
+        self._quiet_ms = 0  # of the audio sent in this one: up to there we heard nobody whom the model has not
+        self._told_frames = 0  # of the caller's voice, by the model's last word of it
         self._answer = Deadline(call.clock, self._unanswered)
         self._listen = Deadline(call.clock, self._listened)
         self._retry = Deadline(call.clock, self._ask_again)
@@ -69,22 +81,54 @@ class Answers:
 
     def speech_started(self) -> None:
         """What was owed is not any more: the caller has gone on."""
-        self.speaking, self._uncommitted = True, False
+        if self._last_word:
+            return
+        self.speaking, self._uncommitted, self._interrupted_ns = True, False, None
+        self._call.session.responses.speech_started()
         self._speech_ns = self._call.clock.now_ns()
         self._settled()
         self._retry.clear()
         self._listen.set(self._quiet_seconds)
+        self._check_clock()
 
     def speech_stopped(self) -> None:
+        if self._last_word:
+            return
         self.speaking = False
+        self._call.session.responses.floor.stops()
         self._listen.clear()
         self._owe()
-        self._check_clock()
+        self._told_frames = self._call.caller.voice_frames
+
+    def listen(self) -> None:
+        """Once a second: has the caller said anything, by our own ear, since the model has told of him last?"""
+        if self._call.caller.voice_frames == self._told_frames:
+            self._quiet_ms = (self._forwarded() - self._forwarded_before) * 20
 
     def committed(self) -> None:
         self._uncommitted = False
-        if not self.speaking:
+        if not (self.speaking or self._last_word):
             self._owe()
+
+    def last_word(self) -> None:
+        """Goodbye is said, and nobody is listened to any more: only that is still owed."""
+        self._last_word, self.speaking = True, False
+        self._listen.clear()
+        self._settled()
+
+    def interrupted(self) -> None:
+        """The assistant was cut off. Where nobody but our own ear heard why, nobody else will answer."""
+        if not self.speaking:
+            self._interrupted_ns = self._call.clock.now_ns()
+            self._owe()
+            self._call.waiting.review()
+
+    @property
+    def untold(self) -> bool:
+        """The caller has interrupted and speaks on, by our ear; the model has told nothing of it."""
+        if self._interrupted_ns is None or not self._call.caller_is_loud:
+            return False
+        return self._call.clock.now_ns() - self._interrupted_ns < UNTOLD_SECONDS * 1e9
 
     def unheard(self) -> None:
         """The caller has spoken, and the model says nothing, of that or of anything."""
@@ -121,26 +165,29 @@ class Answers:
             return
         self._watchdog("speech_unstopped")
         self.speaking = False
+        self._told_frames = call.caller.voice_frames
         self._uncommitted = True
         call.speech_is_over()
         call.session.send({"type": "input_audio_buffer.commit"})
-        self._ask("turn")
+        call.session.responses.floor.stops()
+        call.session.responses.answer_turn()
         self._owe()
         call.waiting.review(OVERDUE_SECONDS)
 
     def _unanswered(self) -> None:
-        if self._call.session.responses.busy:
+        if not self._call.session.responses.resting:
             self._answer.set(ANSWER_SECONDS)
-            return
-        if self._call.line.up:
+        elif self.untold:
+            self._answer.set(UNTOLD_LOOK_SECONDS)
+        elif self._call.line.up:
             self._watchdog("turn_unanswered")
-            self._ask("turn")
+            self._call.session.responses.answer_turn()
 
     def _check_clock(self) -> None:
-        """Does the model count the caller's audio as we do?"""
-        call = self._call
-        end_ms, sent_ms = call.session.speech_end_ms, (self._forwarded() - self._forwarded_before) * 20
-        if end_ms is not None and sent_ms > CLOCK_MIN_MS and end_ms < sent_ms * CLOCK_SHARE:
+        """Does the model count the caller's audio as we do? By places in it, not by when we are told: the line may have
+        stood still."""
+        start_ms = self._call.session.speech_start_ms
+        if start_ms is not None and self._quiet_ms > QUIET_MIN_MS and start_ms < self._quiet_ms * QUIET_SHARE:
             self._mismatch()
 
     def _forwarded(self) -> int:
@@ -154,6 +201,17 @@ class Answers:
         else:
             self._call.line.lose("the audio formats do not agree", "clock_mismatch")
 
+    def noise(self, item_id: str) -> None:
+        """What the model speaks is not in the format agreed on: nothing of it is heard from here on, or was said. It is
+        asked for again in another session."""
+        if item_id.startswith(LOCAL_ID):  # a recording of the operator's own: not for the model to answer for
+            return
+        session = self._call.session
+        self._noise = session.responses.response_id or ""
+        self._call.assistant.clear()
+        session.unsay(self._noise)
+        self._mismatch()
+
     # --- responses ---
 
     def response_created(self) -> None:
@@ -164,25 +222,51 @@ class Answers:
         self._tool_response = response_id
 
     def response_done(self, response_id: str, status: str, code: str | None) -> None:
-        create = self._call.session.responses.serving
-        spoke = self.spoke(response_id)
+        responses = self._call.session.responses
+        create, spoke, called = responses.serving, self.spoke(response_id), self._tool_response == response_id
         if self._redo is not None and self._redo[0] == response_id:
             create, self._redo = self._redo[1], None
-            if self._tool_response != response_id:  # else the tools' results ask for what follows
+            if not called:  # else the tools' results ask for what follows
                 self._again(create, spoke)
-        elif status == "failed":
-            self._failed(create, code, spoke)
-        elif status in ("completed", "incomplete") and not spoke and self._tool_response != response_id:
-            self._came_to_nothing()
-        elif status == "completed":
+        elif status == "lost" or responses.refused_by_us:
+            pass  # whoever took it back, or found it gone, sees to what follows
+        elif status == "completed" and spoke:
             self._failures = self._empty = self._stuck = 0
-            if not self._call.session.sounds_right:
-                self._call.assistant.clear()
-                self._mismatch()
+        elif status == "completed" and not called:  # tools at work end nothing: their results ask for what follows
+            self._came_to_nothing(create)
+        elif status == "completed":
+            self._stuck = 0
+        elif status in ("incomplete", "cancelled"):
+            self._cut_short(create, code, spoke, called)
+        else:
+            self._failed(create, code, spoke)
 
     def spoke(self, response_id: str) -> bool:
-        """Whether any audio of it came."""
+        """Whether any audio of it came, that was any."""
+        if response_id == self._noise:
+            return False
         return any(known == response_id for _, known, _, _ in self._call.assistant.items())
+
+    def _cut_short(self, create: Create, code: str | None, spoke: bool, called: bool) -> None:
+        """The model, or its server, has ended a response before its end, and not because we wanted it."""
+        if self.speaking:
+            return  # he has gone on, and what he says is answered
+        self._failures += 1
+        self.counters["responses_cut_short"] += 1
+        if self._failures > len(RETRY_SECONDS):
+            if not (spoke or called):
+                self._call.line.give_up(ModelUnavailable("responses are cut short", code or "incomplete"))
+        elif code == "content_filter":
+            self._ask_soon(Create("reprompt", {"instructions": FILTERED, "tool_choice": "none"}))
+        elif spoke:
+            self._ask_soon(Create("continuation", self._call.session.break_off()))
+        elif not called:  # else the tools' results ask for what follows
+            self._ask_soon(_aloud(create))
+
+    def _ask_soon(self, create: Create) -> None:
+        self.owed = True
+        self._next = create
+        self._retry.set(random.uniform(0.5, 1.0) * RETRY_SECONDS[self._failures - 1])
 
     def _failed(self, create: Create, code: str | None, spoke: bool) -> None:
         self._failures += 1
@@ -191,11 +275,9 @@ class Answers:
             self._call.line.give_up(error)
             return
         self.counters["responses_retried"] += 1
-        self.owed = True
-        self._next = Create("continuation", self._call.session.break_off()) if spoke else create
-        self._retry.set(random.uniform(0.5, 1.0) * RETRY_SECONDS[self._failures - 1])
+        self._ask_soon(Create("continuation", self._call.session.break_off()) if spoke else create)
 
-    def _came_to_nothing(self) -> None:
+    def _came_to_nothing(self, create: Create) -> None:
         """It ended well, and nobody heard a word."""
         self._watchdog("responses_empty")
         self._empty += 1
@@ -203,14 +285,19 @@ class Answers:
             self._call.line.give_up(ModelUnavailable("the model has nothing to say", "empty_response"))
             return
         self.owed = True
-        self._next = Create("reprompt", {"instructions": REPROMPT})
+        self._next = _aloud(create)
         self._retry.set(REPROMPT_SECONDS)
+
+    def tool_loop(self) -> None:
+        """The model calls tools again and again, and was asked for words in vain."""
+        self._watchdog("tool_loops")
+        self._call.line.give_up(ModelUnavailable("the model calls tools and says nothing", "tool_loop"))
 
     def _ask_again(self) -> None:
         self._ask(self._next.purpose, self._next)
 
     def _ask(self, purpose: str, create: Create = OWN_TURN) -> None:
-        self._call.session.responses.create(purpose, create.response)
+        self._call.session.responses.create(purpose, create.response, firm=create.firm)
 
     def _again(self, create: Create, spoke: bool) -> None:
         if spoke:
@@ -234,7 +321,6 @@ class Answers:
 
     def create_failed(self, create: Create, code: str) -> None:
         """A response of ours never began."""
-        self._call.model_error(ModelError("a response was not begun", code))
         if code in ("unanswered", "create_refused"):
             self._call.line.lose("the model does not answer", code)
             self._resume(create, False)
@@ -285,7 +371,9 @@ class Answers:
     def line_up(self) -> None:
         """A session is there, and knows what was said."""
         call = self._call
-        self._forwarded_before = self._forwarded()
+        self._forwarded_before, self._quiet_ms = self._forwarded(), 0
+        self._told_frames = call.caller.voice_frames
+        self._tool_response = ""  # another session may use the same ids
         call.session.responses.resume()
         call.greeting.ready()
         if self._spoke_at_loss:  # the rest of it will be heard here, or they have stopped
@@ -298,3 +386,8 @@ class Answers:
     def _watchdog(self, what: str) -> None:
         self.counters[what] += 1
         events.answer_watchdog(self._call.log, what, self.counters[what])
+
+
+def _aloud(create: Create) -> Create:
+    """What was to be said and was not, asked for again."""
+    return Create("reprompt", {"instructions": REPROMPT}) if create.purpose in TO_THE_CALLER else create

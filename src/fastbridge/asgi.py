@@ -74,7 +74,7 @@ class Application:
 def begin(config: uvicorn.Config) -> Starlette:
     """The node's app, and the uvicorn of this configuration made fit to serve it. ConfigError where that cannot be."""
     settings = settings_under(config)
-    log.configure(settings)
+    log.configure_from(settings)
     log.take_over_uvicorn()
     log.log_uncaught()
     app = create_app(settings, choose_agent(None, settings))

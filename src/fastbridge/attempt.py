@@ -52,8 +52,8 @@ class Attempt:
 
     def on_model_lost(self, code: int, reason: str) -> None:
         """The socket is gone, and not by us."""
-        words = f"the model closed the session: {code} {reason}".rstrip()
-        self.owner.failed(self, ModelUnavailable(words, f"closed_{code}"))
+        message = f"the model closed the session with {code}"
+        self.owner.failed(self, ModelUnavailable(message, f"closed_{code}", "connection_closed", words=reason))
 
     def on_model_paused(self, paused: bool) -> None:
         """Back-pressure of the socket's transport."""

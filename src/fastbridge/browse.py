@@ -84,12 +84,15 @@ def _call_tables(record: dict[str, Any]) -> list[Table | Text]:
         turns = Table("", "turn", "heard", box=None, title="conversation", title_justify="left")
         for turn in record["turns"]:
             text = turn["text"] if turn["text"] is not None else f"({turn.get('characters', 0)} characters)"
+            text = "(not written down)" if turn.get("failed") else text
             heard = f"{turn['heard_ms']} ms" if turn["heard_ms"] is not None else ""
             turns.add_row(_cell(turn["role"]), _cell(text), _cell(heard))
         parts += [Text(), turns]
     for title, rows in (("interruptions", record["barge_ins"]), ("tools", record["tools"])):
         if rows:
-            names = [name for name, value in rows[0].items() if not isinstance(value, list)]
+            names = list(
+                dict.fromkeys(name for row in rows for name, value in row.items() if not isinstance(value, list))
+            )
             table = Table(*names, box=None, title=title, title_justify="left")
             for row in rows:
                 table.add_row(*(_cell(row.get(name)) for name in names))
@@ -107,7 +110,7 @@ def _facts(record: dict[str, Any]) -> Table:
         "from, to": f"{record['from'] or 'not kept'}, {record['to'] or 'not kept'}",
         "business": record["business_id"],
         "length": _length(record["duration_ms"]),
-        "end": record["end_reason"],
+        "end": " to ".join(filter(None, (record["end_reason"], record.get("transferred_to")))),
         "after": ", ".join(f"{name} {_ms(timings[name])}" for name in ("connect", "ready", "greeting", "first_speech")),
         "answers": f"median {_ms(responses[len(responses) // 2])}, longest {_ms(responses[-1])}" if responses else None,
         "caller's frames": f"{books['frames_in']} = {books['forwarded']} + {books['dropped']}"

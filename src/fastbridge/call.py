@@ -9,25 +9,28 @@ from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any, Protocol
 
-from fastbridge import events, record, stats
+from fastbridge import events, record
 from fastbridge._assistant import AssistantLane
 from fastbridge._bargein import Detector
 from fastbridge._caller import CallerLane
 from fastbridge._dsp import HighpassLimiter
 from fastbridge._pacing import Pacer
 from fastbridge._wire import Outbox
+from fastbridge.aftermath import Aftermath
 from fastbridge.agent import Agent, CallContext
 from fastbridge.answers import Answers
 from fastbridge.attempt import Attempt
 from fastbridge.breaker import Breaker
 from fastbridge.calllog import CallLog
-from fastbridge.clock import Beat, Clock, Deadline
+from fastbridge.carrier_watch import CarrierWatch
+from fastbridge.clock import Beat, Clock, Deadline, GuardedClock
 from fastbridge.conduct import CarrierControl, Conduct
 from fastbridge.config import Settings
 from fastbridge.ending import EndReason
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.greeting import Greeting
 from fastbridge.hearing import Hearing
+from fastbridge.history import ToolCall
 from fastbridge.interruption import Interruption
 from fastbridge.jsontext import parse_event
 from fastbridge.ladder import Ladder
@@ -37,15 +40,15 @@ from fastbridge.realtime import LOCAL_ID, Session, Turn
 from fastbridge.responses import Create
 from fastbridge.stats import CallStats
 from fastbridge.trace import Trace
-from fastbridge.twilio import TERMINAL_STATUSES, parse_dtmf
+from fastbridge.trouble import Trouble
+from fastbridge.twilio import TERMINAL_STATUSES, parse_dtmf, parse_mark, parse_media
 from fastbridge.waiting import Waiting
 
 MEDIA_GAP_SECONDS = 0.75
 """No caller audio for this long while the caller speaks: the model can end the turn only on silence it is sent."""
 GAP_SILENCE_FRAMES = 50
-DEAD_STREAM_SECONDS = 5.0
-"""Twilio sends audio 50 times a second, silence too: without any for this long the line is dead."""
-SLOW_CARRIER_SECONDS = 2.0
+GOODBYE_SECONDS = 10.0
+"""What a call that is being left, or apologised for, may last longer than any other."""
 
 
 class CarrierLink(Protocol):
@@ -62,7 +65,8 @@ class CallState(StrEnum):
 
 class Call:
     """dial(attempt): start connecting the model's socket; the attempt is told how that ends. spawn(coroutine): run a
-    task beside the audio. ended(call): all is settled, take the call off the books. breaker: shared by all calls."""
+    task beside the audio. ended(call): all is settled, take the call off the books. breaker: shared by all calls.
+    tool_done_late: see Aftermath."""
 
     def __init__(
         self,
@@ -81,37 +85,42 @@ class Call:
         breaker: Breaker | None = None,
         control: CarrierControl | None = None,
         lookup: Lookup | None = None,
+        tool_done_late: Callable[[str, dict[str, Any] | None], object] = lambda outcome, document: None,
     ) -> None:
         self.settings = settings
-        self.agent = agent
+        self.agent = agent = agent.in_language(settings.language)
         self.context = context
         self.call_sid = context.call_sid
         self.stream_sid = stream_sid
-        self.clock = clock
+        self.clock: Clock = GuardedClock(clock, self._guarded)
         self.started_ns = clock.now_ns()
         self.stats = CallStats()
         self.state = CallState.LIVE
         self.end_reason: str | None = None
         self.spawn = spawn
-        self.log = CallLog(self.call_sid, settings, lambda: clock.now_ns() / 1e9)
+        self.log = context.call_log or CallLog(self.call_sid, settings, lambda: clock.now_ns() / 1e9)
         self.document: dict[str, Any] | None = None
         """The record, once the call has ended."""
+        self.trouble = Trouble(self.log, self.stats)
+        self.aftermath = Aftermath(self.log, self.stats, words=settings.record_transcripts, told=tool_done_late)
         self._carrier = carrier
         self._ended = ended
         self._speech_stopped_ns = 0
-        self._carrier_paused_ns = 0
         self.assistant = AssistantLane(
             pacer=pacer,
             clock=clock.now_ns,
             on_event=self._guarded(self._on_model_event),
             on_words=self._guarded(lambda item_id, words: self.session.on_words(item_id, words)),
+            on_first_delta=self._guarded(lambda response_id: self.ladder.give_way(response_id)),
             on_first_frame=self._guarded(self._on_first_frame),
             on_played=self._guarded(self._on_played),
             on_full=self._guarded(lambda full: self.line.ring_full(full)),
             on_bad_frame=self._guarded(self._on_bad_frame),
+            on_pcm=self._guarded(lambda item_id: self.answers.noise(item_id)),
             lead_ms=settings.lead_ms,
         )
-        self._dsp = settings.enable_min_dsp if agent.dsp is None else agent.dsp
+        filtered = settings.enable_min_dsp if agent.dsp is None else agent.dsp
+        self.dsp = HighpassLimiter() if filtered else None
         self.detector = Detector(
             min_level_dbfs=settings.barge_in_threshold_dbfs,
             sensitivity_db=settings.barge_in_sensitivity_db,
@@ -123,18 +132,14 @@ class Call:
             clock=clock.now_ns,
             playing=self.assistant,
             detector=self.detector,
-            dsp=HighpassLimiter() if self._dsp else None,
+            dsp=self.dsp,
             outbox=outbox,
             on_message=self._guarded(self._on_carrier_message),
             on_edge=self._guarded(self.interruption.on_edge),
         )
-        self.trace = Trace(self.log, self.caller, self.assistant, self.detector)
+        self.trace = Trace(self.log, settings, self.caller, self.assistant, self.detector, self.dsp)
         self.session = Session(
-            agent=agent,
-            settings=settings,
-            lane=self.assistant,
-            clock=clock,
-            listener=self,
+            agent=agent, settings=settings, lane=self.assistant, clock=clock, listener=self, trouble=self.trouble
         )
         self.conduct = Conduct(self, agent=agent, control=control, lookup=lookup, spawn=spawn)
         self.tools = self.conduct.tools
@@ -145,9 +150,11 @@ class Call:
         self.hearing = Hearing(self)
         self.ladder = Ladder(self)
         self.waiting = Waiting(self)
+        self.carrier_watch = CarrierWatch(self)
         self._media_gap = Deadline(clock, self._check_media_gap)
         self._beat: Beat | None = None
-        self._max_duration = Deadline(clock, lambda: self.close(EndReason.MAX_DURATION))
+        self._max_duration = Deadline(clock, self._lasted_too_long)
+        self._overtime = False
 
     def _guarded(self, callback: Callable[..., object]) -> Callable[..., None]:
         """For a lane: a bug of ours must not cost a caller the line, nor others their tick, as an exception that left a
@@ -157,7 +164,7 @@ class Call:
             try:
                 callback(*arguments)
             except Exception as error:
-                self.stats.errors.append("internal")
+                self.stats.note_error("internal", "internal")
                 events.call_failed(self.log, error)
 
         return run
@@ -170,6 +177,12 @@ class Call:
     def apologised(self) -> bool:
         return self.ladder.apologised
 
+    @property
+    def safety_fuses(self) -> dict[str, int]:
+        """How often states of ours outlived their deadlines, by whose they were."""
+        counters = {"responses": self.session.responses.counters, "model_line": self.line.counters}
+        return {owner: counts["safety_fuse"] for owner, counts in counters.items()}
+
     def now_ms(self) -> int:
         """Milliseconds since the call began."""
         return self.clock.elapsed_ms(self.started_ns)
@@ -180,7 +193,7 @@ class Call:
         """The stream has started: both lanes run, the model is being dialled."""
         business_id = self.context.parameters.get("business_id", "")
         events.call_start(self.log, business_id=business_id, direction=self.context.direction)
-        if self._dsp:
+        if self.dsp is not None:
             events.dsp_enabled(self.log)
         sid = self.stream_sid.encode()
         self.caller.start(sid)
@@ -200,24 +213,21 @@ class Call:
 
     def on_carrier_status(self, status: str) -> None:
         if status in TERMINAL_STATUSES and self.live:
+            events.webhook_close(self.log, source="call_status", status=status)
             self.close(EndReason.CARRIER_STATUS)
 
     def on_stream_ended(self) -> None:
+        if self.live:
+            events.webhook_close(self.log, source="stream_ended")
         self.close(EndReason.CUSTOMER_HANGUP)
 
     def on_carrier_paused(self, paused: bool) -> None:
-        """Back-pressure of the carrier's transport: frames stay in the ring."""
-        if paused:
-            self._carrier_paused_ns = self.clock.now_ns()
-            self.assistant.pause()
-        else:
-            self._carrier_paused_ns = 0
-            self.assistant.unpause()
+        self.carrier_watch.paused(paused)
 
     def _on_carrier_message(self, message: bytes) -> None:
         parsed = parse_event(message)
         if parsed is None:
-            self.on_carrier_violation()
+            self.carrier_watch.violated()
             return
         kind = parsed.get("event")
         if kind == "media":
@@ -229,29 +239,20 @@ class Call:
         elif kind == "stop":
             self.close(EndReason.CUSTOMER_HANGUP)
         elif kind == "start":
-            self.log.failure("second_start", "SERVER_ERROR", "a second start on one stream was ignored", False)
-
-    def on_carrier_violation(self) -> None:
-        """The carrier sent what is no message: counted, and after three the stream is closed."""
-        self.stats.errors.append("carrier_malformed")
-        if self.stats.errors.count("carrier_malformed") > 3:
-            self.close(EndReason.CARRIER_PROTOCOL)
+            events.second_start(self.log)
 
     def _on_odd_media(self, message: dict[str, Any]) -> None:
         """A media message in a layout the scanner does not know: the same audio, the slow way."""
-        media = message.get("media")
-        payload = media.get("payload") if isinstance(media, dict) else None
-        if not isinstance(media, dict) or not isinstance(payload, str) or media.get("track", "inbound") != "inbound":
+        media = parse_media(message)
+        if media is None:
             self.caller.reject_media()
-            return
-        sid = str(message.get("streamSid", "")).encode("utf-8", "replace")
-        chunk, timestamp_ms = (_number(media.get(name)) for name in ("chunk", "timestamp"))
-        self.caller.feed_media(sid, chunk, timestamp_ms, payload.encode("utf-8", "replace"))
+        else:
+            self.caller.feed_media(*media)
 
     def _on_odd_mark(self, message: dict[str, Any]) -> None:
-        mark = message.get("mark")
-        if isinstance(mark, dict) and message.get("streamSid") == self.stream_sid:
-            self.assistant.mark(str(mark.get("name", "")).encode("utf-8", "replace"))
+        name = parse_mark(message)
+        if name is not None and message.get("streamSid") == self.stream_sid:
+            self.assistant.mark(name)
 
     def _on_dtmf(self, message: dict[str, Any]) -> None:
         digit = parse_dtmf(message)
@@ -259,24 +260,12 @@ class Call:
             self.conduct.key(digit)
 
     def _second(self) -> None:
-        """Once a second: whoever wants to look at something."""
-        self.trace.second()
-        self.line.check()
-        self.hearing.check()
-        if self.live:
-            self.conduct.silence.look()
-        self._check_carrier()
-
-    def _check_carrier(self) -> None:
-        """Is the line alive, and does it take what we send?"""
-        now = self.clock.now_ns()
-        silent_since = self.caller.last_media_ns or self.started_ns
-        if now - silent_since > DEAD_STREAM_SECONDS * 1e9:
-            events.watchdog(self.log, f"no media for {DEAD_STREAM_SECONDS:.0f}s")
-            self.close(EndReason.STREAM_DEAD)
-        elif self._carrier_paused_ns and now - self._carrier_paused_ns > SLOW_CARRIER_SECONDS * 1e9:
-            events.tx_slow(self.log, f"Twilio has taken no audio for {SLOW_CARRIER_SECONDS:.0f}s")
-            self.close(EndReason.CARRIER_SLOW)
+        """Once a second: whoever wants to look at something, and whatever becomes of the others."""
+        media = (self.trace.second, self.line.check, self.answers.listen, self.hearing.check, self.carrier_watch.check)
+        told = (self.conduct.said.review, lambda: self.trouble.look(self.safety_fuses))
+        for look in (*media, self.conduct.silence.look, *told):
+            if self.live:
+                self._guarded(look)()
 
     # --- the model's side ---
 
@@ -347,23 +336,25 @@ class Call:
         self.answers.response_created()
         self.waiting.review()
 
-    def on_message_begun(self, response_id: str) -> None:
-        self.ladder.give_way(response_id)
+    def on_message_begun(self) -> None:
+        self.conduct.said.review()
 
-    def on_response_done(self, response_id: str, status: str, code: str | None) -> None:
+    def on_response_done(self, response_id: str, status: str, error: ModelError | None) -> None:
         events.response_done(self.log, response_id, status)
         self.tools.response_done(response_id)
-        if status == "failed":
-            self.model_error(ModelError("a response failed", code))
+        if status == "failed" and error is not None:
+            self.trouble.failed(error, response_id=response_id)
         self.greeting.response_done(response_id, status)
-        self.answers.response_done(response_id, status, code)
+        self.answers.response_done(response_id, status, error.code if error is not None else None)
         self.waiting.review()
+        self.conduct.said.review()
 
     def on_response_stuck(self, response_id: str, create: Create) -> None:
         self.answers.response_stuck(response_id, create)
 
-    def on_create_failed(self, create: Create, code: str) -> None:
-        self.answers.create_failed(create, code)
+    def on_create_failed(self, create: Create, error: ModelError) -> None:
+        self.model_error(error)
+        self.answers.create_failed(create, error.code or error.kind)
 
     def on_transcript(self, turn: Turn) -> None:
         if turn.role == "caller":
@@ -371,22 +362,22 @@ class Call:
             if turn.text:
                 self.interruption.on_caller_turn()
         self.conduct.transcript(turn)
-        if turn.text:
-            events.transcript(self.log, caller=turn.role == "caller", text=turn.text)
 
-    def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
+    def on_tool_call(self, call: ToolCall, response_id: str) -> None:
         self.answers.tool_called(response_id)
-        self.conduct.tool_call(call_id, name, arguments, response_id)
+        self.conduct.tool_call(call, response_id)
+
+    def on_tool_not_run(self, name: str, why: str) -> None:
+        self.conduct.tool_not_run(name, why)
 
     def model_error(self, error: ModelError) -> None:
-        self.stats.errors.append(error.code or type(error).__name__)
-        events.realtime_error(self.log, error)
+        self.trouble.failed(error)
 
     # --- playback and barge-in ---
 
     def _on_first_frame(self, response_id: str) -> None:
         if self.assistant.frames_sent == 1:
-            events.first_chunk(self.log)
+            events.first_chunk(self.log, self.assistant.first_frame_bytes)
         self.waiting.sound(response_id)
         if self._speech_stopped_ns and not response_id.startswith(LOCAL_ID):
             self.stats.response_ms.append(self.clock.elapsed_ms(self._speech_stopped_ns))
@@ -397,7 +388,15 @@ class Call:
     def _on_played(self, response_id: str) -> None:
         self.greeting.played(response_id)
         self.ladder.played(response_id)
-        self.conduct.played(response_id)
+        self.conduct.said.review()
+
+    def _lasted_too_long(self) -> None:
+        """As long as a call may; but a goodbye that is being said is said to its end."""
+        if (self.conduct.departure.asked or self.ladder.ending) and not self._overtime:
+            self._overtime = True
+            self._max_duration.set(GOODBYE_SECONDS)
+        else:
+            self.close(EndReason.MAX_DURATION)
 
     def _on_bad_frame(self, number: int, size: int) -> None:
         events.tx_validation(self.log, number, size)
@@ -413,40 +412,46 @@ class Call:
         return await self.conduct.transfer_now(number)
 
     def close(self, reason: str) -> None:
-        """End the call, once. The first reason wins."""
+        """End the call, once. The first reason wins. What fails on the way out stops nobody behind it."""
         if not self.live:
             return
         self.state = CallState.ENDED
-        self.end_reason = str(self.conduct.end_reason(reason))
-        for deadline in (self._media_gap, self._max_duration):
-            deadline.clear()
+        self.end_reason = str(reason)
+        for step in (
+            self._name_reason,
+            self._stop_timers,
+            self.waiting.close,
+            self.hearing.close,
+            self.ladder.close,
+            self.answers.close,
+            self.interruption.close,
+            self.greeting.close,
+            self.conduct.close,
+            self.session.close,
+            self.caller.close,
+            self.assistant.close,
+            self._report,
+            lambda: self.conduct.ended(lambda: self.document or self.record()),
+            lambda: self._ended(self),
+            self.line.close,
+            lambda: self._carrier.close(1000, ""),
+        ):
+            self._guarded(step)()
+
+    def _name_reason(self) -> None:
+        self.end_reason = str(self.conduct.end_reason(self.end_reason or ""))
+
+    def _stop_timers(self) -> None:
+        self._media_gap.clear()
+        self._max_duration.clear()
         if self._beat is not None:
             self._beat.cancel()
-        answering = (self.waiting, self.hearing, self.ladder, self.answers)
-        for part in (*answering, self.interruption, self.greeting, self.conduct):
-            part.close()
-        self.session.close()
-        self.caller.close()
-        self.assistant.close()
-        self._guarded(self._report)()
-        self.conduct.ended()
-        self._ended(self)
-        self.line.close()
-        self._carrier.close(1000, "")
 
     def _report(self) -> None:
-        self.document = self.record()
-        self.log.finish()
-        for is_error, line in stats.accounting_lines(self.caller):
-            events.accounting(self.log, line, is_error=is_error)
-        events.call_metrics(self.log, record.metrics(self.document))
-        events.call_end(self.log, duration_ms=self.document["duration_ms"], reason=self.document["end_reason"])
+        self.document = self.aftermath.document = self.record()
+        self._guarded(self.log.finish)()
+        record.report(self, self.document)
 
     def record(self) -> dict[str, Any]:
         """The call as one JSON document."""
         return record.record(self)
-
-
-def _number(value: object) -> int:
-    """A decimal string of a message, 0 where it is anything else."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19 else 0

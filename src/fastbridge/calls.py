@@ -2,7 +2,8 @@
 
 A signed webhook buys one stream token: single-use, short-lived, bound to its call and account. A replayed webhook gets
 the same token while it is unspent and nothing after: a call sid mints at most one token an hour. Time is the injected
-clock. Every table is bounded, each by the rule beside it.
+clock. Every table is bounded, each by the rule beside it. A call whose stream has run and ended may come again, by a
+redirect, for a new token: what a replay can get of that is a token that no stranger's handshake is signed for.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar, get_args
 
+from fastbridge.ending import UNBEGUN, EndReason
 from fastbridge.errors import IllegalEvent
 from fastbridge.twilio import TERMINAL_STATUSES
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 NS_PER_SECOND = 1_000_000_000
 MEMORY_NS = 3600 * NS_PER_SECOND
 MAX_REMEMBERED = 65_536
+MAX_STREAMS = 16
+"""Streams of one call in an hour; one more is refused as a replay."""
 FINAL = 1 << 62
 """The sequence number of a terminal status: nothing comes after it."""
 
@@ -32,6 +36,7 @@ Reason = Literal[
     "signature",
     "content_type",
     "too_large",
+    "no_length",
     "slow",
     "too_many_readers",
     "bad_sid",
@@ -114,7 +119,10 @@ class Directory:
         self._live: dict[str, LiveCall] = {}
         self._connections: Counter[str] = Counter()
         self._total_connections = 0
-        self._minted: _Memory[bool] = _Memory(now_ns)
+        self.on_lost: Callable[[Admission, EndReason, str], object] = lambda admission, reason, why: None
+        """Told of a call that was let in and never began: why not, as a reason and in words."""
+        self._minted: _Memory[str] = _Memory(now_ns)  # the account a token was given to
+        self._streams: _Memory[int] = _Memory(now_ns)  # that have run and ended
         self._ended: _Memory[str] = _Memory(now_ns)
         self._apologised: _Memory[bool] = _Memory(now_ns)
         self._sequence: _Memory[int] = _Memory(now_ns)
@@ -132,11 +140,11 @@ class Directory:
         parameters: Mapping[str, str],
     ) -> Admission | Refusal:
         """Admit a call whose webhook was authentic. The same call again gets the same token, while that is unspent."""
-        self._expire()
+        self.expire()
         known = self._pending_by_call.get(call_sid)
         if known is not None and self._pending[known].account_sid == account_sid:
             return self._pending[known]
-        refusal = self._refusal(call_sid)
+        refusal = self._refusal(call_sid, account_sid)
         if refusal is not None:
             self.refuse(refusal.reason)
             return refusal
@@ -152,13 +160,16 @@ class Directory:
             token=token,
         )
         key = _key(token)
+        self._ended.forget(call_sid)
+        self._apologised.forget(call_sid)
         self._pending[key] = admission
         self._pending_by_call[call_sid] = key
-        self._minted.put(call_sid, True)
+        self._minted.put(call_sid, account_sid)
         return admission
 
-    def _refusal(self, call_sid: str) -> Refusal | None:
-        if call_sid in self._live or self._minted.get(call_sid):
+    def _refusal(self, call_sid: str, account_sid: str) -> Refusal | None:
+        known = self._minted.get(call_sid)
+        if call_sid in self._live or (known is not None and not self._may_come_again(call_sid, account_sid == known)):
             return Refusal("replay")
         if self.draining:
             return Refusal("draining")
@@ -167,6 +178,13 @@ class Directory:
         if len(self._live) + len(self._pending) >= self._settings.max_calls:
             return Refusal("capacity")
         return Refusal("model_down") if self.model_is_down() else None
+
+    def _may_come_again(self, call_sid: str, same_account: bool) -> bool:
+        """A stream of this call has run and ended, it came the last time it was let in, and Twilio has not said that it
+        is over."""
+        if not same_account or self._sequence.get(call_sid) == FINAL or call_sid in self._pending_by_call:
+            return False
+        return 0 < (self._streams.get(call_sid) or 0) < MAX_STREAMS and self._ended.get(call_sid) not in UNBEGUN
 
     def peek(self, token: str) -> Admission | None:
         """The admission this token stands for, not consumed: for the handshake, before any `start` was seen."""
@@ -198,16 +216,29 @@ class Directory:
             self._drop(key)
         return key is not None
 
+    def lose(self, call_sid: str, reason: EndReason, why: str) -> bool:
+        """The stream of a call that was let in will never start: its token is worth nothing any more. False if there is
+        no such call."""
+        key = self._pending_by_call.get(call_sid)
+        if key is None:
+            return False
+        admission = self._pending[key]
+        self._drop(key)
+        self._ended.put(call_sid, reason)
+        self.on_lost(admission, reason, why)
+        return True
+
     def _drop(self, key: bytes) -> None:
         del self._pending_by_call[self._pending.pop(key).call_sid]
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """Whoever has not come by now will not."""
         now_ns = self._now_ns()
         while self._pending:
-            key, oldest = next(iter(self._pending.items()))
+            oldest = next(iter(self._pending.values()))
             if oldest.expires_ns > now_ns:
                 return
-            self._drop(key)
+            self.lose(oldest.call_sid, EndReason.NO_STREAM, "no stream came in time")
 
     def refuse(self, reason: Reason) -> None:
         """Count a rejection. The reasons are a closed set: a peer cannot invent one."""
@@ -243,14 +274,15 @@ class Directory:
         if call.call_sid in self._live:
             raise IllegalEvent(f"call {call.call_sid} is already live")
         self._live[call.call_sid] = call
-        self._minted.put(call.call_sid, True)
+        self._minted.put(call.call_sid, self._minted.get(call.call_sid) or "")
 
     def remove(self, call: LiveCall) -> None:
         """A call has ended; its reason is kept for the webhooks to come. Harmless for a call that is not there."""
         if self._live.get(call.call_sid) is not call:
             return
         del self._live[call.call_sid]
-        self._minted.put(call.call_sid, True)
+        self._minted.put(call.call_sid, self._minted.get(call.call_sid) or "")
+        self._streams.put(call.call_sid, (self._streams.get(call.call_sid) or 0) + 1)
         if call.end_reason is not None:
             self._ended.put(call.call_sid, call.end_reason)
 
@@ -265,7 +297,7 @@ class Directory:
     @property
     def pending(self) -> int:
         """Calls admitted whose stream has not begun."""
-        self._expire()
+        self.expire()
         return len(self._pending)
 
     # What callbacks tell
@@ -317,6 +349,9 @@ class _Memory(Generic[Value]):
         self._values.move_to_end(key)
         while len(self._values) > MAX_REMEMBERED or next(iter(self._values.values()))[0] <= now_ns:
             self._values.popitem(last=False)
+
+    def forget(self, key: str) -> None:
+        self._values.pop(key, None)
 
     def get(self, key: str) -> Value | None:
         expires_ns, value = self._values.get(key, (0, None))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fastbridge import require_compiled
 from fastbridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ app = typer.Typer(
 
 def main() -> None:
     """The console script's entry point."""
+    require_compiled()
     try:
         app(prog_name="fastbridge")
     except ConfigError as error:
@@ -80,7 +82,7 @@ def serve(
         from fastbridge.switchboard import serve as run_switchboard
 
         raise typer.Exit(run_switchboard(settings, agent))
-    log.configure(settings)
+    log.configure_from(settings)
     chosen = choose_agent(agent, settings)
 
     from fastbridge.server import serve as run_server
@@ -106,7 +108,7 @@ def worker(
     from fastbridge.config import load_settings
 
     settings = load_settings()
-    log.configure(settings, lock=log_lock)
+    log.configure_from(settings, lock=log_lock)
     chosen = choose_agent(agent, settings)
 
     from fastbridge.worker import run

@@ -35,6 +35,21 @@ class Clock:
         return (self.now_ns() - since_ns) // 1_000_000
 
 
+class GuardedClock(Clock):
+    """Another clock, whose timers raise nothing. guard(callback): the callback, which books what it raises."""
+
+    def __init__(self, clock: Clock, guard: Callable[[Callable[..., object]], Callable[..., None]]) -> None:
+        super().__init__(clock.now_ns)
+        self._clock = clock
+        self._guard = guard
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        return self._clock.call_later(seconds, self._guard(callback))
+
+    def every_second(self, callback: Callable[[], object]) -> Beat:
+        return self._clock.every_second(self._guard(callback))
+
+
 class Deadline:
     """One timer that can be set, moved and cleared, and fires once. It does not keep the owner of a method alive, which
     would be a circle: owners keep their deadlines."""

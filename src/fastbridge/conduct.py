@@ -6,8 +6,6 @@ function does here, the lanes do not notice.
 """
 
 import asyncio
-import logging
-import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,10 +18,13 @@ from fastbridge.departure import Departure, Errand
 from fastbridge.ending import EndReason
 from fastbridge.errors import ConfigError
 from fastbridge.filler import Filler, exactly
-from fastbridge.history import Turn
+from fastbridge.history import ToolCall, Turn
 from fastbridge.hooks import Hooks
 from fastbridge.keys import Keys, told
+from fastbridge.languages import first_in
 from fastbridge.lookup import Lookup
+from fastbridge.remote import Remote
+from fastbridge.said import Said
 from fastbridge.silence import Silence
 from fastbridge.tools import ToolRunner
 from fastbridge.twilio import transfer_twiml
@@ -81,16 +82,14 @@ class Conduct:
     ) -> None:
         clock = call.clock
         self.agent = agent
-        self.context = replace(call.context, agent=agent, control=self)
+        self._remote = Remote(self)
+        self.context = replace(call.context, agent=agent, control=self._remote, call_log=call.log)
         self._call = call
         self._control = control
         self._lookup = lookup or Lookup(agent, self.context, clock, spawn)
         self.context = replace(self.context, variables=self._lookup.context.variables)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.get_ident()
         self._early: list[str] = []
         self._started = False
-        self._unheard: dict[str, Turn] = {}  # of the assistant: the hook is told what was heard
         self.tools = ToolRunner(
             agent=agent,
             context=self.context,
@@ -98,10 +97,12 @@ class Conduct:
             spawn=spawn,
             answer=call.session.tool_result,
             proceed=self._proceed,
+            overrun=lambda: call.answers.tool_loop(),
             report=self._on_tool_ended,
-            failed=lambda name, error: events.tool_failed(call.log, name, error),
+            late=call.aftermath.tool_ended,
         )
         self.hooks = Hooks(agent, self.context, clock, spawn)
+        self.said = Said(call, lambda turn: self.hooks.emit("on_transcript", turn))
         self.filler = Filler(self, say=lambda text: self._say("filler", text))
         self.silence = self._silence(clock)
         self.departure = Departure(self, clock, spawn)
@@ -131,6 +132,8 @@ class Conduct:
         lane, session = self._call.assistant, self._call.session
         if lane.playing or lane.held or self._call.answers.owed:
             return False
+        if self.departure.firm:
+            return not session.responses.says_last_word
         return not (session.ready and (session.responses.busy or self.tools.busy))
 
     @property
@@ -157,13 +160,14 @@ class Conduct:
 
     def begin(self) -> None:
         """The stream has started: who answers is known now, or in a moment."""
-        self._loop = asyncio.get_running_loop()
+        self._remote.begin()
         self._call.session.hold()
         self._lookup.wait(self._call.settings.lookup_ms / 1000, self._on_agent)
         if self._call.settings.max_call_seconds > NOTICE_SECONDS:
             self._notice.set(self._call.settings.max_call_seconds - NOTICE_SECONDS)
 
     def _on_agent(self, agent: Agent) -> None:
+        agent = agent.in_language(self._call.settings.language)
         self.agent = self.tools.agent = self.hooks.agent = agent
         self.context = self.tools.context = self.hooks.context = replace(self.context, agent=agent)
         self.filler.words = agent.filler
@@ -178,7 +182,7 @@ class Conduct:
         try:
             settings.require_session()
         except ConfigError as error:  # the node's start has checked all agents but those that `on_call` makes
-            self._call.log("SERVER_ERROR", f"the agent's settings are not used: {error}", level=logging.WARNING)
+            events.settings_refused(self._call.log, str(error))
             return self._call.settings
         return settings
 
@@ -193,8 +197,8 @@ class Conduct:
 
     def close(self) -> None:
         """The call is over; the lanes still know what was heard."""
-        self._cut_unheard()
-        self._tell_heard(self._unheard)
+        self._remote.close()
+        self.said.close()
         self._lookup.close()
         self.tools.close()
         self.silence.close()
@@ -202,9 +206,9 @@ class Conduct:
         self.keys.close()
         self._notice.clear()
 
-    def ended(self) -> None:
-        """All is settled."""
-        self.hooks.close(self._call.record)
+    def ended(self, record: Callable[[], dict[str, Any]]) -> None:
+        """All is settled. record(): the call's document."""
+        self.hooks.close(record)
 
     def end_reason(self, reason: str) -> str:
         """Why the call ends: whoever closes it while we leave, we left."""
@@ -216,6 +220,7 @@ class Conduct:
 
     def speech_started(self) -> None:
         self.silence.speech_started()
+        self.tools.turn_begins()
         if not self._call.assistant.playing:
             self.departure.interrupted()
 
@@ -226,42 +231,13 @@ class Conduct:
         """The caller has interrupted the assistant."""
         self.silence.heard()
         self.departure.interrupted()
-        self._tell_heard({key: turn for key, turn in self._unheard.items() if turn.heard_ms is not None})
+        self.said.review()
 
     def transcript(self, turn: Turn) -> None:
         """The model has written down a turn."""
-        if turn.role == "assistant":
-            self._unheard[turn.item_id] = turn
-            if turn.heard_ms is not None:
-                self._tell_heard({turn.item_id: turn})
-            return
-        if turn.text or turn.failed:
+        if turn.role == "caller" and (turn.text or turn.failed):
             self.silence.words()
-        if turn.text:
-            self.hooks.emit("on_transcript", turn)
-
-    def played(self, response_id: str) -> None:
-        """A response has been heard to its end."""
-        self._tell_heard({key: turn for key, turn in self._unheard.items() if turn.response_id == response_id})
-
-    def _tell_heard(self, turns: dict[str, Turn]) -> None:
-        for item_id, turn in list(turns.items()):
-            self._unheard.pop(item_id, None)
-            if turn.text:
-                self.hooks.emit("on_transcript", turn)
-
-    def _cut_unheard(self) -> None:
-        """The call ends in the middle of a sentence: what was not heard was not said."""
-        history = self._call.session.history
-        positions = {item_id: (heard, received) for item_id, _, heard, received in self._call.assistant.items()}
-        for turn in history.turns.values():
-            if turn.role != "assistant" or (turn.ended and turn.item_id not in positions):
-                continue
-            heard_ms, received_ms = (
-                history.whole_ms(turn.item_id, part_ms) for part_ms in positions.get(turn.item_id, (0, 0))
-            )
-            if heard_ms < received_ms or not turn.ended:
-                history.cut(turn, heard_ms, received_ms)
+        self.said.written_down(turn)
 
     # --- keys ---
 
@@ -288,21 +264,32 @@ class Conduct:
             self._early = [*self._early[1 - MAX_EARLY :], text]
             return
         self._call.interruption.on_keys()
+        self.tools.turn_begins()
         self._call.session.note("user", text)
         self._call.session.responses.create("keys")
 
     # --- tools ---
 
-    def tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
-        events.tool_call(self._call.log, name, arguments)
-        self.tools.start(call_id, name, arguments, response_id)
+    def tool_call(self, call: ToolCall, response_id: str) -> None:
+        events.tool_call(self._call.log, call.name, call.arguments)
+        self.tools.start(call, response_id)
         responses = self._call.session.responses
         if not responses.generating or response_id != responses.response_id:
             self.tools.response_done(response_id)  # it has ended already: no event will say so
 
-    def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int) -> None:
-        events.tool_result(self._call.log, name, outcome, elapsed_ms)
-        self._call.stats.tool_calls.append({"name": name, "outcome": outcome, "elapsed_ms": elapsed_ms})
+    def tool_not_run(self, name: str, why: str) -> None:
+        """A call that was broken off, or taken back with its response."""
+        events.tool_not_run(self._call.log, name, why)
+        self._call.stats.tool_calls.append({"name": name, "outcome": "broken_off", "elapsed_ms": 0})
+
+    def _on_tool_ended(self, name: str, arguments: str, outcome: str, elapsed_ms: int, output: str) -> dict[str, Any]:
+        if outcome == "abandoned":
+            events.tool_abandoned(self._call.log, name, elapsed_ms)
+        else:
+            events.tool_result(self._call.log, name, outcome, elapsed_ms, output)
+        entry: dict[str, Any] = {"name": name, "outcome": outcome, "elapsed_ms": elapsed_ms}
+        self._call.stats.tool_calls.append(entry)
+        return entry
 
     def _proceed(self, response_ids: set[str]) -> None:
         """The tools of these responses have their answers: let the model go on, if there is anything left to say."""
@@ -310,7 +297,7 @@ class Conduct:
         if not self.departure.asked:
             responses.create("tool_result", SAY_ONLY if self.tools.exhausted else None)
         elif not self._said_something(response_ids):
-            responses.create("goodbye", {**SAY_ONLY, "instructions": GOODBYE})
+            responses.create("goodbye", {**SAY_ONLY, "instructions": first_in(self.agent.language, GOODBYE)})
 
     def _said_something(self, response_ids: set[str]) -> bool:
         """Beside its function calls."""
@@ -318,48 +305,62 @@ class Conduct:
         voiced = {response_id for _, response_id, _, received_ms in self._call.assistant.items() if received_ms}
         return bool(voiced & response_ids) or any(turn.text for turn in turns if turn.response_id in response_ids)
 
-    def _say(self, purpose: str, instructions: str) -> None:
+    def _say(self, purpose: str, instructions: str, *, firm: bool = False) -> None:
         if self._call.session.ready:
-            self._call.session.responses.create(purpose, {**SAY_ONLY, "instructions": instructions})
+            self._call.session.responses.create(purpose, {**SAY_ONLY, "instructions": instructions}, firm=firm)
+
+    def _ask(self, purpose: str, instructions: str, *, firm: bool = False) -> None:
+        """Have something said in the model's own words."""
+        self._say(purpose, first_in(self.agent.language, instructions), firm=firm)
 
     # --- silence, and the longest call ---
 
     def _on_time_running_out(self) -> None:
         if self.attentive:
-            self._call.log("WATCHDOG", "the call's time is running out")
-            self._say("time_limit", TIME_LIMIT)
+            events.time_running_out(self._call.log)
+            self._ask("time_limit", TIME_LIMIT)
 
     def _on_silent(self, number: int) -> None:
         self._call.stats.silences += 1
-        self._call.log("WATCHDOG", "the caller is silent", prompt=number)
-        self._say("silence", STILL_THERE)
+        events.caller_silent(self._call.log, number)
+        self._ask("silence", STILL_THERE)
 
     def model_idle(self) -> None:
         """The model asks by itself whether anybody is there: that counts, and we need not."""
         self._call.stats.silences += 1
-        self._call.log("WATCHDOG", "the caller is silent: the model asks")
+        events.model_asks(self._call.log)
         self.silence.model_asks()
 
     def _give_up(self, reason: EndReason, instructions: str, *, firm: bool) -> None:
-        self._call.log("WATCHDOG", "giving up", why=reason)
-        self._say("goodbye", instructions)
+        """firm: what is said now is said to the end, whatever is heard on the line; so it is not listened to."""
+        call = self._call
+        events.giving_up(call.log, reason)
+        if firm:
+            call.interruption.on_giving_up()
+            call.caller.mute()
+            call.answers.last_word()
+        self._ask("goodbye", instructions, firm=firm)
         self.departure.ask(Errand("hang_up", reason, self._hang_up, firm=firm))
 
     # --- leaving ---
 
     def hang_up(self) -> None:
         """Of a tool, a hook or anybody: end the call when all was heard."""
-        self._on_loop(lambda: self.departure.ask(Errand("hang_up", EndReason.AGENT_HANGUP, self._hang_up)))
+        if self._call.live:
+            self.departure.ask(Errand("hang_up", EndReason.AGENT_HANGUP, self._hang_up))
 
-    def transfer(self, destination: str) -> bool:
-        """Of a tool or hook: connect the caller to one of the agent's own destinations when all was heard."""
-        number = self.agent.destination(destination)
+    def destination(self, wanted: str) -> str | None:
+        """The number behind one of the agent's own destinations; None where nobody can be connected to it."""
+        number = self.agent.destination(wanted)
         if number is None or self._control is None:
             why = "there is no such destination" if number is None else "there are no Twilio credentials"
-            self._call.log("HANGUP", "transfer refused", level=logging.WARNING, why=why)
-            return False
-        self._on_loop(lambda: self.departure.ask(self._transfer_errand("transfer", number)))
-        return True
+            events.transfer_refused(self._call.log, why)
+            return None
+        return number
+
+    def transfer(self, number: str) -> None:
+        """Of a tool or hook: connect the caller to this `destination` when all was heard."""
+        self.departure.ask(self._transfer_errand("transfer", number, self.agent.destination_name(number)))
 
     async def transfer_now(self, number: str) -> bool:
         """Of the node itself, with a number of its operator's: connect the caller, without the model's help. True when
@@ -367,13 +368,14 @@ class Conduct:
         if E164.fullmatch(number) is None or self._control is None:
             return False
         try:
-            return await self.departure.ask(self._transfer_errand("fallback", number))
+            return await self.departure.ask(self._transfer_errand("fallback", number, "fallback"))
         except asyncio.CancelledError:
             self.departure.abandon()
             raise
 
     def say(self, text: str) -> None:
-        self._on_loop(lambda: self._say("say", exactly(text)))
+        """Of a tool or hook: have the model say this."""
+        self._say("say", exactly(text))
 
     def departed(self, errand: Errand) -> None:
         self._log_departure(errand)
@@ -381,10 +383,10 @@ class Conduct:
 
     def _log_departure(self, errand: Errand) -> None:
         how = "by REST" if self._control is not None else "by the end of the stream"
-        self._call.log("HANGUP", f"{errand.name} {how}", reason=errand.reason)
+        events.hangup(self._call.log, errand.name, how, reason=errand.reason, to=errand.to)
 
     def stayed(self, errand: Errand, why: str) -> None:
-        self._call.log("HANGUP", f"{errand.name} {why}", reason=errand.reason)
+        events.hangup(self._call.log, errand.name, why, reason=errand.reason, to=errand.to)
         if errand.name == "fallback":
             return  # whoever asked knows what else to do
         if why == "interrupted":
@@ -396,8 +398,14 @@ class Conduct:
             self._call.session.note("system", NOT_TRANSFERRED)
             self._call.session.responses.create("transfer_failed", SAY_ONLY)
 
-    def _transfer_errand(self, name: str, number: str) -> Errand:
-        return Errand(name, EndReason.TRANSFERRED, lambda: self._redirect(transfer_twiml(number)))
+    @property
+    def transferred_to(self) -> str | None:
+        """By name, never by number; None where nobody has the call now."""
+        errand = self.departure.errand
+        return errand.to if errand is not None and self._call.end_reason == EndReason.TRANSFERRED else None
+
+    def _transfer_errand(self, name: str, number: str, to: str) -> Errand:
+        return Errand(name, EndReason.TRANSFERRED, lambda: self._redirect(transfer_twiml(number)), to=to)
 
     async def _hang_up(self) -> bool:
         if self._control is None:
@@ -408,11 +416,3 @@ class Conduct:
         if self._control is None:
             return False
         return await self._control.redirect(self.context.account_sid, self.context.call_sid, twiml)
-
-    def _on_loop(self, action: Callable[[], object]) -> None:
-        """A tool's thread is not the call's."""
-        if threading.get_ident() == self._thread:
-            if self._call.live:
-                action()
-        elif self._loop is not None:
-            self._loop.call_soon_threadsafe(lambda: action() if self._call.live else None)

@@ -33,6 +33,7 @@ DEFAULT_INSTRUCTIONS = (
 DEFAULT_GREETING = "Hello! How can I help you?"
 _NOT_REASONING = re.compile(r"gpt-(?:4o-)?realtime(?!-2(?!\d))")
 """OpenAI's own that do not. A deployment of Azure's, or another server's model, may have any name."""
+_SPOKEN = "a sentence or two, up to 1000 characters"
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 
@@ -192,6 +193,32 @@ class Settings(BaseSettings):
 
     agent_spec: str | None = _env(None, "FASTBRIDGE_AGENT", what="module:agent or path/file.py:agent")
 
+    # Of every agent that has none of its own
+    language: str = _env(
+        "",
+        "FASTBRIDGE_LANGUAGE",
+        what="a language's code, such as he or de-AT",
+        pattern=r"^([A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3})?$",
+    )
+
+    # What the carrier says to a caller whom nobody answers. An agent in another language may have its own.
+    busy_message: str = _env("", "FASTBRIDGE_BUSY_MESSAGE", what=_SPOKEN, per_call=True, max_length=1000)
+    apology_message: str = _env("", "FASTBRIDGE_APOLOGY_MESSAGE", what=_SPOKEN, per_call=True, max_length=1000)
+    say_language: str = _env(
+        "",
+        "FASTBRIDGE_SAY_LANGUAGE",
+        what="a language of Twilio's <Say>, such as he-IL",
+        per_call=True,
+        pattern=r"^([a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$",
+    )
+    say_voice: str = _env(
+        "",
+        "FASTBRIDGE_SAY_VOICE",
+        what="a voice of Twilio's <Say>, such as Google.he-IL-Wavenet-A",
+        per_call=True,
+        pattern=r"^[A-Za-z0-9._-]{0,64}$",
+    )
+
     # The built-in agent, for when none of your own is given
     instructions: str = _env(DEFAULT_INSTRUCTIONS, "FASTBRIDGE_INSTRUCTIONS", what="a text")
     greeting: str = _env(DEFAULT_GREETING, "FASTBRIDGE_GREETING", what="a sentence, or nothing for no greeting")
@@ -296,14 +323,6 @@ class Settings(BaseSettings):
         if value:
             return normalised_url(value)
         return f"http://127.0.0.1:{info.data.get('port')}" if info.data.get("dev") else ""
-
-    @property
-    def azure_url(self) -> str | None:
-        """The address of an Azure resource that speaks the Realtime API as OpenAI does; None without a resource."""
-        if self.azure_openai_endpoint is None:
-            return None
-        resource = self.azure_openai_endpoint.rstrip("/").removesuffix("/v1").removesuffix("/openai")
-        return f"{resource}/openai/v1"
 
     @property
     def stream_url(self) -> str:

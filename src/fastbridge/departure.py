@@ -47,14 +47,16 @@ DEADLINES_SECONDS = {State.ASKED: WAIT_SECONDS, State.LEAVING: ACT_SECONDS}
 
 @dataclass(frozen=True)
 class Errand:
-    """One way to leave. act(): do it; True if it is done. reason: the call's end reason then. firm: an interruption
-    does not take it back. wait_seconds: for the last word to be heard."""
+    """One way to leave. act(): do it; True if it is done. reason: the call's end reason then. firm: the line is
+    hopeless: nothing that is heard on it takes it back, or delays it. wait_seconds: for the last word to be heard.
+    to: who has the call then, by name."""
 
     name: str
     reason: str
     act: Callable[[], Coroutine[Any, Any, bool]]
     firm: bool = False
     wait_seconds: float = WAIT_SECONDS
+    to: str = ""
 
 
 class Stage(Protocol):
@@ -97,6 +99,11 @@ class Departure:
         return self.state in (State.ASKED, State.LEAVING)
 
     @property
+    def firm(self) -> bool:
+        """Under way, and nothing takes it back."""
+        return self.asked and self.errand is not None and self.errand.firm
+
+    @property
     def reason(self) -> str | None:
         """The end reason of a call that ends while we leave it, whoever was faster."""
         return self.errand.reason if self.errand is not None and self.state is State.LEAVING else None
@@ -135,7 +142,7 @@ class Departure:
 
     def _look(self) -> None:
         now = self._clock.now_ns()
-        if not self._stage.quiet or self._stage.caller_speaking:
+        if not self._stage.quiet or (self._stage.caller_speaking and not self.firm):
             self._quiet_ns = None
         elif self._quiet_ns is None:
             self._quiet_ns = now

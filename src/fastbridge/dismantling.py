@@ -10,6 +10,7 @@ from typing import Any
 from fastbridge.answers import Answers
 from fastbridge.attempt import Attempt
 from fastbridge.call import Call
+from fastbridge.carrier_watch import CarrierWatch
 from fastbridge.clock import Deadline
 from fastbridge.conduct import Conduct
 from fastbridge.departure import Departure
@@ -26,6 +27,7 @@ from fastbridge.opening import Opening
 from fastbridge.realtime import Session
 from fastbridge.renewal import Renewal
 from fastbridge.responses import ResponseController
+from fastbridge.said import Said
 from fastbridge.silence import Silence
 from fastbridge.tools import ToolRunner
 from fastbridge.trace import Trace
@@ -34,8 +36,9 @@ from fastbridge.waiting import Waiting
 SECONDS = 40.0
 """After a call's end: longer than any tool or request that it may have left behind."""
 PARTS = (
-    Answers, Attempt, Call, Conduct, Deadline, Departure, Filler, Greeting, Hearing, Hooks, Interruption, Keys, Ladder,
-    Lookup, ModelLine, Opening, Renewal, ResponseController, Session, Silence, ToolRunner, Trace, Waiting,
+    Answers, Attempt, Call, CarrierWatch, Conduct, Deadline, Departure, Filler, Greeting, Hearing, Hooks, Interruption,
+    Keys, Ladder, Lookup, ModelLine, Opening, Renewal, ResponseController, Said, Session, Silence, ToolRunner, Trace,
+    Waiting,
 )  # fmt: skip
 """What belongs to one call alone."""
 

@@ -16,9 +16,10 @@ import h11
 
 from fastbridge.calls import Reason
 from fastbridge.handover import MAX_PAYLOAD_BYTES
+from fastbridge.http_gate import MAX_HEAD_BYTES, HttpGate
 from fastbridge.sockets import MEDIA_PATH
 from fastbridge.webhook_socket import HEAD_SECONDS, WebhookSocket
-from fastbridge.webhooks import MAX_BODY_BYTES, MAX_READERS_PER_IP, call_sid_of
+from fastbridge.webhooks import MAX_READERS_PER_IP, call_sid_of
 
 OWN_PATHS = frozenset({b"/healthz", b"/readyz", b"/metrics"})
 """What is asked of the node and not of a worker."""
@@ -46,7 +47,6 @@ NODE = -1
 """The request is the node's own."""
 ANYONE = -2
 """The request is any worker's."""
-MAX_HEAD_BYTES = 64 * 1024
 
 
 class Reader:
@@ -54,12 +54,18 @@ class Reader:
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        self._http = h11.Connection(h11.SERVER, MAX_HEAD_BYTES)
+        self._gate = HttpGate()
+        self._http = h11.Connection(h11.SERVER, 2 * MAX_HEAD_BYTES)
         self._media_type = ""
         self._body: bytearray | None = None
 
     def feed(self, data: bytes) -> int | None:
         """A worker's number, NODE or ANYONE; None: not told yet. What is no HTTP gets its answer from the node."""
+        data = self._gate.feed(data)
+        if self._gate.refusal is not None:
+            return NODE
+        if not data:  # to the library that would be the end of the stream
+            return None
         self._http.receive_data(data)
         try:
             while True:
@@ -70,8 +76,6 @@ class Reader:
                         return verdict
                 elif isinstance(event, h11.Data) and self._body is not None:
                     self._body += event.data
-                    if len(self._body) > MAX_BODY_BYTES:
-                        return ANYONE
                 elif isinstance(event, h11.EndOfMessage):
                     return self._of_call(call_sid_of(bytes(self._body or b""), self._media_type))
                 else:
@@ -91,8 +95,7 @@ class Reader:
             return ANYONE
         if request.method != b"POST":
             return self._of_call(call_sid_of(query))
-        length = headers.get(b"content-length", b"")
-        if b"expect" in headers or (length.isdigit() and int(length[:20]) > MAX_BODY_BYTES):
+        if b"expect" in headers:
             return ANYONE  # the worker says what it thinks of that
         self._media_type = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         self._body = bytearray()

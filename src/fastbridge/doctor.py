@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from fastbridge.config import Settings, load_settings
+from fastbridge.endpoint import azure_base_url
 from fastbridge.errors import ConfigError
 
 TIMEOUT_S = 5.0
@@ -145,8 +146,8 @@ def _importable(name: str) -> bool:
 
 async def openai_key(client: httpx2.AsyncClient, settings: Settings) -> Finding:
     name = "OpenAI key"
-    if settings.azure_url is not None:
-        return await azure_key(client, settings, settings.azure_url)
+    if settings.azure_openai_endpoint is not None:
+        return await azure_key(client, settings, azure_base_url(settings.azure_openai_endpoint))
     base = (settings.openai_base_url or OPENAI_URL).rstrip("/")
     if settings.openai_api_key is None:
         return Finding(name, "not set", "Set OPENAI_API_KEY.")
@@ -170,10 +171,13 @@ async def openai_key(client: httpx2.AsyncClient, settings: Settings) -> Finding:
 async def azure_key(client: httpx2.AsyncClient, settings: Settings, base: str) -> Finding:
     """That the resource lets us in; which deployments it has only its owner's account may ask."""
     name = "Azure OpenAI key"
-    key = settings.azure_openai_api_key or settings.azure_openai_ad_token
-    if key is None:
+    key, token = settings.azure_openai_api_key, settings.azure_openai_ad_token
+    if key is None and token is None:
         return Finding(name, "not set", "Set AZURE_OPENAI_API_KEY.")
-    answer = await _get(client, f"{base}/models", headers={"Authorization": f"Bearer {key.get_secret_value()}"})
+    headers = {"api-key": key.get_secret_value()} if key is not None else {}
+    if key is None and token is not None:
+        headers = {"Authorization": f"Bearer {token.get_secret_value()}"}
+    answer = await _get(client, f"{base}/models", headers=headers)
     match answer:
         case str():
             return Finding(name, answer, f"Check this machine's network, proxy and firewall for {_host(base)}.")
@@ -182,7 +186,8 @@ async def azure_key(client: httpx2.AsyncClient, settings: Settings, base: str) -
         case ((401 | 403), _):
             return Finding(name, "refused", "Set AZURE_OPENAI_API_KEY to a valid key of this resource.")
         case _:
-            return Finding(name, f"answer {answer[0]}", "Check AZURE_OPENAI_ENDPOINT, then try again.")
+            todo = "Check AZURE_OPENAI_ENDPOINT, then try again."
+            return Finding(name, f"answer {answer[0]}", todo)
 
 
 async def twilio_credentials(client: httpx2.AsyncClient, settings: Settings) -> Finding:

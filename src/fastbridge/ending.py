@@ -4,7 +4,8 @@ from enum import StrEnum
 
 
 class EndReason(StrEnum):
-    """One of these is in every record. Those that begin with `model_` earn the caller an apology."""
+    """One of these is in every record. Those that begin with `model_` earn the caller an apology, and so do those of a
+    call that never began."""
 
     CUSTOMER_HANGUP = "customer_hangup"
     AGENT_HANGUP = "agent_hangup"
@@ -19,3 +20,9 @@ class EndReason(StrEnum):
     MODEL_LOST = "model_lost"
     MAX_DURATION = "max_duration"
     SHUTDOWN = "shutdown"
+    NO_STREAM = "no_stream"
+    STREAM_REFUSED = "stream_refused"
+
+
+UNBEGUN = frozenset({EndReason.NO_STREAM, EndReason.STREAM_REFUSED})
+"""The call was let in, and no conversation came of it."""

@@ -1,21 +1,26 @@
 """Where the model is, by settings alone: OpenAI, a server that speaks the same, or Azure. The SDK does the rest.
 
-OPENAI_BASE_URL names any compatible server. AZURE_OPENAI_ENDPOINT names an Azure resource: its `/openai/v1` speaks as
-OpenAI does, and the model's name is that of the deployment. (Azure's older address, with an API version, speaks the
-dialect of the beta, which nobody else does any more.)
+OPENAI_BASE_URL names any compatible server. AZURE_OPENAI_ENDPOINT names a resource of Azure's, which speaks the same
+under `/openai/v1`, without an API version; the model's name is that of the deployment.
 """
 
 import openai
 
 from fastbridge.config import Settings
 
+AZURE_PATH = "/openai/v1"
+
 
 def model_client(settings: Settings) -> openai.AsyncOpenAI:
     """The SDK's client for these settings, which `Settings.require_serving` has found enough."""
-    key = settings.openai_api_key
-    if settings.azure_url is not None:
-        key = settings.azure_openai_api_key or settings.azure_openai_ad_token
-    return openai.AsyncOpenAI(
-        api_key=key.get_secret_value() if key is not None else "none",
-        base_url=settings.azure_url or settings.openai_base_url,
-    )
+    if settings.azure_openai_endpoint is not None:
+        secret = settings.azure_openai_api_key or settings.azure_openai_ad_token
+        base_url: str | None = azure_base_url(settings.azure_openai_endpoint)
+    else:
+        secret, base_url = settings.openai_api_key, settings.openai_base_url
+    return openai.AsyncOpenAI(api_key=secret.get_secret_value() if secret is not None else "none", base_url=base_url)
+
+
+def azure_base_url(endpoint: str) -> str:
+    """The address of a resource's own OpenAI API, whether the endpoint is given with its path or without."""
+    return endpoint.rstrip("/").removesuffix(AZURE_PATH) + AZURE_PATH

@@ -4,7 +4,7 @@
     ├── ConfigError             local    a setting or a file is wrong; the message is one sentence that says what to do
     ├── IllegalEvent            local    a state table met an event it has no row for: a bug of ours
     ├── CarrierError            carrier  Twilio refused or broke its own protocol
-    └── ModelError              model    the model refused, failed or broke its protocol; `code` is the model's own word
+    └── ModelError              model    the model refused, failed or broke its protocol: `code`, `kind`, `param`
         └── ModelUnavailable    model    the model cannot be reached, or will not answer this call any more
 
 A peer's bytes never raise out of a parser; these are for decisions above it.
@@ -13,18 +13,6 @@ A peer's bytes never raise out of a parser; these are for decisions above it.
 from typing import ClassVar, Literal
 
 Blame = Literal["local", "carrier", "model"]
-
-FATAL_ERRORS = frozenset(
-    {
-        "insufficient_quota",
-        "invalid_api_key",
-        "account_deactivated",
-        "billing_hard_limit_reached",
-        "beta_api_shape_disabled",
-        "session_expired",
-    }
-)
-"""The model's words for what no retry cures in this session."""
 
 
 class FastbridgeError(Exception):
@@ -48,17 +36,25 @@ class CarrierError(FastbridgeError):
 
 
 class ModelError(FastbridgeError):
-    """The model answered with an error. `code` is its error code (such as `insufficient_quota`) where it gave one."""
+    """The model answered with an error, or did not answer. `code`, `kind` and `param` are its own words where it gave
+    some (`insufficient_quota`, `invalid_request_error`, `session.voice`); else they are ours, or missing. `message` is
+    ours, `words` are the model's, which may quote what was said."""
 
     blame: ClassVar[Blame] = "model"
 
-    def __init__(self, message: str = "", code: str | None = None) -> None:
+    def __init__(
+        self, message: str = "", code: str | None = None, kind: str = "", *, param: str = "", words: str = ""
+    ) -> None:
         super().__init__(message)
+        self.message = message
         self.code = code
+        self.kind = kind
+        self.param = param
+        self.words = words
 
     def __str__(self) -> str:
-        message = super().__str__()
-        return f"{message} ({self.code})" if self.code else message
+        text = ": ".join(part for part in (self.message, self.words) if part)
+        return f"{text} ({self.code})" if self.code else text
 
 
 class ModelUnavailable(ModelError):  # noqa: N818 - a kind of ModelError, and reads as one

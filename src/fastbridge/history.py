@@ -5,6 +5,7 @@ connection by the audio that had come. Nothing here sends, and nothing here know
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_TURNS = 2000
@@ -13,8 +14,7 @@ MAX_TOOL_CALLS = 500
 SPEECH_CHARS_PER_MS = 0.015
 """How fast speech is, until the call's own assistant has shown it."""
 SLOWEST_CHARS_PER_MS = 0.0028
-"""Slower than any language. Speech of another sample rate, taken for mu-law, comes out six times as long."""
-SLOW_MIN_CHARS = 40
+"""Slower than any language: there was more in it than speech."""
 MIN_MS_PER_CHARACTER = 40
 """Nobody speaks faster: a text that is longer than its audio allows has run ahead of the voice."""
 MEASURED_MS = 1000
@@ -39,9 +39,10 @@ class Turn:
     response_id: str = ""
 
 
-@dataclass
+@dataclass(eq=False)
 class ToolCall:
-    """One call of a tool. `position`: how many turns came before it. `output`: None until it has answered."""
+    """One call of a tool. `position`: how many turns came before it. `output`: None until it has answered. Known by
+    itself: some services give every call the same id."""
 
     call_id: str
     name: str
@@ -55,7 +56,9 @@ class History:
 
     def __init__(self, counters: Counter[str]) -> None:
         self.turns: dict[str, Turn] = {}
-        self.tool_calls: dict[str, ToolCall] = {}
+        self.untold: dict[str, Turn] = {}
+        """Those that nobody has been told of yet, as they began; whoever tells of one takes it out."""
+        self.tool_calls: list[ToolCall] = []
         self.speaking_item = ""
         """The assistant's message begun last in the response under way."""
         self._counters = counters
@@ -72,6 +75,7 @@ class History:
                 self._counters["transcript_overflow"] += 1
                 return None
             turn = self.turns[item_id] = Turn(role, item_id, previous_item_id=self._previous.get(item_id))
+            self.untold[item_id] = turn
         return turn
 
     def add_words(self, item_id: str, words: str) -> None:
@@ -92,14 +96,12 @@ class History:
             turn.text = cut_to(text, turn.heard_share)
         return turn
 
-    def add_call(self, call_id: str, name: str, arguments: str) -> None:
+    def add_call(self, call_id: str, name: str, arguments: str) -> ToolCall:
+        """One that is whole, or was broken off. Beyond MAX_TOOL_CALLS it is not kept."""
+        call = ToolCall(call_id, name, arguments, len(self.turns))
         if len(self.tool_calls) < MAX_TOOL_CALLS:
-            self.tool_calls.setdefault(call_id, ToolCall(call_id, name, arguments, len(self.turns)))
-
-    def add_output(self, call_id: str, output: str) -> None:
-        call = self.tool_calls.get(call_id)
-        if call is not None:
-            call.output = output
+            self.tool_calls.append(call)
+        return call
 
     def set_speed(self, speed: float) -> None:
         """How much faster than usual the model was told to speak."""
@@ -116,11 +118,12 @@ class History:
         if item_id in self.turns:
             self.turns[item_id].previous_item_id = previous_item_id
 
-    def ordered(self) -> list[Turn]:
-        """Every turn, in the conversation's order: each behind the one it follows, the rest as they began."""
+    def ordered(self, among: Mapping[str, Turn] | None = None) -> list[Turn]:
+        """Every turn, or these, in the conversation's order: each behind the one it follows, the rest as they began."""
+        among = self.turns if among is None else among
         after: dict[str | None, list[Turn]] = {}
-        for turn in self.turns.values():
-            after.setdefault(self._anchor(turn), []).append(turn)
+        for turn in among.values():
+            after.setdefault(self._anchor(turn, among), []).append(turn)
         found: list[Turn] = []
         waiting = list(reversed(after.pop(None, [])))
         while waiting:
@@ -129,14 +132,14 @@ class History:
             waiting += reversed(after.pop(turn.item_id, []))
         return found + [turn for turns in after.values() for turn in turns]  # a circle: only a broken peer tells of one
 
-    def _anchor(self, turn: Turn) -> str | None:
-        """The nearest item before it that is a turn, if the model has said so."""
+    def _anchor(self, turn: Turn, among: Mapping[str, Turn]) -> str | None:
+        """The nearest item before it that is a turn, if the model has said so, and if it is one of these."""
         seen = {turn.item_id}
         previous = turn.previous_item_id
         while previous is not None and previous not in self.turns and previous not in seen:
             seen.add(previous)
             previous = self._previous.get(previous)
-        return previous if previous in self.turns and previous != turn.item_id else None
+        return previous if previous in among and previous != turn.item_id else None
 
     # --- how much was heard ---
 
@@ -169,17 +172,14 @@ class History:
             turn.text = cut_to(turn.text, chars / len(turn.text))
         return turn.text
 
-    def learn_speed(self, received_ms: int) -> bool:
-        """The message under way is complete, and this long: how fast speech is here. False if it is so slow that it
-        cannot be speech in our format."""
+    def learn_speed(self, received_ms: int) -> None:
+        """The message under way is complete, and this long: how fast speech is here."""
         turn = self.turns.get(self.speaking_item)
         if turn is None or not turn.text or turn.heard_ms is not None or received_ms < MEASURED_MS:
-            return True
+            return
         chars_per_ms = len(turn.text) / self.whole_ms(turn.item_id, received_ms)
-        if chars_per_ms < SLOWEST_CHARS_PER_MS * self._speed:
-            return len(turn.text) < SLOW_MIN_CHARS
-        self.chars_per_ms = chars_per_ms
-        return True
+        if chars_per_ms >= SLOWEST_CHARS_PER_MS * self._speed:
+            self.chars_per_ms = chars_per_ms
 
 
 def cut_to(text: str, share: float) -> str:

@@ -6,16 +6,14 @@ raises goes to the log. The queue holds MAX_WAITING events; one more drops the o
 
 import asyncio
 import inspect
-import logging
 import typing
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from fastbridge import events
 from fastbridge.agent import Agent, CallContext, run
 from fastbridge.clock import Clock
-
-logger = logging.getLogger(__name__)
 
 MAX_WAITING = 64
 HOOK_SECONDS = 10.0
@@ -74,8 +72,16 @@ class Hooks:
             name, value, then = self._waiting.popleft()
             result = await self._run(name, value)
             if then is not None and not self._closed:
-                then(result)
+                self._hand_over(name, then, result)
         self._task = None
+        if self._closed:
+            self.context.journal.finish()
+
+    def _hand_over(self, name: str, then: Then, result: Any) -> None:
+        try:
+            then(result)
+        except Exception as error:  # a bug of ours: the next hook is none the worse for it
+            events.call_failed(self.context.journal, error)
 
     async def _run(self, name: str, value: Any) -> Any:
         function = self.agent.hooks[name]
@@ -83,10 +89,18 @@ class Hooks:
             async with asyncio.timeout(END_SECONDS if name == "on_end" else HOOK_SECONDS):
                 return await call_hook(function, value, self.context)
         except TimeoutError:
-            logger.warning("[SERVER_ERROR] %s took too long, call_sid=%s", name, self.context.call_sid)
-        except (Exception, SystemExit):
-            logger.exception("[SERVER_ERROR] %s failed, call_sid=%s", name, self.context.call_sid)
+            events.hook_slow(self.context.journal, name)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if is_cancelled():
+                raise
+            events.hook_failed(self.context.journal, name, error)
         return None
+
+
+def is_cancelled() -> bool:
+    """Whether this task is wanted to end; else a CancelledError in it is of something that the user's code awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def call_hook(function: Callable[..., Any], value: Any, context: CallContext) -> Any:

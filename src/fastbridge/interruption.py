@@ -92,7 +92,7 @@ class Interruption:
 
     def on_first_frame(self) -> None:
         """The assistant begins to speak; the caller may be doing so already."""
-        if self._model_hears and self._may_begin():
+        if (self._model_hears or self._goes_on()) and self._may_begin():
             self._model_alone.set(MODEL_ALONE_SECONDS)
 
     def on_caller_turn(self) -> None:
@@ -112,18 +112,33 @@ class Interruption:
         if self.held:
             self._commit("response")
 
+    def on_giving_up(self) -> None:
+        """The line is hopeless: what is held is dropped, and what is said now is said to the end."""
+        self._model_alone.clear()
+        if self.held:
+            self._commit("given_up")
+
     def close(self) -> None:
         self._model_alone.clear()
         self._look.clear()
 
+    def _goes_on(self) -> bool:
+        """The caller has interrupted, and still speaks: by the model's account, and our ear's."""
+        return self._call.answers.speaking and self._call.caller_is_loud
+
     def _heard_by_the_model_alone(self) -> None:
-        if self._may_begin():
+        if not self._may_begin():
+            return
+        detector = self._call.detector
+        if self._model_hears or (self._goes_on() and detector.level_dbfs >= detector.threshold_dbfs):
             self._hold("model")
             self._commit("speech_started")
+        elif self._goes_on():  # between two syllables, or he has just stopped
+            self._model_alone.set(MODEL_ALONE_SECONDS)
 
     def _may_begin(self) -> bool:
         call = self._call
-        if self.held or call.greeting.locked or call.ladder.ending:
+        if self.held or call.greeting.locked or call.ladder.ending or call.conduct.departure.firm:
             return False
         return call.live and call.assistant.playing
 
@@ -168,32 +183,45 @@ class Interruption:
         )
         call.stats.barge_ins.append(self._current)
         self._look.set(LOOK_SECONDS)
-        events.barge_in_held(call.log, source=source)
+        events.barge_in_held(
+            call.log,
+            source=source,
+            response_id=self._response_id,
+            stream_sid=call.stream_sid,
+            at_ms=self._current.at_ms,
+        )
 
     def _commit(self, why: str) -> None:
         """First nothing more may come in (refuse, cancel), then nothing may be left to go out, then the books."""
         call, barge_in = self._call, self._end(Event.COMMIT, why)
         self._model_hears = False  # what he says interrupts once, however late its end is told
         call.assistant.refuse()
-        cancelled = self._may_cancel(why) and call.session.responses.cancel()
-        call.assistant.clear()
+        cancel = self._cancel(why)
+        barge_in.frames_unsent, barge_in.frames_unheard = call.assistant.clear()
+        events.barge_in_cleared(
+            call.log, unsent=barge_in.frames_unsent, unheard=barge_in.frames_unheard, at_ms=call.now_ms()
+        )
         for item_id, _, heard_ms, received_ms in call.assistant.items():
             known = not item_id.startswith(LOCAL)
             if known and heard_ms < received_ms and call.session.truncate(item_id, heard_ms, received_ms):
                 barge_in.items.append({"item_id": item_id, "heard_ms": heard_ms, "received_ms": received_ms})
         call.greeting.interrupted()
         call.conduct.interrupted()
-        events.barge_in(
-            call.log,
-            response_id=barge_in.response_id,
-            stream_sid=call.stream_sid,
-            cancelled=cancelled,
-            unsent=barge_in.frames_unsent,
-            unheard=barge_in.frames_unheard,
-            source=barge_in.source,
-            why=why,
-            count=sum(one.outcome == State.COMMITTED for one in call.stats.barge_ins),
-        )
+        call.answers.interrupted()
+        count = sum(one.outcome == State.COMMITTED for one in call.stats.barge_ins)
+        events.barge_in(call.log, barge_in, stream_sid=call.stream_sid, cancel=cancel, count=count, at_ms=call.now_ms())
+
+    def _cancel(self, why: str) -> str:
+        """Tell the model to stop, if there is anything to stop: in words for the log, what came of it."""
+        call = self._call
+        responses = call.session.responses
+        sent_before = responses.counters["cancels"]
+        if not (self._may_cancel(why) and responses.cancel()):
+            return "not needed"
+        if responses.counters["cancels"] == sent_before:
+            return "when it begins"
+        events.barge_in_cancel(call.log, response_id=responses.response_id, at_ms=call.now_ms())
+        return "sent"
 
     def _may_cancel(self, why: str) -> bool:
         """What was interrupted, and what was asked for before the caller spoke; never what overtakes it."""

@@ -16,6 +16,23 @@ def parse_event(message: bytes) -> dict[str, Any] | None:
     return event if isinstance(event, dict) and end == len(text) else None
 
 
+def text_of(value: object) -> str:
+    """A peer's text. null, and whatever else is none, is nothing: never a name of nothing, such as `None`."""
+    return value if isinstance(value, str) else ""
+
+
+def id_of(value: object) -> str:
+    """A peer's name of a thing. ValueError where it gave none, so that nothing is kept under the name of nothing."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"no id: {type(value).__name__}")
+    return value
+
+
+def object_of(value: object) -> dict[str, Any]:
+    """A peer's object; empty for whatever else it sent."""
+    return value if isinstance(value, dict) else {}
+
+
 def encode_event(event: dict[str, Any]) -> bytes:
     """One client event, as a text message."""
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -1,19 +1,18 @@
 """What the caller hears when the model is silent: a filler, and in the end an apology, somebody else, or goodbye.
 
 Recordings are played through the assistant lane as responses of their own, so that they are paced, counted and heard
-like all else and never overlap with the model. Rules: a filler gives way to the model's next message; it stands in the
-middle of a message only where that has stalled. The apology comes after what is still playing, and nothing interrupts
-it. This file never decides how long is too long: `waiting.py` and `model_line.py` do.
+like all else and never overlap with the model. Rules: a filler gives way to the sound of the model's next response; it
+stands in the middle of one only where that has stalled. The apology comes after what is still playing, and nothing
+interrupts it. This file never decides how long is too long: `waiting.py` and `model_line.py` do.
 """
 
 import asyncio
-import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from fastbridge import events
 from fastbridge.clock import Deadline
-from fastbridge.errors import IllegalEvent
+from fastbridge.errors import IllegalEvent, ModelError
 from fastbridge.prompts import load_prompts
 from fastbridge.realtime import LOCAL_ID
 from fastbridge.responses import State as ResponseState
@@ -26,8 +25,6 @@ FILLER_ID = f"{LOCAL_ID}filler"
 APOLOGY_MARGIN_SECONDS = 1.5
 """How much later than by our clock a carrier may have played the apology."""
 TRANSFER_SECONDS = 5.0
-
-logger = logging.getLogger(__name__)
 
 
 class State(StrEnum):
@@ -86,7 +83,9 @@ class Ladder:
         return self._play(names[count % len(names)], f"{FILLER_ID}_{self._played + 1}") > 0
 
     def give_way(self, response_id: str) -> None:
-        """The model begins a message in the response just begun: a filler that is still playing is cut off."""
+        """The model begins to be heard: a filler that is still playing is cut off."""
+        if response_id.startswith(LOCAL_ID):
+            return
         lane = self._call.assistant
         items = lane.items()
         if self.state is State.QUIET and lane.playing and items and items[-1][0].startswith(FILLER_ID):
@@ -120,9 +119,9 @@ class Ladder:
 
     # --- the end ---
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, reason: str, error: ModelError | None = None) -> None:
         """The model will not serve this call any more: say so, pass the caller on, or say goodbye. `reason`: why the
-        call ends."""
+        call ends. error: why that is."""
         if self.state is not State.QUIET:
             return
         self._to(Event.GIVE_UP)
@@ -135,7 +134,7 @@ class Ladder:
         number = self._call.settings.fallback_number
         name = "transfer" if number else "apology"
         seconds = self._play(name, f"{LOCAL_ID}{name}")
-        events.given_up(self._call.log, step=name, reason=reason)
+        events.given_up(self._call.log, step=name, reason=reason, error=error)
         self._deadline.set(lane.unheard_ms / 1000 + APOLOGY_MARGIN_SECONDS if seconds else 0.0)
 
     def played(self, response_id: str) -> None:
@@ -161,8 +160,8 @@ class Ladder:
         try:
             async with asyncio.timeout(TRANSFER_SECONDS):
                 transferred = await self._call.transfer(number)
-        except Exception:
-            logger.exception("[SERVER_ERROR] the transfer failed, call_sid=%s", self._call.call_sid)
+        except Exception as error:
+            events.transfer_failed(self._call.log, error)
             transferred = False
         if not transferred and self._call.live:
             self._call.close(self._reason)

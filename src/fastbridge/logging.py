@@ -4,6 +4,8 @@ Owns levels, formats and what may not be in a line: no record, whatever a peer p
 shows a telephone number, a stream token or one of our secrets. What is worth a line is decided where it happens; macro
 events go through `event`, to a logger of their own that no rule for noisy modules silences. Lines are made here and
 written by a thread (`logwriter`): nobody who logs waits. Nothing here raises, and nothing here is for every frame.
+
+Any service may use it: `configure()` goes by the environment, and the standard library is all that it needs.
 """
 
 import atexit
@@ -11,22 +13,38 @@ import functools
 import json
 import logging
 import math
+import os
 import re
 import sys
 import threading
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pydantic import SecretStr
-
+from fastbridge.loglimits import EVENTS, EveryNth, OncePerCall, RateLimiter, Repeats, log_every, log_every_n
 from fastbridge.logwriter import CLOSE_SECONDS, LineWriter
 
 if TYPE_CHECKING:
     from fastbridge.config import Settings
+
+__all__ = [
+    "NOISY",
+    "EveryNth",
+    "OncePerCall",
+    "RateLimiter",
+    "configure",
+    "configure_from",
+    "counters",
+    "event",
+    "flush",
+    "log_every",
+    "log_every_n",
+    "log_uncaught",
+    "mask_phone",
+]
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MEDIA_PATH = tuple(
@@ -41,14 +59,11 @@ STATEMENTS = ("sqlalchemy.engine", "sqlalchemy.pool")
 """At INFO these write every statement: never below WARNING."""
 MAX_VALUE_CHARS = 120
 MAX_TRACE_CHARS = 65_536
-REPEATS = 5
-REPEAT_SECONDS = 10.0
-"""Of one warning (same logger, same wording) so many are written in this time; the next one says how many more."""
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
 
 _own = logging.getLogger("fastbridge")
-_events = logging.getLogger("fastbridge.events")
+_events = logging.getLogger(EVENTS)
 # C0, C1, bidi and other invisible format characters, line and paragraph separators, surrogates: all that can forge or
 # hide a line, in a terminal too.
 _UNSAFE = re.compile(
@@ -60,36 +75,60 @@ _STREAM_TOKEN = re.compile(r"(/media/)[A-Za-z0-9_-]{8,}")
 _API_KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}")
 
 
-def configure(settings: "Settings", *, lock: Path | None = None) -> None:
-    """Send all logging to stdout by the policy. May be called again: the new settings replace the old.
+def configure(
+    level: str | int | None = None,
+    json: bool | None = None,
+    noisy: Iterable[str] = NOISY,
+    *,
+    secrets: Iterable[str] = (),
+    lock: Path | None = None,
+) -> None:
+    """Send all logging of this process to stdout by the policy. May be called again: the new rules replace the old.
 
-    lock: a file by which several processes that share stdout take turns.
+    level: DEBUG, INFO, WARNING or ERROR; None for what LOG_LEVEL and DEBUG say. json: one JSON object a line; None for
+    what LOG_JSON says. noisy: loggers that are at WARNING in production and at INFO in development. secrets: what no
+    line may show. lock: a file by which several processes that share stdout take turns.
     """
+    if isinstance(level, int):
+        level = logging.getLevelName(level)
+    number, complaints = resolve_level(level or os.environ.get("LOG_LEVEL"), os.environ.get("DEBUG"))
+    if json is None:
+        word = os.environ.get("LOG_JSON", "").strip().lower()
+        json = word in TRUE
+        if word and word not in TRUE | FALSE:
+            complaints.append(f"LOG_JSON must be 1 or 0, not {clean(word)!r}; using 0.")
+    _apply(number, complaints, as_json=json, noisy=noisy, secrets=secrets, lock=lock)
+
+
+def configure_from(settings: "Settings", *, lock: Path | None = None) -> None:
+    """The same for a node: by its settings, none of whose secrets any line shows."""
     level, complaints = resolve_level(settings.log_level, settings.debug)
+    values = (getattr(settings, name) for name in type(settings).model_fields)
+    secrets = [value.get_secret_value() for value in values if hasattr(value, "get_secret_value")]
+    _apply(level, complaints, as_json=settings.log_json, noisy=NOISY, secrets=secrets, lock=lock)
+
+
+def _apply(
+    level: int, complaints: list[str], *, as_json: bool, noisy: Iterable[str], secrets: Iterable[str], lock: Path | None
+) -> None:
     for complaint in complaints:
         print(complaint, file=sys.stderr)
-    scrub = Scrubber(_secrets(settings))
-    formatter = JsonFormatter(scrub) if settings.log_json else HumanFormatter(scrub)
-    handler = QueuedHandler(sys.stdout, formatter, lock=lock)
+    scrub = Scrubber(list(secrets))
+    handler = QueuedHandler(sys.stdout, JsonFormatter(scrub) if as_json else HumanFormatter(scrub), lock=lock)
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, QueuedHandler)]:
         root.removeHandler(old)
         old.close()
     root.addHandler(handler)
     root.setLevel(level)
-    noisy = logging.INFO if level == logging.DEBUG else max(level, logging.WARNING)
-    for name in NOISY:
-        logging.getLogger(name).setLevel(noisy)
+    quiet = logging.INFO if level == logging.DEBUG else max(level, logging.WARNING)
+    for name in noisy:
+        logging.getLogger(name).setLevel(quiet)
     for name in STATEMENTS:
-        logging.getLogger(name).setLevel(max(noisy, logging.WARNING))
-    first = f"LOGGING CONFIGURED: level={logging.getLevelName(level)}, json={int(settings.log_json)}"
+        logging.getLogger(name).setLevel(max(quiet, logging.WARNING))
+    first = f"LOGGING CONFIGURED: level={logging.getLevelName(level)}, json={int(as_json)}"
     # Straight to the handler: the first line says how to read the rest, so no level hides it.
     handler.handle(logging.LogRecord(__name__, logging.INFO, __file__, 0, first, None, None))
-
-
-def _secrets(settings: "Settings") -> list[str]:
-    values = (getattr(settings, name) for name in type(settings).model_fields)
-    return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
 
 
 def flush(timeout: float = CLOSE_SECONDS) -> bool:
@@ -133,12 +172,12 @@ def take_over_uvicorn() -> None:
 def resolve_level(log_level: str | None, debug: str | None) -> tuple[int, list[str]]:
     """The level and complaints about bad values. LOG_LEVEL wins; else DEBUG=1 or unset is production (INFO) and DEBUG=0
     is development (DEBUG), in that order since operators know it so; a bad value means INFO."""
-    if log_level:
-        name = log_level.strip().upper()
-        if name in LEVELS:
-            return logging.getLevelNamesMapping()[name], []
+    name = (log_level or "").strip().upper()
+    if name in LEVELS:
+        return logging.getLevelNamesMapping()[name], []
+    if name:
         return logging.INFO, [f"LOG_LEVEL must be one of {', '.join(LEVELS)}, not {clean(log_level)!r}; using INFO."]
-    word = (debug or "1").strip().lower()
+    word = (debug or "").strip().lower() or "1"
     if word in FALSE:
         return logging.DEBUG, []
     if word in TRUE:
@@ -215,8 +254,8 @@ def _plain(value: object) -> object:
 
 
 def _quoted(value: object) -> str:
-    """A value that holds a separator is quoted, so that it cannot pose as another field."""
-    text = str(value)
+    """A value that holds a separator is quoted, so that it cannot pose as another field; none at all is a dash."""
+    text = "-" if value is None else str(value)
     return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ',="') else text
 
 
@@ -371,34 +410,6 @@ class QueuedHandler(logging.Handler):
         return self.format(logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None))
 
 
-class Repeats:
-    """Warnings and errors that a peer can cause again and again: the first few are written, the rest counted.
-
-    Macro events are not judged: they have their own limits, in the call. Keeps the last 256 wordings.
-    """
-
-    MAX_KEYS = 256
-
-    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._now_s = now_s
-        self._seen: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()  # since when, how many
-
-    def judge(self, record: logging.LogRecord) -> int | None:
-        """None: not to be written. Else how many like it were not, since the last that was."""
-        if record.levelno < logging.WARNING or record.name == _events.name:
-            return 0
-        key = (record.name, record.levelno, str(record.msg)[:MAX_VALUE_CHARS])
-        since_s, count = self._seen.get(key, (-math.inf, 0))
-        expired = self._now_s() - since_s >= REPEAT_SECONDS
-        self._seen[key] = (self._now_s(), 1) if expired else (since_s, count + 1)
-        self._seen.move_to_end(key)
-        if len(self._seen) > self.MAX_KEYS:
-            self._seen.popitem(last=False)
-        if expired:
-            return max(0, count - REPEATS)
-        return 0 if count < REPEATS else None
-
-
 def _handlers() -> list[QueuedHandler]:
     return [handler for handler in logging.getLogger().handlers if isinstance(handler, QueuedHandler)]
 
@@ -407,41 +418,3 @@ _counts: Counter[str] = Counter(dict.fromkeys((*LEVELS, "CRITICAL", "suppressed"
 _gone = 0
 """Lines that handlers dropped which are no more."""
 atexit.register(flush)
-
-
-class RateLimiter:
-    """At most one line per key and time: `if limiter.every("tx_slow", 5.0): …`. Monotonic; keeps the last 256 keys."""
-
-    MAX_KEYS = 256
-
-    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._now_s = now_s
-        self._last_s: OrderedDict[str, float] = OrderedDict()
-
-    def every(self, key: str, seconds: float) -> bool:
-        """True for the first time, and once `seconds` have passed since it was last true for this key."""
-        now_s = self._now_s()
-        last_s = self._last_s.get(key)
-        if last_s is not None and now_s - last_s < seconds:
-            return False
-        self._last_s[key] = now_s
-        self._last_s.move_to_end(key)
-        if len(self._last_s) > self.MAX_KEYS:
-            self._last_s.popitem(last=False)
-        return True
-
-
-class OncePerCall:
-    """Each key once: `if once.once("dsp_enabled"): …`. Keeps 256 keys; a further one is not news any more."""
-
-    MAX_KEYS = 256
-
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-
-    def once(self, key: str) -> bool:
-        """True for the first time."""
-        if key in self._seen or len(self._seen) >= self.MAX_KEYS:
-            return False
-        self._seen.add(key)
-        return True

@@ -5,15 +5,13 @@ start; then the call goes on with the defaults, and what comes later is thrown a
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from fastbridge import events
 from fastbridge.agent import Agent, CallContext
 from fastbridge.clock import Clock, Deadline
-from fastbridge.hooks import call_hook
-
-logger = logging.getLogger(__name__)
+from fastbridge.hooks import call_hook, is_cancelled
 
 HARD_SECONDS = 10.0
 """A look-up that runs longer, from a webhook whose stream is late, is given up."""
@@ -71,9 +69,11 @@ class Lookup:
                 self._take(await call_hook(self.agent.hooks["on_call"], self.context, self.context))
             outcome = "ok"
         except TimeoutError:
-            logger.warning("[SERVER_ERROR] on_call took too long, call_sid=%s", self.context.call_sid)
-        except (Exception, SystemExit):
-            logger.exception("[SERVER_ERROR] on_call failed, call_sid=%s", self.context.call_sid)
+            events.hook_slow(self.context.journal, "on_call")
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if is_cancelled():
+                raise
+            events.hook_failed(self.context.journal, "on_call", error)
         if self.outcome is None:
             self.outcome = outcome
             if self._then is not None:
@@ -91,7 +91,7 @@ class Lookup:
 
     def _expired(self) -> None:
         self.outcome = "late"
-        logger.warning("[DB] the context look-up is late, defaults are used, call_sid=%s", self.context.call_sid)
+        events.lookup_late(self.context.journal)
         if self._task is not None:
             self._task.cancel()
         self._give()
@@ -135,6 +135,7 @@ class Lookups:
         lookup = self.take(call_sid)
         if lookup is not None:
             lookup.close()
+            lookup.context.journal.finish()
 
     def close(self) -> None:
         for call_sid in list(self._held):

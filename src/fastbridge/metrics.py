@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
+from fastbridge import calllog
 from fastbridge import logging as log
 from fastbridge._caller import OUTCOMES
 from fastbridge.calls import REASONS
 from fastbridge.ending import EndReason
-from fastbridge.errors import FATAL_ERRORS
-from fastbridge.realtime import EXPECTED_ERRORS
+from fastbridge.model_errors import EXPECTED_ERRORS, FATAL_ERRORS
 
 if TYPE_CHECKING:
     from fastbridge.call import Call
@@ -32,7 +32,8 @@ ERROR_CODES = (
     *sorted(EXPECTED_ERRORS | FATAL_ERRORS),
     *("rate_limit_exceeded", "inference_rate_limit_exceeded", "server_error"),
     *(f"closed_{code}" for code in (1000, 1001, 1006, 1008, 1009, 1011, 1012, 1013)),
-    *("connect_timeout", "connect_failed", "session_update_timeout", "ModelUnavailable"),
+    *("connect_timeout", "connect_failed", "session_update_timeout", "outage", "invalid_request_error"),
+    *("malformed_event", "transcription_failed"),
     *(f"http_{status}" for status in (400, 401, 403, 404, 429, 500, 502, 503)),
 )
 LINE_EVENTS = ("dials", "dial_failures", "losses", "reconnects", "renewals", "renewal_failures")
@@ -96,7 +97,9 @@ _LIST = (
     _counter("fillers", "Fillers played while a caller waited."),
     _counter("call_errors", "Errors within calls that were not the model's.", kind=OWN_ERRORS),
     _counter("safety_fuse", "States that outlived their deadline: expected to stay 0."),
-    _counter("tool_calls", "Tool calls that have ended.", outcome=("ok", "error", "timeout", "unknown", "refused")),
+    _counter("tool_calls", "Tool calls that have ended.",
+             outcome=("ok", "error", "timeout", "unknown", "refused", "broken_off", "abandoned")),
+    _counter("tools_done_late", "Tools that ended when nobody waited for them any more.", outcome=("ok", "error")),
     _counter("tokens", "Tokens by kind; cached ones are part of the input.",
              kind=("text_in", "text_cached", "text_out", "audio_in", "audio_cached", "audio_out", "transcription")),
     _counter("cost_dollars", "Estimated cost of calls whose model has a known price."),
@@ -104,8 +107,9 @@ _LIST = (
     _counter("log_lines", "Lines logged, by level.", level=(*log.LEVELS, "CRITICAL")),
     _counter("log_dropped", "Log lines dropped since they were not read fast enough."),
     _counter("log_suppressed", "Warnings not written since there were many like them."),
+    _counter("log_held_back", "Lines of calls that were counted and not written, by level.", level=log.LEVELS),
     _counter("records", "Call records, by what became of them; failed counts attempts.",
-             outcome=("stored", "failed", "lost")),
+             outcome=("stored", "updated", "failed", "lost")),
     _gauge("records_waiting", "Call records that wait to be stored."),
 )  # fmt: skip
 CATALOGUE: dict[str, Metric] = {metric.name.removeprefix("fastbridge_"): metric for metric in _LIST}
@@ -160,6 +164,8 @@ class Metrics:
             self.set(f"log_{name}", lines.pop(name))
         for level, count in lines.items():
             self.set("log_lines", count, level)
+        for level, count in calllog.held_back().items():
+            self.set("log_held_back", count, level)
 
     def take_histogram(self, name: str, counts: Iterable[int], total: float) -> None:
         """For one that somebody else counts, in its buckets."""
@@ -216,6 +222,10 @@ class Metrics:
             self.add("barge_ins", 1, barge_in["source"], barge_in["outcome"])
         self.add("cost_dollars", record["cost"]["usd"] or 0)
 
+    def unbegun(self, direction: str, reason: str) -> None:
+        """A call was let in and never began."""
+        self.add("calls", 1, direction, str(reason))
+
     def _since(self, seen: dict[tuple[str, ...], float], name: str, length: int) -> int:
         before = int(seen.get((name,), 0))
         seen[(name,)] = length
@@ -244,18 +254,16 @@ def _counts_of(call: "Call") -> Iterable[tuple[tuple[str, ...], float]]:
     yield ("schedule_resets",), schedule.tx_schedule_resets
     yield ("underruns",), schedule.underruns
     yield ("responses",), call.stats.responses
-    line = call.line.counters
-    yield ("safety_fuse",), call.session.responses.counters["safety_fuse"] + line["safety_fuse"]
+    yield ("safety_fuse",), sum(call.safety_fuses.values())
     for event in LINE_EVENTS:
-        yield ("model_line", event), line[event]
+        yield ("model_line", event), call.line.counters[event]
     yield ("fillers",), sum(call.waiting.fillers.values())
     for kind, tokens in vars(call.session.usage).items():
         if kind in CATALOGUE["tokens"].labels["kind"]:
             yield ("tokens", kind), tokens
     yield ("tokens", "transcription"), call.session.usage.transcription_tokens
-    for counter, count in call.session.counters.items():
-        if counter.startswith("error_"):
-            yield ("openai_errors", counter.removeprefix("error_")), count
+    for code in EXPECTED_ERRORS:  # all others are among the call's errors
+        yield ("openai_errors", code), call.session.counters[f"error_{code}"]
 
 
 def _histograms_of(call: "Call") -> Iterable[tuple[str, tuple[int, ...], float]]:

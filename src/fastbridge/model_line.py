@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from fastbridge import events
 from fastbridge.attempt import Attempt, ModelLink
 from fastbridge.clock import Deadline
-from fastbridge.errors import FATAL_ERRORS, IllegalEvent, ModelError, ModelUnavailable
+from fastbridge.errors import IllegalEvent, ModelError, ModelUnavailable
+from fastbridge.model_errors import FATAL_ERRORS
 from fastbridge.renewal import Renewal
 
 if TYPE_CHECKING:
@@ -91,7 +92,6 @@ class ModelLine:
         self._attempt: Attempt | None = None
         self._busy_tries = 0
         self._down_since_ns = call.started_ns
-        self._last_error: ModelError = ModelUnavailable("the model cannot be reached")
         self._ring_full = False
         self._untaken_bytes = 0
         self._untaken_ns = 0
@@ -180,9 +180,8 @@ class ModelLine:
         if self.state not in (State.DIALLING, State.OPENING, State.UP):
             return
         call = self._call
-        was_up, self._last_error = self.up, error
+        was_up = self.up
         self.counters["losses" if was_up else "dial_failures"] += 1
-        call.model_error(error)
         successor = self._renewal.take() if was_up and not is_hopeless(error) else None
         self._drop()
         if was_up:
@@ -191,16 +190,17 @@ class ModelLine:
             call.answers.line_lost()
         call.session.disconnected()
         if successor is not None:
-            events.realtime_lost(call.log, error.code, tries=self.tries)
+            call.trouble.lost(error, tries=self.tries)
             self._succeed(*successor)
             return
         delay_seconds = self._next_delay(error)
         if delay_seconds is None:
+            call.model_error(error)
             self.give_up(error)
             return
         self._to(Event.LOST)
         self._pause.set(delay_seconds)
-        events.realtime_lost(call.log, error.code, tries=self.tries)
+        call.trouble.lost(error, tries=self.tries)
         call.waiting.review(call.answers.overdue_seconds)
 
     def _succeed(self, attempt: Attempt, link: ModelLink, opening: "Opening") -> None:
@@ -238,13 +238,14 @@ class ModelLine:
         if self.state in (State.DOWN, State.CLOSED):
             return
         self._to(Event.GIVE_UP)
+        self._call.trouble.given_up(error)
         self._drop()
         self._call.session.disconnected()
         self._pause.clear()
         self._outage.clear()
         if is_hopeless(error) and error.code != "format_mismatch":
             self._breaker.trip()
-        self._call.ladder.give_up(UNAVAILABLE if self._call.stats.ready_ms is None else LOST)
+        self._call.ladder.give_up(UNAVAILABLE if self._call.stats.ready_ms is None else LOST, error)
         self._call.waiting.review()
 
     def _expired(self) -> None:
@@ -256,7 +257,9 @@ class ModelLine:
             self.lose("the model did not answer in time", "connect_timeout")
 
     def _outage_expired(self) -> None:
-        self.give_up(self._last_error)
+        error = ModelUnavailable(f"no session for {self._call.settings.outage_seconds:.0f}s", "outage")
+        self._call.model_error(error)
+        self.give_up(error)
 
     # --- back-pressure ---
 

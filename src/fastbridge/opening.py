@@ -4,14 +4,13 @@ One Opening per connection. It asks again after 3 s and gives up after 8: audio 
 confirmed is noise in somebody's ear, so nothing passes before. It knows no audio and no conversation.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from fastbridge.clock import Clock, Deadline
 from fastbridge.errors import ModelUnavailable
-
-logger = logging.getLogger(__name__)
+from fastbridge.jsontext import text_of
+from fastbridge.trouble import Trouble
 
 UPDATE_RETRY_SECONDS = 3.0
 UPDATE_DEADLINE_SECONDS = 8.0
@@ -28,12 +27,14 @@ class Opening:
         config: dict[str, Any] | None,
         ready: Callable[[], object],
         failed: Callable[[ModelUnavailable], object],
+        trouble: Trouble,
     ) -> None:
         self.session_id = ""
         self.expires_at_s: float | None = None
         """When the model will end the session, as it says: unix time."""
         self.is_ready = False
         self.format_mismatches = 0
+        self._trouble = trouble
         self._asked = False
         self.config = config
         """None: not known yet, and nothing is sent before it is."""
@@ -58,7 +59,7 @@ class Opening:
 
     def on_created(self, event: dict[str, Any]) -> None:
         session = event["session"]
-        self.session_id = str(session.get("id") or "unnamed")
+        self.session_id = text_of(session.get("id")) or "unnamed"
         expires_at = session.get("expires_at")
         if isinstance(expires_at, int | float) and not isinstance(expires_at, bool):
             self.expires_at_s = float(expires_at)
@@ -72,7 +73,7 @@ class Opening:
             return  # whatever this confirms, it is not our settings
         if formats != ("audio/pcmu", "audio/pcmu"):
             self.format_mismatches += 1
-            logger.warning("[REALTIME] session has audio formats %s instead of audio/pcmu", formats)
+            self._trouble.wrong_format(formats)
             return
         if not self.is_ready:
             self.close()

@@ -6,9 +6,12 @@ over them, file by file. They are read once and kept. A recording that is missin
 
 import functools
 import logging
-from base64 import b64encode
+import struct
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from pathlib import Path
+
+from fastbridge.languages import FALLBACK, short
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +19,6 @@ FOLDER = Path(__file__).parent / "prompts"
 NAMES = ("filler_1", "filler_2", "hold", "apology", "transfer")
 """filler_1, filler_2: a moment, please. hold: still there. apology: something is wrong, goodbye. transfer: something is
 wrong, somebody else will take over."""
-FALLBACK_LANGUAGE = "en"
 MAX_SECONDS = 20
 BYTES_PER_SECOND = 8000
 
@@ -44,12 +46,32 @@ class Prompts:
 def load_prompts(language: str = "", folder: Path | None = None) -> Prompts:
     """The recordings for a language such as `de` or `de-AT`, each from the first place that has it: the user's folder
     in the language, the user's folder itself, the package in the language, the package in English."""
-    short = language.replace("_", "-").partition("-")[0].lower()
-    places = [FOLDER / short, FOLDER / FALLBACK_LANGUAGE] if short.isalpha() else [FOLDER / FALLBACK_LANGUAGE]
+    places = [*_places(FOLDER, language), FOLDER / FALLBACK]
     if folder is not None:
-        places = [*([folder / short] if short.isalpha() else []), folder, *places]
+        places = [*_places(folder, language), folder, *places]
     found = {name: prompt for name in NAMES if (prompt := _first(name, places)) is not None}
     return Prompts(found)
+
+
+def recording(name: str, folder: Path) -> bytes | None:
+    """The recording of this name in a folder, as raw mu-law; None where there is none that can be used."""
+    found = _first(name, [folder])
+    return None if found is None else b64decode(found.base64)
+
+
+def wav(audio: bytes) -> bytes:
+    """A WAV file of mu-law as it is (format 7)."""
+    form = struct.pack("<HHIIHHH", 7, 1, BYTES_PER_SECOND, BYTES_PER_SECOND, 1, 8, 0)
+    chunks = ((b"fmt ", form), (b"fact", struct.pack("<I", len(audio))), (b"data", audio))
+    body = b"WAVE" + b"".join(
+        name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2) for name, content in chunks
+    )
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _places(folder: Path, language: str) -> list[Path]:
+    """Where it may have recordings in this language. A code that is none is no path."""
+    return [folder / short(language)] if short(language) else []
 
 
 def _first(name: str, places: list[Path]) -> Prompt | None:

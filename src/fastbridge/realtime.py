@@ -4,68 +4,34 @@ Audio passes below, in the assistant lane; here arrive only the events that need
 mean for the call goes to a SessionListener. Unknown events are ignored, expected errors are handled and counted.
 """
 
-import logging
-from collections import Counter, deque
+import json
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent import Agent
 from fastbridge.clock import Clock
 from fastbridge.config import Settings
-from fastbridge.errors import FATAL_ERRORS, ModelUnavailable
+from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.function_calls import FunctionCall, FunctionCalls, State
 from fastbridge.history import History, ToolCall
 from fastbridge.history import Turn as Turn
-from fastbridge.jsontext import encode_event, parse_event
+from fastbridge.jsontext import encode_event, id_of, object_of, parse_event, text_of
+from fastbridge.model_errors import EXPECTED_ERRORS, FATAL_ERRORS, means_active, read_error, response_error
 from fastbridge.opening import Opening
 from fastbridge.replay import continuation, replay_items
 from fastbridge.responses import Create, ResponseController
-from fastbridge.session_config import patience_seconds, session_config
+from fastbridge.session_config import deadlines_seconds, session_config
+from fastbridge.session_listener import SessionListener
+from fastbridge.telling import Telling
+from fastbridge.trouble import Trouble
+from fastbridge.turn_events import IDLE, SPEECH_STARTED, SPEECH_STOPPED, TurnEvents
 from fastbridge.usage import Usage
 
-logger = logging.getLogger(__name__)
-
-MAX_TOLD = 64
-"""Events about the caller's turns that are known when they come again; the oldest are forgotten."""
-SPEECH_STOPPED = "input_audio_buffer.speech_stopped"
-IDLE = "input_audio_buffer.timeout_triggered"
 SIGN_ID = "sign_"
 LOCAL_ID = "local_"
 """What the ids of our own recordings begin with: the model never hears of those."""
-
-EXPECTED_ERRORS = frozenset(
-    {
-        "response_cancel_not_active",
-        "conversation_already_has_active_response",
-        "input_audio_buffer_commit_empty",
-        "invalid_value",
-        "unsupported_content_type",
-        "item_truncate_invalid_item_id",
-    }
-)
-"""Races between two machines, not faults: the model's state is what we wanted."""
-
-ALREADY_ACTIVE_WORDS = "Conversation already has an active response"
-
-
-class SessionListener(Protocol):
-    """What a session tells its call."""
-
-    def on_session_ready(self) -> None: ...
-    def on_session_failed(self, error: ModelUnavailable) -> None: ...
-    def on_model_sign(self) -> None: ...
-    def on_speech_started(self) -> None: ...
-    def on_speech_stopped(self) -> None: ...
-    def on_caller_turn(self) -> None: ...
-    def on_model_idle(self) -> None: ...
-    def on_response_beginning(self) -> None: ...
-    def on_response_created(self, response_id: str, purpose: str) -> None: ...
-    def on_message_begun(self, response_id: str) -> None: ...
-    def on_response_done(self, response_id: str, status: str, code: str | None) -> None: ...
-    def on_response_stuck(self, response_id: str, create: Create) -> None: ...
-    def on_create_failed(self, create: Create, code: str) -> None: ...
-    def on_transcript(self, turn: "Turn") -> None: ...
-    def on_tool_call(self, call_id: str, name: str, arguments: str, response_id: str) -> None: ...
 
 
 class Session:
@@ -76,17 +42,22 @@ class Session:
     """
 
     def __init__(
-        self, *, agent: Agent, settings: Settings, lane: AssistantLane, clock: Clock, listener: SessionListener
+        self,
+        *,
+        agent: Agent,
+        settings: Settings,
+        lane: AssistantLane,
+        clock: Clock,
+        listener: SessionListener,
+        trouble: Trouble,
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.history = History(self.counters)
         self.usage = Usage()
         self.closed = False
-        self.sounds_right = True
-        """Whether the last complete answer was as long as its words."""
-        self.speech_end_ms: int | None = None
-        """Where the caller's last speech ended, by the model's clock: ms of caller audio in this session."""
-        self._config: dict[str, Any] | None = session_config(agent, settings)
+        self.speech_start_ms: int | None = None
+        """Where the caller's last speech began, by the model's clock: ms of caller audio in this session."""
+        self._trouble = trouble
         self._lane = lane
         self._listener = listener
         self._send: Callable[[bytes], object] | None = None
@@ -95,30 +66,33 @@ class Session:
         self._signs = 0
         self.local_deltas = 0
         """Deltas that were recordings of ours: no progress of the model's."""
+        self._rejection: ModelError | None = None  # of a create, while that is dealt with
         self._replayed: set[str] = set()  # items that are text in this session, and no audio
-        self._call_names: dict[str, str] = {}  # of function calls whose arguments are still coming
-        self._told: deque[tuple[str, object]] = deque(maxlen=MAX_TOLD)  # (type, item id) of the caller's turns
+        self._calls = FunctionCalls()
+        self._telling = Telling(self.send)
+        self._turn_events = TurnEvents(self.counters)
         self.responses = ResponseController(clock=clock, send=self.send, progress=self._progress, listener=self)
+        self._config: dict[str, Any] | None = self._apply(agent, settings)
         self._opening = self.new_opening(listener.on_session_ready, listener.on_session_failed)
-        self._apply(settings)
 
-    def _apply(self, settings: Settings) -> None:
+    def _apply(self, agent: Agent, settings: Settings) -> dict[str, Any]:
         self.settings = settings
         self.history.set_speed(settings.speed)
-        self.responses.patience_seconds = patience_seconds(settings)
+        self.responses.deadlines_seconds = deadlines_seconds(settings)
+        return session_config(agent, settings)
 
     # --- the socket's side ---
 
     def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelUnavailable], object]) -> Opening:
         """For a connection: this session's settings, to be confirmed there."""
-        return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed)
+        return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed, trouble=self._trouble)
 
     @property
     def turns(self) -> dict[str, Turn]:
         return self.history.turns
 
     @property
-    def tool_calls(self) -> dict[str, ToolCall]:
+    def tool_calls(self) -> list[ToolCall]:
         return self.history.tool_calls
 
     @property
@@ -156,13 +130,14 @@ class Session:
 
     def _forget(self) -> None:
         """Ids of a session say nothing in the next."""
-        self._call_names.clear()
-        self._told.clear()
+        self._calls.forget()
+        self._telling.forget()
+        self._turn_events.forget()
         self.responses.forget()
 
     def replay(self) -> int:
         """Tell a new session what was said; the number of items."""
-        items = replay_items(list(self.turns.values()), self.tool_calls.values())
+        items = replay_items(list(self.turns.values()), self.tool_calls)
         self._replayed = {item["id"] for item in items if "id" in item}
         for item in items:
             self.send({"type": "conversation.item.create", "item": item})
@@ -174,15 +149,15 @@ class Session:
 
     def configure(self, agent: Agent, settings: Settings) -> None:
         """This agent answers, with these settings: from here on `session.update` says so."""
-        self._apply(settings)
-        self._config = session_config(agent, settings)
+        self._config = self._apply(agent, settings)
         self._opening.configure(self._config)
 
-    def send(self, event: dict[str, Any]) -> None:
+    def send(self, event: dict[str, Any]) -> bool:
         """A client event to the model; to nobody while there is no session that knows the conversation: the next one
         is told all of it."""
         if self.ready:
             self._send_now(event)
+        return self.ready
 
     def _send_now(self, event: dict[str, Any]) -> None:
         if self._send is not None and not self.closed:
@@ -200,16 +175,23 @@ class Session:
         if self.closed:
             return
         event = parse_event(message)
-        handler = _HANDLERS.get(str(event.get("type"))) if event is not None else None
-        if event is None or handler is None:
-            self.counters["malformed_events" if event is None else "other_events"] += 1
+        if event is None:
+            self.malformed("", f"{len(message)} bytes that are no JSON object")
+            return
+        handler = _HANDLERS.get(kind := text_of(event.get("type")))
+        if handler is None:
+            self.counters["other_events"] += 1
             return
         try:
             handler(self, event)
-        except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             # A known event without the fields it must have: the model's fault, and not worth a call.
-            self.counters["malformed_events"] += 1
-            logger.warning("[REALTIME] %s event is malformed", event.get("type"), exc_info=True)
+            self.malformed(kind, f"{type(error).__name__}: {error}")
+
+    def malformed(self, kind: str, cause: str) -> None:
+        """A message that cannot be what it is meant to be."""
+        self.counters["malformed_events"] += 1
+        self._trouble.malformed(kind, cause)
 
     def on_words(self, item_id: str, words: str) -> None:
         """Some of the assistant's words."""
@@ -244,6 +226,12 @@ class Session:
         """The answer under way will not be finished in this session: the `response` object that continues it."""
         return {"instructions": continuation(self.history.break_off(self._received_ms()))}
 
+    def unsay(self, response_id: str) -> None:
+        """Nothing of this response was heard, whatever its words were."""
+        for turn in self.turns.values():
+            if turn.response_id == response_id:
+                self.history.cut(turn, 0, 0)
+
     def stalled(self) -> None:
         """A recording of ours goes between the audio that came of the message under way and the rest of it."""
         self.history.played_before(self.history.speaking_item, self._received_ms())
@@ -257,16 +245,15 @@ class Session:
         self._signs += 1
         self.send({"type": "session.update", "event_id": f"{SIGN_ID}{self._signs}", "session": {"type": "realtime"}})
 
-    def tool_result(self, call_id: str, output: str) -> None:
+    def tool_result(self, call: ToolCall, output: str) -> None:
         """To the model, now or in the session to come."""
-        self.history.add_output(call_id, output)
-        item = {"type": "function_call_output", "call_id": call_id, "output": output}
-        self.send({"type": "conversation.item.create", "item": item})
+        call.output = output
+        self._telling.tell({"type": "function_call_output", "call_id": call.call_id, "output": output})
 
     def note(self, role: str, text: str) -> None:
         """A message in the conversation that nobody spoke: role `user` or `system`."""
         content = [{"type": "input_text", "text": text}]
-        self.send({"type": "conversation.item.create", "item": {"type": "message", "role": role, "content": content}})
+        self._telling.tell({"type": "message", "role": role, "content": content})
 
     # --- events ---
 
@@ -286,48 +273,40 @@ class Session:
             self.counters["format_mismatch"] += 1
 
     def _on_speech_started(self, event: dict[str, Any]) -> None:
-        if (SPEECH_STOPPED, event.get("item_id")) in self._told:
-            self.counters["stray_speech"] += 1
-        else:
-            self._listener.on_speech_started()
+        if not self._turn_events.is_new(event):
+            return
+        start_ms = event.get("audio_start_ms")
+        self.speech_start_ms = start_ms if type(start_ms) is int else None
+        self._listener.on_speech_started()
 
     def _on_speech_stopped(self, event: dict[str, Any]) -> None:
-        if self._is_repeated(event):
-            return
-        end_ms = event.get("audio_end_ms")
-        self.speech_end_ms = end_ms if isinstance(end_ms, int) else None
-        self._listener.on_speech_stopped()
-
-    def _is_repeated(self, event: dict[str, Any]) -> bool:
-        """Whether this was told of its item before."""
-        told = event["type"], event.get("item_id")
-        if told in self._told:
-            self.counters["stray_speech"] += 1
-            return True
-        if told[1] is not None:
-            self._told.append(told)
-        return False
+        if self._turn_events.is_new(event):
+            self._listener.on_speech_stopped()
 
     def _on_committed(self, event: dict[str, Any]) -> None:
-        item_id = str(event["item_id"])
-        if self._is_repeated(event):
+        item_id = text_of(event.get("item_id"))
+        if not self._turn_events.is_new(event):
             return
-        self.history.follows(item_id, event.get("previous_item_id"))
-        if (IDLE, item_id) in self._told:
-            return  # nobody spoke
-        self.history.turn("caller", item_id)
+        if item_id:
+            self.history.follows(item_id, event.get("previous_item_id"))
+            if self._turn_events.nobody_spoke(item_id):
+                return
+            self.history.turn("caller", item_id)
         self._listener.on_caller_turn()
 
     def _on_idle(self, event: dict[str, Any]) -> None:
         """The model has waited for the caller as long as it was told to, and speaks next, by itself."""
-        if not self._is_repeated(event):
+        if self._turn_events.is_new(event):
             self._listener.on_model_idle()
 
     def _on_item_added(self, event: dict[str, Any]) -> None:
-        self.history.follows(str(event["item"]["id"]), event.get("previous_item_id"))
+        item_id = text_of(object_of(event.get("item")).get("id"))
+        if item_id:  # some servers give their items none
+            self._telling.confirmed(item_id)
+            self.history.follows(item_id, event.get("previous_item_id"))
 
     def _on_response_created(self, event: dict[str, Any]) -> None:
-        response_id = str(event["response"]["id"])
+        response_id = id_of(event["response"]["id"])
         if not self.responses.knows(response_id):
             self._listener.on_response_beginning()
         purpose = self.responses.created(response_id, event["response"].get("metadata"))
@@ -335,113 +314,134 @@ class Session:
             return
         self.history.speaking_item = ""
         self._lane.begin_response(response_id)
+        if purpose in ("turn", "tool_result", "keys"):
+            self.responses.took_in(told=self._telling.is_known)
         self._listener.on_response_created(response_id, purpose)
 
     def _on_output_item_added(self, event: dict[str, Any]) -> None:
-        item = event["item"]
+        item = object_of(event.get("item"))
         if item.get("type") == "message":
-            turn = self.history.turn("assistant", str(item["id"]))
+            self._listener.on_message_begun()
+            item_id = self.history.speaking_item = text_of(item.get("id"))
+            turn = self.history.turn("assistant", item_id) if item_id else None
             if turn is not None:
-                turn.response_id = str(event.get("response_id", ""))
-            self.history.speaking_item = str(item["id"])
-            if self.responses.generating:
-                self._listener.on_message_begun(self.responses.response_id or "")
+                turn.response_id = text_of(event.get("response_id"))
         elif item.get("type") == "function_call":
-            self._call_names[str(item["call_id"])] = str(item["name"])
+            self._calls.begun(id_of(event.get("response_id")), item)
 
     def _on_audio_delta(self, event: dict[str, Any]) -> None:
         """A delta whose layout the scanner does not know: the same audio, the slow way."""
-        fields = (event["response_id"], event["item_id"], event["delta"], event.get("event_id") or "")
-        self._lane.feed_delta(*(str(value).encode("ascii", "replace") for value in fields))
+        fields = (text_of(event.get(name)) for name in ("response_id", "item_id", "delta", "event_id"))
+        self._lane.feed_delta(*(value.encode("ascii", "replace") for value in fields))
 
     def _on_words_event(self, event: dict[str, Any]) -> None:
         """Words with an escape in them."""
-        self._parsed_words += 1
-        self.on_words(str(event["item_id"]), str(event["delta"]))
+        words = text_of(event.get("delta"))
+        if words:
+            self._parsed_words += 1
+            self.on_words(id_of(event.get("item_id")), words)
 
     def _on_assistant_transcript(self, event: dict[str, Any]) -> None:
-        turn = self.history.end_words(str(event["item_id"]), str(event["transcript"]))
+        turn = self.history.end_words(id_of(event.get("item_id")), text_of(event.get("transcript")))
         if turn is not None:
             self._listener.on_transcript(turn)
 
     def _on_caller_transcript(self, event: dict[str, Any]) -> None:
         self.usage.add_transcription(event.get("usage"))
-        if not str(event["transcript"]).strip() and (IDLE, event["item_id"]) in self._told:
+        item_id, text = id_of(event.get("item_id")), text_of(event.get("transcript")).strip()
+        if not text and self._turn_events.nobody_spoke(item_id):
             return
-        turn = self.history.turn("caller", str(event["item_id"]))
+        turn = self.history.turn("caller", item_id)
         if turn is not None and not turn.ended:
-            turn.ended = True
-            turn.text = str(event["transcript"]).strip()
+            turn.ended, turn.text = True, text
             self._listener.on_transcript(turn)
 
     def _on_caller_transcript_failed(self, event: dict[str, Any]) -> None:
         """Something was said that nobody could write down: the turn stands, with what there is of its words."""
-        turn = self.history.turn("caller", str(event["item_id"]))
         self.counters["transcription_failed"] += 1
+        self._trouble.transcription_failed(read_error(event.get("error"), "not written down"))
+        turn = self.history.turn("caller", id_of(event.get("item_id")))
         if turn is not None and not turn.ended:
             turn.ended = turn.failed = True
             self._listener.on_transcript(turn)
 
     def _on_arguments_done(self, event: dict[str, Any]) -> None:
-        call_id = str(event["call_id"])
-        name = self._call_names.pop(call_id, None) or str(event.get("name"))
-        arguments = str(event.get("arguments", ""))
-        self.history.add_call(call_id, name, arguments)
-        self._listener.on_tool_call(call_id, name, arguments, str(event["response_id"]))
+        self._settle_calls(self._calls.arguments_done(event))
+
+    def _on_output_item_done(self, event: dict[str, Any]) -> None:
+        item = object_of(event.get("item"))
+        if item.get("type") == "function_call":
+            self._settle_calls(self._calls.item_done(id_of(event.get("response_id")), item))
+
+    def _settle_calls(self, calls: list[FunctionCall]) -> None:
+        """Those that are whole are run; of the others the model is told that they were not."""
+        for call in calls:
+            known = self.history.add_call(call.call_id, call.name, call.arguments or "")
+            if call.state is State.WHOLE:
+                self._listener.on_tool_call(known, call.response_id)
+            else:
+                self.tool_result(known, json.dumps({"error": f"not run: {call.why}"}))
+                self._listener.on_tool_not_run(call.name, call.why)
 
     def _on_response_done(self, event: dict[str, Any]) -> None:
         response = event["response"]
-        response_id, status = str(response["id"]), str(response.get("status"))
+        response_id, status = id_of(response["id"]), text_of(response.get("status")) or "unknown"
         self._lane.end_response(response_id)
+        self._settle_calls(self._calls.response_ended(response_id, status, response.get("output")))
         if not self.responses.finished(response_id, status):
             return
-        self.usage.add(response.get("usage") or {})
+        self.usage.add(object_of(response.get("usage")))
         if status == "completed":
-            self.sounds_right = self.history.learn_speed(self._received_ms())
-        error = (response.get("status_details") or {}).get("error") or {}
-        self._listener.on_response_done(response_id, status, error.get("code"))
+            self.history.learn_speed(self._received_ms())
+        self._listener.on_response_done(response_id, status, response_error(response))
 
     # --- the response controller's side ---
 
+    def on_response_refused(self, response_id: str) -> None:
+        self._calls.refuse(response_id)
+
     def on_response_lost(self, response_id: str) -> None:
-        """Whoever waits for its end need not any more."""
+        """Whoever waits for its end need not any more. A lost session knows nothing of a call that is not whole."""
         self._lane.end_response(response_id)
+        if not self.responses.suspended:
+            self._settle_calls(self._calls.response_ended(response_id, "lost"))
         self._listener.on_response_done(response_id, "lost", None)
 
     def on_response_stuck(self, response_id: str, create: Create) -> None:
         self._listener.on_response_stuck(response_id, create)
 
     def on_create_failed(self, create: Create, code: str) -> None:
-        self._listener.on_create_failed(create, code)
+        self._listener.on_create_failed(create, self._rejection or ModelError("a response was not begun", code))
 
     def _on_error(self, event: dict[str, Any]) -> None:
-        error = event.get("error") or {}
-        code = str(error.get("code"))
-        if str(error.get("event_id")).startswith(SIGN_ID):
+        event_id = text_of(object_of(event.get("error")).get("event_id")) or None
+        if event_id is not None and event_id.startswith(SIGN_ID):
             self._listener.on_model_sign()
             return
+        error = read_error(event.get("error") or event, "the model reports an error")
+        code = error.code or ""
         self.counters[f"error_{code}" if code in EXPECTED_ERRORS | FATAL_ERRORS else "error_other"] += 1
         if code in FATAL_ERRORS:
-            self._listener.on_session_failed(ModelUnavailable(str(error.get("message", "")), code))
-        elif code == "conversation_already_has_active_response" or _means_active(error):
-            self.responses.refused(error.get("event_id"))
-        elif self.responses.rejected(error.get("event_id"), code):
-            logger.warning("[REALTIME] a response was rejected: %s (%s)", code, error.get("param"))
-        elif code in EXPECTED_ERRORS:
-            logger.debug("[REALTIME] %s", code)
-        else:
-            logger.warning("[REALTIME] the model reports %s (%s)", code, error.get("param"))
+            self._listener.on_session_failed(
+                ModelUnavailable("the model ends the session", code, error.kind, words=error.words)
+            )
+        elif means_active(error):
+            self.responses.refused(event_id)
+        elif not self._is_rejected(event_id, event):
+            (self._trouble.expected if code in EXPECTED_ERRORS else self._trouble.reported)(error)
 
-
-def _means_active(error: dict[str, Any]) -> bool:
-    """Some servers give no code, only the words."""
-    return error.get("code") is None and str(error.get("message")).startswith(ALREADY_ACTIVE_WORDS)
+    def _is_rejected(self, event_id: str | None, event: dict[str, Any]) -> bool:
+        """Whether it means a create of ours, which is being dealt with then."""
+        error = self._rejection = read_error(event.get("error"), "a response was rejected")
+        rejected = self.responses.rejected(event_id, error.code or error.kind)
+        self._rejection = None
+        return rejected
 
 
 _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
     "session.created": Session._on_session_created,
     "session.updated": Session._on_session_updated,
-    "input_audio_buffer.speech_started": Session._on_speech_started,
+    SPEECH_STARTED: Session._on_speech_started,
     SPEECH_STOPPED: Session._on_speech_stopped,
     IDLE: Session._on_idle,
     "input_audio_buffer.committed": Session._on_committed,
@@ -454,6 +454,7 @@ _HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
     "response.output_audio_transcript.delta": Session._on_words_event,
     "response.output_audio_transcript.done": Session._on_assistant_transcript,
     "response.function_call_arguments.done": Session._on_arguments_done,
+    "response.output_item.done": Session._on_output_item_done,
     "response.done": Session._on_response_done,
     "error": Session._on_error,
 }

@@ -1,4 +1,4 @@
-"""The record of a call: one JSON document, made when it ends, and the line that sums it up in the log.
+"""The record of a call: one JSON document, made when it ends, and the last lines of its log.
 
 Every number is read from its owner; nothing is counted here. The document's fields are described in
 docs/call-record.md, which a test holds to them. Whoever called is named as `FASTBRIDGE_RECORD_IDENTITIES` says: masked,
@@ -7,14 +7,19 @@ in full, or not at all; what was said is in it unless `FASTBRIDGE_RECORD_TRANSCR
 
 import hashlib
 import hmac
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from fastbridge import stats
+from fastbridge import events, stats
+from fastbridge._assistant import AssistantLane
+from fastbridge._caller import CallerLane
+from fastbridge._pacing import Pacer
 from fastbridge.logging import mask_phone
-from fastbridge.usage import cost_usd, price_of
+from fastbridge.usage import Usage, cost_usd, price_of
 
 if TYPE_CHECKING:
     from fastbridge.call import Call
+    from fastbridge.calls import Admission
     from fastbridge.config import Settings
 
 RECORD_VERSION = 2
@@ -35,6 +40,7 @@ def record(call: "Call") -> dict[str, Any]:
         "started_at": moments.started_at.isoformat(timespec="milliseconds"),
         "duration_ms": call.now_ms(),
         "end_reason": call.end_reason,
+        "transferred_to": call.conduct.transferred_to,
         "timings_ms": {
             "connect": moments.connect_ms,
             "ready": moments.ready_ms,
@@ -49,7 +55,7 @@ def record(call: "Call") -> dict[str, Any]:
         "barge_ins": [vars(barge_in) for barge_in in moments.barge_ins],
         "accounting": stats.accounting(call.caller),
         "pacing": stats.pacing(call.assistant),
-        "tools": moments.tool_calls,
+        "tools": [dict(tool) for tool in moments.tool_calls],
         "model_line": {**call.line.counters, "apologised": call.ladder.apologised},
         "answers": dict(call.answers.counters),
         "waiting": call.waiting.summary(),
@@ -57,7 +63,70 @@ def record(call: "Call") -> dict[str, Any]:
         "cost": _cost(call),
         "model_events": dict(call.session.counters),
         "errors": moments.errors[:MAX_ERRORS],
+        "errors_by_type": dict(moments.error_types),
+        "log": {"lines": call.log.lines, "held_back": dict(call.log.held_back)},
     }
+
+
+def report(call: "Call", document: dict[str, Any]) -> None:
+    """The last lines of a call in the log: its books, its sum, its end."""
+    for is_error, line in stats.accounting_lines(call.caller):
+        events.accounting(call.log, line, is_error=is_error)
+    for line in stats.complaints(document["pacing"], call.safety_fuses):
+        events.accounting(call.log, line, is_error=True)
+    events.call_metrics(call.log, metrics(document))
+    duration_ms, to = document["duration_ms"], document["transferred_to"]
+    events.call_end(call.log, duration_ms=duration_ms, reason=document["end_reason"], to=to)
+
+
+def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str) -> dict[str, Any]:
+    """The document of a call that was let in and never began: the same fields, and nothing in them."""
+    callbacks: dict[str, Any] = dict.fromkeys(_LANE_CALLBACKS, _nobody)
+    lane = AssistantLane(pacer=Pacer(), clock=int, **callbacks)
+    caller = CallerLane(clock=int, playing=lane, detector=None, on_message=_nobody, on_edge=_nobody)
+    return {
+        "version": RECORD_VERSION,
+        "call_sid": admission.call_sid,
+        "stream_sid": "",
+        "direction": admission.direction,
+        "business_id": admission.business_id,
+        **identities(settings, admission.from_number, admission.to_number),
+        "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "duration_ms": 0,
+        "end_reason": str(reason),
+        "transferred_to": None,
+        "timings_ms": {"connect": None, "ready": None, "greeting": None, "first_speech": None, "responses": []},
+        "turns": [],
+        "caller_turns": 0,
+        "silences": 0,
+        "responses": {"count": 0},
+        "barge_ins": [],
+        "accounting": stats.accounting(caller),
+        "pacing": stats.pacing(lane),
+        "tools": [],
+        "model_line": {"apologised": False},
+        "answers": {},
+        "waiting": {
+            "fillers": {},
+            "unplanned_ms": {},
+            "longest_unplanned_ms": 0,
+            "intentional": 0,
+            "intentional_ms": 0,
+        },
+        "tokens": vars(Usage()),
+        "cost": {"model": settings.model, "usd": 0.0, "prices": None},
+        "model_events": {},
+        "errors": [why],
+        "errors_by_type": {"unbegun": 1},
+        "log": {"lines": 1, "held_back": {}},
+    }
+
+
+_LANE_CALLBACKS = ("on_event", "on_first_frame", "on_played", "on_full", "on_bad_frame")
+
+
+def _nobody(*_: object) -> None:
+    """Nothing happens in a call that never began."""
 
 
 def identities(settings: "Settings", from_number: str, to_number: str) -> dict[str, str | None]:
@@ -84,11 +153,12 @@ def _masked(number: str) -> str:
 
 
 def _turns(call: "Call") -> list[dict[str, Any]]:
-    said = (turn for turn in call.session.history.ordered() if turn.text)
+    said = (turn for turn in call.session.history.ordered() if turn.text or turn.failed)
     words = call.settings.record_transcripts
     return [
         {"role": turn.role, "text": turn.text if words else None, "heard_ms": turn.heard_ms}
         | ({} if words else {"characters": len(turn.text)})
+        | ({"failed": True} if turn.failed else {})
         for turn in said
     ]
 
@@ -115,6 +185,10 @@ def metrics(document: dict[str, Any]) -> dict[str, object]:
         "frames_in": books["frames_in"],
         "frames_enqueued": pacing["frames_enqueued"],
         "tx": pacing["tx"],
+        "flushed": sum(pacing["flushed"].values()),
+        **{f"flushed_{place}": frames for place, frames in pacing["flushed"].items()},
+        "cleared": pacing["cleared"],
+        "rewound": pacing["rewound"],
         "tx_late_frames": pacing["tx_late_frames"],
         "tx_schedule_resets": pacing["tx_schedule_resets"],
         "underruns": pacing["underruns"],
@@ -124,5 +198,6 @@ def metrics(document: dict[str, Any]) -> dict[str, object]:
         "tool_calls": len(document["tools"]),
         "tokens": document["tokens"]["total_tokens"],
         "cost_usd": document["cost"]["usd"],
-        "errors": len(document["errors"]),
+        "safety_fuse": sum(document[owner].get("safety_fuse", 0) for owner in ("responses", "model_line")),
+        "errors": sum(document["errors_by_type"].values()),
     }

@@ -14,6 +14,7 @@ from fastbridge.attempt import Attempt, ModelLink
 from fastbridge.clock import Deadline
 from fastbridge.errors import IllegalEvent, ModelError
 from fastbridge.jsontext import encode_event, parse_event
+from fastbridge.model_errors import read_error
 
 if TYPE_CHECKING:
     from fastbridge.call import Call
@@ -97,11 +98,11 @@ class Renewal:
         if self.state is State.READY:
             self._look()
         elif self.state is State.OPENING:
-            self._fail()
+            self._fail(ModelError("no session in time", "session_update_timeout"))
         else:
             self._to(Event.DIAL)
             self._deadline.set(OPEN_SECONDS)
-            self._opening = self._call.session.new_opening(self._confirmed, lambda _: self._fail())
+            self._opening = self._call.session.new_opening(self._confirmed, self._fail)
             self._attempt = Attempt(self, self._feed, self._feed)
             self._line.dial(self._attempt)
 
@@ -114,7 +115,7 @@ class Renewal:
 
     def failed(self, attempt: Attempt, error: ModelError) -> None:
         if attempt is self._attempt:
-            self._fail()
+            self._fail(error)
 
     def paused(self, attempt: Attempt, paused: bool) -> None:
         """Nothing flows yet."""
@@ -131,17 +132,18 @@ class Renewal:
             elif event.get("type") == "session.updated":
                 opening.on_updated(event)
             elif event.get("type") == "error" and self.state is State.OPENING:
-                self._fail()
-        except (KeyError, TypeError, AttributeError):
-            self._call.session.counters["malformed_events"] += 1
+                self._fail(read_error(event.get("error") or event, "the model reports an error"))
+        except (KeyError, TypeError, AttributeError) as error:
+            self._call.session.malformed(str(event["type"]), f"{type(error).__name__}: {error}")
 
     def _confirmed(self) -> None:
         self._to(Event.CONFIRMED)
         self._ready_ns = self._call.clock.now_ns()
         self._look()
 
-    def _fail(self) -> None:
+    def _fail(self, error: ModelError) -> None:
         self._line.counters["renewal_failures"] += 1
+        self._call.trouble.renewal_failed(error, self._line.counters["renewal_failures"])
         self._to(Event.FAILED)
         self._forget(hang_up=True)
         self._deadline.set(RETRY_SECONDS)
@@ -174,7 +176,8 @@ class Renewal:
             return False
         if self._call.clock.now_ns() - self._ready_ns > PATIENCE_SECONDS * 1e9:
             return True
-        return not (call.assistant.playing or call.answers.owed or call.answers.speaking or call.caller_is_loud)
+        speaks = call.answers.speaking or call.caller_is_loud
+        return not (call.assistant.playing or call.assistant.held or call.answers.owed or speaks)
 
     def _to(self, event: Event) -> None:
         row = TRANSITIONS[self.state]

@@ -23,6 +23,10 @@ REPEAT = (
     "it."
 )
 REPROMPT = "Your last answer was silent. Answer the caller now, aloud, in one or two short sentences."
+FILTERED = (
+    "Your last answer was stopped by a content filter. In the language of the conversation, say in one short sentence "
+    "that you cannot help with that, and ask what else you can do."
+)
 
 
 def continuation(heard: str) -> str:

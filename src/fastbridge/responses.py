@@ -1,9 +1,9 @@
 """The one creator of responses: at most one is under way, and every state that is not at rest has a deadline.
 
 The model creates a response after a caller's turn; greeting, tool results and the like are created here, one by one,
-each when the last has ended. Every create carries its event id as metadata, which the model shows in what it creates:
-whose a response is, is read there, never guessed from what came last (unless the service shows no metadata). Whatever
-arrives late, twice or out of order finds its row in the table or is counted.
+each when the last has ended and the floor is ours. Every create carries its event id as metadata, which the model shows
+in what it creates: whose a response is, is read there, never guessed from what came last (unless the service shows no
+metadata). Whatever arrives late, twice or out of order finds its row in the table or is counted.
 """
 
 from collections import Counter, deque
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from fastbridge.clock import Clock, Deadline
 from fastbridge.errors import IllegalEvent
+from fastbridge.floor import Floor
 
 
 class State(StrEnum):
@@ -75,7 +76,7 @@ EXPIRIES = {
 
 RETRY_SECONDS = 0.25
 MAX_REFUSALS = 8
-"""Refusals in a row without any response in sight; then the session is not as it should be, and we stop asking."""
+"""Refusals in a row without any response in sight; then the session is not as it should be."""
 FUSE_SECONDS = 1.0
 """A create that could be sent and waits all the same: our fault, and nobody else's."""
 MAX_OVER = 64
@@ -87,14 +88,19 @@ METADATA_KEY = "fastbridge"
 _STATUS_EVENTS = {"completed": Event.COMPLETED, "cancelled": Event.WAS_CANCELLED}
 _ANSWERS = frozenset({"turn", "continuation", "repeat", "reprompt"})
 """What answers the caller, as a response that the model begins itself does. The rest is said whoever speaks between."""
+_REACTIONS = frozenset({"tool_result", "keys"})
+"""What has the model react to something it was told: so does any response that begins after it was told."""
+_MOOT = frozenset({"silence", "filler"})
+"""What is not worth saying any more when the caller speaks."""
 
 
 @dataclass(frozen=True)
 class Create:
-    """A response somebody asked for: why, and the `response` object of `response.create`."""
+    """A response somebody asked for: why, and the `response` object of `response.create`. firm: whoever speaks."""
 
     purpose: str
     response: dict[str, Any] | None = None
+    firm: bool = False
 
 
 OWN_TURN = Create("turn")
@@ -103,6 +109,9 @@ OWN_TURN = Create("turn")
 
 class Listener(Protocol):
     """Who is told what no event of the model's tells."""
+
+    def on_response_refused(self, response_id: str) -> None:
+        """It is being cancelled: nobody wants what it still brings."""
 
     def on_response_lost(self, response_id: str) -> None:
         """One that had begun has ended without a word; its `response.done` will not count."""
@@ -129,8 +138,8 @@ class ResponseController:
         self.response_id: str | None = None
         self.serving = OWN_TURN
         self.counters: Counter[str] = Counter()
-        self.patience_seconds: float | None = None
-        """In place of ACTIVE's deadline, for a model that thinks before it speaks."""
+        self.deadlines_seconds = DEADLINES_SECONDS
+        """In ACTIVE a model that thinks before it speaks has longer."""
         self._send = send
         self._progress = progress
         self._listener = listener
@@ -141,7 +150,12 @@ class ResponseController:
         self._request_id = 0
         self._refusals = 0
         self._shows_metadata = False
-        self._suspended = False
+        self.suspended = False
+        """There is no session to ask."""
+        self._last_word = False  # asked for: what the model begins itself is not wanted any more
+        self.refused_by_us = False
+        """Of the response that ended last: it was cancelled, and by us."""
+        self.floor = Floor(clock, self._pump)
         self._over: deque[str] = deque(maxlen=MAX_OVER)  # responses of which the model has said that they ended
         self._deadline = Deadline(clock, self._expired)
         self._retry = Deadline(clock, self._pump)
@@ -165,24 +179,61 @@ class ResponseController:
         """A response is under way or waits for its turn."""
         return not self.resting or bool(self._waiting)
 
+    @property
+    def says_last_word(self) -> bool:
+        """A firm response waits, is requested or under way."""
+        serving = self.serving if self.generating else None
+        return any(create.firm for create in (*self._waiting, self._requested, serving) if create is not None)
+
     def awaits(self, *purposes: str) -> bool:
         """Whether a create for one of these waits for its turn."""
         return any(create.purpose in purposes for create in self._waiting)
 
     # --- what is asked for ---
 
-    def create(self, purpose: str, response: dict[str, Any] | None = None) -> None:
-        """Ask for a response; it is requested when the one under way has ended."""
+    def create(self, purpose: str, response: dict[str, Any] | None = None, *, firm: bool = False) -> None:
+        """Ask for a response; it is requested when the one under way has ended and, unless it is firm, the caller is
+        not speaking and has had his answer. A firm one is the last word: nothing else waits any more."""
+        if firm:
+            self._waiting.clear()
+            self._last_word = True
+        self._wait(Create(purpose, response, firm))
+        self._pump()
+
+    def answer_turn(self) -> None:
+        """The model does not answer the caller's turn by itself: ask, unless what waits will do it."""
+        if not (self._last_word or self.awaits("turn", *_REACTIONS)):
+            self._wait(OWN_TURN, first=True)
+        self.floor.answered()
+        self._pump()
+
+    def speech_started(self) -> None:
+        """The caller has the floor."""
+        self.floor.speaks()
+        self._waiting = deque(create for create in self._waiting if create.purpose not in _MOOT)
+        if self.state is State.REQUESTED and self._requested is not None and self._requested.purpose in _MOOT:
+            self._unwanted = True
+
+    def took_in(self, *, told: bool) -> None:
+        """A response has begun that answers all that was said before. told: and all that the model was told."""
+        done = _ANSWERS | _REACTIONS if told else _ANSWERS
+        self._waiting = deque(create for create in self._waiting if create.purpose not in done)
+        overtaken = self._requested if self._requested is not self.serving else None
+        if overtaken is not None and overtaken.purpose in done:
+            self._unwanted = True
+
+    def _wait(self, create: Create, *, first: bool = False) -> None:
         if len(self._waiting) >= MAX_WAITING:
             self.counters["create_overflow"] += 1
-            return
-        self._waiting.append(Create(purpose, response))
-        self._pump()
+        elif first:
+            self._waiting.appendleft(create)
+        else:
+            self._waiting.append(create)
 
     def cancel(self) -> bool:
         """Cancel the response under way: once, by its id. One that is only requested is cancelled when it begins, and
         none of it is heard. What was to be said after a lost connection is not said any more."""
-        if self._suspended:
+        if self.suspended:
             self._waiting = deque(create for create in self._waiting if create.purpose not in _ANSWERS)
             return False
         if self.state is State.REQUESTED and not self._unwanted:
@@ -194,9 +245,9 @@ class ResponseController:
         return True
 
     def suspend(self) -> Create | None:
-        """The connection is gone, and with it what was under way: that, if it had begun and was wanted. One that was
-        only requested waits again, in front; nothing is asked for until `resume`."""
-        self._suspended = True
+        """The connection is gone, and with it what was under way: that, if it had begun and was wanted. One only
+        requested waits again, in front; nothing is asked for until `resume`."""
+        self.suspended = True
         begun, generating, requested = self.state is State.ACTIVE, self.generating, self._requested
         if requested is not None and not self._unwanted and self.serving is not requested:
             self._waiting.appendleft(requested)
@@ -204,8 +255,10 @@ class ResponseController:
         self._retry.clear()
         self._refusals = 0
         self._shows_metadata = False
+        self.refused_by_us = self.state is State.CANCELLING
         if not self.resting:
             self._to(Event.LINK_LOST)
+        self.floor.line_lost()
         if generating and self.response_id is not None:
             self._listener.on_response_lost(self.response_id)
         return self.serving if begun else None
@@ -215,11 +268,12 @@ class ResponseController:
         self._over.clear()
 
     def resume(self) -> None:
-        self._suspended = False
+        self.suspended = False
         self._pump()
 
     def close(self) -> None:
         self._waiting.clear()
+        self.floor.close()
         for deadline in (self._deadline, self._retry, self._fuse):
             deadline.clear()
 
@@ -237,6 +291,7 @@ class ResponseController:
             return None
         unannounced = self.response_id if self.generating else None
         if unannounced is not None:
+            self.refused_by_us = self.state is State.CANCELLING
             # The one before ended without a word: the model runs at most one at a time.
             self.counters["unannounced_end"] += 1
             if self._requested is self.serving:
@@ -250,6 +305,8 @@ class ResponseController:
         if unannounced is not None:
             self._listener.on_response_lost(unannounced)
         if wanted:
+            if create.purpose == "turn":
+                self.floor.answered()
             return self.purpose
         self._forget_request()
         self.counters["late_created"] += 1
@@ -265,7 +322,7 @@ class ResponseController:
             if requested is None or event_id != self._event_id():
                 return OWN_TURN, False
         elif self._shows_metadata or self.state is not State.REQUESTED or requested is None:
-            return OWN_TURN, True
+            return OWN_TURN, not self._last_word
         return requested, not self._unwanted
 
     def finished(self, response_id: str, status: str) -> bool:
@@ -277,6 +334,7 @@ class ResponseController:
         if self._requested is not None and self._requested is not self.serving and not self._unwanted:
             self._waiting.appendleft(self._requested)  # neither begun nor refused: it was overtaken
         self._forget_request()
+        self.refused_by_us = self.state is State.CANCELLING
         self._to(_STATUS_EVENTS.get(status, Event.WAS_FAILED))
         self._pump()
         return True
@@ -291,8 +349,8 @@ class ResponseController:
             ours = True
         if ours and self._requested is not None:
             self._ask_again(self._requested)
-        elif event_id is None and not any(create.purpose == "turn" for create in self._waiting):
-            self.create("turn")
+        elif event_id is None:
+            self.answer_turn()
 
     def _ask_again(self, create: Create) -> None:
         wanted = not self._unwanted
@@ -341,11 +399,20 @@ class ResponseController:
         self._to(event)
         self._send({"type": "response.cancel", "response_id": self.response_id})
         self.counters["cancels"] += 1
+        self._listener.on_response_refused(self.response_id or "")
+
+    def _next(self) -> Create | None:
+        """What may be asked for now."""
+        if not self.resting or self.suspended:
+            return None
+        return next((create for create in self._waiting if create.firm or self.floor.is_ours), None)
 
     def _pump(self) -> None:
-        if not self._waiting or not self.resting or self._suspended:
+        create = self._next()
+        if create is None:
             return
-        self._requested = self._waiting.popleft()
+        self._waiting.remove(create)
+        self._requested = create
         self._request_id += 1
         self._to(Event.CREATE)
         response = {**(self._requested.response or {}), "metadata": {METADATA_KEY: self._event_id()}}
@@ -360,26 +427,22 @@ class ResponseController:
         self._retry.clear()
         self._deadline.clear()
         self._fuse.clear()
-        if self.resting and self._waiting and not self._suspended:
+        if self._next() is not None:
             self._fuse.set(FUSE_SECONDS)
         if self.state in DEADLINES_SECONDS:
             self._last_progress = self._progress()
-            self._deadline.set(self._limit_seconds())
-
-    def _limit_seconds(self) -> float:
-        patience = self.patience_seconds if self.state is State.ACTIVE else None
-        return patience or DEADLINES_SECONDS[self.state]
+            self._deadline.set(self.deadlines_seconds[self.state])
 
     def _stranded(self) -> None:
         """At rest for a while: nothing that waits can be waiting for anything."""
-        if self._waiting and not self._suspended:
+        if self._next() is not None:
             self.counters["safety_fuse"] += 1
             self._pump()
 
     def _expired(self) -> None:
         if self.state is State.ACTIVE and self._progress() != self._last_progress:
             self._last_progress = self._progress()
-            self._deadline.set(self._limit_seconds())
+            self._deadline.set(self.deadlines_seconds[self.state])
             return
         self.counters[EXPIRIES[self.state]] += 1
         expired, create, wanted = self.state, self._requested, not self._unwanted
@@ -387,6 +450,7 @@ class ResponseController:
             self._send_cancel(Event.EXPIRED)
             self._listener.on_response_stuck(self.response_id or "", self.serving)
             return
+        self.refused_by_us = expired is State.CANCELLING
         self._forget_request()
         self._to(Event.EXPIRED)
         if expired is State.CANCELLING and self.response_id is not None:

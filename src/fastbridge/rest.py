@@ -2,17 +2,17 @@
 
 Two requests by hand rather than the SDK's client, which would cost a node more than its own code. Each try has its
 time; one more follows where the first was surely not carried out, or where doing it twice does no harm. Nothing raises:
-True is done, False is not. Never blocks the loop. Source: Twilio, "Update a Call resource".
+True is done, False is not, and then `told` hears why. Never blocks the loop. Source: Twilio, "Update a Call resource".
 """
 
 import asyncio
-import logging
+from collections.abc import Callable
 
 import httpx2
 
+from fastbridge import events
+from fastbridge.calllog import CallLog
 from fastbridge.config import Settings
-
-logger = logging.getLogger(__name__)
 
 API_VERSION = "2010-04-01"
 TRY_SECONDS = 3.0
@@ -21,11 +21,23 @@ ENDED_CODES = frozenset({20404, 21220})
 """The call is not in progress any more."""
 
 
+Told = Callable[[str, str], object]
+"""told(call_sid, problem): something was not done."""
+
+
+def say(call_sid: str, problem: str) -> None:
+    """In the log, for a call that is not there any more."""
+    events.carrier_refused(CallLog(call_sid), problem)
+
+
 class CarrierRest:
     """One client for all calls. base_url: `https://api.twilio.com`. user, secret: account sid and auth token, or an
     API key and its secret. http: for tests, a client in place of its own."""
 
-    def __init__(self, base_url: str, user: str, secret: str, http: httpx2.AsyncClient | None = None) -> None:
+    def __init__(
+        self, base_url: str, user: str, secret: str, http: httpx2.AsyncClient | None = None, *, told: Told = say
+    ) -> None:
+        self._told = told
         self._base_url = base_url.rstrip("/")
         self._http = http or httpx2.AsyncClient(timeout=TRY_SECONDS, follow_redirects=False)
         self._auth = httpx2.BasicAuth(user, secret)
@@ -56,11 +68,11 @@ class CarrierRest:
                 if response.is_success or (ended_is_well and code in ENDED_CODES):
                     return True
                 again = response.status_code in (429, 503) or (ended_is_well and response.status_code >= 500)
-                problem = f"HTTP {response.status_code}, code {code}"
+                problem = f"HTTP {response.status_code}" + (f", code {code}" if code is not None else "")
             if last or not again:
                 break
             await asyncio.sleep(RETRY_SECONDS)
-        logger.error("[SERVER_ERROR] Twilio did not update the call: %s, call_sid=%s", problem, call_sid)
+        self._told(call_sid, problem)
         return False
 
 
@@ -73,14 +85,14 @@ def _code(response: httpx2.Response) -> int | None:
     return code if isinstance(code, int) else None
 
 
-def carrier_rest(settings: Settings) -> CarrierRest | None:
+def carrier_rest(settings: Settings, *, told: Told = say) -> CarrierRest | None:
     """The client that these settings are enough for; None without credentials."""
     user, secret = settings.twilio_account_sid, settings.twilio_auth_token
     if settings.twilio_api_key is not None and settings.twilio_api_secret is not None:
         user, secret = settings.twilio_api_key, settings.twilio_api_secret
     if user is None or secret is None:
         return None
-    return CarrierRest(api_url(settings), user, secret.get_secret_value())
+    return CarrierRest(api_url(settings), user, secret.get_secret_value(), told=told)
 
 
 def api_url(settings: Settings) -> str:

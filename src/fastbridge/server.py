@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fastbridge import events, webhooks
+from fastbridge import events, rest, webhooks
 from fastbridge import logging as log
 from fastbridge._pacing import Pacer
 from fastbridge._ticker import Ticker
@@ -29,6 +29,7 @@ from fastbridge.agent import Agent, CallContext
 from fastbridge.attempt import Attempt
 from fastbridge.breaker import Breaker
 from fastbridge.call import Call, CarrierLink
+from fastbridge.calllog import CallLog
 from fastbridge.calls import Admission, Directory
 from fastbridge.clock import Beat, Clock
 from fastbridge.config import Settings
@@ -37,19 +38,15 @@ from fastbridge.dismantling import dismantle, take_apart
 from fastbridge.drain import Drain, Drainable
 from fastbridge.ending import EndReason
 from fastbridge.endpoint import model_client
-from fastbridge.errors import FATAL_ERRORS, ModelError, ModelUnavailable
+from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.exporter import CONTENT_TYPE, Exporter, exposition
 from fastbridge.jsontext import parse_event
 from fastbridge.lookup import Lookups
 from fastbridge.metrics import Metrics, Snapshot
-from fastbridge.rest import carrier_rest
-from fastbridge.sockets import (
-    CLOSE_GRACE_SECONDS,
-    MAX_MODEL_MESSAGE_BYTES,
-    MODEL_BUFFER_BYTES,
-    CarrierSocket,
-    RealtimeSocket,
-)
+from fastbridge.model_errors import FATAL_ERRORS, read_error
+from fastbridge.model_socket import CLOSE_GRACE_SECONDS, MAX_MODEL_MESSAGE_BYTES, MODEL_BUFFER_BYTES, RealtimeSocket
+from fastbridge.record import unbegun
+from fastbridge.sockets import MEDIA_PATH, CarrierSocket
 from fastbridge.store import RecordStore
 from fastbridge.twilio import Start
 from fastbridge.usage import price_of
@@ -63,6 +60,7 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 3.0
 STOP_SECONDS = 5
 """How long sockets may take to close once the node stops."""
+EXPIRY_MARGIN_SECONDS = 0.5
 CALLS_PER_FOLD = 20
 GC_THRESHOLD = 50_000
 """Young objects before a collection, which can wait: frames make none that live, and ended calls are dismantled. At
@@ -96,6 +94,8 @@ class Node:
         self.successor = successor
         self.breaker = Breaker(self.clock.now_ns)
         self.directory.model_is_down = self.breaker.refuses
+        self.directory.on_lost = self._call_unbegun
+        self._expiry: asyncio.TimerHandle | None = None
         self.ready = True
         self.metrics = Metrics()
         price_of(settings.model, settings.prices)  # a bad price list ends here, not with the first call
@@ -107,7 +107,7 @@ class Node:
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: dict[object, asyncio.TimerHandle] = {}  # ended calls and closed sockets, to be dismantled
         self.lookups = Lookups(self.clock, self.spawn)
-        self.rest = carrier_rest(settings)
+        self.rest = rest.carrier_rest(settings, told=self._carrier_refused)
         self._openai = model_client(settings)
         # The SDK imports most of itself at first use: 0.3 s that would be a caller's, and a stall of all the others.
         self._realtime = self._openai.realtime
@@ -128,14 +128,34 @@ class Node:
 
     def announce(self, admission: Admission) -> None:
         """A webhook has let this call in: what can be looked up is looked up while its stream is on the way."""
-        context = call_context(admission)
+        context = self._context(admission)
         agent = self.agent.for_call(context)
         self.lookups.begin(agent, replace(context, agent=agent))
+        self._expire_later()
+
+    def _expire_later(self) -> None:
+        """Whoever was let in and does not come is missed, whatever else happens here."""
+        if self._expiry is None:
+            seconds = self.settings.stream_token_seconds + EXPIRY_MARGIN_SECONDS
+            self._expiry = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._expiry = None
+        if self.directory.pending:
+            self._expire_later()
+
+    def _call_unbegun(self, admission: Admission, reason: EndReason, why: str) -> None:
+        """A call that was let in never began."""
+        self.lookups.drop(admission.call_sid)
+        url = f"{self.settings.stream_url}{MEDIA_PATH}"
+        events.call_unbegun(admission.call_sid, reason=reason, why=why, stream_url=url)
+        self.metrics.unbegun(admission.direction, reason)
+        self.store.put(unbegun(admission, self.settings, reason, why))
 
     def begin_call(self, carrier: CarrierLink, admission: Admission, start: Start) -> Call:
         """An admitted stream has started: its call. The caller then calls `Call.start`."""
         lookup = self.lookups.take(admission.call_sid)
-        context = lookup.context if lookup is not None else call_context(admission)
+        context = lookup.context if lookup is not None else self._context(admission)
         agent = lookup.agent if lookup is not None else self.agent.for_call(context)
         call = Call(
             settings=agent.call_settings(self.settings),
@@ -152,11 +172,17 @@ class Node:
             breaker=self.breaker,
             control=self.rest,
             lookup=lookup,
+            tool_done_late=self._tool_done_late,
         )
         self._calls.add(call)
         self.directory.add(call)
         self._ticker.acquire()
         return call
+
+    def _context(self, admission: Admission) -> CallContext:
+        """A call, with its log: what is looked up for it may have something to say before its stream is there."""
+        call_log = CallLog(admission.call_sid, self.settings, lambda: self.clock.now_ns() / 1e9)
+        return replace(call_context(admission), call_log=call_log)
 
     def _call_ended(self, call: Call) -> None:
         self._calls.discard(call)
@@ -168,6 +194,11 @@ class Node:
         if call.document is not None:
             self.metrics.end(call, call.document)
             self.store.put(call.document)
+
+    def _tool_done_late(self, outcome: str, document: dict[str, Any] | None) -> None:
+        self.metrics.add("tools_done_late", 1, outcome)
+        if document is not None:
+            self.store.update(document)
 
     def _dismantle_later(self, call: Call) -> None:
         self._over[call] = asyncio.get_running_loop().call_later(DISMANTLING_SECONDS, self._dismantle, call)
@@ -204,6 +235,14 @@ class Node:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             events.task_failed(task.exception())
+
+    def _carrier_refused(self, call_sid: str, problem: str) -> None:
+        """What was to be done with a call at the carrier's was not done."""
+        call = next((call for call in self._calls if call.call_sid == call_sid), None)
+        if call is None:
+            rest.say(call_sid, problem)
+        else:
+            events.carrier_refused(call.log, problem)
 
     async def _dial(self, attempt: Attempt) -> None:
         """Open a socket to the model, through the SDK, and stay until it is closed."""
@@ -248,7 +287,7 @@ class Node:
         self.lookups.close()
         for call in list(self._calls):
             call.close(EndReason.SHUTDOWN)
-        for timer in self._over.values():
+        for timer in (*self._over.values(), *([self._expiry] if self._expiry is not None else [])):
             timer.cancel()
         if self._tasks:
             _, unfinished = await asyncio.wait(self._tasks, timeout=CLOSE_GRACE_SECONDS + 0.5)
@@ -295,20 +334,21 @@ def model_error(error: Exception) -> ModelError:
     """What stopped the connection, in words for the log and a code for the record."""
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
+    kind = type(error).__name__
     if isinstance(error, TimeoutError):
-        return ModelUnavailable("OpenAI did not answer in time", "connect_timeout")
+        return ModelUnavailable("OpenAI did not answer in time", "connect_timeout", kind)
     if status is not None:
-        code = refusal_code(getattr(response, "body", None)) or f"http_{status}"
-        return ModelUnavailable(f"OpenAI refused the connection with HTTP {status}", code)
-    return ModelUnavailable(f"OpenAI cannot be reached: {type(error).__name__}: {error}", "connect_failed")
+        return refusal(status, getattr(response, "body", None))
+    return ModelUnavailable(f"OpenAI cannot be reached: {kind}: {error}", "connect_failed", kind)
 
 
-def refusal_code(body: object) -> str | None:
-    """The model's own word for a refused connection, where its answer has one of those that no retry cures."""
+def refusal(status: int, body: object) -> ModelError:
+    """A refused connection: the model's own words where its answer has some, and its code where no retry cures it."""
     document = parse_event(bytes(body)) if isinstance(body, bytes | bytearray) else None
-    error = document.get("error") if document is not None else None
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, str) and code in FATAL_ERRORS else None
+    said = read_error((document or {}).get("error"))
+    code = said.code if said.code in FATAL_ERRORS else f"http_{status}"
+    message = f"OpenAI refused the connection with HTTP {status}"
+    return ModelUnavailable(message, code, said.kind, words=said.words)
 
 
 def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", successor: bool = False) -> Starlette:

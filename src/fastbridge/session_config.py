@@ -8,13 +8,15 @@ from typing import Any
 
 from fastbridge.agent import Agent
 from fastbridge.config import Settings
+from fastbridge.languages import short
 from fastbridge.opening import PCMU
+from fastbridge.responses import DEADLINES_SECONDS, State
 
 EAGERNESS_SECONDS = {"low": 8.0, "medium": 4.0, "auto": 4.0, "high": 2.0}
 """How long semantic turn detection may wait for more, by OpenAI's account."""
 TURN_END_SLACK_SECONDS = 1.0
 PATIENCE_SECONDS = {"medium": 16.0, "high": 24.0, "xhigh": 40.0}
-"""A response without a sign of progress, by how hard the model was told to think."""
+"""A response without a sign of progress, by how hard the model was told to think; else as long as usual."""
 
 
 def session_config(agent: Agent, settings: Settings) -> dict[str, Any]:
@@ -51,9 +53,10 @@ def turn_end_seconds(settings: Settings) -> float:
     return settings.vad_silence_ms / 1000 + TURN_END_SLACK_SECONDS
 
 
-def patience_seconds(settings: Settings) -> float | None:
-    """How long a response may make no progress, where that is longer than usual."""
-    return PATIENCE_SECONDS.get(settings.reasoning_effort or "")
+def deadlines_seconds(settings: Settings) -> dict[State, float]:
+    """Of the response controller's states: how long a response may make no progress."""
+    usual = DEADLINES_SECONDS[State.ACTIVE]
+    return {**DEADLINES_SECONDS, State.ACTIVE: PATIENCE_SECONDS.get(settings.reasoning_effort or "", usual)}
 
 
 def _turn_detection(settings: Settings) -> dict[str, Any]:
@@ -74,6 +77,6 @@ def _turn_detection(settings: Settings) -> dict[str, Any]:
 def _transcription(agent: Agent, settings: Settings) -> dict[str, Any] | None:
     if not settings.transcription_model:
         return None
-    language = settings.transcription_language or agent.language
+    language = settings.transcription_language or short(agent.language) or agent.language
     more = {"language": language, "prompt": settings.transcription_prompt}
     return {"model": settings.transcription_model, **{name: value for name, value in more.items() if value}}

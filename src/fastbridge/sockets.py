@@ -1,8 +1,8 @@
-"""The two sockets of a call: transports to lanes, and back. `websockets` speaks the protocol; lanes take the fast lane.
+"""The carrier's media socket: its transport to a lane, and back. `websockets` speaks the protocol.
 
 CarrierSocket is uvicorn's `ws=` class: it admits a media stream (path token, signature, caps, size, start deadline)
-before anything costly exists. RealtimeSocket goes to the model through the official SDK. Both handle audio and events
-of one socket in order, in `data_received`. A socket is closed once, from any path.
+before anything costly exists. Audio and other messages are handled in order, in `data_received`. A socket is closed
+once, from any path.
 """
 
 import asyncio
@@ -10,19 +10,18 @@ import logging
 import math
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from websockets.asyncio.client import ClientConnection
-from websockets.client import ClientProtocol
-from websockets.frames import DATA_OPCODES, Close, Frame
+from websockets.frames import DATA_OPCODES, Frame
 from websockets.http11 import Request
-from websockets.protocol import CLOSING, OPEN, Event, State
+from websockets.protocol import OPEN, State
 from websockets.server import ServerProtocol
 
-from fastbridge._websocket import FrameReader, TextSink, text_frame
+from fastbridge._websocket import FrameReader
 from fastbridge.ending import EndReason
 from fastbridge.jsontext import parse_event
 from fastbridge.messages import Messages, is_utf8
+from fastbridge.model_socket import CLOSE_GRACE_SECONDS
 from fastbridge.outgoing import WiredTransport
 from fastbridge.twilio import Start, parse_start, valid_handshake
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
-    from fastbridge._reactor import Reactor, Source
+    from fastbridge._reactor import Source
     from fastbridge.call import Call
     from fastbridge.calls import Admission
     from fastbridge.server import Node
@@ -38,19 +37,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_CARRIER_MESSAGE_BYTES = 65_536
-MAX_MODEL_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_FRAGMENTS = 64
 """Fragments of one message: Twilio sends none."""
-MAX_MODEL_FRAGMENTS = 4096
 MAX_CONTROL_PER_SECOND = 10
 FRAME_DEADLINE_SECONDS = 5.0
 """A frame whose rest has not come by then never will."""
-CLOSE_GRACE_SECONDS = 2.0
-"""How long a peer may take to close its end."""
 CARRIER_BUFFER_BYTES = 32_768
 """Written to Twilio and not taken: about 2 s of audio. Beyond, pacing pauses."""
-MODEL_BUFFER_BYTES = 1_048_576
-"""Written to the model and not taken: more than the pre-roll of 20 s at once."""
 MEDIA_PATH = "/media/"
 
 
@@ -70,6 +63,7 @@ class CarrierSocket(asyncio.Protocol):
         )
         self._call: Call | None = None
         self._admission: Admission | None = None
+        self._accepted = False
         self._ip = ""
         self._counted = False
         self._closed = False
@@ -122,6 +116,7 @@ class CarrierSocket(asyncio.Protocol):
             timer.cancel()
         if self._counted:
             self._node.directory.disconnected(self._ip)
+        self._lose(EndReason.NO_STREAM, "it closed before its start")
         if self._call is not None:
             self._call.on_carrier_closed()
         self._node.retire(self._protocol, self, at_once=self._call is None)
@@ -146,6 +141,7 @@ class CarrierSocket(asyncio.Protocol):
             self._closed = True
             self._transport.close()
             return
+        self._accepted = True
         self._later("start", self._node.settings.start_deadline_seconds, self._start_expired)
         self._later("frame", FRAME_DEADLINE_SECONDS, self._check_frame)
 
@@ -190,8 +186,10 @@ class CarrierSocket(asyncio.Protocol):
             return
         start = parse_start(event)
         admission = self._redeem(start)
-        if start is None or admission is None:
+        if isinstance(start, str) or admission is None:
+            why = start if isinstance(start, str) else "it is another call's or account's"
             self._node.directory.refuse("bad_start")
+            self._lose(EndReason.STREAM_REFUSED, why)
             self.close(1008, "start refused")
             return
         self._cancel("start")
@@ -206,10 +204,15 @@ class CarrierSocket(asyncio.Protocol):
         if source is not None:
             source.release()
 
-    def _redeem(self, start: Start | None) -> "Admission | None":
-        if start is None or self._admission is None:
+    def _redeem(self, start: Start | str) -> "Admission | None":
+        if isinstance(start, str) or self._admission is None:
             return None
         return self._node.directory.redeem(self._admission.token, start.call_sid, start.account_sid)
+
+    def _lose(self, reason: EndReason, why: str) -> None:
+        """The call that this stream was for will not begin."""
+        if self._call is None and self._accepted and self._admission is not None:
+            self._node.directory.lose(self._admission.call_sid, reason, why)
 
     def _on_other(self, data: bytes) -> bool:
         """Everything but regular text frames: the library's. True while it stands between messages."""
@@ -306,6 +309,7 @@ class CarrierSocket(asyncio.Protocol):
 
     def _start_expired(self) -> None:
         self._node.directory.refuse("start_deadline")
+        self._lose(EndReason.NO_STREAM, "it sent no start")
         self.close(1008, "no start")
 
     def _check_frame(self) -> None:
@@ -314,141 +318,3 @@ class CarrierSocket(asyncio.Protocol):
             return
         self._frame_started = self._reader.text_frames if self._reader.pending_bytes else None
         self._later("frame", FRAME_DEADLINE_SECONDS, self._check_frame)
-
-
-class ModelListener(Protocol):
-    """What a RealtimeSocket tells: an Attempt."""
-
-    def on_model_paused(self, paused: bool) -> None: ...
-    def on_model_lost(self, code: int, reason: str) -> None: ...
-
-
-class RealtimeSocket(ClientConnection):
-    """The model's WebSocket: a ClientConnection of `websockets` whose regular text frames go straight to a lane.
-
-    Nobody calls `recv`: every message is handled in `data_received`, audio and events in the order they came.
-    """
-
-    def __init__(
-        self,
-        protocol: ClientProtocol,
-        *,
-        sink: TextSink | Callable[[bytes], object],
-        feed_message: Callable[[bytes], object],
-        listener: ModelListener,
-        **options: Any,
-    ) -> None:
-        super().__init__(protocol, **options)
-        self._feed_message = feed_message
-        self._listener = listener
-        self._messages = Messages()
-        self._hung_up = False
-        self._source: Source | None = None
-        self._reader = FrameReader(
-            server=False,
-            max_size_bytes=MAX_MODEL_MESSAGE_BYTES,
-            on_text=sink,
-            on_other=self._on_other,
-            handshake=True,
-        )
-        self.data_received = self._reader.feed  # type: ignore[method-assign]
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        wired = WiredTransport(cast(asyncio.Transport, transport))
-        self.transport = cast(asyncio.Transport, wired)
-        self._wire = wired.wire
-        self.write = self._wire
-
-    def adopted_by(self, reactor: "Reactor") -> None:
-        """The session is up: from now on the reactor reads for us."""
-        if not self._hung_up:
-            self._source = reactor.adopt(self.transport, self._reader)
-
-    def _release(self) -> None:
-        source, self._source = self._source, None
-        if source is not None:
-            source.release()
-
-    def _on_other(self, data: bytes) -> bool:
-        super().data_received(data)
-        if self.protocol.state is CLOSING:
-            self._lose()
-        return self.protocol.state is OPEN and not self._messages.pending and not self.protocol.extensions
-
-    def process_event(self, event: Event) -> None:
-        if self.response is None or not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
-            super().process_event(event)
-            return
-        message = self._messages.feed(event)
-        if message is not None and message[0] and is_utf8(message[1]):
-            self._feed_message(message[1])
-        elif self._messages.fragments > MAX_MODEL_FRAGMENTS:
-            self.protocol.fail(1009, "too many fragments")
-            self.send_data()
-
-    def eof_received(self) -> None:
-        self._reader.finish()
-        super().eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._release()
-        self._reader.finish()
-        opened = self.response is not None and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
-        super().connection_lost(exc)
-        self._wire.close()
-        if opened:
-            self._lose()
-
-    def _lose(self) -> None:
-        """The session is over, and not by us. That the peer closes its end may take its time: nobody waits for it."""
-        if self._hung_up:
-            return
-        self.hang_up()
-        close = self.protocol.close_rcvd or self.protocol.close_sent or Close(1006, "")
-        self._listener.on_model_lost(close.code, close.reason)
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._listener.on_model_paused(True)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._listener.on_model_paused(False)
-
-    # --- the call's side ---
-
-    def send_text(self, message: bytes) -> None:
-        """One text message, in order with the audio."""
-        if self.protocol.state is OPEN:
-            self.write(text_frame(message, mask=True))
-
-    def untaken_bytes(self) -> int:
-        return self._wire.untaken_bytes()
-
-    def redirect(self, sink: TextSink | Callable[[bytes], object], feed_message: Callable[[bytes], object]) -> None:
-        self._feed_message = feed_message
-        self._reader.redirect(sink)
-
-    def pause_reading(self) -> None:
-        if self._source is not None:
-            self._source.pause()
-        else:
-            self.transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        if self._source is not None:
-            self._source.resume()
-        else:
-            self.transport.resume_reading()
-
-    def hang_up(self) -> None:
-        """Close, once, without waiting: the peer has CLOSE_GRACE_SECONDS to answer."""
-        if self._hung_up:
-            return
-        self._hung_up = True
-        self._release()
-        if self.protocol.state is OPEN:
-            self.protocol.send_close(1000)
-            self.send_data()
-        self.loop.call_later(CLOSE_GRACE_SECONDS, self.transport.abort)

@@ -46,6 +46,7 @@ LINE_SECONDS = 30.0
 SWEEP_SECONDS = 3600.0
 NO_DATABASE = "none"
 CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
+STREAM_SID = re.compile(r"(MZ[0-9a-f]{32})?\Z")
 
 _metadata = sa.MetaData()
 CALLS = sa.Table(
@@ -85,6 +86,10 @@ def row_of(record: dict[str, Any]) -> dict[str, Any]:
         "cost_usd": record["cost"]["usd"],
         "record": json.dumps(record),
     }
+
+
+def _key_of(record: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
+    return [CALLS.c.call_sid == record["call_sid"], CALLS.c.stream_sid == record["stream_sid"]]
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -130,7 +135,7 @@ class RecordStore:
         max_waiting: int = MAX_WAITING,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.counters = {"stored": 0, "failed": 0, "lost": 0}
+        self.counters = {"stored": 0, "updated": 0, "failed": 0, "lost": 0}
         """failed: attempts; lost: records."""
         self.peak_waiting = 0
         self._engine = open_engine(url) if url != NO_DATABASE else None
@@ -138,7 +143,7 @@ class RecordStore:
         self._days = days
         self._max_waiting = max_waiting
         self._lines = log.RateLimiter(now_s)
-        self._queue: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[dict[str, Any], bool] | None] = SimpleQueue()  # (record, is it there already?)
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
         self._ready = False
@@ -151,13 +156,20 @@ class RecordStore:
 
     def put(self, record: dict[str, Any]) -> bool:
         """Have a record stored. False if there was no room for it. Never blocks and never raises."""
+        return self._put(record, False)
+
+    def update(self, record: dict[str, Any]) -> bool:
+        """Have this record take the place of the one of the same call. False as above."""
+        return self._put(record, True)
+
+    def _put(self, record: dict[str, Any], again: bool) -> bool:
         if self._engine is None and self._folder is None:
             return True
         if self._closing.is_set() or self.waiting >= self._max_waiting:
             self.counters["lost"] += 1
             self._complain("a call record was lost: %d wait already", self.waiting)
             return False
-        self._queue.put(record)
+        self._queue.put((record, again))
         self.peak_waiting = max(self.peak_waiting, self.waiting)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="fastbridge-store", daemon=True)
@@ -183,23 +195,26 @@ class RecordStore:
 
     def _run(self) -> None:
         while True:
-            record = self._queue.get()
-            if record is None:
+            waiting = self._queue.get()
+            if waiting is None:
                 return
+            record, again = waiting
             if self._folder is not None:
-                self._write_file(self._folder, record)
+                self._write_file(self._folder, record, again)
             if self._engine is not None:
-                self._insert(self._engine, record)
+                self._store(self._engine, record, again)
 
-    def _insert(self, engine: sa.Engine, record: dict[str, Any]) -> None:
+    def _store(self, engine: sa.Engine, record: dict[str, Any], again: bool) -> None:
         """Until it is stored, or never will be; once we close, a few times at once."""
         wait_s = FIRST_RETRY_SECONDS
         for attempt in count(1):
             try:
                 self._prepare(engine)
                 with engine.begin() as connection:
+                    if again:
+                        connection.execute(sa.delete(CALLS).where(*_key_of(record)))
                     connection.execute(sa.insert(CALLS), row_of(record))
-                self.counters["stored"] += 1
+                self.counters["updated" if again else "stored"] += 1
                 return
             except IntegrityError:  # it is there: an answer that got lost on the way
                 self.counters["stored"] += 1
@@ -225,9 +240,9 @@ class RecordStore:
             with engine.begin() as connection:
                 connection.execute(sa.delete(CALLS).where(CALLS.c.started_at < oldest.isoformat()))
 
-    def _write_file(self, folder: Path, record: dict[str, Any]) -> None:
+    def _write_file(self, folder: Path, record: dict[str, Any], again: bool) -> None:
         try:
-            write_record(folder, record)
+            write_record(folder, record, again=again)
         except (OSError, ValueError) as error:
             self.counters["failed"] += 1
             self._complain("a call record could not be written to FASTBRIDGE_RECORDS_DIR: %s", _reason(error))
@@ -273,13 +288,16 @@ def sqlite_file(url: sa.URL) -> Path | None:
     return Path(name)
 
 
-def write_record(folder: Path, record: dict[str, Any]) -> None:
-    """One JSON file per call, for its owner's eyes, whole or not at all. OSError if it cannot be, ValueError for a sid
-    that is none."""
-    if not CALL_SID.match(record["call_sid"]):
+def write_record(folder: Path, record: dict[str, Any], *, again: bool = False) -> None:
+    """One JSON file per stream of a call, for its owner's eyes, whole or not at all. again: in its own place. OSError
+    if it cannot be, ValueError for a sid that is none."""
+    if not CALL_SID.match(record["call_sid"]) or not STREAM_SID.match(record["stream_sid"]):
         raise ValueError("not a call sid")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / f"{record['call_sid']}.json"
+    if path.exists():  # a call that came again: its first stream is not written over
+        own = folder / f"{record['call_sid']}_{record['stream_sid'] or record['end_reason']}.json"
+        path = path if again and not own.exists() and _is_of(path, record) else own
     unfinished = path.with_suffix(".tmp")
     unfinished.unlink(missing_ok=True)
     text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
@@ -287,6 +305,15 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
     with open(file, "w", encoding="utf-8", errors="replace") as out:  # half a surrogate pair is no reason to lose it
         out.write(text)
     os.replace(unfinished, path)
+
+
+def _is_of(path: Path, record: dict[str, Any]) -> bool:
+    """Whether the file at `path` is the record's stream's."""
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(written, dict) and written.get("stream_sid") == record["stream_sid"]
 
 
 # --- reading, for `fastbridge calls` ---

@@ -318,7 +318,7 @@ def serve(settings: Settings, agent: str | None) -> int:
     log.log_uncaught()
     with tempfile.TemporaryDirectory(prefix="fastbridge-") as folder:
         lock = Path(folder) / "log.lock"
-        log.configure(settings, lock=lock)
+        log.configure_from(settings, lock=lock)
         with (
             contextlib.suppress(KeyboardInterrupt),
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,

@@ -65,6 +65,17 @@ class DaemonThreads(Executor):
             self.running -= 1
 
 
+class Kept(Executor):
+    """Of `shared`, for one function: its future stays at hand, which the loop forgets when nobody waits any more."""
+
+    def __init__(self) -> None:
+        self.future: Future[Any] | None = None
+
+    def submit(self, function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> Future[T]:
+        future = self.future = shared.submit(function, *arguments, **named)
+        return future
+
+
 def _name(function: Any) -> str:
     return str(getattr(getattr(function, "func", function), "__name__", "function"))
 

@@ -1,42 +1,67 @@
 """The tools of one call at work: each model call answered exactly once, however its function ends.
 
 Functions run as tasks beside the audio. When every call of a response has its result and the response has ended, the
-model is asked, once, to go on. What goes wrong goes back to the model as text: it can say so, a stack trace cannot.
+model is asked, once, to go on: a round. What goes wrong goes back to the model as text: it can say so, a stack trace
+cannot. A model that calls tools for ever has bounds, of rounds in a turn of the caller's and of calls in a phone call;
+then it is asked for words, and given up if it calls on.
 """
 
 import asyncio
+import contextlib
+import inspect
 import json
-import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from fastbridge import events
 from fastbridge.agent import Agent, CallContext, Tool
 from fastbridge.clock import Clock
+from fastbridge.history import ToolCall
 from fastbridge.logging import clean
 from fastbridge.schema import ArgumentError
-
-logger = logging.getLogger(__name__)
 
 MAX_RUNNING = 16
 """Tool calls of one phone call at once; one more is answered with an error."""
 MAX_OUTPUT_CHARS = 32_000
 """Longer results are cut: the model pays for every character and a caller waits for it."""
 MAX_ERROR_CHARS = 1000
-MAX_SEEN = 4096
-"""Call ids of one phone call; one more is not answered: no model that means it comes that far."""
+MAX_ROUNDS = 10
+"""Rounds in one turn of the caller's; then the model is asked for words."""
+MAX_WORDS_ASKED = 2
+"""How often in one turn; a model that calls on has nothing to say."""
+MAX_CALLS_IN_ROUND = 128
+"""Calls between two rounds; one more is not even answered: no model that means it comes that far."""
 
 
-def _log_failure(name: str, error: BaseException) -> None:
-    logger.error("[TOOL_RESULT] %s failed", name, exc_info=error)
+Late = Callable[[Any, str, str, int, BaseException | None], object]
+
+
+@dataclass
+class Running:
+    """A tool at work. entry: what `report` gave for it. left: a plain function works on, and nobody waits for it."""
+
+    tool: Tool
+    arguments: str
+    started_ns: int
+    abandoned: bool = False
+    entry: Any = None
+    left: Future[Any] | None = None
+
+    def leave(self, future: Future[Any]) -> None:
+        self.left = future
 
 
 class ToolRunner:
-    """answer(call_id, output): a result to the model. proceed(response_ids): ask the model to go on after these.
-    report(name, arguments, outcome, elapsed_ms): a call has ended; outcome is ok, error, timeout, unknown or refused.
-    failed(name, error): a function raised, for the log.
+    """answer(call, output): a result to the model. proceed(response_ids): ask the model to go on after these.
+    overrun(): it was asked for words, and calls on. report(name, arguments, outcome, elapsed_ms, output): a call has
+    ended; outcome is ok, error, timeout, unknown, refused, or abandoned: the phone call is over. What it returns stands
+    for the call in late(entry, outcome, output, elapsed_ms, error): a function has ended, ok or error, that was
+    abandoned or took too long; perhaps when all else of the phone call is gone.
 
     `agent` may be changed until the first call."""
 
@@ -47,10 +72,11 @@ class ToolRunner:
         context: CallContext,
         clock: Clock,
         spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
-        answer: Callable[[str, str], object],
+        answer: Callable[[ToolCall, str], object],
         proceed: Callable[[set[str]], object],
-        report: Callable[[str, str, str, int], object],
-        failed: Callable[[str, BaseException], object] = _log_failure,
+        overrun: Callable[[], object],
+        report: Callable[[str, str, str, int, str], object],
+        late: Late = lambda *ended: None,
     ) -> None:
         self.agent = agent
         self.context = context
@@ -58,15 +84,19 @@ class ToolRunner:
         self._spawn = spawn
         self._answer = answer
         self._proceed = proceed
+        self._overrun = overrun
         self._report = report
-        self._failed = failed
-        self._tasks: dict[str, asyncio.Task[None]] = {}  # by call id
-        self._seen: set[str] = set()  # call ids
+        self._late = late
+        self._tasks: dict[ToolCall, asyncio.Task[None]] = {}
+        self._asked = 0  # calls in this phone call
+        self._in_round = 0
+        self._rounds = 0  # in this turn of the caller's
+        self._words_asked = 0  # in this turn
         self._closed = False
         self._open_responses: set[str] = set()  # with calls, not ended yet
         self._owed: set[str] = set()  # responses whose results were given since the model was last asked to go on
         self._calls: Counter[str] = Counter()  # by tool
-        self._started: dict[str, Tool] = {}  # of those that run, by call id
+        self._started: dict[ToolCall, Running] = {}
 
     @property
     def running(self) -> int:
@@ -79,29 +109,35 @@ class ToolRunner:
 
     @property
     def exhausted(self) -> bool:
-        """The call's budget is spent: no function runs in it any more."""
-        return self._calls.total() >= self.agent.max_tool_calls
+        """The budget of the call, or of the turn, is spent: no function runs in it any more."""
+        return self._asked >= self.agent.max_tool_calls or self._rounds >= MAX_ROUNDS
 
     @property
     def running_tools(self) -> list[Tool]:
         """Those at work, the first one first."""
-        return list(self._started.values())
+        return [running.tool for running in self._started.values()]
 
-    def start(self, call_id: str, name: str, arguments: str, response_id: str) -> None:
-        """Run one call of the model's. A call id is not run twice."""
-        if call_id in self._seen or self._closed or len(self._seen) >= MAX_SEEN:
+    def turn_begins(self) -> None:
+        """The caller has said something: what is asked for now is for that."""
+        self._rounds = self._words_asked = 0
+
+    def start(self, call: ToolCall, response_id: str) -> None:
+        """Run one call of the model's."""
+        self._in_round += 1
+        if self._closed or self._in_round > MAX_CALLS_IN_ROUND:
             return
-        self._seen.add(call_id)
         self._open_responses.add(response_id)
-        tool = self.agent.find_tool(name)
-        refusal = self._refusal(name, tool)
+        tool = self.agent.find_tool(call.name)
+        refusal = self._refusal(call.name, tool)
+        self._asked += 1
         if refusal is not None or tool is None:
-            self._report(name, arguments, "unknown" if tool is None else "refused", 0)
-            self._finish(call_id, response_id, json.dumps({"error": refusal}, ensure_ascii=False))
+            output = json.dumps({"error": refusal}, ensure_ascii=False)
+            self._report(call.name, call.arguments, "unknown" if tool is None else "refused", 0, output)
+            self._finish(call, response_id, output)
             return
-        self._calls[name] += 1
-        self._started[call_id] = tool
-        self._tasks[call_id] = self._spawn(self._run(call_id, tool, arguments, response_id))
+        self._calls[call.name] += 1
+        running = self._started[call] = Running(tool, call.arguments, self._clock.now_ns())
+        self._tasks[call] = self._spawn(self._run(call, running, response_id))
 
     def _refusal(self, name: str, tool: Tool | None) -> str | None:
         """Why this call is not run, in words for the model."""
@@ -110,7 +146,7 @@ class ToolRunner:
         if len(self._tasks) >= MAX_RUNNING:
             return "too many tools are running"
         if self.exhausted:
-            return "the tools of this phone call are used up: go on without them"
+            return "the tools are used up: answer the caller now, without them"
         if tool.max_calls is not None and self._calls[name] >= tool.max_calls:
             return f"{name} cannot be used again in this phone call"
         return None
@@ -122,49 +158,92 @@ class ToolRunner:
             self._settle()
 
     def close(self) -> None:
-        """The call is over: what still runs is cancelled and answers nobody."""
+        """The call is over: what still runs is cancelled and answers nobody. (A plain function cannot be cancelled.)"""
         self._closed = True
+        for running in self._started.values():
+            elapsed_ms = self._clock.elapsed_ms(running.started_ns)
+            running.abandoned = True
+            running.entry = self._report(running.tool.name, running.arguments, "abandoned", elapsed_ms, "")
         for task in self._tasks.values():
             task.cancel()
         self._tasks.clear()
         self._started.clear()
         self._owed.clear()
 
-    async def _run(self, call_id: str, tool: Tool, arguments: str, response_id: str) -> None:
-        started_ns = self._clock.now_ns()
-        output, outcome = await self._output(tool, arguments)
-        if self._closed:
-            return
-        self._report(tool.name, arguments, outcome, self._clock.elapsed_ms(started_ns))
-        self._finish(call_id, response_id, output)
-
-    async def _output(self, tool: Tool, arguments: str) -> tuple[str, str]:
+    async def _run(self, call: ToolCall, running: Running, response_id: str) -> None:
+        clock, late = self._clock, self._late  # when they are wanted, the call may have been taken apart
         try:
-            return _text(await tool.call(arguments, self.context))[:MAX_OUTPUT_CHARS], "ok"
+            output, outcome = await self._output(running)
+        except asyncio.CancelledError:
+            _watch(running, late, clock)
+            raise
+        elapsed_ms = clock.elapsed_ms(running.started_ns)
+        if running.abandoned:  # it would not be cancelled
+            late(running.entry, outcome, output, elapsed_ms, None)
+            return
+        running.entry = self._report(running.tool.name, running.arguments, outcome, elapsed_ms, output)
+        _watch(running, late, clock)
+        self._finish(call, response_id, output)
+
+    async def _output(self, running: Running) -> tuple[str, str]:
+        tool, journal = running.tool, self.context.journal
+        try:
+            return _text(await tool.call(running.arguments, self.context, left=running.leave))[:MAX_OUTPUT_CHARS], "ok"
         except TimeoutError:
             return json.dumps({"error": f"{tool.name} took too long"}), "timeout"
         except ArgumentError as error:
             text = f"wrong arguments: {clean(error, MAX_ERROR_CHARS)}"
             return json.dumps({"error": text}, ensure_ascii=False), "error"
         except (Exception, asyncio.CancelledError, SystemExit) as error:
-            if self._closed and isinstance(error, asyncio.CancelledError):
+            if running.abandoned and isinstance(error, asyncio.CancelledError):
                 raise
             # Whatever a user's function raises is its own affair, sys.exit() too: the call goes on.
-            self._failed(tool.name, error)
+            events.tool_failed(journal, tool.name, error)
             text = f"{type(error).__name__}: {clean(error, MAX_ERROR_CHARS)}"
             return json.dumps({"error": text}, ensure_ascii=False), "error"
 
-    def _finish(self, call_id: str, response_id: str, output: str) -> None:
-        self._tasks.pop(call_id, None)
-        self._started.pop(call_id, None)
+    def _finish(self, call: ToolCall, response_id: str, output: str) -> None:
+        self._tasks.pop(call, None)
+        self._started.pop(call, None)
         self._owed.add(response_id)
-        self._answer(call_id, output)
+        self._answer(call, output)
         self._settle()
 
     def _settle(self) -> None:
-        if self._owed and not self._tasks and not self._open_responses:
-            answered, self._owed = self._owed, set()
-            self._proceed(answered)
+        if not self._owed or self._tasks or self._open_responses:
+            return
+        answered, self._owed = self._owed, set()
+        self._in_round = 0
+        self._rounds += 1
+        if self._words_asked >= MAX_WORDS_ASKED:
+            self._overrun()
+            return
+        self._words_asked += self.exhausted
+        self._proceed(answered)
+
+
+def _watch(running: Running, late: Late, clock: Clock) -> None:
+    """Tell when a plain function ends for which nobody waits any more. Nothing waits here either: its thread tells."""
+    loop = asyncio.get_running_loop()
+
+    def tell(future: Future[Any]) -> None:
+        elapsed_ms = clock.elapsed_ms(running.started_ns)
+        try:
+            result = future.result()
+            if inspect.iscoroutine(result):
+                result.close()  # what would have done it: nobody awaits that
+            else:
+                late(running.entry, "ok", _text(result)[:MAX_OUTPUT_CHARS], elapsed_ms, None)
+        except BaseException as error:  # nobody else is there to be told of it
+            late(running.entry, "error", f"{type(error).__name__}: {clean(error, MAX_ERROR_CHARS)}", elapsed_ms, error)
+
+    def ended(future: Future[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the node is gone
+            if not future.cancelled():
+                loop.call_soon_threadsafe(tell, future)
+
+    if running.left is not None:
+        running.left.add_done_callback(ended)
 
 
 def _text(result: Any) -> str:

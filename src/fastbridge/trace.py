@@ -12,9 +12,11 @@ from fastbridge import events
 from fastbridge._assistant import AssistantLane
 from fastbridge._bargein import Detector
 from fastbridge._caller import FORWARDED, CallerLane
+from fastbridge._dsp import HighpassLimiter
 from fastbridge._websocket import TextSink
 from fastbridge.calllog import CallLog
-from fastbridge.jsontext import parse_event
+from fastbridge.config import Settings
+from fastbridge.jsontext import parse_event, text_of
 
 FIRST_CHUNKS = 3
 CHUNKS_PER_LINE = 100
@@ -29,24 +31,35 @@ _TRANSCRIPT_DELTAS = frozenset(
 class Trace:
     """One call's. `second` is to be called about once a second, `model_event` for each event that is not audio."""
 
-    def __init__(self, log: CallLog, caller: CallerLane, assistant: AssistantLane, detector: Detector) -> None:
+    def __init__(
+        self,
+        log: CallLog,
+        settings: Settings,
+        caller: CallerLane,
+        assistant: AssistantLane,
+        detector: Detector,
+        dsp: HighpassLimiter | None,
+    ) -> None:
         self._log = log
+        self._flags = settings
+        self._dsp = dsp
         self._caller = caller
         self._assistant = assistant
         self._detector = detector
         self._chunks = 0
         self._resets = 0
+        self._failures = 0
 
     @property
     def sink(self) -> TextSink | Callable[[bytes], object]:
         """For the model's socket: the lane itself, or, where every message is to be seen, ourselves before it."""
-        flags = self._log.settings
+        flags = self._flags
         wanted = flags.log_transcript_deltas or flags.log_realtime_events or self._log.detailed
         return self._see if wanted else self._assistant.sink
 
     def model_event(self, message: bytes) -> None:
         """An event of the model's, before it is acted on: its type and size, never what it says."""
-        wanted = self._log.settings.log_realtime_events
+        wanted = self._flags.log_realtime_events
         if not (wanted or self._log.detailed) or _DELTA in message[:64]:
             return
         kind = _kind(message)
@@ -61,9 +74,12 @@ class Trace:
         if resets > self._resets:
             self._resets = resets
             events.tx_slow(self._log, "frames left over 200ms late", tx_schedule_resets=resets)
-        if self._log.detailed or self._log.settings.log_audio_chunks:
+        if self._dsp is not None and self._dsp.failures > self._failures:
+            self._failures = self._dsp.failures
+            events.dsp_error(self._log)
+        if self._log.detailed or self._flags.log_audio_chunks:
             self._chunks_sent(self._caller.outcomes[FORWARDED])
-        if self._log.settings.debug_tx:
+        if self._flags.debug_tx:
             events.audio_drain(self._log, **self._drain())
         if self._log.detailed:
             self._levels()
@@ -72,7 +88,7 @@ class Trace:
         before, self._chunks = self._chunks, sent
         for number in range(before + 1, min(sent, FIRST_CHUNKS) + 1):
             self._log.debug("REALTIME", f"sending audio TO OpenAI, chunk#{number}")
-        if self._log.settings.log_audio_chunks:
+        if self._flags.log_audio_chunks:
             for hundreds in range(before // CHUNKS_PER_LINE + 1, sent // CHUNKS_PER_LINE + 1):
                 self._log("REALTIME", f"sending audio TO OpenAI, chunk#{hundreds * CHUNKS_PER_LINE}", free=True)
 
@@ -81,7 +97,8 @@ class Trace:
         return {
             "tx": lane.frames_sent,
             "out": lane.frames_unsent,
-            "frames_enqueued": lane.frames_enqueued,
+            "flushed": sum(lane.frames_flushed.values()),
+            "frames_enqueued": lane.frames_enqueued + lane.frames_rewound,
             "unheard_ms": lane.unheard_ms,
             "tx_late_frames": schedule.tx_late_frames,
             "tx_schedule_resets": schedule.tx_schedule_resets,
@@ -108,7 +125,7 @@ class Trace:
 
     def _delta(self, message: bytes) -> None:
         """A delta, seen on its way: those of text are shown word for word, all of them by type and size."""
-        flags = self._log.settings
+        flags = self._flags
         if not (flags.log_transcript_deltas or flags.log_realtime_events):
             return
         kind = _kind(message)
@@ -124,9 +141,9 @@ def _event(message: bytes) -> dict[str, Any]:
 
 def _kind(message: bytes) -> str:
     """An event's type, if it looks like one: a name is no place for words."""
-    kind = str(_event(message).get("type", ""))[:100]
+    kind = text_of(_event(message).get("type"))[:100]
     return kind if _KIND.fullmatch(kind) else "unknown"
 
 
 def _delta_text(message: bytes) -> str:
-    return str(_event(message).get("delta", ""))
+    return text_of(_event(message).get("delta"))

@@ -48,14 +48,22 @@ def connect_twiml(stream_url: str, action_url: str, parameters: Mapping[str, str
     return str(response)
 
 
-def busy_twiml(message: str) -> str:
-    """No room for this call: say so and hang up."""
-    return _say_and_hang_up(message)
+def busy_twiml(message: str, *, language: str = "", voice: str = "") -> str:
+    """No room for this call: say so and hang up. language, voice: `<Say>`'s; empty: the account's default."""
+    return _say_and_hang_up(message, language, voice)
 
 
-def apology_twiml(message: str) -> str:
-    """The call failed on our side: the caller hears so, instead of a line gone dead."""
-    return _say_and_hang_up(message)
+def apology_twiml(message: str, *, language: str = "", voice: str = "") -> str:
+    """The call failed on our side: the caller hears so, instead of a line gone dead. language, voice: as above."""
+    return _say_and_hang_up(message, language, voice)
+
+
+def play_twiml(url: str) -> str:
+    """The caller hears this recording, and the call ends."""
+    response = VoiceResponse()
+    response.play(_xml_text(url))
+    response.hangup()
+    return str(response)
 
 
 def dial_twiml(number: str) -> str:
@@ -90,9 +98,9 @@ def transfer_twiml(number: str) -> str:
     return str(response)
 
 
-def _say_and_hang_up(message: str) -> str:
+def _say_and_hang_up(message: str, language: str, voice: str) -> str:
     response = VoiceResponse()
-    response.say(_xml_text(message))
+    response.say(_xml_text(message), language=language or None, voice=voice or None)
     response.hangup()
     return str(response)
 
@@ -196,19 +204,24 @@ class Start:
     custom_parameters: dict[str, str]
 
 
-def parse_start(message: Mapping[str, Any]) -> Start | None:
-    """The `start` message's content, or None if anything in it is missing, malformed or not 8 kHz mono mu-law."""
+def parse_start(message: Mapping[str, Any]) -> Start | str:
+    """The `start` message's content; or what about it is missing, malformed or not 8 kHz mono mu-law, in words."""
     body = message.get("start")
     if message.get("event") != "start" or not isinstance(body, dict):
-        return None
+        return "it is no start message"
     account_sid, call_sid, stream_sid = body.get("accountSid"), body.get("callSid"), body.get("streamSid")
-    parameters = body.get("customParameters", {})
     sids_ok = _is_sid(ACCOUNT_SID, account_sid) and _is_sid(CALL_SID, call_sid) and _is_sid(STREAM_SID, stream_sid)
-    if not sids_ok or message.get("streamSid", stream_sid) != stream_sid or not _is_mulaw_8k(body.get("mediaFormat")):
-        return None
-    if not isinstance(parameters, dict) or not all(isinstance(value, str) for value in parameters.values()):
-        return None
-    return Start(str(account_sid), str(call_sid), str(stream_sid), parameters)
+    if not sids_ok or message.get("streamSid", stream_sid) != stream_sid:
+        return "a sid is missing or malformed"
+    if not _is_mulaw_8k(body.get("mediaFormat")):
+        return "the media format is not 8 kHz mono mu-law"
+    return Start(str(account_sid), str(call_sid), str(stream_sid), _texts(body.get("customParameters")))
+
+
+def _texts(parameters: object) -> dict[str, str]:
+    """What a stream was given, as far as it is text or a number: nothing in it is worth a call."""
+    given = parameters if isinstance(parameters, dict) else {}
+    return {name: str(value) for name, value in given.items() if isinstance(value, str | int | float)}
 
 
 def parse_dtmf(message: Mapping[str, Any]) -> str | None:
@@ -216,6 +229,31 @@ def parse_dtmf(message: Mapping[str, Any]) -> str | None:
     body = message.get("dtmf")
     digit = body.get("digit") if isinstance(body, dict) else None
     return digit if isinstance(digit, str) and digit in DTMF_DIGITS else None
+
+
+def parse_media(message: Mapping[str, Any]) -> tuple[bytes, int, int, bytes] | None:
+    """(stream sid, chunk, timestamp in ms, base64 payload) of a `media` message of the caller's; else None."""
+    media = message.get("media")
+    payload = media.get("payload") if isinstance(media, dict) else None
+    if not isinstance(media, dict) or not isinstance(payload, str) or media.get("track", "inbound") != "inbound":
+        return None
+    chunk, timestamp_ms = (_number(media.get(name)) for name in ("chunk", "timestamp"))
+    return _bytes(message.get("streamSid", "")), chunk, timestamp_ms, _bytes(payload)
+
+
+def parse_mark(message: Mapping[str, Any]) -> bytes | None:
+    """The name that a `mark` message brings back; else None."""
+    mark = message.get("mark")
+    return _bytes(mark.get("name", "")) if isinstance(mark, dict) else None
+
+
+def _bytes(value: object) -> bytes:
+    return str(value).encode("utf-8", "replace")
+
+
+def _number(value: object) -> int:
+    """A decimal string of a message, 0 where it is anything else."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19 else 0
 
 
 def _is_sid(pattern: re.Pattern[str], value: object) -> bool:

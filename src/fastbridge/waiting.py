@@ -27,7 +27,8 @@ AGAIN_SECONDS = 2.6
 """Silence between two fillers."""
 POSTPONE_SECONDS = 0.3
 MAX_POSTPONED = 6
-"""A caller who speaks is not talked over; noise does not speak for ever."""
+"""A caller who speaks is not talked over; noise does not speak for ever. The bound of an interruption that only our
+ear hears is in `answers`."""
 
 
 class Waiting:
@@ -121,7 +122,7 @@ class Waiting:
             self._postponed = 0
             self.review()
             return
-        if self._caller_may_be_speaking() and self._postponed < MAX_POSTPONED:
+        if self._call.answers.untold or (self._caller_may_be_speaking() and self._postponed < MAX_POSTPONED):
             self._postponed += 1
             self._deadline.set(POSTPONE_SECONDS)
             return

@@ -1,15 +1,17 @@
-"""HTTP as uvicorn speaks it, with deadlines, and a note of when each request came.
+"""HTTP as uvicorn speaks it, with deadlines, behind a gate, and a note of when each request came.
 
 `app_state` has `refuse`, which counts what was refused; a request's state has its `arrival`.
 """
 
 import asyncio
 import time
+from http import HTTPStatus
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fastbridge.arrival import Arrival, came_ns
+from fastbridge.http_gate import HttpGate
 
 HEAD_SECONDS = 5.0
 BODY_SECONDS = 7.0
@@ -17,29 +19,48 @@ BODY_SECONDS = 7.0
 
 
 class WebhookSocket(H11Protocol):
-    """HTTP as uvicorn speaks it, but it does not wait for ever: not for a head, nor for a body that nobody reads."""
+    """HTTP as uvicorn speaks it, but it does not wait for ever, neither for a head nor for a body that nobody reads,
+    and it does not parse what would take long."""
 
-    _phase: object = None
+    _phase = ""
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._arrival = Arrival()
         self.app_state = {**self.app_state, "arrival": self._arrival}
         super().connection_made(transport)
+        self._gate = HttpGate()
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        before, came = self.conn.their_state, came_ns(self.transport)
-        super().data_received(data)
-        if before is h11.IDLE and self.conn.their_state is not h11.IDLE:
-            self._arrival.head(came)
-        if before in (h11.IDLE, h11.SEND_BODY) and self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
-            self._arrival.body(came)
-        self._watch()
+        self._read(self._gate.feed(data), came_ns(self.transport))
 
     def on_response_complete(self) -> None:
-        self._arrival.head(time.monotonic_ns())  # of a next one that is here already: until now it had to wait
         super().on_response_complete()
+        if not self.transport.is_closing():  # a next request that is here already had to wait until now
+            self._read(self._gate.answered(), time.monotonic_ns())
+
+    def _read(self, data: bytes, came: int) -> None:
+        """What the gate lets through, and when it came, or was let through, in ns."""
+        if data:
+            cycle = self.cycle
+            super().data_received(data)
+            if self.cycle is not cycle:
+                self._arrival.head(came)
+            if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+                self._arrival.body(came)
+        self._watch()
+        if self._gate.refusal is not None and not self.transport.is_closing():
+            self._turn_away(self._gate.refusal)
+
+    def _turn_away(self, status: HTTPStatus) -> None:
+        """Not by the library, which has seen nothing of the request. One that is being answered gets that answer."""
+        self.app_state["refuse"]("too_large" if status is not HTTPStatus.LENGTH_REQUIRED else "no_length")
+        if self.conn.our_state is h11.IDLE:
+            text = f"{status.phrase}\n"
+            head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            self.transport.write(f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}".encode())
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_deadline(None)
@@ -60,14 +81,19 @@ class WebhookSocket(H11Protocol):
         """A media stream goes on for as long as its call: its deadlines are the media socket's."""
         super().handle_websocket_upgrade(event)
         self._set_deadline(None)
-        self._phase = self.conn.their_state
+        self._phase = "upgraded"
 
     def _watch(self) -> None:
         """A deadline for each phase of a request, from the phase's beginning. Between requests uvicorn has its own."""
-        phase = self.conn.their_state
-        if phase is not self._phase:
+        if self._phase == "upgraded":
+            return
+        if self.conn.their_state is h11.SEND_BODY:
+            phase = "body"
+        else:
+            phase = "head" if self._gate.in_head or not self._phase else "between"
+        if phase != self._phase:
             self._phase = phase
-            self._set_deadline({h11.IDLE: HEAD_SECONDS, h11.SEND_BODY: BODY_SECONDS}.get(phase))
+            self._set_deadline({"head": HEAD_SECONDS, "body": BODY_SECONDS}.get(phase))
 
     def _set_deadline(self, seconds: float | None) -> None:
         if self._deadline is not None:

@@ -1,4 +1,4 @@
-"""The HTTP routes: Twilio's webhooks and the two health checks.
+"""The HTTP routes: Twilio's webhooks, the recordings it fetches, and the two health checks.
 
 A request is judged in order of cost: signature header, size and type, body (64 KiB, 5 s), signature, sids; only then
 does anybody hear of it. Signatures are checked whenever there is an auth token, against the configured public URL: Host
@@ -23,12 +23,15 @@ from starlette.routing import Route
 
 from fastbridge import events, twilio
 from fastbridge import logging as log
-from fastbridge.agent import Agent
+from fastbridge.agent import Agent, CallContext
+from fastbridge.announcements import PATH, Announcer
 from fastbridge.arrival import Arrival
 from fastbridge.calls import Admission, Direction, Directory, Reason, Refusal
 from fastbridge.config import Settings
+from fastbridge.ending import UNBEGUN, EndReason
+from fastbridge.http_gate import MAX_BODY_BYTES
+from fastbridge.languages import Message
 
-MAX_BODY_BYTES = 64 * 1024
 MAX_PARAMS = 256
 BODY_DEADLINE_S = 5.0
 MAX_READERS_PER_IP = 200
@@ -36,9 +39,7 @@ MAX_PARAMETER_CHARS = 400
 MAX_PARAMETERS = 16
 MODEL_FAILURE = "model_"
 """A call whose end reason begins so ended because the model failed it: its caller is owed an apology."""
-
-BUSY_MESSAGE = "All our lines are busy at the moment. Please call again in a few minutes."
-APOLOGY_MESSAGE = "We are sorry, something went wrong on our side. Please call again in a few minutes."
+KEEP_RECORDINGS = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
@@ -99,10 +100,11 @@ def routes(node: Node) -> list[Route]:
         return Route(f"/webhook/{path}", desk.endpoint(handler, fallback), methods=["GET", "POST"])
 
     return [
-        webhook("incoming_call", functools.partial(desk.connect, "inbound"), _apology),
-        webhook("outbound_call", functools.partial(desk.connect, "outbound"), _apology),
+        webhook("incoming_call", functools.partial(desk.connect, "inbound"), desk.apology),
+        webhook("outbound_call", functools.partial(desk.connect, "outbound"), desk.apology),
         webhook("stream_ended", desk.stream_ended, _hang_up),
         webhook("call_status", desk.call_status, _nothing),
+        Route(f"{PATH}{{name}}", desk.recording, methods=["GET"]),
         Route("/healthz", desk.healthz, methods=["GET"]),
         Route("/readyz", desk.readyz, methods=["GET"]),
     ]
@@ -115,6 +117,7 @@ class _Desk:
         self._node = node
         self._readers: Counter[str] = Counter()
         self._refusals = log.RateLimiter()
+        self._announcer = Announcer(node.settings)
 
     def endpoint(self, handler: Handler, fallback: Callable[[], Response]) -> Callable[[Request], Awaitable[Response]]:
         """`handler` behind the checks; `fallback` answers if our own code fails."""
@@ -209,7 +212,6 @@ class _Desk:
 
     def connect(self, direction: Direction, webhook: Webhook) -> Response:
         """A call waits for its TwiML: connect it to a media stream, or tell it that we are busy."""
-        settings = self._node.settings
         from_number = webhook.params.get("From", "")[:MAX_PARAMETER_CHARS]
         if direction == "inbound" and not self._node.agent.answers(from_number):
             return self._unwelcome(webhook)
@@ -223,10 +225,41 @@ class _Desk:
         )
         if isinstance(admission, Admission):
             self._node.announce(admission)
-        response = _twiml(_answer(settings, admission))
+        response = _twiml(self._answer(webhook, admission))
         if isinstance(admission, Refusal) and self._refusals.every(admission.reason, 1.0):
-            _logger.warning("call refused: %s, call_sid=%s", admission.reason, webhook.call_sid)
+            self._log_refusal(admission, webhook)
         return response
+
+    def _answer(self, webhook: Webhook, admission: Admission | Refusal) -> str:
+        settings = self._node.settings
+        if isinstance(admission, Admission):
+            stream_url = f"{settings.stream_url}/media/{admission.token}"
+            return twilio.connect_twiml(stream_url, f"{settings.public_url}/webhook/stream_ended", admission.parameters)
+        if admission.reason == "model_down":
+            return self._excuse(webhook)
+        return twilio.hangup_twiml() if admission.reason == "replay" else self._spoken("busy", webhook)
+
+    def _excuse(self, webhook: Webhook) -> str:
+        """The caller gets somebody else, if there is somebody, or at least an apology."""
+        number = self._node.settings.fallback_number
+        return self._spoken("apology", webhook) if number is None else twilio.dial_twiml(number)
+
+    def _spoken(self, which: Message, webhook: Webhook) -> str:
+        """In the language of whoever would have answered, or has."""
+        caller, called = (webhook.params.get(name, "")[:MAX_PARAMETER_CHARS] for name in ("From", "To"))
+        context = CallContext(webhook.call_sid, caller, called, "inbound", webhook.own)
+        return self._announcer.twiml(which, agent=self._node.agent.for_call(context))
+
+    def apology(self) -> Response:
+        """Of our own code's failure: it asks nobody."""
+        return _twiml(self._announcer.twiml("apology"))
+
+    def _log_refusal(self, refusal: Refusal, webhook: Webhook) -> None:
+        if refusal.reason == "replay":  # no line of that call's: whoever has its webhook could fill its log
+            total = self._node.directory.counters["replay"]
+            _logger.warning("call refused: %s (%d so far)", refusal.reason, total)
+        else:
+            _logger.warning("call refused: %s, call_sid=%s", refusal.reason, webhook.call_sid)
 
     def _unwelcome(self, webhook: Webhook) -> Response:
         """Not one of the agent's callers: nothing is looked up, nobody is dialled."""
@@ -236,23 +269,24 @@ class _Desk:
         return _twiml(twilio.reject_twiml())
 
     def stream_ended(self, webhook: Webhook) -> Response:
-        """<Connect> is over: hang up. If our model failed the call, or the process that had it died, pass the caller on
-        first, if there is somebody, or apologise, unless that has been heard."""
+        """<Connect> is over: hang up. If our model failed the call, or it never began, or the process that had it died,
+        pass the caller on first, if there is somebody, or apologise, unless that has been heard."""
         directory = self._node.directory
         call = directory.get(webhook.call_sid)
         if call is None:
             _logger.debug("stream_ended for a call that is not live: %s", webhook.call_sid)
+            directory.lose(webhook.call_sid, EndReason.NO_STREAM, "Twilio could not connect the stream")
             reason = directory.ended_reason(webhook.call_sid)
         else:
-            events.webhook_close(webhook.call_sid, source="stream_ended")
             call.on_stream_ended()
             reason = call.end_reason
         lost = call is None and reason is None and self._node.successor
-        if not lost and (reason is None or not reason.startswith(MODEL_FAILURE)):
+        failed = reason is not None and (reason.startswith(MODEL_FAILURE) or reason in UNBEGUN)
+        if not (lost or failed):
             return _hang_up()
-        if self._node.settings.fallback_number is not None:
-            return _twiml(twilio.dial_twiml(self._node.settings.fallback_number))
-        return _hang_up() if directory.was_apologised(webhook.call_sid) else _apology()
+        if self._node.settings.fallback_number is None and directory.was_apologised(webhook.call_sid):
+            return _hang_up()
+        return _twiml(self._excuse(webhook))
 
     def call_status(self, webhook: Webhook) -> Response:
         """A status callback. Those of unknown calls, old ones and unknown words are normal, and change nothing."""
@@ -269,10 +303,15 @@ class _Desk:
         if call is None:
             _logger.debug("status %s of a call that is not live: %s", status, webhook.call_sid)
             return _nothing()
-        if terminal:
-            events.webhook_close(webhook.call_sid, source="call_status", status=status)
         call.on_carrier_status(status)
         return _nothing()
+
+    async def recording(self, request: Request) -> Response:
+        """A recording of the operator's own, which our TwiML names. What it does not name is not there."""
+        audio = self._announcer.recordings.files.get(request.path_params["name"])
+        if audio is None:
+            return PlainTextResponse("Not Found", 404)
+        return Response(audio, media_type="audio/x-wav", headers=KEEP_RECORDINGS)
 
     async def healthz(self, request: Request) -> Response:
         """The loop turns. Nothing else: a restart would cure nothing else."""
@@ -374,22 +413,8 @@ def _sequence_number(params: Mapping[str, str]) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-def _answer(settings: Settings, admission: Admission | Refusal) -> str:
-    if isinstance(admission, Refusal) and admission.reason == "model_down":
-        number = settings.fallback_number
-        return twilio.apology_twiml(APOLOGY_MESSAGE) if number is None else twilio.dial_twiml(number)
-    if isinstance(admission, Refusal):
-        return twilio.hangup_twiml() if admission.reason == "replay" else twilio.busy_twiml(BUSY_MESSAGE)
-    stream_url = f"{settings.stream_url}/media/{admission.token}"
-    return twilio.connect_twiml(stream_url, f"{settings.public_url}/webhook/stream_ended", admission.parameters)
-
-
 def _twiml(text: str) -> Response:
     return Response(text, media_type=_XML)
-
-
-def _apology() -> Response:
-    return _twiml(twilio.apology_twiml(APOLOGY_MESSAGE))
 
 
 def _hang_up() -> Response:

@@ -93,7 +93,7 @@ def test_no_header_moves_the_address_that_was_signed(node):
         ("Sec-WebSocket-Version: 8\r\n", 400),
         ("Sec-WebSocket-Key: AAAA\r\n", 400),
         ("Content-Length: 5\r\n", 400),
-        ("".join(f"X-{number}: x\r\n" for number in range(200)), 400),
+        ("".join(f"X-{number}: x\r\n" for number in range(200)), 431),
         (f"X-Long: {'x' * 9000}\r\n", 400),
     ],
     ids=["version", "key", "body", "many headers", "long header"],
@@ -163,19 +163,16 @@ def test_what_comes_before_start_is_nobodys(node, model):
         {"callSid": "CA1"},
         {"streamSid": "MZ" + "0" * 32},
         {"mediaFormat": {"encoding": "audio/l16", "sampleRate": 8000, "channels": 1}},
-        {"customParameters": {"a": 1}},
     ],
 )
-def test_a_start_that_is_not_its_own_does_not_spend_the_token(node, changes):
+def test_a_start_that_is_not_its_own_burns_the_token(node, changes):
     call_sid = new_call_sid()
     token = node.token(call_sid)
     with node.line(token) as line:
         line.start(call_sid, **changes)
         assert line.close_code() == 1008
     assert node.call(call_sid) is None
-    with node.line(token) as line:
-        line.start(call_sid)
-        assert eventually(lambda: node.call(call_sid))
+    assert node.status(f"/media/{token}", signed(f"/media/{token}")) == 403
 
 
 def test_a_second_start_changes_nothing(node):
@@ -225,7 +222,7 @@ def test_after_a_refused_start_no_call_can_begin(node_with):
         assert line.close_code() == 1008
         time.sleep(0.1)
         assert node.live == 0
-        assert node.node.directory.pending == 1
+        assert node.node.directory.pending == 0
 
 
 # What is not a stream

@@ -17,7 +17,7 @@ from websockets.frames import Opcode
 
 from attacker import API_KEY, AUTH_TOKEN, LIMIT_SECONDS, Line, RunningNode, eventually, new_call_sid, wire
 from fastbridge import logging as log
-from fastbridge import sockets
+from fastbridge import model_socket
 from scripted_model import ModelLine, obliging
 
 GONE = b"\x03\xf0"  # 1008
@@ -84,7 +84,7 @@ def bad_accept(model: ModelLine) -> None:
     model.until(Opcode.CONT)
 
 
-BIG = sockets.MAX_MODEL_MESSAGE_BYTES + 1
+BIG = model_socket.MAX_MODEL_MESSAGE_BYTES + 1
 MISBEHAVIOUR: dict[str, tuple[Callable[[ModelLine], None], str]] = {
     "401": (refuse("401 Unauthorized"), "model_unavailable"),
     "429": (refuse("429 Too Many Requests"), "model_unavailable"),
@@ -126,7 +126,7 @@ def prompts(tmp_path):
 
 @pytest.mark.parametrize(("script", "reason"), MISBEHAVIOUR.values(), ids=MISBEHAVIOUR)
 def test_the_caller_hears_an_apology(node_with, caplog, monkeypatch, prompts, script, reason):
-    monkeypatch.setattr(sockets, "CLOSE_GRACE_SECONDS", 0.2)  # for models that stay, at the end of the test
+    monkeypatch.setattr(model_socket, "CLOSE_GRACE_SECONDS", 0.2)  # for models that stay, at the end of the test
     node = node_with(script=script, prompts_dir=prompts, outage_seconds=4)
     call_sid = new_call_sid()
     began = time.monotonic()

@@ -188,6 +188,17 @@ def test_a_response_is_asked_for_again(call: Run, fault: Fault) -> None:
     assert len(told.sessions) == 1
 
 
+def test_a_voice_in_another_format_is_cut_off(call: Run) -> None:
+    told = call(faults.speaks_pcm())
+    assert_answered(told)
+    assert len(told.sessions) == 2
+    assert told.record["answers"] == {"format_mismatch": 1}
+    spoken = GREETING.sound() + ANSWER.sound()
+    assert GREETING.sound() in told.report.received
+    assert ANSWER.sound() in told.report.received
+    assert len(told.report.received) < len(spoken) + 3 * 8000, "no more than a filler besides"
+
+
 def test_rubbish_is_not_heard(call: Run) -> None:
     told = call(faults.rubbish(SPEAKING))
     assert_answered(told)

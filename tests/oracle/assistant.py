@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from oracle import framing, mulaw, websocket
 from oracle.pacing import Paced, Pacer, Schedule
+from oracle.pcm import PcmWatch
 from oracle.playout import BYTES_PER_MS, FRAME_BYTES, Playout, Response
 
 BYTES_PER_MARK = 8 * FRAME_BYTES
@@ -29,6 +30,8 @@ class AssistantLane(Paced):
         on_full: Callable[[bool], object],
         on_bad_frame: Callable[[int, int], object],
         on_words: Callable[[str, str], object] | None = None,
+        on_first_delta: Callable[[str], object] | None = None,
+        on_pcm: Callable[[str], object] | None = None,
         lead_ms: int = 160,
         cap_bytes: int = 4_800_000,
     ) -> None:
@@ -36,7 +39,10 @@ class AssistantLane(Paced):
         self._clock = clock
         self._on_event = on_event
         self._on_words = on_words
+        self._on_pcm = on_pcm or (lambda item_id: None)
+        self._watch = PcmWatch()
         self._on_first_frame = on_first_frame
+        self._on_first_delta = on_first_delta
         self._on_played = on_played
         self._on_full = on_full
         self._cap_bytes = cap_bytes
@@ -49,7 +55,7 @@ class AssistantLane(Paced):
         self._in_spurt = self._paused = self._closed = self._full = False
         self.schedule = Schedule(lead_ms=lead_ms)
         self._playout = Playout(self.schedule)
-        self.frames_sent = 0
+        self.frames_enqueued = self.frames_sent = self.frames_cleared = self.first_frame_bytes = 0
         self.frames_flushed = {"barge_in": 0, "close": 0}
         self.deltas = self.refused_deltas = self.malformed_deltas = self.ignored_events = 0
         self.word_deltas = 0
@@ -68,11 +74,14 @@ class AssistantLane(Paced):
         self._begun_last = response_id
         self._remembered.clear()
         self._taking = not self._closed
+        self._has_audio = False
 
     def end_response(self, response_id: str) -> None:
         if response_id == self._begun_last:
             self._taking = False
+        before = self._playout.unsent_frames
         response = self._playout.end(response_id)
+        self.frames_enqueued += self._playout.unsent_frames - before
         if response is None:
             return
         if self._playout.sent < self._playout.received or self.held:
@@ -119,17 +128,32 @@ class AssistantLane(Paced):
         if not self._taking or response_id.decode() != self._begun_last or self._came_before(event_id, delta):
             self.refused_deltas += 1
             return
+        if not delta:
+            return
+        if not self._has_audio:
+            if self._on_first_delta is not None:
+                self._on_first_delta(self._begun_last)
+            self._has_audio = True
+            if not self._taking:
+                self.refused_deltas += 1
+                return
         audio = mulaw.b64decode(delta)
         if audio is None:
             self.malformed_deltas += 1
             return
         if not audio:
             return
-        self._playout.receive(item_id.decode(), response_id.decode(), audio)
+        before = self._playout.unsent_frames
+        if self._playout.receive(item_id.decode(), response_id.decode(), audio):
+            self._watch.begin()
+        self.frames_enqueued += self._playout.unsent_frames - before
+        is_pcm = self._watch.feed(audio)
         self.peak_bytes = max(self.peak_bytes, self._unsent_bytes)
         if self._unsent_bytes >= self._cap_bytes and not self._full:
             self._full = True
             self._on_full(True)
+        if is_pcm:
+            self._on_pcm(item_id.decode())
         self._wake()
 
     @property
@@ -178,6 +202,7 @@ class AssistantLane(Paced):
         frame = bytes(playout.audio[playout.sent : playout.sent + FRAME_BYTES])
         playout.sent += FRAME_BYTES
         self.frames_sent += 1
+        self.first_frame_bytes = self.first_frame_bytes or len(frame)
         self.schedule.sent(now_ns)
         self._send(framing.media_message(self._stream_sid, frame))
         response = playout.leaving
@@ -242,7 +267,9 @@ class AssistantLane(Paced):
         counts = self._dropping()
         if not self.held:
             self._stop_carrier()
-        self.frames_flushed["barge_in"] += counts[0] if not self._closed else 0
+        if not self._closed:
+            self.frames_flushed["barge_in"] += counts[0]
+            self.frames_cleared += counts[1]
         self._taking = False
         self._playout.forget(self._clock())
         self._stop()
@@ -305,10 +332,6 @@ class AssistantLane(Paced):
     @property
     def frames_unsent(self) -> int:
         return 0 if self._closed else self._playout.unsent_frames
-
-    @property
-    def frames_enqueued(self) -> int:
-        return self.frames_sent + self.frames_unsent + sum(self.frames_flushed.values()) - self.frames_rewound
 
     @property
     def frames_rewound(self) -> int:

@@ -23,6 +23,7 @@ OUTCOMES = (
 FORWARDED = OUTCOMES.index("forwarded")
 GREETING_LOCK = OUTCOMES.index("greeting_lock")
 QUEUE_FULL = OUTCOMES.index("queue_full")
+NOISE_GATE = OUTCOMES.index("noise_gate")
 SESSION_NOT_READY = OUTCOMES.index("session_not_ready")
 OTHER_REASON = OUTCOMES.index("other")
 
@@ -54,10 +55,11 @@ class CallerLane(websocket.TextSink):
         self._backlog_frames = backlog_frames
         self._stream_sid: bytes | None = None
         self._write: Callable[[bytes], object] | None = None
-        self._paused = self._locked = self._closed = False
+        self._paused = self._locked = self._muted = self._closed = False
         self._last_chunk = 0
         self._queue: list[tuple[bytes, int]] = []  # (payload, lost frames before it)
         self._outcomes = [0] * len(OUTCOMES)
+        self.locked_frames = 0
         self.frames_in = 0
         self.peak_waiting = 0
         self.concealed_frames = 0
@@ -115,6 +117,9 @@ class CallerLane(websocket.TextSink):
     def unlock(self) -> None:
         self._locked = False
 
+    def mute(self) -> None:
+        self._muted = True
+
     def feed_message(self, message: bytes) -> None:
         kind, *fields = framing.scan_twilio(message)
         if kind == framing.MEDIA:
@@ -130,14 +135,18 @@ class CallerLane(websocket.TextSink):
         if self._closed or not audio or len(audio) > MAX_PAYLOAD_BYTES or stream_sid != self._stream_sid:
             self._outcomes[OTHER_REASON] += 1
             return
+        self.locked_frames += self._locked
         self.last_media_ns = self._clock()
         lost = self._lost_before(chunk)
         edge = self._detector is not None and self._detector.feed(audio, self._playing.hearing())
-        if self._detector is not None and self._detector.speaking and not self._locked:
+        if self._detector is not None and self._detector.speaking and not (self._locked or self._muted):
             self.voice_frames += 1
             self.last_voice_ns = self.last_media_ns
         if self._locked:
             self._outcomes[GREETING_LOCK] += 1
+            return
+        if self._muted:
+            self._outcomes[NOISE_GATE] += 1
             return
         if self._dsp is not None:
             filtered = self._dsp.process(audio)

@@ -23,7 +23,6 @@ UNREAD = (
     "response.content_part.added",
     "response.content_part.done",
     "response.output_audio.done",
-    "response.output_item.done",
     "conversation.item.input_audio_transcription.delta",
     "conversation.item.done",
 )

@@ -125,11 +125,17 @@ class Pacer:
             self._lanes.remove(lane)
 
     def run(self, now_ns: int) -> int:
+        failure: Exception | None = None
         for lane in list(self._lanes):
             if self._wanted[lane] <= now_ns:
-                self._wanted[lane] = lane._tick(now_ns)
+                try:
+                    self._wanted[lane] = lane._tick(now_ns)
+                except Exception as error:
+                    self._wanted[lane], failure = -1, error
             if self._wanted[lane] < 0:
                 self._leave(lane)
+        if failure is not None:
+            raise failure
         return min((self._wanted[lane] for lane in self._lanes), default=-1)
 
     @property

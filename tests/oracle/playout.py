@@ -116,12 +116,15 @@ class Playout:
             return None
         return response
 
-    def receive(self, item_id: str, response_id: str, audio: bytes) -> None:
+    def receive(self, item_id: str, response_id: str, audio: bytes) -> bool:
+        """Whether the item begins with it."""
         last = self.items[-1] if self.items else None
-        if last is None or last.frozen_heard is not None or last.item_id != item_id:
+        begins = last is None or last.frozen_heard is not None or last.item_id != item_id
+        if begins:
             self.items.append(Item(item_id, response_id, self.received))
         self.items[-1].size += len(audio)
         self.audio += audio
+        return begins
 
     def list_items(self, now_ns: int) -> list[tuple[str, str, int, int]]:
         position = self.heard(now_ns)

@@ -12,9 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from fastbridge.agent import Agent
 from fastbridge.ending import EndReason
 from fastbridge.errors import ModelUnavailable
+from fastbridge.model_errors import EXPECTED_ERRORS
 from fastbridge.model_line import State
 from fastbridge.prompts import Prompts
-from fastbridge.realtime import EXPECTED_ERRORS
 from fastbridge.responses import EXPIRIES
 from helpers import FOREIGN_SID, LOUD, QUIET, SID, base64_text, mark_json, media_json
 from virtual import RecordingModel, Rig
@@ -68,13 +68,15 @@ class CallMachine(RuleBasedStateMachine):
         self.responses = 0
         self.turns = 0
         self.calls = 0
+        self.sessions = 0
         self.fed: Counter[str] = Counter()  # bytes by item id
         self.silenced = 0  # responses that an interruption has ended: 1 to this
         self.interrupted: list[int] = []  # the response under way at each clear
         self.seen = 0  # entries of the journal that were looked at
         self.cut: set[str] = set()
         self.cancelled: set[str] = set()
-        self.answered: set[str] = set()
+        self.called: set[tuple[str, str, int]] = set()  # call, response, session: one that comes again is another
+        self.answered: Counter[str] = Counter()
         self.first_end: str | None = None
         self.asked: set[str] = set()  # event ids of the creates
         self.under_way: str | None = None  # the response that the model makes
@@ -182,7 +184,9 @@ class CallMachine(RuleBasedStateMachine):
     @rule(back=RESPONSES, name=st.sampled_from(["quick", "slow", "unknown"]), again=st.booleans())
     def model_calls(self, back: int, name: str, again: bool) -> None:
         self.calls += not again
-        self.rig.tool_call(f"call_{self.calls}", name, "{}", self.response(back))
+        call_id, response_id = f"call_{self.calls}", self.response(back)
+        self.called.add((call_id, response_id, self.sessions))
+        self.rig.tool_call(call_id, name, "{}", response_id)
 
     @rule(kind=st.sampled_from(["speech_started", "speech_stopped", "committed"]), late=st.integers(0, 3))
     def model_hears(self, kind: str, late: int) -> None:
@@ -294,14 +298,16 @@ class CallMachine(RuleBasedStateMachine):
 
     def saw_session_update(self, _: Any) -> None:
         """A new session is told all again, and another may be cut."""
+        self.sessions += 1
         self.answered.clear()
         self.cut.clear()
 
     def saw_conversation_item_create(self, message: dict[str, Any]) -> None:
         if message["item"]["type"] != "function_call_output":
             return
-        assert message["item"]["call_id"] not in self.answered
-        self.answered.add(message["item"]["call_id"])
+        call_id = message["item"]["call_id"]
+        self.answered[call_id] += 1
+        assert self.answered[call_id] <= len([called for called in self.called if called[0] == call_id])
 
 
 CallMachine.TestCase.settings = settings(stateful_step_count=40)

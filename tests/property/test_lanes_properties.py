@@ -88,6 +88,7 @@ def test_every_caller_frame_has_one_outcome_or_waits(twin, steps, preroll, backl
         caller_step(rig, step)
         assert rig.lane.frames_in == sum(rig.lane.outcomes) + rig.lane.waiting
         assert rig.lane.waiting <= rig.lane.peak_waiting <= max(preroll, backlog)
+        assert rig.lane.locked_frames == rig.lane.outcomes[twin.caller.GREETING_LOCK]
     assert rig.lane.waiting == 0
 
 
@@ -117,7 +118,7 @@ def test_the_caller_lanes_agree(steps, bound):
 
 def caller_state(rig: CallerRig) -> list[Any]:
     lane = rig.lane
-    counts = [lane.frames_in, lane.outcomes, lane.waiting, lane.peak_waiting, lane.silence_frames]
+    counts = [lane.frames_in, lane.outcomes, lane.waiting, lane.peak_waiting, lane.silence_frames, lane.locked_frames]
     return [
         *counts,
         lane.last_media_ns,
@@ -298,7 +299,8 @@ def at_the_ear(rig: AssistantRig) -> list[bytes]:
 
 def assistant_counts(rig: AssistantRig) -> dict[str, Any]:
     names = ["epoch", "frames_enqueued", "frames_sent", "frames_flushed", "frames_unsent", "deltas", "refused_deltas"]
-    names += ["malformed_deltas", "ignored_events", "marks_sent", "marks_played", "stale_marks"]
+    names += ["malformed_deltas", "ignored_events", "marks_sent", "marks_played", "stale_marks", "frames_cleared"]
+    names += ["first_frame_bytes"]
     told = {"events": rig.events, "first_frames": rig.first_frames, "played": rig.played, "active": rig.pacer.active}
     return {name: getattr(rig.lane, name) for name in names} | told
 

@@ -1,8 +1,10 @@
 """fastbridge.agent."""
 
 import asyncio
+import dataclasses
 import functools
 import json
+import logging
 import threading
 from typing import Any
 
@@ -10,10 +12,57 @@ import pytest
 
 from fastbridge.agent import Agent, Tool, default_agent, tool_from
 from fastbridge.agent import CallContext as Context
-from fastbridge.config import Settings
+from fastbridge.calllog import CallLog
+from fastbridge.config import DEFAULT_GREETING, DEFAULT_INSTRUCTIONS, Settings
 from fastbridge.errors import ConfigError
+from fastbridge.languages import LANGUAGES
 from fastbridge.schema import ArgumentError
 from virtual import VirtualLoop, call_context
+
+
+@pytest.fixture
+def said(caplog):
+    caplog.set_level("INFO", "fastbridge.events")
+    return lambda: [record.getMessage().partition(", call_sid=")[0] for record in caplog.records]
+
+
+class TestLog:
+    """What a tool or hook says in the log; a context that is no call's has a log of its own."""
+
+    def test_a_line_with_its_fields_and_the_module_it_comes_from(self, said, caplog):
+        context = call_context()
+        context.log("CRM", "found", orders=3, phone="+972501234512")
+        context.log("CRM", "down", level=logging.WARNING)
+        assert said()[:2] == ["[CRM] found, orders=3, phone=+972501234512", "[CRM] down"]  # the handler masks
+        assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]
+        assert {record.module for record in caplog.records} == {"test_agent"}
+        assert context.call_sid in caplog.records[0].getMessage()
+
+    def test_limiters_keep_what_they_know_in_a_changed_copy_too(self):
+        context = call_context(call_log=CallLog("CA1"))
+        assert [context.log.once("a"), context.log.every("b", 60), context.log.every_n("c", 2)] == [True] * 3
+        other = dataclasses.replace(context, agent=Agent())
+        assert [other.log.once("a"), other.log.every("b", 60), other.log.every_n("c", 2)] == [False] * 3
+        alone = call_context()
+        assert [alone.log.once("a"), alone.log.once("a")] == [True, False]
+
+    def test_a_caller_who_is_known(self, said):
+        context = call_context(from_number="+972501234512")
+        context.customer_loaded("David")
+        context.customer_loaded("Dana", "+14155550123")
+        assert said() == [
+            "[DB] Customer context loaded: name=David, phone=+9725****12",
+            "[DB] Customer context loaded: name=Dana, phone=+1415****23",
+        ]
+
+    def test_whose_name_is_not_shown_where_words_are_not(self, said):
+        silent = CallLog("CA1", Settings.model_construct(log_transcripts=False))
+        call_context(call_log=silent).customer_loaded("David")
+        assert "name=(5 characters)" in said()[0]
+
+    def test_an_appointment_that_was_made(self, said):
+        call_context().appointment_created(77, "2024-01-25 14:00")
+        assert said() == ["[CREATE_APPT] Appointment created successfully, appointment_id=77, start=2024-01-25 14:00"]
 
 
 @pytest.fixture
@@ -93,6 +142,31 @@ class TestCall:
             self.run(loop, tool_from(lambda: finish.wait(10), timeout_seconds=3, name="slow"))
         finish.set()
 
+    def test_a_plain_one_that_is_left_works_on_and_its_future_is_told(self, loop):
+        finish, left = threading.Event(), []
+        loop.threads_hold_time = False
+        tool = tool_from(lambda: finish.wait(10), timeout_seconds=1, name="wait")
+        task = loop.create_task(tool.call("{}", call_context(), left=left.append))
+        loop.advance(1.1)
+        assert isinstance(task.exception(), TimeoutError)
+        (future,) = left
+        assert not future.done()
+        finish.set()
+        assert future.result(10) is True
+
+    def test_one_that_is_done_or_async_is_never_left(self, loop):
+        async def hang() -> None:
+            await asyncio.sleep(3600)
+
+        left = []
+        tool = tool_from(hang, timeout_seconds=1)
+        task = loop.create_task(tool.call("{}", call_context(), left=left.append))
+        loop.advance(1.1)
+        assert isinstance(task.exception(), TimeoutError)
+        quick = tool_from(lambda: 7, name="quick")
+        assert loop.run_until_complete(quick.call("{}", call_context(), left=left.append)) == 7
+        assert left == []
+
 
 class TestAgent:
     def test_registers_functions_and_gives_them_back(self):
@@ -128,6 +202,31 @@ class TestAgent:
         agent = default_agent(settings)
         assert (agent.instructions, agent.greeting, agent.voice, agent.tools) == ("Be brief.", "Hi.", "cedar", [])
         assert agent.greeting_lock is None
+
+    @pytest.mark.parametrize(
+        ("given", "greeting", "speaks"),
+        [
+            ({}, DEFAULT_GREETING, ""),
+            ({"language": "he-IL"}, LANGUAGES["he"].greeting, "Speak Hebrew, unless"),
+            ({"language": "pt"}, DEFAULT_GREETING, "Speak pt, unless"),
+            ({"language": "he", "greeting": DEFAULT_GREETING}, DEFAULT_GREETING, "Speak Hebrew, unless"),
+            ({"language": "he", "greeting": ""}, "", "Speak Hebrew, unless"),
+            ({"language": "he", "instructions": "Be brief."}, LANGUAGES["he"].greeting, ""),
+        ],
+    )
+    def test_the_default_agent_has_a_language(self, given, greeting, speaks):
+        agent = default_agent(Settings.model_construct(**given))
+        assert (agent.language, agent.greeting) == (given.get("language", ""), greeting)
+        own = given.get("instructions", DEFAULT_INSTRUCTIONS)
+        assert agent.instructions.startswith(own)
+        assert agent.instructions.removeprefix(own).strip().startswith(speaks)
+        assert speaks or agent.instructions == own
+
+    def test_the_nodes_language_is_for_an_agent_that_has_none(self):
+        agent, polyglot = Agent(), Agent(language="de")
+        assert (agent.in_language("he").language, agent.language) == ("he", "")
+        assert agent.in_language("") is agent
+        assert polyglot.in_language("he") is polyglot
 
     def test_tools_may_be_given_as_functions(self):
         async def hours() -> str:
@@ -185,6 +284,12 @@ class TestBuiltIn:
         assert agent.destination("sales") == agent.destination("+14155550188") == "+14155550188"
         for other in ("", "Sales", "14155550188", "+1415555018", "+141555501888", "+14155550188 "):
             assert agent.destination(other) is None
+
+    def test_a_destination_is_shown_by_its_name_and_never_by_its_number(self):
+        agent = Agent(transfer_to={"sales": "+14155550188", "+14155550199": "+14155550199"})
+        assert agent.destination_name("sales") == agent.destination_name("+14155550188") == "sales"
+        assert agent.destination_name("+14155550199") == "+1415****99"
+        assert agent.destination_name("nobody") == ""
 
     def test_callers_are_let_in_by_their_exact_number(self):
         assert Agent().answers("")

@@ -7,17 +7,8 @@ import pytest
 from fastbridge.agent import Agent
 from fastbridge.model_line import State
 from helpers import LOUD, QUIET
+from turns import COMMITTED, SECOND, SPEAKS_ON, SPEECH_STARTED, creates, speech_stopped, turn
 from virtual import Rig
-
-SECOND = bytes(range(160)) * 50
-SPEECH_STARTED = {"type": "input_audio_buffer.speech_started", "item_id": "item_u"}
-SPEAKS_ON = {"type": "input_audio_buffer.speech_started", "item_id": "item_v"}
-COMMITTED = {"type": "input_audio_buffer.committed", "item_id": "item_u"}
-
-
-def speech_stopped(end_ms: int | None = None, item_id: str = "item_u") -> dict[str, Any]:
-    event: dict[str, Any] = {"type": "input_audio_buffer.speech_stopped", "item_id": item_id}
-    return event if end_ms is None else {**event, "audio_end_ms": end_ms}
 
 
 def failed(code: str | None = None) -> dict[str, Any]:
@@ -29,15 +20,6 @@ def rig():
     rig = Rig(silence_seconds=0).up()
     yield rig
     rig.shut()
-
-
-def turn(rig: Rig) -> None:
-    for event in (SPEECH_STARTED, speech_stopped(), COMMITTED):
-        rig.model(event)
-
-
-def creates(rig: Rig) -> list[dict[str, Any]]:
-    return [event["response"] for event in rig.sent("response.create")]
 
 
 class TestATurn:
@@ -171,11 +153,10 @@ class TestFailed:
 
 
 class TestSilentAnswer:
-    @pytest.mark.parametrize("status", ["completed", "incomplete"])
-    def test_is_asked_for_once_more_after_3_s(self, rig, status):
+    def test_is_asked_for_once_more_after_3_s(self, rig):
         turn(rig)
         rig.begin("resp_1", "item_1")
-        rig.done("resp_1", status)
+        rig.done("resp_1")
         rig.advance(2.9)
         assert creates(rig) == []
         rig.advance(0.2)
@@ -203,12 +184,171 @@ class TestSilentAnswer:
         rig.advance(10)
         assert rig.call.record()["answers"] == {}
 
-    @pytest.mark.parametrize("status", ["cancelled"])
-    def test_a_cancelled_one_owes_nothing(self, rig, status):
+    def test_its_own_words_are_asked_for_again_where_it_has_any(self):
+        rig = Rig(Agent(greeting="Hello!")).up()
         rig.begin("resp_1")
+        rig.done("resp_1")
+        rig.advance(3.1)
+        assert ["Hello!" in create["instructions"] for create in creates(rig)] == [True, True]
+        rig.shut()
+
+    def test_one_that_was_heard_to_its_end_before_it_ended_is_none(self, rig):
+        """A recording of ours came between its sound and its end."""
+        turn(rig)
+        rig.begin("resp_1", "item_1")
+        rig.delta(SECOND[:1600], "resp_1", "item_1")
+        rig.advance(4)
+        assert rig.call.waiting.fillers["response"] == 1
+        rig.done("resp_1")
+        rig.advance(10)
+        assert creates(rig) == []
+
+
+def incomplete(reason: str) -> dict[str, Any]:
+    return {"status_details": {"type": "incomplete", "reason": reason}}
+
+
+ended_early = pytest.mark.parametrize(
+    ("status", "reason"), [("incomplete", "max_output_tokens"), ("cancelled", "turn_detected")]
+)
+
+
+class TestCutShort:
+    """Ended by the model or its server, and not because we wanted it."""
+
+    @pytest.mark.parametrize(
+        ("status", "reason"), [("incomplete", "max_output_tokens"), ("cancelled", "turn_detected")]
+    )
+    def test_in_the_middle_goes_on_from_there(self, rig, status, reason):
+        turn(rig)
+        rig.begin("resp_1", "item_1")
+        rig.delta(SECOND, "resp_1", "item_1")
+        rig.done("resp_1", status, **incomplete(reason))
+        rig.advance(0.7)
+        assert "Go on from exactly there" in creates(rig)[0]["instructions"]
+
+    @pytest.mark.parametrize(
+        ("status", "reason"), [("incomplete", "max_output_tokens"), ("cancelled", "turn_detected")]
+    )
+    def test_before_its_first_sound_is_asked_for_again(self, rig, status, reason):
+        turn(rig)
+        rig.begin("resp_1")
+        rig.done("resp_1", status, **incomplete(reason))
+        rig.advance(0.7)
+        assert "aloud" in creates(rig)[0]["instructions"]
+
+    @pytest.mark.parametrize("spoke", [True, False])
+    def test_by_the_content_filter_ends_in_a_question(self, rig, spoke):
+        turn(rig)
+        rig.begin("resp_1", "item_1")
+        if spoke:
+            rig.delta(SECOND, "resp_1", "item_1")
+        rig.done("resp_1", "incomplete", **incomplete("content_filter"))
+        rig.advance(0.7)
+        assert "what else" in creates(rig)[0]["instructions"]
+
+    @pytest.mark.parametrize("status", ["None", "paused", "failed"])
+    def test_in_a_way_nobody_knows_is_a_failure(self, rig, status):
+        turn(rig)
+        rig.begin("resp_1")
+        rig.done("resp_1", status)
+        rig.advance(0.7)
+        assert len(creates(rig)) == 1
+
+    def test_again_and_again_without_a_sound_is_an_apology(self, rig):
+        turn(rig)
+        for number in range(1, 4):
+            rig.begin(f"resp_{number}")
+            rig.done(f"resp_{number}", "incomplete", **incomplete("max_output_tokens"))
+            rig.advance(1.5)
+        assert (rig.call.line.state, len(creates(rig))) == (State.DOWN, 2)
+
+    def test_again_and_again_with_sound_is_an_answer_in_the_end(self, rig):
+        turn(rig)
+        for number in range(1, 4):
+            rig.begin(f"resp_{number}", f"item_{number}")
+            rig.delta(SECOND, f"resp_{number}", f"item_{number}")
+            rig.done(f"resp_{number}", "incomplete", **incomplete("max_output_tokens"))
+            rig.advance(1.5)
+        rig.advance(10)
+        assert (rig.call.line.up, len(creates(rig))) == (True, 2)
+
+    def test_while_the_caller_speaks_is_his_turn(self, rig):
+        turn(rig)
+        rig.begin("resp_1", "item_1")
+        rig.model(SPEAKS_ON)
+        rig.done("resp_1", "cancelled", **incomplete("turn_detected"))
+        rig.caller_says(*[LOUD] * 100)
+        assert creates(rig) == []
+
+    @pytest.mark.parametrize("status", ["cancelled", "incomplete", "failed", "completed", "what is this"])
+    def test_because_we_wanted_it_owes_nothing(self, rig, status):
+        turn(rig)
+        rig.begin("resp_1")
+        rig.do(rig.call.session.responses.cancel)
         rig.done("resp_1", status)
         rig.advance(10)
         assert creates(rig) == []
+
+
+class TestInterruption:
+    def test_that_the_model_does_not_hear_is_answered_all_the_same(self, rig):
+        """Our own ear has stopped the assistant; nobody else will go on."""
+        rig.respond(SECOND * 5)
+        rig.advance(0.5)
+        rig.caller_says(*[LOUD] * 20)
+        assert rig.call.stats.barge_ins[0].outcome == "committed"
+        rig.advance(3)
+        assert len(creates(rig)) == 1
+
+    def test_that_goes_on_is_not_spoken_over(self, rig):
+        """Only our ear hears it: neither an answer nor a filler comes into it; but noise is not waited for for ever."""
+        rig.respond(SECOND * 9)
+        rig.advance(0.5)
+        began_ns = rig.loop.now_ns
+        rig.caller_says(*[LOUD] * 220)
+        assert creates(rig) == []
+        assert rig.call.waiting.fillers == {}
+        rig.caller_says(*[QUIET] * 60)
+        assert len(creates(rig)) == 1
+        assert rig.loop.now_ns - began_ns < 6e9
+
+    def test_that_never_ends_is_answered_over_the_noise(self, rig):
+        rig.respond(SECOND * 9)
+        rig.advance(0.5)
+        rig.caller_says(*[LOUD] * 290)
+        assert creates(rig) == []
+        rig.caller_says(*[LOUD] * 50)
+        assert len(creates(rig)) == 1
+
+    def test_that_the_model_hears_is_the_models_to_answer(self, rig):
+        rig.respond(SECOND * 5)
+        rig.advance(0.5)
+        rig.model(SPEECH_STARTED)
+        rig.caller_says(*[LOUD] * 20)
+        rig.model(speech_stopped())
+        rig.model(COMMITTED)
+        rig.advance(0.5)
+        rig.respond(SECOND, 2)
+        rig.advance(10)
+        assert creates(rig) == []
+
+
+class TestToolLoop:
+    def test_of_a_model_that_only_calls_tools_ends_in_an_apology(self, rig):
+        turn(rig)
+        number = 0
+        while rig.call.line.up and number < 100:
+            number += 1
+            rig.begin(f"resp_{number}")
+            rig.tool_call("call_0", "unknown", response_id=f"resp_{number}")
+            rig.done(f"resp_{number}")
+            rig.advance(0.05)
+        assert len(creates(rig)) <= 12
+        assert creates(rig)[-1]["tool_choice"] == "none"
+        rig.advance(10)
+        assert (rig.call.end_reason, rig.call.apologised) == ("model_lost", True)
+        assert rig.call.record()["answers"]["tool_loops"] == 1
 
 
 class TestStuck:
@@ -242,57 +382,6 @@ class TestStuck:
         rig.begin("resp_1")
         rig.advance(11.2)
         assert len(creates(rig)) == 1
-
-
-class TestFormats:
-    """Audio taken for what it is not."""
-
-    def test_the_models_clock_of_the_caller_is_watched(self, rig):
-        rig.caller_says(*[LOUD] * 250)
-        rig.model(SPEECH_STARTED)
-        rig.model(speech_stopped(5000 // 6))
-        assert rig.call.record()["answers"] == {"format_mismatch": 1}
-        assert rig.call.line.counters["losses"] == 1
-
-    @pytest.mark.parametrize("end_ms", [None, 5000, 4300, 2100])
-    def test_a_clock_that_is_right_or_unknown_is_fine(self, rig, end_ms):
-        rig.caller_says(*[LOUD] * 250)
-        rig.model(SPEECH_STARTED)
-        rig.model(speech_stopped(end_ms))
-        assert rig.call.line.up
-
-    def test_in_a_new_session_it_begins_at_nothing(self, rig):
-        rig.caller_says(*[LOUD] * 500)
-        rig.lose_model()
-        rig.advance(0.2)
-        rig.connect()
-        rig.open_session(2)
-        rig.caller_says(*[LOUD] * 50)
-        rig.model(SPEECH_STARTED)
-        rig.model(speech_stopped(1000))
-        assert rig.call.record()["answers"] == {}
-
-    def test_twice_is_the_end(self, rig):
-        rig.caller_says(*[LOUD] * 250)
-        rig.model(SPEECH_STARTED)
-        rig.model(speech_stopped(800))
-        rig.advance(0.2)
-        rig.connect()
-        rig.open_session(2)
-        rig.caller_says(*[LOUD] * 250)
-        rig.model(SPEECH_STARTED)
-        rig.model(speech_stopped(800, "item_v"))
-        assert rig.call.line.state is State.DOWN
-
-    def test_speech_six_times_too_long_for_its_words_is_cut_off(self, rig):
-        words = "This is a sentence of some length, to be spoken in three seconds."
-        rig.begin("resp_1", "item_1")
-        rig.delta(SECOND * 26, "resp_1", "item_1")
-        rig.transcript(words, "resp_1", "item_1")
-        rig.advance(0.5)
-        rig.done("resp_1")
-        assert not rig.call.assistant.playing
-        assert rig.call.record()["answers"] == {"format_mismatch": 1}
 
 
 def test_an_answer_to_a_call_that_has_ended_is_nothing(rig):

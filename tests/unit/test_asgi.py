@@ -32,7 +32,7 @@ def environment(monkeypatch, tmp_path):
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    for name in ("configure", "take_over_uvicorn", "log_uncaught"):
+    for name in ("configure_from", "take_over_uvicorn", "log_uncaught"):
         monkeypatch.setattr(log, name, lambda *_: None)
     monkeypatch.setattr(asgi, "_said", log.RateLimiter())
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -125,10 +125,10 @@ def test_the_agent_is_named_by_the_environment(monkeypatch, tmp_path):
 
 def test_the_log_is_ours(monkeypatch):
     done: list[str] = []
-    for name in ("configure", "take_over_uvicorn", "log_uncaught"):
+    for name in ("configure_from", "take_over_uvicorn", "log_uncaught"):
         monkeypatch.setattr(log, name, lambda *_, name=name: done.append(name))
     start(config_of())
-    assert done == ["configure", "take_over_uvicorn", "log_uncaught"]
+    assert done == ["configure_from", "take_over_uvicorn", "log_uncaught"]
 
 
 def test_a_request_gets_its_answer_from_the_node():

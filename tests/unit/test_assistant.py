@@ -6,6 +6,9 @@ import pytest
 
 from helpers import SID, base64_text, delta_json
 from rigs import AssistantRig, audio, cut, frames
+from sounds import recordings, spoken, to_pcm
+
+RECORDING = recordings()["en/apology.ulaw"]
 
 
 @pytest.fixture
@@ -43,6 +46,26 @@ class TestFraming:
         padding = -size % 160
         assert b"".join(rig.heard) == whole + b"\xff" * padding
         assert rig.lane.frames_enqueued == rig.lane.frames_sent == (size + padding) // 160
+
+    def test_frames_are_counted_as_they_come_in(self, rig):
+        counts = []
+        for size in (159, 1, 200, 0, 119):
+            if not counts:
+                rig.begin()
+            rig.delta(bytes(size))
+            counts.append(rig.lane.frames_enqueued)
+        rig.lane.end_response("resp_1")
+        assert [*counts, rig.lane.frames_enqueued] == [0, 1, 2, 2, 2, 3]
+        rig.lane.end_response("resp_1")
+        assert rig.lane.frames_enqueued == 3
+
+    def test_how_large_the_first_frame_was(self, rig):
+        assert rig.lane.first_frame_bytes == 0
+        rig.respond(audio(3)[:330])
+        rig.tick(0)
+        assert (rig.lane.frames_sent, rig.lane.first_frame_bytes) == (1, 160)
+        rig.tick(200)
+        assert rig.lane.first_frame_bytes == 160
 
     def test_what_is_left_over_waits_for_the_next_delta(self, rig):
         rig.begin()
@@ -295,6 +318,89 @@ class TestRefusal:
         assert (rig.lane.refused_deltas, rig.lane.received_bytes) == (0, 160)
 
 
+class TestPcm:
+    """Audio that is no mu-law, see test_pcm."""
+
+    PCM = to_pcm(spoken(-20))[6000:]
+
+    @pytest.fixture
+    def told(self) -> list[str]:
+        return []
+
+    @pytest.fixture
+    def rig(self, twin, told) -> AssistantRig:
+        return AssistantRig(twin, on_pcm=told.append).started()
+
+    def test_is_told_once_by_its_item(self, rig, told):
+        rig.begin()
+        for start in range(0, 24_000, 800):
+            rig.delta(self.PCM[start : start + 800])
+        assert told == ["item_1"]
+
+    @pytest.mark.parametrize("parsed", [False, True])
+    def test_is_told_with_the_delta_that_shows_it(self, rig, told, parsed):
+        rig.begin()
+        for number, start in enumerate(range(0, 4000, 100)):
+            if parsed:
+                rig.delta(self.PCM[start : start + 100])
+            else:
+                delta = base64_text(self.PCM[start : start + 100])
+                rig.lane.feed_message(delta_json("resp_1", "item_1", delta, f"event_{number}"))
+            assert told == (["item_1"] if start + 100 >= 2048 else [])
+
+    def test_that_is_cleared_at_once_is_never_heard(self, twin):
+        rig = AssistantRig(twin, on_pcm=lambda item_id: rig.lane.clear()).started()
+        rig.respond(self.PCM[:8000])
+        rig.tick(1000)
+        assert rig.heard == []
+        assert rig.lane.frames_flushed["barge_in"] == 50
+        rig.check()
+
+    def test_is_told_of_each_item(self, rig, told):
+        rig.begin()
+        for item_id in ("item_1", "item_2", "item_1"):
+            rig.delta(self.PCM[:4000], item_id)
+        assert told == ["item_1", "item_2", "item_1"]
+
+    def test_is_not_made_of_pieces_of_several_items(self, rig, told):
+        rig.begin()
+        for number in range(6):
+            rig.delta(self.PCM[1024 * number : 1024 * (number + 1)], f"item_{number}")
+        assert told == []
+
+    def test_begins_anew_behind_a_clear(self, rig, told):
+        for number in range(2):
+            rig.begin(f"resp_{number}")
+            rig.delta(self.PCM[:1024], "item_1", f"resp_{number}")
+            rig.lane.clear()
+        assert told == []
+
+    @pytest.mark.parametrize("before", [15_000, 15_361, 16_383])
+    def test_is_told_where_the_ring_begins_again(self, rig, told, before):
+        rig.respond(RECORDING[: before // 160 * 160])
+        rig.tick(3000)
+        rig.begin("resp_2")
+        rig.delta(RECORDING[: before % 160], "item_2", "resp_2")
+        rig.delta(self.PCM[:2500], "item_3", "resp_2")
+        assert told == ["item_3"]
+
+    def test_of_a_refused_response_is_nothing(self, rig, told):
+        rig.begin("resp_2")
+        rig.delta(self.PCM[:8000])
+        assert told == []
+
+    def test_is_not_what_is_mulaw(self, rig, told):
+        rig.respond(RECORDING)
+        rig.respond(bytes(range(160)) * 500, 2)
+        assert told == []
+
+    def test_needs_nobody_to_be_told(self, twin):
+        rig = AssistantRig(twin).started()
+        rig.respond(self.PCM[:8000])
+        rig.tick(1000)
+        assert len(rig.heard) == 50
+
+
 class TestResponses:
     def test_the_first_frame_of_each_is_told_once(self, rig):
         rig.respond(audio(3), 1)
@@ -306,6 +412,40 @@ class TestResponses:
         assert rig.first_frames == ["resp_1"]
         rig.tick(100)
         assert rig.first_frames == ["resp_1", "resp_2"]
+
+    def test_the_first_audio_of_each_is_told_once_and_before_it_is_taken(self, rig):
+        taken = []
+        rig.on_first = lambda response_id: taken.append((response_id, rig.lane.received_bytes))
+        rig.begin()
+        rig.delta(b"")
+        rig.delta(audio(1), response_id="resp_other")
+        assert taken == []
+        rig.delta(audio(1))
+        rig.delta(audio(2))
+        rig.begin("resp_2")
+        rig.delta(audio(1), "item_2", "resp_2")
+        assert taken == [("resp_1", 0), ("resp_2", 480)]
+
+    def test_what_is_then_cleared_away_is_all_but_that(self, rig):
+        rig.respond(audio(5, 50), 7)
+
+        def give_way(response_id):
+            rig.lane.clear()
+            rig.begin(response_id)
+
+        rig.on_first = give_way
+        rig.begin()
+        rig.delta(audio(1))
+        rig.delta(audio(1, 2))
+        rig.lane.end_response("resp_1")
+        rig.tick(100)
+        assert (rig.heard, rig.first_deltas) == ([*cut(audio(2))], ["resp_7", "resp_1"])
+
+    def test_a_response_that_is_refused_then_brings_nothing(self, rig):
+        rig.on_first = lambda response_id: rig.lane.refuse()
+        rig.begin()
+        rig.delta(audio(1))
+        assert (rig.lane.received_bytes, rig.lane.refused_deltas) == (0, 1)
 
     def test_begin_ends_the_response_still_open(self, rig):
         rig.begin("resp_1")

@@ -32,7 +32,8 @@ def test_a_loss_is_an_error_with_the_close_code():
     owner = Owner()
     Attempt(owner, print, print).on_model_lost(1011, "internal")
     ((verb, _, error),) = owner.told
-    assert (verb, error.code, "1011 internal" in str(error)) == ("failed", "closed_1011", True)
+    assert (verb, error.code, error.kind) == ("failed", "closed_1011", "connection_closed")
+    assert (error.message, error.words) == ("the model closed the session with 1011", "internal")
 
 
 def test_its_owner_may_change():

@@ -102,3 +102,20 @@ def test_a_record_without_words(url, call, capsys):
     assert "(12 characters)" in shown
     assert "http_401" in shown
     assert "not kept" in shown
+
+
+def test_what_was_late_what_was_not_written_down_and_who_has_the_call_now(url, call, capsys):
+    calls = RecordStore(url)
+    late = {"outcome": "ok", "elapsed_ms": 9400, "result": "Booked"}
+    tools = [
+        {"name": "look", "outcome": "ok", "elapsed_ms": 1},
+        {"name": "book", "outcome": "abandoned", "elapsed_ms": 3100, "done_late": late},
+    ]
+    turns = [{"role": "caller", "text": "", "heard_ms": None, "failed": True}]
+    end = {"end_reason": "transferred", "transferred_to": "reception"}
+    calls.put({**call, "call_sid": "CA" + "8" * 32, "tools": tools, "turns": turns, **end})
+    calls.close()
+    browse.show_call(url, "CA888")
+    shown = capsys.readouterr().out
+    for words in ("(not written down)", "abandoned", "Booked", "transferred to reception"):
+        assert words in shown

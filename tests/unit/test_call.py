@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -317,13 +318,14 @@ class TestConversation:
                 "transcript": "Nine o'clock, please.",
             }
         )
+        rig.advance(2.2)
         said = [line for line in log() if "[TRANSCRIPT]" in line]
         if shown:
-            assert 'AI: "Of course."' in said[0]
-            assert 'Customer: "Nine o\'clock, please."' in said[1]
+            assert 'Customer: "Nine o\'clock, please."' in said[0]
+            assert 'AI: "Of course."' in said[1]
         else:
             assert "Of course" not in "".join(log())
-            assert "(10 characters)" in said[0]
+            assert ("(21 characters)" in said[0], "(10 characters)" in said[1]) == (True, True)
         assert rig.call.record()["turns"] == [
             {"role": "caller", "text": "Nine o'clock, please.", "heard_ms": None},
             {"role": "assistant", "text": "Of course.", "heard_ms": None},
@@ -340,6 +342,14 @@ class TestConversation:
             f"[AUDIO_OUT_LOOP] FIRST_CHUNK bytes=160, call_sid={rig.call.call_sid}"
         ]
         assert not any("TX_VALIDATION" in line for line in log())
+
+    def test_first_chunk_says_what_was_sent(self, rig, log, monkeypatch):
+        lane = SimpleNamespace(frames_sent=1, first_frame_bytes=159, playing=False, held=False)
+        with monkeypatch.context() as patch:
+            patch.setattr(rig.call, "assistant", lane)
+            patch.setattr(rig.call.waiting, "sound", lambda response_id: None)
+            rig.do(rig.call._on_first_frame, "resp_1")
+        assert any("FIRST_CHUNK bytes=159" in line for line in log())
 
     def test_a_bad_frame_would_be_an_error(self, rig, log):
         rig.do(rig.call._on_bad_frame, 3, 161)
@@ -370,7 +380,12 @@ class TestTools:
         rig.advance(0.1)
         results = [event["item"] for event in rig.sent("conversation.item.create")]
         assert results == [
-            {"type": "function_call_output", "call_id": f"call_{number}", "output": "Monday: 9 to 5"}
+            {
+                "id": f"told_{number}",
+                "type": "function_call_output",
+                "call_id": f"call_{number}",
+                "output": "Monday: 9 to 5",
+            }
             for number in (1, 2)
         ]
         assert rig.sent("response.create") == [
@@ -472,6 +487,19 @@ class TestEnd:
         assert rig.carrier_link.closed == [(1000, "")]
         rig.shut()
 
+    @pytest.mark.parametrize(
+        ("end", "arguments", "line"),
+        [
+            ("on_carrier_status", ["completed"], "source=call_status, status=completed"),
+            ("on_stream_ended", [], "source=stream_ended"),
+        ],
+    )
+    def test_a_webhook_that_ends_it_is_told_of_once(self, rig, log, end, arguments, line):
+        for _ in range(3):
+            rig.do(getattr(rig.call, end), *arguments)
+        told = [each for each in log() if "[WEBHOOK_CLOSE]" in each]
+        assert told == [f"[WEBHOOK_CLOSE] {line}, call_sid={rig.call.call_sid}"]
+
     @pytest.mark.parametrize("status", ["queued", "initiated", "ringing", "in-progress", "answered", "", "nonsense"])
     def test_other_statuses_do_not_end_it(self, rig, status):
         rig.do(rig.call.on_carrier_status, status)
@@ -494,11 +522,11 @@ class TestEnd:
         accounting, lock, metrics, end = log()[-4:]
         assert accounting == f"Frame accounting OK: 160 = 160 + 0, call_sid={sid}"
         assert lock == f"Greeting lock accounting OK: 0 frames, call_sid={sid}"
-        assert metrics.startswith("[CALL_METRICS] greeting_ms=None")
+        assert metrics.startswith("[CALL_METRICS] greeting_ms=-")
         assert metrics.endswith(f", call_sid={sid}")
-        assert (
-            "frames_in=160, frames_enqueued=50, tx=50, tx_late_frames=0, tx_schedule_resets=0, underruns=0" in metrics
-        )
+        assert "frames_in=160, frames_enqueued=50, tx=50, flushed=0, flushed_barge_in=0, flushed_close=0" in metrics
+        assert "cleared=0, rewound=0, tx_late_frames=0, tx_schedule_resets=0, underruns=0" in metrics
+        assert "safety_fuse=0, errors=0" in metrics
         assert end == f"[CALL_END] duration=3s, reason=customer_hangup, call_sid={sid}"
 
     def test_a_quiet_call_is_10_to_30_lines_at_most(self, log):
@@ -521,7 +549,7 @@ class TestEnd:
             "responses", "caller_turns", "silences", "barge_ins", "business_id", "from", "to", "caller_id",
             "started_at",
             "accounting", "pacing", "tools", "tokens", "cost", "model_events", "errors",
-            "model_line", "answers", "waiting",
+            "model_line", "answers", "waiting", "log", "transferred_to", "errors_by_type",
         }  # fmt: skip
         assert (record["version"], record["duration_ms"], record["end_reason"]) == (2, 100, "shutdown")
         assert re.fullmatch("CA[0-9a-f]{32}", record["call_sid"])

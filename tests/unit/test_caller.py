@@ -29,7 +29,7 @@ def call(twin) -> CallerRig:
 def test_outcomes_are_named_by_index(caller):
     expected = ["forwarded", "greeting_lock", "echo_gate", "echo_decay", "audio_guard", "music_mode"]
     assert list(caller.OUTCOMES) == [*expected, "queue_full", "noise_gate", "session_not_ready", "other"]
-    for constant in ("FORWARDED", "GREETING_LOCK", "QUEUE_FULL", "SESSION_NOT_READY"):
+    for constant in ("FORWARDED", "GREETING_LOCK", "QUEUE_FULL", "NOISE_GATE", "SESSION_NOT_READY"):
         assert caller.OUTCOMES[getattr(caller, constant)] == constant.lower()
     assert caller.OUTCOMES[caller.OTHER_REASON] == "other"
 
@@ -175,6 +175,24 @@ class TestLock:
         call.say_numbers(4)
         assert call.heard == frames(1, 4)
         assert call.outcomes == {"forwarded": 2, "greeting_lock": 2}
+
+    def test_the_lock_keeps_a_count_of_its_own(self, call):
+        call.say(SILENCE)
+        for _ in range(2):  # a lock that is on is not begun anew
+            call.lane.lock()
+            call.say(SILENCE, SILENCE)
+            call.say(SILENCE, sid=FOREIGN_SID)
+            call.lane.reject_media()
+        assert call.lane.locked_frames == call.outcomes["greeting_lock"] == 4
+        for _ in range(2):
+            call.lane.unlock()
+            call.say(SILENCE)
+        assert call.lane.locked_frames == 4
+        call.lane.lock()
+        call.say(SILENCE)
+        call.lane.close()
+        call.say(SILENCE)
+        assert call.lane.locked_frames == call.outcomes["greeting_lock"] == 5
 
     def test_locked_comes_before_waiting(self, twin):
         call = CallerRig(twin).started()

@@ -5,6 +5,7 @@ import pytest
 from fastbridge import calls
 from fastbridge.calls import NS_PER_SECOND, Admission, Directory, Refusal
 from fastbridge.config import Settings
+from fastbridge.ending import EndReason
 from fastbridge.errors import IllegalEvent
 
 ACCOUNT = "AC" + "0" * 32
@@ -139,12 +140,84 @@ def test_a_replay_of_a_spent_token_is_refused(make, now):
     assert admit(directory) == Refusal("replay")
     now.wait(7200)
     assert admit(directory) == Refusal("replay")
+    directory.is_news(sid(1), "completed", 9)
     directory.remove(call)
     now.wait(3599)
     assert admit(directory) == Refusal("replay")
     now.wait(1)
     assert isinstance(admit(directory), Admission)
     assert directory.counters["replay"] == 4
+
+
+def test_a_call_whose_stream_has_ended_may_come_again(make, now):
+    directory = make()
+    first = admit(directory)
+    directory.redeem(first.token, sid(1), ACCOUNT)
+    call = run(directory, end_reason="transferred")
+    directory.note_apology(sid(1))
+    directory.remove(call)
+    assert admit(directory, account="AC" + "1" * 32) == Refusal("replay")
+    again = admit(directory)
+    assert isinstance(again, Admission)
+    assert again.token != first.token
+    assert admit(directory) is again
+    assert (directory.ended_reason(sid(1)), directory.was_apologised(sid(1))) == (None, False)
+    assert directory.redeem(first.token, sid(1), ACCOUNT) is None
+    assert directory.redeem(again.token, sid(1), ACCOUNT) is again
+    run(directory)
+    assert admit(directory) == Refusal("replay")
+
+
+def test_not_for_ever(make):
+    directory = make()
+    for _ in range(calls.MAX_STREAMS):
+        admission = admit(directory)
+        assert isinstance(admission, Admission)
+        directory.redeem(admission.token, sid(1), ACCOUNT)
+        directory.remove(run(directory, end_reason="transferred"))
+    assert admit(directory) == Refusal("replay")
+
+
+def test_not_one_that_did_not_come_the_last_time(make, now):
+    directory = make()
+    admission = admit(directory)
+    directory.redeem(admission.token, sid(1), ACCOUNT)
+    directory.remove(run(directory, end_reason="transferred"))
+    assert isinstance(admit(directory), Admission)
+    now.wait(31)
+    assert admit(directory) == Refusal("replay")
+
+
+@pytest.mark.parametrize("how", ["said", "expired"])
+def test_a_call_that_never_begins_is_missed_and_gives_its_place_back(make, now, how):
+    directory = make(max_calls=1)
+    lost = []
+    directory.on_lost = lambda *what: lost.append(what)
+    admission = admit(directory)
+    if how == "said":
+        assert directory.lose(sid(1), EndReason.STREAM_REFUSED, "no mu-law")
+        assert not directory.lose(sid(1), EndReason.STREAM_REFUSED, "no mu-law")
+        expected = (admission, "stream_refused", "no mu-law")
+    else:
+        now.wait(29)
+        directory.expire()
+        assert lost == []
+        now.wait(2)
+        directory.expire()
+        expected = (admission, "no_stream", "no stream came in time")
+    assert lost == [expected]
+    assert directory.ended_reason(sid(1)) == expected[1]
+    assert (directory.pending, directory.peek(admission.token)) == (0, None)
+    assert isinstance(admit(directory, 2), Admission)
+
+
+def test_one_who_hangs_up_before_his_stream_is_not_missed(make):
+    directory = make()
+    lost = []
+    directory.on_lost = lambda *what: lost.append(what)
+    admit(directory)
+    assert directory.abandon(sid(1))
+    assert (lost, directory.ended_reason(sid(1))) == ([], None)
 
 
 def test_a_replay_after_expiry_or_hangup_is_refused(make, now):

@@ -25,7 +25,7 @@ def served(monkeypatch, tmp_path):
     """A server that writes down what it is asked to serve, a fake agent module, an empty working directory."""
     clear_environment(monkeypatch, tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(log, "configure", lambda settings: None)
+    monkeypatch.setattr(log, "configure_from", lambda settings: None)
     calls = []
     agent = ModuleType("fastbridge.agent")
     agent.Agent = FakeAgent

@@ -149,7 +149,8 @@ def test_azure_is_asked_in_its_own_way(world, monkeypatch, answer, detail):
     assert finding.detail.startswith(detail)
     assert KEY not in f"{finding}"
     [asked] = [request for request in world.asked if request.url.host == "mine.openai.azure.com"]
-    assert (asked.url.path, asked.headers["authorization"]) == ("/openai/v1/models", f"Bearer {KEY}")
+    assert (asked.url.path, asked.url.query) == ("/openai/v1/models", b"")
+    assert asked.headers["api-key"] == KEY
 
 
 def test_another_base_url_is_asked_instead(world, monkeypatch):

@@ -8,7 +8,7 @@ from websockets.asyncio.server import Request, ServerConnection, serve
 
 from environment import clear_environment
 from fastbridge.config import load_settings
-from fastbridge.endpoint import model_client
+from fastbridge.endpoint import azure_base_url, model_client
 from fastbridge.errors import ConfigError
 
 
@@ -53,20 +53,37 @@ def test_azures_own_openai_address():
     assert request.headers["Authorization"] == "Bearer azure-key"
 
 
-@pytest.mark.parametrize("endpoint", ["{url}", "{url}/", "{url}/openai", "{url}/openai/v1/"])
-@pytest.mark.parametrize("secret", ["azure_openai_api_key", "azure_openai_ad_token"])
-def test_azure_by_its_resource(endpoint, secret, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_VERSION", "2025-08-28")  # of some other program here
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-another")
-    request = dialled("my-deployment", azure_openai_endpoint=endpoint, **{secret: "azure-secret"})
+def test_azure_with_a_key():
+    request = dialled(
+        "my-deployment",
+        azure_openai_endpoint="{url}",
+        azure_openai_api_key="azure-key",
+    )
     assert request.path == "/openai/v1/realtime?model=my-deployment"
-    assert request.headers["Authorization"] == "Bearer azure-secret"
-    assert "OpenAI-Beta" not in request.headers
+    assert request.headers["Authorization"] == "Bearer azure-key"
 
 
 def test_azure_in_earnest_is_encrypted():
-    settings = load_settings(azure_openai_endpoint="https://x.openai.azure.com/", azure_openai_api_key="k")
+    settings = load_settings(
+        azure_openai_endpoint="https://x.openai.azure.com/", azure_openai_api_key="k", openai_base_url=None
+    )
     assert str(model_client(settings).base_url) == "https://x.openai.azure.com/openai/v1/"
+
+
+@pytest.mark.parametrize("path", ["", "/", "/openai/v1", "/openai/v1/"])
+def test_azures_address_with_its_path_or_without(path):
+    assert azure_base_url(f"https://x.openai.azure.com{path}") == "https://x.openai.azure.com/openai/v1"
+
+
+def test_an_api_version_is_nobodys(monkeypatch):
+    """Other programs on the machine may want one."""
+    monkeypatch.setenv("OPENAI_API_VERSION", "2025-08-28")
+    assert not hasattr(load_settings(), "openai_api_version")
+
+
+def test_azure_with_a_token():
+    request = dialled(azure_openai_endpoint="{url}", azure_openai_ad_token="entra")
+    assert request.headers["Authorization"] == "Bearer entra"
 
 
 @pytest.mark.parametrize(

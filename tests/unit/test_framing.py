@@ -37,7 +37,6 @@ UNREAD = [
     b'"content_index":0}',
     b'{"type":"response.content_part.added","event_id":"event_1","response_id":"resp_1","part":{"type":"audio"}}',
     b'{"type":"response.content_part.done","event_id":"event_1","response_id":"resp_1","part":{"type":"audio"}}',
-    b'{"type":"response.output_item.done","event_id":"event_1","response_id":"resp_1","item":{"id":"item_a"}}',
     b'{"type":"conversation.item.done","event_id":"event_1","previous_item_id":null,"item":{"id":"item_a"}}',
 ]
 WORDS = DELTA.replace(b"output_audio.delta", b"output_audio_transcript.delta").replace(PAYLOAD, b" Sure, 5 o'clock?")

@@ -68,49 +68,45 @@ class TestBreakOff:
 class TestSpeed:
     @pytest.mark.parametrize("received_ms", [1000, 4000, 12_000])
     def test_of_speech_is_learned(self, history, received_ms):
-        assert spoken(history).learn_speed(received_ms)
+        spoken(history).learn_speed(received_ms)
         assert history.chars_per_ms == len(TEXT) / received_ms
 
     @pytest.mark.parametrize("text", ["", "short"])
     def test_of_little_is_not(self, history, text):
-        spoken(history, text)
-        assert history.learn_speed(900)
+        spoken(history, text).learn_speed(900)
         assert history.chars_per_ms == module.SPEECH_CHARS_PER_MS
 
-    def test_of_what_cannot_be_speech_is_told(self, history):
-        assert not spoken(history).learn_speed(len(TEXT) * 400)
+    def test_of_what_is_mostly_no_speech_is_not(self, history):
+        spoken(history).learn_speed(len(TEXT) * 400)
         assert history.chars_per_ms == module.SPEECH_CHARS_PER_MS
 
     def test_that_was_asked_for_is_what_is_expected(self, history):
         history.set_speed(0.5)
         assert history.chars_per_ms == module.SPEECH_CHARS_PER_MS / 2
-        assert spoken(history).learn_speed(len(TEXT) * 400), "slow, as it was told to be"
+        spoken(history).learn_speed(len(TEXT) * 400)
+        assert history.chars_per_ms == 1 / 400, "slow, as it was told to be"
         history.set_speed(1.5)
-        assert not spoken(history, item_id="item_2").learn_speed(len(TEXT) * 300), "not even that was asked for"
-
-    def test_of_a_few_words_with_long_pauses_is_nothing_strange(self, history):
-        assert spoken(history, "Hm. Yes.").learn_speed(5000)
+        spoken(history, item_id="item_2").learn_speed(len(TEXT) * 300)
+        assert history.chars_per_ms == module.SPEECH_CHARS_PER_MS * 1.5, "not even that was asked for"
 
 
 class TestCalls:
     def test_have_their_place_and_their_answer(self, history):
         history.turn("caller", "item_1")
-        history.add_call("call_1", "look", "{}")
-        history.add_output("call_1", "yes")
-        history.add_output("call_unknown", "no")
-        call = history.tool_calls["call_1"]
-        assert (call.position, call.output) == (1, "yes")
+        call = history.add_call("call_1", "look", "{}")
+        assert history.tool_calls == [call]
+        assert (call.position, call.output) == (1, None)
 
     def test_are_bounded(self, history, monkeypatch):
         monkeypatch.setattr(module, "MAX_TOOL_CALLS", 2)
         for number in range(4):
             history.add_call(f"call_{number}", "look", "{}")
-        assert list(history.tool_calls) == ["call_0", "call_1"]
+        assert [call.call_id for call in history.tool_calls] == ["call_0", "call_1"]
 
-    def test_told_twice_are_one(self, history):
-        history.add_call("call_1", "look", "{}")
-        history.add_call("call_1", "else", "{}")
-        assert history.tool_calls["call_1"].name == "look"
+    def test_of_one_id_are_two(self, history):
+        first, second = history.add_call("call_1", "look", "{}"), history.add_call("call_1", "look", "{}")
+        first.output = "yes"
+        assert (second.output, len(history.tool_calls)) == (None, 2)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +158,16 @@ class TestOrder:
             history.follows(item, previous)
         assert self.order(history) == ["question", "answer"]
 
+    def test_of_some_turns_alone_is_the_same(self):
+        history = History(Counter())
+        for name, previous in [("d", "c"), ("b", "a"), ("c", "b"), ("a", None)]:
+            history.follows(name, previous)
+            history.turn("caller", name)
+        some = {name: history.turns[name] for name in ("d", "b", "c")}
+        assert [turn.item_id for turn in history.ordered(some)] == ["b", "c", "d"]
+        del some["c"]  # behind one that is not among them nobody is bound
+        assert [turn.item_id for turn in history.ordered(some)] == ["d", "b"]
+
     def test_a_circle_loses_nobody(self):
         history = History(Counter())
         for name, previous in [("a", "b"), ("b", "a"), ("c", "c")]:
@@ -201,3 +207,12 @@ class TestCut:
         history.cut(turn, 0, 0)
         history.cut(None, 1, 2)
         assert (turn.text, turn.heard_share) == ("", 0.0)
+
+
+def test_a_turn_is_untold_until_somebody_has_told_of_it(history):
+    turn = history.turn("caller", "a")
+    history.turn("caller", "a")
+    assert history.untold == {"a": turn}
+    del history.untold["a"]
+    history.turn("caller", "a")
+    assert history.untold == {}

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from fastbridge.jsontext import encode_event, parse_event
+from fastbridge.jsontext import encode_event, id_of, object_of, parse_event, text_of
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,22 @@ def test_our_own_are_compact_utf_8_and_come_back():
 
 def test_half_a_character_becomes_a_question_mark():
     assert encode_event({"a": "\ud800"}) == b'{"a":"?"}'
+
+
+@pytest.mark.parametrize("value", [None, 7, True, [], {}, b"x"])
+def test_what_is_no_text_is_nothing(value):
+    assert text_of(value) == ""
+    with pytest.raises(ValueError, match=f"no id: {type(value).__name__}"):
+        id_of(value)
+
+
+def test_text_is_text():
+    assert (text_of("None"), id_of("None")) == ("None", "None")
+    with pytest.raises(ValueError, match="no id"):
+        id_of("")
+
+
+@pytest.mark.parametrize("value", [None, 7, [], "x"])
+def test_what_is_no_object_is_an_empty_one(value):
+    assert object_of(value) == {}
+    assert object_of({"a": None}) == {"a": None}

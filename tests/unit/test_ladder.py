@@ -52,35 +52,30 @@ class TestFiller:
         assert rig.downlink == recording("filler_1")
         assert rig.to_model == [rig.to_model[0], *rig.sent("response.create")]
 
-    def test_gives_way_to_the_models_message(self, rig):
+    @pytest.mark.parametrize("begun_first", [True, False])
+    def test_gives_way_to_the_sound_of_the_models(self, rig, begun_first):
         rig.model(COMMITTED)
+        if begun_first:
+            rig.begin("resp_1", "item_1")
         rig.advance(1.9)
-        rig.begin("resp_1", "item_1")
-        assert len(rig.written("clear")) == rig.call.ladder.cuts == 1
+        if not begun_first:
+            rig.begin("resp_1", "item_1")
+        assert rig.call.ladder.cuts == 0
         heard = len(rig.downlink)
         rig.delta(SECOND, "resp_1", "item_1")
+        assert len(rig.written("clear")) == rig.call.ladder.cuts == 1
         rig.done("resp_1")
         rig.advance(1.2)
         assert rig.downlink[heard:] == SECOND
-        assert rig.call.stats.barge_ins == []
+        assert (rig.call.stats.barge_ins, rig.call.assistant.refused_deltas) == ([], 0)
 
-    def test_a_message_that_comes_without_a_word_of_it_follows_behind(self, rig):
+    def test_not_to_a_message_without_a_sound(self, rig):
         rig.model(COMMITTED)
         rig.advance(1.6)
-        rig.begin("resp_1")
-        rig.delta(SECOND, "resp_1", "item_1")
-        rig.done("resp_1")
-        rig.advance(4)
-        assert rig.downlink == recording("filler_1") + SECOND
-
-    def test_before_a_response_that_has_begun_and_is_silent(self, rig):
         rig.begin("resp_1", "item_1")
-        rig.advance(1.6)
-        rig.delta(SECOND, "resp_1", "item_1")
-        rig.done("resp_1")
-        rig.advance(4)
-        assert rig.downlink == recording("filler_1") + SECOND
-        assert rig.call.assistant.refused_deltas == 0
+        rig.transcript("", "resp_1", "item_1")
+        rig.advance(1.7)
+        assert rig.downlink == recording("filler_1")
 
     def test_stands_in_the_middle_of_a_message_that_has_stalled(self, rig):
         rig.begin("resp_1", "item_1")

@@ -24,6 +24,7 @@ from fastbridge.arrival import Arrival
 from fastbridge.calllog import CallLog
 from fastbridge.calls import Admission
 from fastbridge.config import Settings, load_settings
+from fastbridge.loglimits import REPEAT_SECONDS
 from fastbridge.metrics import Metrics
 from front_desk import CALL, make_node, post
 from helpers import LOUD, QUIET
@@ -52,7 +53,7 @@ def written(capsys):
 
     def configure(**settings):
         logging.getLogger().handlers[:] = []
-        log.configure(load_settings(**settings))
+        log.configure_from(load_settings(**settings))
         return lines
 
     def lines():
@@ -259,7 +260,7 @@ def test_a_warning_that_a_stranger_can_cause_at_will_is_counted(written, monkeyp
     for _ in range(1000):
         logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
     logging.getLogger("uvicorn.error").warning("another")
-    now_s += log.REPEAT_SECONDS
+    now_s += REPEAT_SECONDS
     logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
     found = [line.partition("uvicorn.error] ")[2] for line in lines()[1:]]
     assert found == ["Invalid HTTP request received."] * 5 + [
@@ -329,7 +330,7 @@ def canaries(level, **flags):
 
     settings = {"log_transcripts": False, "record_transcripts": False, **SECRETS, **flags}
     loaded = load_settings(log_level=level, **settings)
-    rig = Rig(agent, **{name: getattr(loaded, name) for name in type(loaded).model_fields})
+    rig = Rig(agent, **{name: getattr(loaded, name) for name in type(loaded).model_fields if name != "agent"})
     rig.call.context = call_context(
         from_number=f"+97250{CANARY}", to_number=f"sip:{CANARY}@example.com", parameters={"note": CANARY}
     )

@@ -1,12 +1,17 @@
-"""How many lines a whole call is worth, on virtual time: 10 to 30 in production, 100 to 500 in development."""
+"""How many lines a whole call is worth, on virtual time: 10 to 30 in production, 100 to 500 in development, whatever
+happens in it; and that nothing which was not written is lost."""
 
 import logging
+import random
+import re
 
 import pytest
 
 from fastbridge import logging as log
-from fastbridge.agent import Agent
+from fastbridge.agent import Agent, CallContext
+from fastbridge.calllog import CallLog
 from helpers import LOUD, SID
+from longcall import ADVERSITIES, LongCall, summed_up
 from virtual import Rig
 
 SECOND = bytes(8000)
@@ -81,6 +86,20 @@ class Talk:
         return self.rig.call.document["duration_ms"] / 1000
 
 
+@pytest.fixture
+def at_level(caplog):
+    """Loggers as they are configured for a level."""
+
+    def choose(level):
+        for name in log.NOISY:
+            logging.getLogger(name).setLevel(logging.INFO if level == "DEBUG" else logging.WARNING)
+        caplog.set_level(level)
+
+    yield choose
+    for name in log.NOISY:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
 @pytest.mark.parametrize(
     ("level", "turns", "seconds", "length", "lines"),
     [
@@ -90,20 +109,111 @@ class Talk:
         ("DEBUG", 60, 9.0, (540, 600), (100, 500)),
     ],
 )
-def test_lines_of_a_whole_call(level, turns, seconds, length, lines, caplog):
-    for name in log.NOISY:  # as configured for the level
-        logging.getLogger(name).setLevel(logging.INFO if level == "DEBUG" else logging.WARNING)
-    caplog.set_level(level)
-    try:
-        talk = Talk()
-        for number in range(turns):
-            talk.turn(seconds, tool=number == 0, interrupted=number == 1)
-        assert length[0] <= talk.hang_up() <= length[1]
-    finally:
-        for name in log.NOISY:
-            logging.getLogger(name).setLevel(logging.NOTSET)
+def test_lines_of_a_whole_call(level, turns, seconds, length, lines, at_level, caplog):
+    at_level(level)
+    talk = Talk()
+    for number in range(turns):
+        talk.turn(seconds, tool=number == 0, interrupted=number == 1)
+    assert length[0] <= talk.hang_up() <= length[1]
     written = [record.getMessage() for record in caplog.records]
     assert lines[0] <= len(written) <= lines[1]
-    for words in ("[CALL_START]", "[TOOL_RESULT] free: ok", "barge_in_events=1", "[CALL_METRICS]", "[CALL_END]"):
+    for words in (
+        "[CALL_START]",
+        "[TOOL_RESULT] 18:30, tool=free",
+        "barge_in_events=1",
+        "[CALL_METRICS]",
+        "[CALL_END]",
+    ):
         assert any(words in line for line in written)
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+@pytest.fixture
+def attempted(monkeypatch):
+    """Every warning that a call has been asked to write, without its numbers."""
+    found = set()
+    admits = CallLog._admits
+
+    def listen(self, line):
+        if line.level >= logging.WARNING and " repeating (" not in line.message:
+            found.add((line.tag, re.sub(r"[0-9]+", "#", line.message)))
+        return admits(self, line)
+
+    monkeypatch.setattr(CallLog, "_admits", listen)
+    return found
+
+
+ALONE = [name for name in ADVERSITIES if name not in ("refused_tools", "silent_answers")]
+HAPPENED = {
+    "interruptions": lambda call: sum(one.outcome == "committed" for one in call.stats.barge_ins) == 20,
+    "unanswered": lambda call: call.answers.counters["turn_unanswered"] >= 6,
+    "failures": lambda call: call.answers.counters["responses_retried"] >= 25,
+    "drops": lambda call: call.line.counters["reconnects"] >= 8,
+    "keys": lambda call: len(call.stats.dtmf) >= 100,
+    "complaints": lambda call: call.session.counters["error_other"] >= 60,
+    "rubbish": lambda call: call.session.counters["malformed_events"] >= 60,
+    "tools": lambda call: [tool["outcome"] for tool in call.stats.tool_calls].count("ok") >= 55,
+    "failing_tools": lambda call: [tool["outcome"] for tool in call.stats.tool_calls].count("error") >= 55,
+    "slow_tools": lambda call: call.waiting.fillers["tool"] >= 50,
+}
+"""That it was the call that was meant: each where it is alone."""
+
+
+@pytest.mark.parametrize(
+    "adversities", [(), *((name,) for name in ALONE), ADVERSITIES], ids=lambda names: "+".join(names)[:40] or "none"
+)
+def test_sixty_turns_of_whatever_happens_are_30_lines_and_nothing_is_lost(adversities, at_level, attempted, caplog):
+    at_level("INFO")
+    random.seed(7)
+    call = LongCall(adversities).play().stage.call
+    assert call.end_reason == "customer_hangup"
+    assert len(call.session.history.turns) >= 100
+    if len(adversities) == 1:
+        assert HAPPENED.get(adversities[0], bool)(call)
+    written = [record.getMessage() for record in caplog.records]
+    assert 10 <= len(written) <= 30
+    for words in ("[CALL_START]", "[REALTIME] OpenAI connected", "[GREETING]", "[CALL_METRICS]", "[CALL_END]"):
+        assert any(words in line for line in written)
+    unnumbered = [re.sub(r"[0-9]+", "#", line) for line in written]
+    missing = [
+        (tag, message) for tag, message in attempted if not any(f"[{tag}] {message}" in line for line in unnumbered)
+    ]
+    assert missing == []
+    tracebacks = [logging.Formatter().formatException(record.exc_info) for record in caplog.records if record.exc_info]
+    assert len({re.sub(r"[0-9]+", "#", text) for text in tracebacks}) == len(tracebacks)
+    assert summed_up(written) == call.log.held_back.total() == sum(call.document["log"]["held_back"].values())
+
+
+@pytest.mark.parametrize("adversities", [(), ADVERSITIES], ids=["none", "together"])
+def test_in_development_they_are_500(adversities, at_level, caplog):
+    at_level("DEBUG")
+    random.seed(7)
+    call = LongCall(adversities).play().stage.call
+    assert call.end_reason == "customer_hangup"
+    assert 100 <= len(caplog.records) <= 500
+
+
+def test_what_tools_and_hooks_log_counts_among_the_lines_of_the_call(at_level, caplog):
+    at_level("INFO")
+    agent = Agent()
+
+    @agent.on_call
+    def look_up(context: CallContext) -> None:
+        context.customer_loaded("Dana")
+
+    @agent.tool
+    def stock(context: CallContext) -> str:
+        for _ in range(500):
+            context.log("STOCK", "looked at")
+        return "none"
+
+    rig = Rig(agent).up()
+    rig.begin("resp_1")
+    rig.tool_call("call_1", "stock")
+    rig.advance(1)
+    rig.shut()
+    own = [record.getMessage() for record in caplog.records if "[STOCK] looked at" in record.getMessage()]
+    assert len(own) + rig.call.document["log"]["held_back"]["OWN"] == 500
+    assert f"[OWN] +{500 - len(own)}, STOCK={500 - len(own)}" in caplog.text
+    assert "[DB] Customer context loaded: name=Dana" in caplog.text
+    assert len(caplog.records) <= 30

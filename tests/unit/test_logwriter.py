@@ -204,7 +204,7 @@ def test_what_is_logged_last_is_written_at_exit():
     code = """
 from fastbridge import logging as log
 from fastbridge.config import load_settings
-log.configure(load_settings())
+log.configure_from(load_settings())
 for number in range(500):
     log.event("X", number=number)
 """
@@ -218,7 +218,7 @@ def test_a_reader_that_never_reads_does_not_keep_the_process(pipe):
 from fastbridge import logging as log
 from fastbridge import logwriter
 from fastbridge.config import load_settings
-log.configure(load_settings())
+log.configure_from(load_settings())
 for number in range(20_000):
     log.event("X", number=number)
 log.flush(0.1)

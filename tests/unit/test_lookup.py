@@ -184,6 +184,21 @@ class TestAtTheWebhook:
         rig.loop.advance(HOLD_SECONDS + 1)
         assert len(rig.lookups) == 0
 
+    def test_nor_does_its_log_lose_anything(self, rig, caplog):
+        caplog.set_level("INFO")
+
+        @rig.agent.on_call
+        async def look(context: CallContext) -> None:
+            for _ in range(50):
+                context.log("CRM", "looked at")
+
+        self.announce(rig)
+        rig.loop.advance(HOLD_SECONDS + 1)
+        assert [record.getMessage().partition(", call_sid")[0] for record in caplog.records] == [
+            *["[CRM] looked at"] * 3,
+            "[OWN] +47, CRM=47",
+        ]
+
     def test_a_look_up_without_end_is_given_up(self, rig, caplog):
         finds(rig, {}, seconds=3600)
         self.announce(rig)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fastbridge import metrics
+from fastbridge import events, metrics
+from fastbridge.calllog import CallLog
 from fastbridge.ending import EndReason
+from fastbridge.errors import ModelError
 from fastbridge.metrics import CATALOGUE, Metrics
 from helpers import LOUD, QUIET
 from virtual import Rig, call_context
@@ -66,15 +68,25 @@ def test_a_thousand_callers_are_no_new_series():
         )
         rig.call.stats.errors += [f"code {number}", "http_429"]
         rig.call.stats.tool_calls.append({"name": f"tool {number}", "outcome": f"outcome {number}", "elapsed_ms": 1})
-        rig.call.session.counters[f"error_{number}"] += 1
         rig.do(rig.call.close, f"reason {number}")
         process.end(rig.call, rig.call.document)
         rig.loop.close()
     assert series(process.snapshot()) == before
     assert process.value("calls", "other", "other") == 1000
-    assert process.value("openai_errors", "other") == 2000
+    assert process.value("openai_errors", "other") == 1000
     assert process.value("openai_errors", "http_429") == 1000
     assert process.value("tool_calls", "other") == 1000
+
+
+def test_each_error_of_the_models_is_counted_once():
+    rig, process = Rig().up(), Metrics()
+    for code in ("response_cancel_not_active", "server_error", "insufficient_quota"):
+        rig.model({"type": "error", "error": {"type": "x", "code": code, "message": "Words."}})
+    process.fold(rig.call)
+    for code in ("response_cancel_not_active", "server_error", "insufficient_quota"):
+        assert process.value("openai_errors", code) == 1, code
+    assert process.value("openai_errors", "other") == 0
+    rig.shut()
 
 
 def test_errors_that_are_not_the_models_are_not_openais():
@@ -161,6 +173,18 @@ def test_the_document_describes_every_metric():
         (metric.exposed, metric.kind, ", ".join(f"`{label}`" for label in metric.labels))
         for metric in CATALOGUE.values()
     ]
+
+
+def test_lines_that_calls_held_back_are_counted():
+    process = Metrics()
+    process.take_log()
+    before = {level: process.value("log_held_back", level) for level in ("INFO", "WARNING")}
+    log = CallLog("CA1")
+    for _ in range(100):
+        events.realtime_lost(log, ModelError("the connection broke", "closed_1006"), tries=1)
+    process.take_log()
+    assert process.value("log_held_back", "WARNING") - before["WARNING"] == log.held_back.total() == 97
+    assert process.value("log_held_back", "INFO") == before["INFO"]
 
 
 def test_the_dashboard_asks_for_nothing_that_there_is_not():

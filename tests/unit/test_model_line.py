@@ -401,6 +401,35 @@ class TestLost:
         assert (counters["losses"], counters["reconnects"], counters["dials"]) == (1, 1, 2)
         json.dumps(rig.call.record())
 
+    def test_every_try_is_one_line_with_its_cause(self, caplog):
+        rig = Rig().started()
+        for number in range(MAX_TRIES):
+            error = ModelUnavailable(f"cause {number}", f"http_50{number}", "HTTPError", words="Busy, sorry.")
+            rig.do(rig.attempt.on_model_failed, error)
+            rig.advance(2)
+        rig.shut()
+        sid = f", call_sid={rig.call.call_sid}"
+        written = [
+            (record.levelname, record.getMessage()) for record in caplog.records if "cause" in record.getMessage()
+        ]
+        assert all(line.endswith(sid) for _, line in written)
+        lost = "[REALTIME] connection lost: cause {0}: Busy, sorry, code=http_50{0}, type=HTTPError, tries={1}"
+        tries, last = [("WARNING", lost.format(number, number + 1)) for number in range(2)], "cause 2: Busy, sorry"
+        assert [(level, line.removesuffix(sid)) for level, line in written] == [
+            *tries,
+            ("ERROR", f"[SERVER_ERROR] {last}, code=http_502, type=HTTPError"),
+            (
+                "WARNING",
+                f"[HANGUP] the model has failed this call: {last}, code=http_502, type=HTTPError, step=apology, "
+                "reason=model_unavailable",
+            ),
+        ]
+        document = rig.call.document
+        assert (document["errors"], document["errors_by_type"]) == (
+            ["http_500", "http_501", "http_502"],
+            {"HTTPError": 3},
+        )
+
 
 class TestTools:
     @pytest.fixture

@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from fastbridge.calllog import CallLog
 from fastbridge.errors import ModelUnavailable
 from fastbridge.opening import Opening
+from fastbridge.stats import CallStats
+from fastbridge.trouble import Trouble
 from virtual import VirtualLoop
 
 CREATED = {"session": {"id": "sess_1", "expires_at": 1_800_000_000}}
@@ -22,7 +25,11 @@ class OpeningRig:
         self.readies = 0
         self.errors: list[ModelUnavailable] = []
         self.opening = Opening(
-            clock=self.loop.clock, config={"type": "realtime"}, ready=self.ready, failed=self.errors.append
+            clock=self.loop.clock,
+            config={"type": "realtime"},
+            ready=self.ready,
+            failed=self.errors.append,
+            trouble=Trouble(CallLog("CA1"), CallStats()),
         )
 
     def ready(self) -> None:

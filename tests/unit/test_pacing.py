@@ -241,6 +241,28 @@ class TestPacer:
         pacer.run(wanted)
         assert [len(written) for written in outputs] == [2, 2, 2]
 
+    @pytest.mark.parametrize("bad", [0, 1, 2])
+    def test_a_lane_that_fails_costs_no_other_its_frame(self, pacing, assistant, bad):
+        pacer, clock = pacing.Pacer(), Clock(NOW)
+        outputs: list[list[bytes]] = [[], [], []]
+
+        def fail(data: bytes) -> None:
+            raise ConnectionError("gone")
+
+        lanes = [silent_lane(assistant, pacer, clock) for _ in outputs]
+        for number, (lane, written) in enumerate(zip(lanes, outputs, strict=True)):
+            lane.start(b"MZ%d" % number, fail if number == bad else written.append)
+            lane.begin_response("resp_1")
+            lane.feed_delta(b"resp_1", b"item_1", b"//8A" * 40 * 4 * 3)
+        with pytest.raises(ConnectionError, match="gone"):
+            pacer.run(NOW)
+        assert [len(written) for written in outputs] == [int(number != bad) for number in range(3)]
+        assert pacer.active == 2
+        clock.advance(20)
+        assert pacer.run(clock.now_ns) > 0
+        lanes[bad].feed_delta(b"resp_1", b"item_1", b"//8A")
+        assert pacer.active == 3
+
     def test_the_soonest_of_lanes_begun_apart(self, pacing, assistant):
         pacer, clock = pacing.Pacer(), Clock(NOW)
         for _ in range(2):

@@ -197,7 +197,33 @@ class TestClear:
         assert rig.kinds[-1] == "clear"
         assert rig.sent[-1] == {"event": "clear", "streamSid": SID.decode()}
         assert rig.lane.frames_flushed == {"barge_in": 30 - sent, "close": 0}
+        assert rig.lane.frames_cleared == sent - 10
         assert (rig.lane.frames_unsent, rig.lane.unheard_ms, rig.lane.playing) == (0, 0, False)
+        rig.check()
+
+    def test_what_a_hold_had_taken_back_is_cleared_where_it_is_not_sent_again(self, rig):
+        rig.respond(audio(30))
+        rig.tick(200)
+        sent = rig.lane.frames_sent
+        rig.lane.hold()
+        assert rig.lane.frames_cleared == 0
+        rig.lane.clear()
+        assert (rig.lane.frames_cleared, rig.lane.frames_rewound) == (sent - 10, 0)
+        rig.respond(audio(30), 2)
+        rig.tick(200)
+        rig.lane.hold()
+        rig.lane.resume()
+        assert rig.lane.frames_cleared == sent - 10
+        assert rig.lane.frames_rewound > 0
+        rig.check()
+
+    def test_after_the_end_nothing_is_counted_twice(self, rig):
+        rig.respond(audio(30))
+        rig.tick(200)
+        rig.lane.close()
+        books = (rig.lane.frames_flushed, rig.lane.frames_cleared)
+        rig.lane.clear()
+        assert (rig.lane.frames_flushed, rig.lane.frames_cleared) == books
         rig.check()
 
     def test_nothing_of_it_is_sent_afterwards(self, rig):

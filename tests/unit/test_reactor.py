@@ -193,6 +193,29 @@ def test_a_socket_paused_when_it_is_released_stays_unread(on_loop: OnLoop) -> No
     on_loop(test())
 
 
+def test_a_source_that_let_go_by_itself_still_holds_the_reading(on_loop: OnLoop) -> None:
+    """Its owner does not know, and has to stop the peer all the same."""
+
+    async def test() -> None:
+        reactor = Reactor()
+        async with lines(reactor) as (line,):
+            line.far.shutdown(socket.SHUT_WR)
+            assert line.source is not None
+            reactor.run()
+            assert reactor.size == 0
+            assert line.transport.is_reading()
+            if not line.transport.is_closing():
+                line.source.pause()
+                assert not line.transport.is_reading()
+                line.source.resume()
+                assert line.transport.is_reading()
+            await asyncio.sleep(0.05)
+            line.source.pause()  # and it may come too late
+            line.source.resume()
+
+    on_loop(test())
+
+
 def test_a_callback_may_release_and_close_others_of_the_same_run(on_loop: OnLoop) -> None:
     async def test() -> None:
         reactor = Reactor()

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from fastbridge import record
+from fastbridge import record, store
+from fastbridge.calls import Admission
 from fastbridge.config import Settings
 from fastbridge.ending import EndReason
+from helpers import LOUD
 from virtual import Rig
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "call-record.md").read_text()
@@ -128,8 +130,94 @@ def test_without_transcripts_the_record_has_no_words():
     assert rig.call.document["turns"] == [{"role": "assistant", "text": None, "heard_ms": None, "characters": 6}]
 
 
+def test_a_turn_that_nobody_could_write_down_is_a_turn_without_words():
+    rig = Rig().up()
+    for number in range(2):
+        rig.model({"type": "input_audio_buffer.committed", "item_id": f"item_{number}"})
+        failed = {"item_id": f"item_{number}", "error": {"type": "x", "code": "audio_unintelligible", "message": "?"}}
+        rig.model({"type": "conversation.item.input_audio_transcription.failed", **failed})
+    rig.shut()
+    document = rig.call.document
+    assert document["turns"] == [{"role": "caller", "text": "", "heard_ms": None, "failed": True}] * 2
+    assert (document["caller_turns"], document["model_events"]["transcription_failed"]) == (2, 2)
+    assert (document["errors"], document["errors_by_type"]) == (["audio_unintelligible"], {"transcription_failed": 2})
+
+
+def test_the_sum_balances_by_itself_also_when_a_hold_was_resumed(caplog):
+    caplog.set_level("INFO")
+    rig = Rig().up()
+    rig.respond(bytes(24_000))
+    rig.advance(0.5)
+    rig.caller_says(*[LOUD] * 5)
+    rig.advance(0.8)
+    rig.caller_says(*[LOUD] * 20)
+    rig.respond(bytes(24_000), 2)
+    rig.advance(0.3)
+    rig.shut()
+    (line,) = [record.getMessage() for record in caplog.records if "[CALL_METRICS]" in record.getMessage()]
+    found = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)(?=,)", line)}
+    assert (found["barge_in_false"], found["barge_in_events"]) == (1, 1)
+    assert found["frames_enqueued"] == found["tx"] + found["flushed"]
+    assert found["flushed"] == found["flushed_barge_in"] + found["flushed_close"]
+    assert found["tx"] == len(rig.written("media"))
+    places = ("flushed_barge_in", "flushed_close", "cleared", "rewound")
+    assert min(found[name] for name in places) > 0
+    assert found["frames_enqueued"] == 300 + found["rewound"]
+
+
+@pytest.mark.parametrize("owner", ["responses", "model_line"])
+def test_a_safety_fuse_is_in_the_sum_and_has_lines_of_its_own(owner, caplog):
+    caplog.set_level("INFO")
+    rig = Rig().up()
+    counters = {"responses": rig.call.session.responses.counters, "model_line": rig.call.line.counters}
+    counters[owner]["safety_fuse"] += 1
+    rig.advance(1.1)
+    rig.shut()
+    lines = {record.getMessage(): record.levelname for record in caplog.records if "SAFETY_FUSE" in record.getMessage()}
+    at_once, at_the_end = lines
+    assert at_once.startswith("[SAFETY_FUSE] a state outlived its deadline, responses=")
+    assert at_the_end.startswith("[SAFETY_FUSE] responses=")
+    assert set(lines.values()) == {"ERROR"}
+    assert f"{owner}=1" in at_the_end
+    assert "safety_fuse=1" in caplog.text
+
+
+def test_books_that_do_not_balance_are_errors(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    rig = Rig().up()
+    made = record.stats.pacing
+    with monkeypatch.context() as patch:
+        patch.setattr(record.stats, "pacing", lambda lane: made(lane) | {"tx": lane.frames_sent + 1})
+        rig.do(rig.call.close, "shutdown")
+    rig.shut()
+    lines = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+    assert [line.partition(", call_sid")[0] for line in lines] == [
+        "[FRAME_ACCOUNTING_ERROR] frames_enqueued=0 != tx=1 + flushed=0"
+    ]
+
+
 def test_it_began_when_the_wall_clock_says():
     rig = Rig().up()
     rig.shut()
     began = datetime.fromisoformat(rig.call.document["started_at"])
     assert timedelta(0) <= datetime.now(UTC) - began < timedelta(minutes=5)
+
+
+def test_a_call_that_never_began_has_the_same_document():
+    """With nothing in it: whoever reads records reads both."""
+    rig = Rig().up()
+    rig.shut()
+    begun = rig.call.document
+    admission = Admission(
+        "CA" + "1" * 32, "AC" + "2" * 32, "+14155550100", "+1", "inbound", {"business_id": "7"}, 0, "t"
+    )
+    document = record.unbegun(admission, Settings.model_construct(), "stream_refused", "no mu-law")
+    assert document.keys() == begun.keys()
+    for name in ("timings_ms", "accounting", "pacing", "waiting", "tokens", "cost"):
+        assert document[name].keys() == begun[name].keys(), name
+    assert (document["business_id"], document["end_reason"]) == ("7", "stream_refused")
+    assert document["errors"] == ["no mu-law"]
+    assert document["from"] == "+1415****00"
+    assert json.loads(json.dumps(document)) == document
+    assert record.metrics(document)["frames_in"] == 0
+    assert store.row_of(document)["end_reason"] == "stream_refused"

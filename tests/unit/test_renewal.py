@@ -214,6 +214,24 @@ class TestLostWhileASuccessorIsReady:
 
 
 class TestFailing:
+    def test_is_said_with_its_cause_once_a_try(self, rig, caplog):
+        rig.advance(60.1)
+        rig.refuse()
+        rig.advance(RETRY_SECONDS + 0.1)
+        rig.connect()
+        error = {"type": "x", "code": "y", "message": "No."}
+        feed(rig, {"type": "session.created", "session": {"id": "sess_2"}})
+        feed(rig, {"type": "error", "error": error})
+        rig.advance(RETRY_SECONDS + 0.1)
+        rig.advance(13)
+        found = [record.getMessage().partition(", call_sid")[0] for record in caplog.records]
+        assert [line.removeprefix("[REALTIME] no successor for the session: ") for line in found] == [
+            "no, code=connect_failed, renewal_failures=1",
+            "the model reports an error: No, code=y, type=x, renewal_failures=2",
+            "no session in time, code=session_update_timeout, renewal_failures=3",
+        ]
+        assert rig.call.record()["errors_by_type"] == {"watchdog": 2, "x": 1}
+
     def test_costs_nothing_and_is_tried_again(self, rig):
         rig.advance(60.1)
         rig.refuse()
@@ -242,6 +260,13 @@ class TestFailing:
         rig.advance(15)
         assert (rig.call.line.up, moved(rig), rig.model_links[0].hang_ups) == (True, False, 0)
         assert rig.model_link.hang_ups == 1
+
+    def test_what_it_says_wrongly_is_counted_as_of_any_session(self, rig, caplog):
+        rig.advance(60.1)
+        rig.connect()
+        feed(rig, {"type": "session.created"})
+        assert rig.call.session.counters["malformed_events"] == 1
+        assert "[REALTIME] malformed session.created: KeyError: 'session', call_sid=" in caplog.text
 
     def test_a_second_socket_that_breaks_is_only_that(self, rig):
         rig.advance(60.1)

@@ -128,6 +128,92 @@ class TestCreate:
         assert rig.creates == ["create_1", "create_2"]
 
 
+class TestTheFloor:
+    """What waits while the caller speaks, and what his answer takes in."""
+
+    def test_nothing_is_asked_for_while_he_speaks(self, rig):
+        rig.speech_started()
+        rig.create("say")
+        assert (rig.creates, rig.busy) == ([], True)
+        rig.loop.do(rig.floor.stops)
+        assert rig.creates == []
+        rig.created("resp_1")
+        rig.finished("resp_1", "completed")
+        assert rig.creates == ["create_1"]
+        assert rig.counters["safety_fuse"] == 0
+
+    def test_the_last_word_is_said_all_the_same_and_nothing_after_it(self, rig):
+        rig.speech_started()
+        rig.create("say")
+        rig.loop.do(lambda: rig.controller.create("goodbye", firm=True))
+        rig.created("resp_1", ours(1))
+        assert rig.purpose == "goodbye"
+        rig.finished("resp_1", "completed")
+        rig.loop.advance(200)
+        assert rig.creates == ["create_1"]
+
+    @pytest.mark.parametrize("told", [True, False])
+    def test_a_response_takes_in_what_was_told_before_it(self, rig, told):
+        rig.speech_started()
+        for purpose in ("tool_result", "keys", "continuation", "say"):
+            rig.create(purpose)
+        rig.loop.do(rig.floor.stops)
+        rig.created("resp_1")
+        rig.controller.took_in(told=told)
+        rig.finished("resp_1", "completed")
+        served = []
+        while rig.busy:
+            served.append(rig.created(f"resp_{len(served) + 2}", ours(len(served) + 1)))
+            rig.finished(f"resp_{len(served) + 1}", "completed")
+        assert served == (["say"] if told else ["tool_result", "keys", "say"])
+
+    @pytest.mark.parametrize("told", [True, False])
+    def test_one_that_overtakes_our_request_takes_it_in(self, rig, told):
+        rig.shows_metadata()
+        rig.create("tool_result")
+        rig.created("resp_1")
+        rig.controller.took_in(told=told)
+        rig.refused("create_2")
+        rig.finished("resp_1", "completed")
+        assert len(rig.creates) == (2 if told else 3)
+
+    @pytest.mark.parametrize("waiting", ["turn", "tool_result", "keys"])
+    def test_a_turn_is_not_asked_for_where_what_waits_will_answer_it(self, rig, waiting):
+        rig.speech_started()
+        rig.create(waiting)
+        rig.loop.do(rig.floor.stops)
+        rig.answer_turn()
+        assert (rig.creates, rig.busy) == (["create_1"], True)
+        rig.created("resp_1", ours(1))
+        rig.finished("resp_1", "completed")
+        assert (rig.purpose, rig.busy) == (waiting, False)
+
+    def test_else_it_comes_before_all_that_waits(self, rig):
+        rig.speech_started()
+        rig.create("say")
+        rig.loop.do(rig.floor.stops)
+        rig.answer_turn()
+        rig.created("resp_1", ours(1))
+        assert (rig.purpose, rig.busy) == ("turn", True)
+
+    def test_what_is_only_for_silence_is_not_said_to_one_who_speaks(self, rig):
+        rig.create("silence")
+        rig.create("filler")
+        rig.speech_started()
+        assert rig.created("resp_1", ours(1)) is None
+        assert rig.kinds[-1] == "response.cancel"
+        rig.finished("resp_1", "cancelled")
+        assert not rig.busy
+
+    def test_a_lost_line_frees_it(self, rig):
+        rig.speech_started()
+        rig.create("say")
+        rig.suspend()
+        assert rig.creates == []
+        rig.resume()
+        assert rig.creates == ["create_1"]
+
+
 class TestCreated:
     def test_the_models_own_is_a_turn(self, rig):
         assert rig.created("resp_1") == "turn"

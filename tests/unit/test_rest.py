@@ -108,7 +108,7 @@ def test_an_answer_that_is_none(body, caplog):
         return done
 
     assert asyncio.run(run()) is False
-    assert "HTTP 400, code None" in caplog.text
+    assert "HTTP 400, call_sid=" in caplog.text
 
 
 def test_nobody_there(caplog):

@@ -3,10 +3,12 @@
 import asyncio
 import gc
 import json
+import threading
 import weakref
 from types import SimpleNamespace
 from typing import Any
 
+import httpx2
 import pytest
 from websockets.asyncio.server import serve
 
@@ -16,8 +18,10 @@ from fastbridge.agent import Agent, CallContext
 from fastbridge.calls import Admission
 from fastbridge.config import load_settings
 from fastbridge.errors import ModelUnavailable
+from fastbridge.history import ToolCall
+from fastbridge.model_socket import RealtimeSocket
 from fastbridge.server import Node, create_server, model_error
-from fastbridge.sockets import CarrierSocket, RealtimeSocket
+from fastbridge.sockets import CarrierSocket
 from fastbridge.twilio import Start
 from virtual import VirtualLoop
 
@@ -79,6 +83,35 @@ def test_a_call_is_on_the_books_until_it_ends_and_leaves_its_record(tmp_path):
     assert json.loads(path.read_text())["end_reason"] == "max_duration"
 
 
+def test_a_call_and_what_was_looked_up_for_it_have_one_log(caplog):
+    caplog.set_level("INFO", "fastbridge.events")
+    agent = Agent()
+
+    @agent.on_call
+    async def look_up(context: CallContext) -> None:
+        context.customer_loaded("Dana")
+
+    async def scene() -> None:
+        credentials = {"twilio_account_sid": ACCOUNT_SID, "twilio_auth_token": "0" * 32}
+        node = make_node(agent=agent, log_transcripts=False, **credentials)
+        refusing = httpx2.MockTransport(lambda request: httpx2.Response(400))
+        node.rest._http = httpx2.AsyncClient(transport=refusing)
+        node.announce(Admission(CALL_SID, ACCOUNT_SID, "+14155550123", "", "inbound", {}, 0, "token"))
+        await asyncio.sleep(0.01)
+        call = begin(node, Carrier())
+        assert call.log is call.context.call_log is call.conduct.context.journal
+        assert call.log.lines == 1
+        await node.rest.hang_up(ACCOUNT_SID, CALL_SID)
+        assert call.log.lines == 2
+        call.close("shutdown")
+        await node.rest.hang_up(ACCOUNT_SID, CALL_SID)
+        await node.close()
+
+    asyncio.run(scene())
+    assert "name=(4 characters), phone=+1415****23" in caplog.text
+    assert caplog.text.count(f"Twilio did not update the call: HTTP 400, call_sid={CALL_SID}") == 2
+
+
 def test_an_ended_call_is_dismantled_when_nothing_of_it_can_run_any_more(monkeypatch):
     monkeypatch.setattr("fastbridge.server.DISMANTLING_SECONDS", 0.02)
 
@@ -123,7 +156,7 @@ def test_a_call_whose_hook_still_runs_is_not_dismantled(monkeypatch):
 
 def test_of_a_closed_socket_to_the_model_nothing_is_left_for_the_collector(monkeypatch):
     monkeypatch.setattr("fastbridge.server.DISMANTLING_SECONDS", 0.05)
-    monkeypatch.setattr("fastbridge.sockets.CLOSE_GRACE_SECONDS", 0.01)
+    monkeypatch.setattr("fastbridge.model_socket.CLOSE_GRACE_SECONDS", 0.01)
 
     async def listen_for_a_moment(connection: Any) -> None:
         await asyncio.sleep(0.02)
@@ -252,6 +285,36 @@ def test_why_the_model_could_not_be_reached(error, code):
     assert found.code == code
 
 
+def test_its_type_and_its_words():
+    assert model_error(TimeoutError()).kind == "TimeoutError"
+    refused = model_error(ConnectionRefusedError(111, "Connect call failed"))
+    assert (refused.kind, refused.words) == ("ConnectionRefusedError", "")
+    assert "ConnectionRefusedError: [Errno 111] Connect call failed" in refused.message
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (
+            b'{"error":{"type":"requests","code":"rate_limit_exceeded","message":"Slow down."}}',
+            ("http_429", "requests", "Slow down."),
+        ),
+        (
+            b'{"error":{"type":"insufficient_quota","code":"insufficient_quota","message":"Pay."}}',
+            ("insufficient_quota", "insufficient_quota", "Pay."),
+        ),
+        (b'{"error":{"code":null,"message":null}}', ("http_429", "error", "")),
+        (b'{"error":"Too many"}', ("http_429", "error", "Too many")),
+        (b"<html>", ("http_429", "error", "")),
+        (None, ("http_429", "error", "")),
+    ],
+)
+def test_a_refusal_says_what_the_model_said(body, found):
+    error = model_error(SimpleNamespace(response=SimpleNamespace(status_code=429, body=body)))
+    assert error.message == "OpenAI refused the connection with HTTP 429"
+    assert (error.code, error.kind, error.words) == found
+
+
 # Records and metrics
 
 
@@ -268,6 +331,40 @@ def test_a_call_leaves_its_record_in_the_database(tmp_path):
         assert connection is not None
         (row,) = store.latest(connection, 10)
     assert (row["call_sid"], row["end_reason"], row["business_id"]) == (CALL_SID, "max_duration", None)
+
+
+def test_a_tool_that_ends_after_its_call_is_in_the_record_that_is_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastbridge.server.DISMANTLING_SECONDS", 0.02)
+    url = f"sqlite:///{tmp_path}/calls.db"
+    agent, finish = Agent(), threading.Event()
+
+    @agent.tool
+    def book() -> str:
+        finish.wait(10)
+        return "Booked"
+
+    async def scene() -> Any:
+        node = make_node(agent, database_url=url)
+        call = begin(node, Carrier())
+        call.conduct.tool_call(ToolCall("call_1", "book", "{}", 0), "resp_1")
+        await asyncio.sleep(0.05)
+        call.close("customer_hangup")
+        await asyncio.sleep(0.1)
+        assert not vars(call), "it has been taken apart"
+        told, update = asyncio.Event(), node.store.update
+        monkeypatch.setattr(node.store, "update", lambda document: (update(document), told.set()))
+        finish.set()
+        await told.wait()
+        await node.close()
+        return await node.collect()
+
+    snapshot = asyncio.run(asyncio.wait_for(scene(), 10))
+    with store.reading(url) as connection:
+        (record,) = store.find(connection, CALL_SID)
+    (tool,) = record["tools"]
+    assert (tool["outcome"], tool["done_late"]["result"]) == ("abandoned", "Booked")
+    assert (["ok"], 1) in snapshot["tools_done_late"]
+    assert (["abandoned"], 1) in snapshot["tool_calls"]
 
 
 def test_a_scrape_sees_the_node_and_its_calls():

@@ -105,7 +105,7 @@ def test_the_rest_of_them():
     ("given", "language", "expected"),
     [
         ({}, "", {"model": "gpt-transcribe"}),
-        ({}, "he", {"model": "gpt-transcribe", "language": "he"}),
+        ({}, "he-IL", {"model": "gpt-transcribe", "language": "he"}),
         ({"transcription_language": "de"}, "he", {"model": "gpt-transcribe", "language": "de"}),
         ({"transcription_prompt": "Rosa's"}, "", {"model": "gpt-transcribe", "prompt": "Rosa's"}),
         ({"transcription_model": "x", "transcription_prompt": None}, "", {"model": "x"}),

@@ -7,6 +7,7 @@ import pytest
 from fastbridge.agent import Agent, CallContext
 from fastbridge.config import load_settings
 from fastbridge.errors import ConfigError
+from fastbridge.history import SPEECH_CHARS_PER_MS
 from fastbridge.server import Node
 from fastbridge.sim.scenario import Say, Scenario, babble
 from fastbridge.stats import CallStats
@@ -77,6 +78,31 @@ def test_what_on_call_changes_to_what_no_model_takes_is_not_used(make, caplog):
     assert len(rig.sent("response.create")) == 1, "the greeting is the changed agent's all the same"
 
 
+@pytest.mark.parametrize(
+    ("explicit", "agents", "nodes", "expected"),
+    [
+        ("de", "he-IL", "fr", "de"),
+        (None, "he-IL", "fr-CA", "he"),
+        (None, "", "fr-CA", "fr"),
+        ("de", "", "", "de"),
+        (None, "", "", None),
+    ],
+)
+@pytest.mark.parametrize("whose", ["the agent's", "on_call's"])
+def test_the_transcription_has_its_own_language_or_the_agents_or_the_nodes(
+    make, explicit, agents, nodes, expected, whose
+):
+    own = {} if explicit is None else {"transcription_language": explicit}
+    agent = Agent(language=agents, settings=own) if whose == "the agent's" else Agent(language="es")
+
+    @agent.on_call
+    def look(context: CallContext) -> Agent:
+        return agent if whose == "the agent's" else context.agent.changed(language=agents, settings=own)
+
+    rig = make(agent, language=nodes).up()
+    assert told(rig)["audio"]["input"]["transcription"].get("language") == expected
+
+
 def node_settings(**settings: Any) -> Any:
     given = {"public_url": "https://voice.example.com", "openai_base_url": "http://127.0.0.1:9/v1"}
     return load_settings(**given, database_url="none", **settings)
@@ -131,16 +157,15 @@ def test_a_model_that_waits_as_long_as_it_was_told_is_not_hurried(make, settings
     assert rig.call.record()["answers"] == {"speech_unstopped": 1}
 
 
-def test_slow_speech_that_was_asked_for_is_no_wrong_format(make):
+def test_slow_speech_that_was_asked_for_is_speech(make):
     words = "Of course, I shall look it up for you at once."  # 46 characters in 20 s: at speed 1 no language is so slow
-    rig = make(speed=0.3).up()
-    rig.respond(SECOND * 20, 1, words)
-    rig.advance(25)
-    assert rig.call.record()["answers"] == {}
-    other = make().up()
-    other.respond(SECOND * 20, 1, words)
-    other.advance(1)
-    assert other.call.record()["answers"] == {"format_mismatch": 1}
+    slow, usual = make(speed=0.3).up(), make().up()
+    for rig in (slow, usual):
+        rig.respond(SECOND * 20, 1, words)
+        rig.advance(1)
+        assert rig.call.record()["answers"] == {}
+    assert slow.call.session.history.chars_per_ms == len(words) / 20_000
+    assert usual.call.session.history.chars_per_ms == SPEECH_CHARS_PER_MS
 
 
 @pytest.mark.parametrize(("effort", "seconds"), [(None, 8), ("low", 8), ("medium", 16), ("high", 24), ("xhigh", 40)])

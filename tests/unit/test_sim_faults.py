@@ -13,7 +13,7 @@ from model_client import PCMU, assert_valid
 SPEECH = babble("When are you open?")
 PAUSE = b"\xff" * 8000
 BASE = Scenario(greeting=Say("Hello."), turns=(Say("We open at nine."), Say("Goodbye.")))
-UNUSUAL = ("rubbish", "recoverable errors", "foreign deltas")
+UNUSUAL = ("rubbish", "recoverable errors", "foreign deltas", "strange status")
 """What these send is not what the service would send: that is what they are for."""
 
 

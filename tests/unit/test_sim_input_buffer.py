@@ -72,3 +72,13 @@ def test_new_settings_take_hold_where_the_audio_is_now() -> None:
     buffer.configure(settings)
     edges = buffer.append(SPEECH)
     assert [(edge.kind, edge.at_ms) for edge in edges] == [("started", 1000)]
+
+
+def test_it_may_take_the_audio_for_what_it_is_not() -> None:
+    """Before and after an update that says otherwise: six bytes of PCM to one of mu-law."""
+    buffer = InputBuffer(settings := session(), {"type": "audio/pcm", "rate": 24_000})
+    buffer.append(bytes(960))
+    assert buffer.end_ms == 20
+    buffer.configure(settings)
+    buffer.append(bytes(960))
+    assert buffer.end_ms == 40

@@ -272,3 +272,14 @@ def test_a_stuck_response_ends_only_by_a_cancellation() -> None:
     assert made.session.active is not None
     made.send("response.cancel", response_id=made.session.active.id)
     assert made.run_until("response.done")["response"]["status"] == "cancelled"
+
+
+def test_it_may_speak_in_another_format_than_it_says() -> None:
+    say = Say("Hello.", bytes(range(0, 240, 3)) * 20)
+    agreed, other = Made(say).until(), Made(say, speaks={"type": "audio/pcm", "rate": 24_000}).until()
+    sizes = [
+        [len(b64decode(body["delta"])) for body in made.bodies("response.output_audio.delta")]
+        for made in (agreed, other)
+    ]
+    assert sizes[1] == [6 * size for size in sizes[0]]
+    assert other.done["audio"] == agreed.done["audio"], "which is what it says"

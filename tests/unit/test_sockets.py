@@ -1,6 +1,7 @@
 """The carrier's socket on a transport that only records, on virtual time: admission, deadlines, bounds, one end."""
 
 import gc
+import json
 import weakref
 from types import SimpleNamespace
 from typing import Any
@@ -108,6 +109,12 @@ class Carrier:
         self.accepted().feed(wire(1, start_message(self.call_sid)))
         assert len(self.node.calls) == 1
         return self
+
+    def lost(self) -> list[tuple[str, str, str]]:
+        """The calls that will be missed, each with why."""
+        told: list[tuple[str, str, str]] = []
+        self.node.directory.on_lost = lambda admission, *why: told.append((admission.call_sid, *why))
+        return told
 
     def lose(self) -> None:
         self.loop.do(self.socket.connection_lost, None)
@@ -224,6 +231,60 @@ def test_no_start_in_time(carrier):
     assert carrier.transport.eof
     carrier.loop.advance(sockets.CLOSE_GRACE_SECONDS)
     assert carrier.transport.state == "aborted"
+
+
+def another(message: bytes, **changes: Any) -> bytes:
+    """A start message, changed."""
+    parsed = json.loads(message)
+    return json.dumps({**parsed, "start": {**parsed["start"], **changes}}).encode()
+
+
+ALAW = {"encoding": "audio/x-alaw", "sampleRate": 8000, "channels": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"mediaFormat": ALAW}, "the media format is not 8 kHz mono mu-law"),
+        ({"accountSid": "AC" + "9" * 32}, "it is another call's or account's"),
+        ({"callSid": "CA" + "9" * 32}, "it is another call's or account's"),
+        ({"callSid": None}, "a sid is missing or malformed"),
+    ],
+)
+def test_a_start_that_is_refused_is_missed(carrier, changes, why):
+    lost = carrier.lost()
+    carrier.accepted().feed(wire(1, another(start_message(carrier.call_sid), **changes)))
+    assert carrier.close_code == 1008
+    assert lost == [(carrier.call_sid, "stream_refused", why)]
+    carrier.lose()
+    assert lost[1:] == []
+    assert carrier.node.directory.pending == 0
+
+
+@pytest.mark.parametrize("parameters", [None, {}, {"a": 1}, {"a": None}])
+def test_parameters_are_no_reason_to_refuse_one(carrier, parameters):
+    carrier.accepted().feed(wire(1, another(start_message(carrier.call_sid), customParameters=parameters)))
+    assert len(carrier.node.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("ends", "why"),
+    [("silent", "it sent no start"), ("closes", "it closed before its start")],
+)
+def test_a_stream_without_a_start_is_missed(carrier, ends, why):
+    lost = carrier.lost()
+    carrier.accepted()
+    if ends == "silent":
+        carrier.loop.advance(carrier.node.settings.start_deadline_seconds + 0.01)
+    carrier.lose()
+    assert lost == [(carrier.call_sid, "no_stream", why)]
+
+
+def test_one_whose_handshake_was_refused_may_come_again(carrier):
+    lost = carrier.lost()
+    carrier.knock(signature="wrong")
+    carrier.lose()
+    assert (lost, carrier.node.directory.pending) == ([], 1)
 
 
 def test_over_tls_which_has_no_half_closed_state_the_end_waits_for_the_peer_all_the_same(carrier, monkeypatch):

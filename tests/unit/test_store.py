@@ -59,7 +59,7 @@ def test_records_are_stored_and_found_again(url):
     for number in range(25):
         assert calls.put(record(number))
     assert calls.close()
-    assert calls.counters == {"stored": 25, "failed": 0, "lost": 0}
+    assert calls.counters == {"stored": 25, "updated": 0, "failed": 0, "lost": 0}
     assert 1 <= calls.peak_waiting <= 25
     rows = stored(url, 10)
     assert [row["call_sid"] for row in rows] == [f"CA{number:032x}" for number in range(24, 14, -1)]
@@ -90,8 +90,40 @@ def test_the_same_record_twice_is_one(url):
     calls.put(record())
     calls.put(record())
     assert calls.close()
-    assert calls.counters == {"stored": 2, "failed": 0, "lost": 0}
+    assert calls.counters == {"stored": 2, "updated": 0, "failed": 0, "lost": 0}
     assert len(stored(url)) == 1
+
+
+def test_a_record_that_has_changed_takes_the_place_of_the_first(url, tmp_path):
+    calls = RecordStore(url, tmp_path / "files")
+    calls.put(record(1))
+    calls.put(record(2))
+    calls.update(record(1) | {"caller_turns": 5, "text": "late"})
+    calls.update(record(3))  # the first was lost
+    assert calls.close()
+    assert calls.counters == {"stored": 2, "updated": 2, "failed": 0, "lost": 0}
+    assert {row["call_sid"][-1]: row["turns"] for row in stored(url)} == {"1": 5, "2": 4, "3": 4}
+    with store.reading(url) as connection:
+        assert store.find(connection, f"CA{1:032x}")[0]["text"] == "late"
+    assert json.loads((tmp_path / "files" / f"CA{1:032x}.json").read_text())["text"] == "late"
+
+
+@pytest.mark.parametrize("first", ["whole", "half", "other"])
+def test_an_update_leaves_another_stream_of_the_call_alone(url, tmp_path, first):
+    calls, folder = RecordStore(url, tmp_path / "files"), tmp_path / "files"
+    path, stream_sid = folder / f"CA{1:032x}.json", "MZ" + "f" * 32
+    calls.put(record(1))
+    assert calls.close()
+    if first != "whole":
+        path.write_text("[" if first == "half" else "[]")
+    before, calls = path.read_text(), RecordStore(url, folder)
+    for text in ("early", "late"):
+        calls.update(record(1) | {"stream_sid": stream_sid, "text": text})
+    assert calls.close()
+    assert len(stored(url)) == 2
+    assert path.read_text() == before
+    assert json.loads((folder / f"CA{1:032x}_{stream_sid}.json").read_text())["text"] == "late"
+    assert len(list(folder.iterdir())) == 2
 
 
 def test_two_processes_may_write(url):
@@ -151,7 +183,7 @@ def test_while_the_database_is_away_the_first_record_is_tried_again(url, faulty,
     while calls.counters["stored"] < 2:
         threading.Event().wait(0.001)
     assert calls.close()
-    assert calls.counters == {"stored": 2, "failed": 20, "lost": 0}
+    assert calls.counters == {"stored": 2, "updated": 0, "failed": 20, "lost": 0}
     (line,) = [entry.getMessage() for entry in caplog.records]
     assert line == f"[DB] a call record could not be stored: OperationalError: {text}"
 
@@ -163,7 +195,7 @@ def test_what_the_database_will_never_take_is_lost_alone(url, faulty, caplog, tm
     calls.put(record(1))
     calls.put(record(2))
     assert calls.close()
-    assert calls.counters == {"stored": 1, "failed": 1, "lost": 1}
+    assert calls.counters == {"stored": 1, "updated": 0, "failed": 1, "lost": 1}
     assert "MARKER" not in caplog.text
 
 
@@ -213,7 +245,7 @@ def test_the_last_records_are_tried_more_than_once(url, faulty, tmp_path):
     calls._closing.set()
     faulty.gate.set()
     assert calls.close()
-    assert calls.counters == {"stored": 1, "failed": store.CLOSING_ATTEMPTS - 1, "lost": 0}
+    assert calls.counters == {"stored": 1, "updated": 0, "failed": store.CLOSING_ATTEMPTS - 1, "lost": 0}
 
 
 def test_a_table_that_another_process_makes_meanwhile_is_no_fault(url, monkeypatch, tmp_path):
@@ -228,7 +260,7 @@ def test_a_table_that_another_process_makes_meanwhile_is_no_fault(url, monkeypat
     calls = RecordStore(url)
     calls.put(record())
     assert calls.close()
-    assert calls.counters == {"stored": 1, "failed": 0, "lost": 0}
+    assert calls.counters == {"stored": 1, "updated": 0, "failed": 0, "lost": 0}
 
 
 def test_a_folder_in_the_way_costs_no_call(tmp_path, fast, caplog):
@@ -282,36 +314,47 @@ def test_a_password_is_not_shown():
 
 class TestFiles:
     def test_whole_or_not_at_all(self, tmp_path, monkeypatch):
-        store.write_record(tmp_path, {"call_sid": SID, "text": "first"})
-        path = tmp_path / f"{SID}.json"
-
         def interrupted(source: Any, target: Any) -> None:
-            assert json.loads(source.read_text())["text"] == "second"
-            assert json.loads(path.read_text())["text"] == "first"
+            assert json.loads(source.read_text())["text"] == "first"
             raise OSError("the disk is full")
 
+        record = {"call_sid": SID, "stream_sid": "", "end_reason": "x", "text": "first"}
         monkeypatch.setattr(store.os, "replace", interrupted)
         with pytest.raises(OSError, match="full"):
-            store.write_record(tmp_path, {"call_sid": SID, "text": "second"})
-        assert json.loads(path.read_text())["text"] == "first"
+            store.write_record(tmp_path, record)
+        assert not (tmp_path / f"{SID}.json").exists()
+        monkeypatch.undo()
+        store.write_record(tmp_path, record)
+        assert json.loads((tmp_path / f"{SID}.json").read_text())["text"] == "first"
+
+    def test_a_call_that_came_again_is_not_written_over(self, tmp_path):
+        streams = ["MZ" + "1" * 32, "MZ" + "2" * 32, ""]
+        for stream_sid in streams:
+            record = {"call_sid": SID, "stream_sid": stream_sid, "end_reason": "no_stream"}
+            store.write_record(tmp_path, record)
+        written = {path.name: json.loads(path.read_text())["stream_sid"] for path in tmp_path.iterdir()}
+        names = [f"{SID}.json", f"{SID}_{streams[1]}.json", f"{SID}_no_stream.json"]
+        assert written == dict(zip(names, streams, strict=True))
 
     @pytest.mark.parametrize("text", ["שלום", "\ud800", "a\u2028b", "😀"])
     def test_any_text(self, tmp_path, text):
-        store.write_record(tmp_path / "new" / "folder", {"call_sid": SID, "text": text})
+        store.write_record(
+            tmp_path / "new" / "folder", {"call_sid": SID, "stream_sid": "", "end_reason": "x", "text": text}
+        )
         (path,) = (tmp_path / "new" / "folder").iterdir()
         assert json.loads(path.read_text(encoding="utf-8"))["text"] == text.encode("utf-8", "replace").decode()
 
     @pytest.mark.parametrize("sid", ["../x", SID + "/", SID.lower(), "", SID + "\n"])
     def test_a_name_that_is_no_sid_is_no_path(self, tmp_path, sid):
         with pytest.raises(ValueError, match="sid"):
-            store.write_record(tmp_path, {"call_sid": sid})
+            store.write_record(tmp_path, {"call_sid": sid, "stream_sid": ""})
         assert list(tmp_path.iterdir()) == []
 
     def test_a_link_in_its_place_is_not_followed(self, tmp_path):
         target = tmp_path / "target"
         target.write_text("mine")
         (tmp_path / f"{SID}.tmp").symlink_to(target)
-        store.write_record(tmp_path, {"call_sid": SID})
+        store.write_record(tmp_path, {"call_sid": SID, "stream_sid": ""})
         assert target.read_text() == "mine"
 
 

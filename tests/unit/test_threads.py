@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from fastbridge.threads import BusyError, DaemonThreads
+from fastbridge.threads import BusyError, DaemonThreads, Kept
 
 
 def test_a_function_runs_in_a_daemon_thread_of_its_own():
@@ -59,3 +59,11 @@ def test_a_future_that_was_cancelled_in_time_runs_nothing(monkeypatch):
         if thread.name.startswith("fastbridge-"):
             thread.join(10)
     assert (future.cancelled(), ran, threads.running) == (True, [], 0)
+
+
+def test_a_future_that_is_kept_is_at_hand_when_nobody_waits_for_it_any_more():
+    kept = Kept()
+    assert kept.future is None
+    future = kept.submit(int, "7")
+    assert kept.future is future
+    assert future.result(10) == 7

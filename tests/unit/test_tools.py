@@ -10,69 +10,15 @@ from typing import Any
 import pytest
 
 from fastbridge import tools
-from fastbridge.agent import Agent, CallContext
-from fastbridge.tools import MAX_OUTPUT_CHARS, MAX_RUNNING, ToolRunner
-from virtual import VirtualLoop, call_context
+from fastbridge.agent import CallContext
+from fastbridge.tools import MAX_OUTPUT_CHARS, MAX_ROUNDS, MAX_RUNNING, MAX_WORDS_ASKED
+from tool_rig import ToolRig
 
 
 @dataclass
 class Point:
     x: int
     y: int
-
-
-class ToolRig:
-    def __init__(self) -> None:
-        self.loop = VirtualLoop()
-        self.agent = Agent()
-        self.journal: list[tuple[str, ...]] = []
-        """Answers and proceeds, in order."""
-        self.reports: list[tuple[str, str, int]] = []
-        self.tasks: list[asyncio.Task[None]] = []
-        self.runner = ToolRunner(
-            agent=self.agent,
-            context=call_context(parameters={"business_id": "7"}),
-            clock=self.loop.clock,
-            spawn=self._spawn,
-            answer=lambda call_id, output: self.journal.append((call_id, output)),
-            proceed=lambda answered: self.journal.append(("proceed",)),
-            report=lambda name, arguments, outcome, ms: self.reports.append((name, outcome, ms)),
-        )
-
-    def close(self) -> None:
-        self.loop.do(self.runner.close)
-        self.loop.advance(0)
-        failures, timers, unfinished = (
-            self.loop.failures,
-            self.loop.pending_timers(),
-            [not t.done() for t in self.tasks],
-        )
-        self.loop.close()
-        assert (failures, timers, any(unfinished), self.runner.running) == ([], [], False, 0)
-
-    def start(self, call_id: str, name: str, arguments: str = "{}", response_id: str = "resp_1") -> None:
-        self.loop.do(self.runner.start, call_id, name, arguments, response_id)
-
-    def done(self, response_id: str = "resp_1") -> None:
-        self.loop.do(self.runner.response_done, response_id)
-
-    def call(self, name: str, arguments: str = "{}", seconds: float = 0) -> str:
-        """One call alone, to its answer."""
-        self.start("call_1", name, arguments)
-        self.done()
-        self.loop.advance(seconds)
-        (call_id, output), last = self.journal
-        assert (call_id, last) == ("call_1", ("proceed",))
-        return output
-
-    @property
-    def answered(self) -> list[str]:
-        return [entry[0] for entry in self.journal]
-
-    def _spawn(self, coroutine: Any) -> "asyncio.Task[None]":
-        task = self.loop.create_task(coroutine)
-        self.tasks.append(task)
-        return task
 
 
 @pytest.fixture
@@ -309,20 +255,13 @@ class TestProceed:
         assert rig.answered == ["call_2", "call_1", "proceed"]
 
 
-class TestOnce:
-    def test_a_call_that_is_running_is_not_run_twice(self, rig):
-        rig.start("call_1", "wait", wait(1))
-        rig.start("call_1", "wait", wait(1))
+class TestMany:
+    def test_of_one_id_are_answered_each(self, rig):
+        rig.start("call_0", "wait", wait(1))
+        rig.start("call_0", "wait", wait(2))
         rig.done()
         rig.loop.advance(5)
-        assert rig.answered == ["call_1", "proceed"]
-
-    def test_nor_one_that_has_its_answer(self, rig):
-        rig.call("at_once")
-        rig.start("call_1", "at_once")
-        rig.done()
-        rig.loop.advance(5)
-        assert rig.answered == ["call_1", "proceed"]
+        assert rig.journal == [("call_0", "waited 1.0"), ("call_0", "waited 2.0"), ("proceed",)]
 
     def test_too_many_at_once_are_answered_with_an_error(self, rig):
         for number in range(MAX_RUNNING + 1):
@@ -360,12 +299,57 @@ class TestBudget:
         assert ("call_1", '{"error": "book cannot be used again in this phone call"}') in rig.journal
         assert not rig.runner.exhausted
 
-    def test_a_model_that_never_ends_is_not_answered_for_ever(self, rig, monkeypatch):
-        monkeypatch.setattr(tools, "MAX_SEEN", 3)
+    def test_unknown_tools_count_too(self, rig):
+        rig.agent.max_tool_calls = 2
+        for _ in range(2):
+            rig.start("call_0", "nothing")
+        assert rig.runner.exhausted
+        rig.start("call_0", "at_once")
+        assert "used up" in rig.journal[-1][1]
+        assert [outcome for _, outcome, _ in rig.reports] == ["unknown", "unknown", "refused"]
+
+    def test_a_flood_in_one_response_is_not_answered_for_ever(self, rig, monkeypatch):
+        monkeypatch.setattr(tools, "MAX_CALLS_IN_ROUND", 3)
         for number in range(10):
             rig.start(f"call_{number}", "nothing")
         rig.done()
         assert rig.answered == ["call_0", "call_1", "call_2", "proceed"]
+        rig.start("call_10", "nothing", response_id="resp_2")
+        rig.done("resp_2")
+        assert rig.answered[-2:] == ["call_10", "proceed"]
+
+
+class TestRounds:
+    def round(self, rig, number, name="at_once"):
+        rig.start("call_0", name, response_id=f"resp_{number}")
+        rig.done(f"resp_{number}")
+        rig.loop.advance(0.1)
+
+    @pytest.mark.parametrize("name", ["at_once", "nothing"])
+    def test_in_one_turn_have_an_end(self, rig, name):
+        for number in range(MAX_ROUNDS + 3):
+            assert rig.runner.exhausted is (number >= MAX_ROUNDS)
+            self.round(rig, number, name)
+        asked = [entry for entry in rig.answered if entry != "call_0"]
+        assert asked == ["proceed"] * (MAX_ROUNDS + MAX_WORDS_ASKED - 1) + ["overrun"] * (4 - MAX_WORDS_ASKED)
+
+    def test_begin_anew_with_the_caller(self, rig):
+        for number in range(3 * MAX_ROUNDS):
+            if number % 5 == 0:
+                rig.loop.do(rig.runner.turn_begins)
+            self.round(rig, number)
+        assert "overrun" not in rig.answered
+        assert [outcome for _, outcome, _ in rig.reports] == ["ok"] * 3 * MAX_ROUNDS
+
+    def test_a_call_whose_tools_are_used_up_is_asked_for_words_in_each_turn(self, rig):
+        rig.agent.max_tool_calls = 1
+        for number in range(3 * MAX_WORDS_ASKED):
+            if number % MAX_WORDS_ASKED == 0:
+                rig.loop.do(rig.runner.turn_begins)
+            self.round(rig, number)
+        assert "overrun" not in rig.answered
+        self.round(rig, 99)
+        assert rig.answered[-1] == "overrun"
 
 
 class TestClose:
@@ -386,7 +370,9 @@ class TestClose:
         rig.loop.advance(0.5)
         rig.loop.do(rig.runner.close)
         rig.loop.advance(60)
-        assert (rig.journal, rig.reports, cancelled, rig.runner.running) == ([], [], [True], 0)
+        assert (rig.journal, cancelled, rig.runner.running) == ([], [True], 0)
+        assert rig.reports == [("hang", "abandoned", 500), ("wait", "abandoned", 500)]
+        assert rig.late == []
         assert all(task.cancelled() for task in rig.tasks)
 
     def test_one_that_will_not_be_cancelled_answers_nobody_either(self, rig):
@@ -403,7 +389,13 @@ class TestClose:
         rig.loop.advance(1)
         rig.loop.do(rig.runner.close)
         rig.loop.advance(1)
-        assert (rig.journal, rig.reports) == ([], [])
+        assert (rig.journal, rig.reports) == ([], [("stubborn", "abandoned", 1000)])
+        assert rig.late == [(0, "ok", "anyway", 1000, None)]
+
+    def test_what_was_answered_is_reported_with_what_came_back(self, rig):
+        rig.call("at_once", '{"value": "Yes, at nine."}')
+        rig.start("call_2", "nothing")
+        assert rig.outputs == ["Yes, at nine.", '{"error": "there is no tool named nothing"}']
 
     def test_nothing_starts_any_more(self, rig):
         rig.loop.do(rig.runner.close)

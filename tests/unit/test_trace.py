@@ -128,6 +128,31 @@ def test_a_schedule_that_began_anew_is_a_warning(lines):
     assert "frames left over 200ms late, tx_schedule_resets=1" in line
 
 
+def test_a_delta_of_nothing_is_nothing(lines):
+    rig = Rig(log_transcript_deltas=True).up()
+    feed(rig, CALLERS.replace(b'"MARKER"', b"null"))
+    rig.shut()
+    assert [line.partition(", call_sid")[0] for line in lines("delta:")] == ['[TRANSCRIPT] delta: ""']
+
+
+def test_a_filter_that_began_afresh_is_an_error_once(lines, caplog):
+    rig = Rig(enable_min_dsp=True).up()
+    for _ in range(3):
+        rig.call.dsp.last_output = float("nan")
+        rig.advance(1.1)
+    rig.shut()
+    assert [line.partition(", call_sid")[0] for line in lines("[DSP]")] == [
+        "[DSP] enabled: highpass+limiter",
+        "[DSP] ERROR: the filter began afresh - first occurrence",
+        "[DSP] +2, error=2",
+    ]
+    assert [record.levelname for record in caplog.records if "[DSP]" in record.getMessage()] == [
+        "INFO",
+        "ERROR",
+        "WARNING",
+    ]
+
+
 @pytest.mark.parametrize("message", [b"\xff.delta", b"[1]", b'{"type": 5, "a": ".delta"}', b'{".delta": 1}'])
 def test_what_a_peer_sends_never_raises(message, caplog):
     caplog.set_level("DEBUG")

@@ -252,12 +252,23 @@ JUNK = [None, 1, 1.5, True, "", "x", [], [1], {}, {"a": {}}, float("nan"), "\ud8
 @pytest.mark.parametrize("junk", JUNK, ids=repr)
 @pytest.mark.parametrize("name", ["accountSid", "streamSid", "callSid", "mediaFormat"])
 def test_start_with_junk_is_no_start(name, junk):
-    assert twilio.parse_start(start(**{name: junk})) is None
+    assert isinstance(twilio.parse_start(start(**{name: junk})), str)
 
 
-@pytest.mark.parametrize("junk", [None, 1, "x", [], {"a": 1}, {"a": None}, {"a": {}}], ids=repr)
-def test_parameters_that_are_not_texts_are_no_start(junk):
-    assert twilio.parse_start(start(customParameters=junk)) is None
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, {}),
+        (1, {}),
+        ("x", {}),
+        ([], {}),
+        ({"a": 1, "b": 2.5, "c": True}, {"a": "1", "b": "2.5", "c": "True"}),
+        ({"a": None, "b": {}, "c": [], "d": "x"}, {"d": "x"}),
+    ],
+    ids=repr,
+)
+def test_parameters_are_taken_as_far_as_they_are_texts(given, expected):
+    assert twilio.parse_start(start(customParameters=given)).custom_parameters == expected
 
 
 @pytest.mark.parametrize(
@@ -271,7 +282,7 @@ def test_parameters_that_are_not_texts_are_no_start(junk):
     ],
 )
 def test_start_with_another_audio_format_is_no_start(media_format):
-    assert twilio.parse_start(start(mediaFormat=media_format)) is None
+    assert twilio.parse_start(start(mediaFormat=media_format)) == "the media format is not 8 kHz mono mu-law"
 
 
 @pytest.mark.parametrize(
@@ -290,7 +301,7 @@ def test_start_with_another_audio_format_is_no_start(media_format):
     ids=json.dumps,
 )
 def test_what_is_no_start(message):
-    assert twilio.parse_start(message) is None
+    assert isinstance(twilio.parse_start(message), str)
 
 
 def test_dtmf_as_documented():
@@ -321,3 +332,35 @@ def test_the_sids_patterns_are_strict():
         assert pattern.match(good)
         for bad in (good + "0", good[:-1], good + "\n", good.lower(), "../" + good, good[:-1] + "é"):
             assert not pattern.match(bad)
+
+
+MEDIA = {"track": "inbound", "chunk": "7", "timestamp": "140", "payload": "////"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (STREAM.encode(), 7, 140, b"////")),
+        ({"track": None}, None),
+        ({"track": "outbound"}, None),
+        ({"payload": None}, None),
+        ({"payload": "\ud800"}, (STREAM.encode(), 7, 140, b"?")),
+        ({"chunk": 7, "timestamp": "-1"}, (STREAM.encode(), 0, 0, b"////")),
+        ({"chunk": "9" * 19, "timestamp": "\u0661"}, (STREAM.encode(), 0, 0, b"////")),
+    ],
+    ids=repr,
+)
+def test_media_in_any_layout(changes, expected):
+    assert twilio.parse_media({"event": "media", "streamSid": STREAM, "media": {**MEDIA, **changes}}) == expected
+
+
+@pytest.mark.parametrize("media", [None, [], "media", 7], ids=repr)
+def test_what_is_no_media(media):
+    assert twilio.parse_media({"event": "media", "streamSid": STREAM, "media": media}) is None
+
+
+@pytest.mark.parametrize(
+    ("mark", "name"), [({"name": "1:a:20"}, b"1:a:20"), ({}, b""), ({"name": 5}, b"5"), (None, None), ([], None)]
+)
+def test_mark_in_any_layout(mark, name):
+    assert twilio.parse_mark({"event": "mark", "streamSid": STREAM, "mark": mark}) == name

@@ -77,13 +77,15 @@ def test_a_path_prefix_of_the_public_url_is_signed_and_answered():
     assert admitted(node, answer)
 
 
-def test_a_retry_gets_the_same_token_and_a_replay_none(node):
+def test_a_retry_gets_the_same_token_and_a_replay_none(node, caplog):
     first = post(node, INCOMING)
     assert post(node, INCOMING).body == first.body
     admission = admitted(node, first)
     node.directory.redeem(admission.token, CALL, ACCOUNT)
     assert post(node, INCOMING).verbs == ["Hangup"]
     assert node.directory.counters["replay"] == 1
+    assert "call refused: replay (1 so far)" in caplog.text
+    assert CALL not in caplog.text  # or whoever replays it could fill that call's log
 
 
 @pytest.mark.parametrize("reason", ["capacity", "draining"])
@@ -405,17 +407,11 @@ def status(node, word, number=None, **changes):
     assert (answer.status, answer.body) == (204, b"")
 
 
-def events(caplog):
-    return [record.getMessage() for record in caplog.records if record.name == "fastbridge.events"]
-
-
-def test_statuses_reach_the_call_once_and_in_order(node, caplog):
-    caplog.set_level(logging.INFO)
+def test_statuses_reach_the_call_once_and_in_order(node):
     node.directory.add(call := FakeCall())
     for word, number in [("in-progress", "2"), ("ringing", "1"), ("completed", "3"), ("completed", "3")]:
         status(node, word, number)
     assert call.told == ["in-progress", "completed"]
-    assert events(caplog) == [f"[WEBHOOK_CLOSE] source=call_status, status=completed, call_sid={CALL}"]
 
 
 def test_a_terminal_status_that_overtakes_the_others_is_the_last(node):
@@ -470,12 +466,10 @@ def stream_ended(node):
     return post(node, "/webhook/stream_ended", CALLER | {"CallStatus": "in-progress"})
 
 
-def test_stream_ended_reaches_its_call_and_hangs_up(node, caplog):
-    caplog.set_level(logging.INFO)
+def test_stream_ended_reaches_its_call_and_hangs_up(node):
     node.directory.add(call := FakeCall())
     assert stream_ended(node).verbs == ["Hangup"]
     assert call.told == ["stream_ended"]
-    assert events(caplog) == [f"[WEBHOOK_CLOSE] source=stream_ended, call_sid={CALL}"]
 
 
 @pytest.mark.parametrize("reason", [None, "caller_hangup", "the_model_"])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fastbridge.ending import EndReason
 from front_desk import CALL, CALLER, FakeCall, make_node, post
 
 
@@ -51,6 +52,19 @@ def test_a_call_that_ended_well_is_not_passed_on():
     node.directory.add(call := FakeCall("customer_hangup"))
     node.directory.remove(call)
     assert stream_ended(node).verbs == ["Hangup"]
+
+
+@pytest.mark.parametrize("number", [None, "+14155550177"])
+@pytest.mark.parametrize("known", ["refused", "pending"])
+def test_a_call_that_never_began_is_not_left_without_a_word(known, number):
+    node = make_node(fallback_number=number)
+    post(node, "/webhook/incoming_call", CALLER)
+    if known == "refused":
+        node.directory.lose(CALL, EndReason.STREAM_REFUSED, "no mu-law")
+    answer = stream_ended(node)
+    assert answer.verbs == (["Say", "Hangup"] if number is None else ["Dial", "Hangup"])
+    assert node.directory.ended_reason(CALL) == ("stream_refused" if known == "refused" else "no_stream")
+    assert node.directory.pending == 0
 
 
 def test_while_the_model_is_down_a_new_call_hears_so_at_once(node, caplog):

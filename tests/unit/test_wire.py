@@ -126,7 +126,17 @@ def test_a_broken_connection_is_the_transports_to_notice(on_loop: OnLoop) -> Non
     on_loop(test())
 
 
-def test_a_transport_that_encrypts_gets_everything(on_loop: OnLoop) -> None:
+def test_a_transport_that_encrypts_gets_everything(on_loop: OnLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Loop:
+        """Writes down what a frame would have the loop do besides."""
+
+        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+            self.loop = loop
+
+        def call_soon(self, *arguments: Any) -> object:
+            scheduled.append(arguments)
+            return self.loop.call_soon(*arguments)
+
     class Encrypting:
         def __init__(self) -> None:
             self.written: list[bytes] = []
@@ -145,12 +155,17 @@ def test_a_transport_that_encrypts_gets_everything(on_loop: OnLoop) -> None:
 
     async def test() -> None:
         transport: Any = Encrypting()
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(asyncio, "get_running_loop", lambda: Loop(loop))
         wire = Wire(transport)
+        monkeypatch.undo()
         wire.write(b"one")
         wire.write(b"two")
         assert transport.written == [b"one", b"two"]
         assert wire.direct_writes == 0
+        assert scheduled == []
 
+    scheduled: list[object] = []
     on_loop(test())
 
 

@@ -17,7 +17,7 @@ from fastbridge.sim.disruption import Disruption, Elapsed, On, Refuse
 from fastbridge.sim.model_server import ModelServer
 from fastbridge.sim.node import NodeProcess
 from fastbridge.sim.report import CallReport
-from fastbridge.sim.scenario import CallTool, Fail, Incomplete, Say, Scenario, Stuck
+from fastbridge.sim.scenario import CallTool, Cancelled, Ends, Fail, Incomplete, Say, Scenario, Stuck
 from fastbridge.sim.script import AfterAssistant, AfterMs, Dtmf, HangUp, Interrupt, Speak, WhileAssistant
 
 __all__ = [
@@ -25,10 +25,12 @@ __all__ = [
     "AfterMs",
     "CallReport",
     "CallTool",
+    "Cancelled",
     "CarrierApi",
     "Disruption",
     "Dtmf",
     "Elapsed",
+    "Ends",
     "Fail",
     "HangUp",
     "Incomplete",

@@ -4,6 +4,7 @@
 not simulated. No filtering: good enough for voice detection and for counting, not for listening.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ PCM_BYTES_PER_MULAW_BYTE = 6
 class Decoder:
     """Incoming audio to mu-law; a split sample waits for its rest."""
 
-    def __init__(self, audio_format: dict[str, Any]) -> None:
+    def __init__(self, audio_format: Mapping[str, Any]) -> None:
         self._is_mulaw = audio_format["type"] == "audio/pcmu"
         self._rest = b""
 
@@ -32,7 +33,7 @@ class Decoder:
         return _mulaw.encode(samples.mean(axis=1).astype(np.int16).tobytes())
 
 
-def encode(ulaw: bytes, audio_format: dict[str, Any]) -> bytes:
+def encode(ulaw: bytes, audio_format: Mapping[str, Any]) -> bytes:
     """Mu-law to the wire format."""
     if audio_format["type"] == "audio/pcmu":
         return ulaw

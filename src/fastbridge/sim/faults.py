@@ -33,13 +33,14 @@ from .disruption import (
     Unreachable,
 )
 from .refusals import EXPIRED
-from .scenario import Fail, Incomplete, ResponseRequest, Say, Scenario, Stuck, Turn
+from .scenario import Cancelled, Ending, Ends, Fail, Incomplete, ResponseRequest, Say, Scenario, Stuck, Turn
 
 ALWAYS = EVERY
 """For `times`: the service never gets well again."""
 
 AUDIO = "response.output_audio.delta"
 TRANSCRIPT = "conversation.item.input_audio_transcription"
+PCM: Mapping[str, Any] = {"type": "audio/pcm", "rate": 24_000}
 
 # The phases of a call. They suppose a greeting and then an answer.
 GREETING = On(AUDIO, 3)
@@ -117,6 +118,16 @@ def wrong_format(times: int = 1) -> Fault:
     return _disrupted("wrong format", wrong_format, times, change)
 
 
+def speaks_pcm(times: int = 1) -> Fault:
+    """The session is confirmed with mu-law, and what the service speaks is PCM at 24 kHz."""
+    return _sessions("speaks PCM", speaks_pcm, times, speaks=PCM)
+
+
+def hears_pcm(times: int = 1) -> Fault:
+    """The session is confirmed with mu-law, and the service takes what the caller says for PCM at 24 kHz."""
+    return _sessions("hears PCM", hears_pcm, times, hears=PCM)
+
+
 # The end of a session.
 
 
@@ -150,10 +161,29 @@ def filtered(nth: int = 2, times: int = 1) -> Fault:
     return _turns("filtered", filtered, nth, times, Incomplete("content_filter"))
 
 
+def cut_short(nth: int = 2, times: int = 1, says: str = "We are open from") -> Fault:
+    """A response comes to its token limit, in the middle of a sentence."""
+    return _turns("cut short", cut_short, nth, times, _after(says, Incomplete("max_output_tokens")))
+
+
+def cancelled(nth: int = 2, times: int = 1, says: str = "") -> Fault:
+    """A response is cancelled by the service itself, before its first sound or after so many words."""
+    return _turns("cancelled", cancelled, nth, times, _after(says, Cancelled()))
+
+
+def strange_status(status: str = "paused", nth: int = 2, times: int = 1) -> Fault:
+    """A response ends with a status that nobody knows, and without a sound."""
+    return _turns("strange status", strange_status, nth, times, Ends(status))
+
+
+def call_ids_repeat() -> Fault:
+    """Every function call has the same id, as servers that only resemble the service may give it."""
+    return Fault("call ids repeat", _about(call_ids_repeat), lambda base, _: replace(base, call_id="call_0"))
+
+
 def stuck(nth: int = 2, times: int = 1, says: str = "") -> Fault:
     """A response begins, says that much, and never ends."""
-    turn: Turn = (Say(says), Stuck()) if says else Stuck()
-    return _turns("stuck", stuck, nth, times, turn)
+    return _turns("stuck", stuck, nth, times, _after(says, Stuck()))
 
 
 def done_is_lost(nth: int = 2) -> Fault:
@@ -298,6 +328,10 @@ RUBBISH: tuple[Mapping[str, Any] | str, ...] = (
 )
 
 
+def _after(says: str, ending: Ending) -> Turn:
+    return (Say(says), ending) if says else ending
+
+
 def _about(factory: Callable[..., Fault]) -> str:
     return (factory.__doc__ or "").strip()
 
@@ -312,6 +346,13 @@ def _at_connect(name: str, factory: Callable[..., Fault], obstacle: Obstacle, ti
 def _disrupted(name: str, factory: Callable[..., Fault], times: int, *disruptions: Disruption) -> Fault:
     def script(base: Scenario, attempt: int) -> Scenario:
         return replace(base, disruptions=(*base.disruptions, *disruptions)) if attempt < times else base
+
+    return Fault(_counted(name, times), _about(factory), script)
+
+
+def _sessions(name: str, factory: Callable[..., Fault], times: int, **fields: Any) -> Fault:
+    def script(base: Scenario, attempt: int) -> Scenario:
+        return replace(base, **fields) if attempt < times else base
 
     return Fault(_counted(name, times), _about(factory), script)
 
@@ -357,9 +398,8 @@ def _error(code: str) -> Mapping[str, Any]:
 
 
 def _as_pcm(event: dict[str, Any]) -> dict[str, Any]:
-    pcm = {"type": "audio/pcm", "rate": 24_000}
     session = event["session"]
-    audio = {side: {**session["audio"][side], "format": pcm} for side in ("input", "output")}
+    audio = {side: {**session["audio"][side], "format": PCM} for side in ("input", "output")}
     return {**event, "session": {**session, "audio": audio}}
 
 
@@ -374,6 +414,8 @@ CATALOGUE: tuple[Fault, ...] = (
     closed_at_once(times=ALWAYS),
     never_ready(),
     wrong_format(),
+    speaks_pcm(),
+    hears_pcm(),
     dropped(IDLE),
     dropped(CALLER_SPEAKING, 1011, "internal error"),
     dropped(ASSISTANT_SPEAKING),
@@ -383,6 +425,10 @@ CATALOGUE: tuple[Fault, ...] = (
     fails("insufficient_quota"),
     silent(),
     filtered(),
+    cut_short(),
+    cancelled(),
+    strange_status(),
+    call_ids_repeat(),
     stuck(),
     done_is_lost(),
     never_created(),

@@ -4,6 +4,9 @@ Positions are milliseconds of audio since the session began, as in the events of
 8 kHz mu-law, whatever the session's format. The buffer finds the edges of speech; what they lead to is the session's.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from .audio_format import Decoder
 from .session_object import SessionObject
 from .vad import Edge
@@ -11,12 +14,15 @@ from .wire import MULAW_BYTES_PER_MS, Json
 
 
 class InputBuffer:
-    """`audio` is all that was ever appended; `start_ms` is where the part begins that is not committed."""
+    """`audio` is all that was ever appended; `start_ms` is where the part begins that is not committed.
 
-    def __init__(self, session: SessionObject) -> None:
+    hears: the format that it is taken for, in place of the session's."""
+
+    def __init__(self, session: SessionObject, hears: Mapping[str, Any] | None = None) -> None:
         self.audio = bytearray()
         self.start_ms = 0
-        self._format: Json = dict(session.input["format"])
+        self._hears = hears
+        self._format: Json = dict(hears or session.input["format"])
         self._detection: Json = dict(session.turn_detection)
         self._decoder = Decoder(self._format)
         self._vad = session.voice_activity(0)
@@ -33,8 +39,9 @@ class InputBuffer:
 
     def configure(self, session: SessionObject) -> None:
         """Follow the session's settings; what did not change goes on undisturbed."""
-        if self._format != session.input["format"]:
-            self._format = dict(session.input["format"])
+        wanted = self._hears or session.input["format"]
+        if self._format != wanted:
+            self._format = dict(wanted)
             self._decoder = Decoder(self._format)
         if self._detection != session.turn_detection:
             self._detection = dict(session.turn_detection)

@@ -86,7 +86,7 @@ class ModelSession:
         """Whether `session.updated` has gone out."""
         self._updating = False
         self._backlog: deque[Json] = deque()
-        self._input = InputBuffer(self.session)
+        self._input = InputBuffer(self.session, scenario.hears)
         self._speech_item_id: str | None = None
         self._caller_turns = 0
         self._last_turn_ms = now_ms
@@ -346,13 +346,18 @@ class ModelSession:
 
     def _on_item_create(self, event: Json) -> Problem | None:
         item = Item.of_client(event["item"], self._ids)
-        answered = item.type == "function_call_output" and item.fields["call_id"] in self.tool_outputs
+        answered = item.type == "function_call_output" and self._is_answered(item.fields["call_id"])
         problem = self._conversation.create(item, event.get("previous_item_id"))
         if problem is None:
             self._announce(item)
         if problem is None and answered:  # the service takes it, but the client promised one output a call
             self.errors.append(f"conversation.item.create: a second output for call id '{item.fields['call_id']}'")
         return problem
+
+    def _is_answered(self, call_id: str) -> bool:
+        """Whether each call of this id has its output."""
+        kinds = [item.type for item in self.items.values() if item.fields.get("call_id") == call_id]
+        return kinds.count("function_call_output") >= kinds.count("function_call")
 
     def _on_item_retrieve(self, event: Json) -> Problem | None:
         item = self._conversation.find(event["item_id"], "retrieve")

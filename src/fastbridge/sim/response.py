@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from . import audio_format, wire
 from .items import OUTPUT_MS_PER_AUDIO_TOKEN, Conversation, Item
-from .scenario import CallTool, Ending, Fail, Incomplete, Output, Say, Scenario, Stuck
+from .scenario import CallTool, Cancelled, Ending, Ends, Fail, Incomplete, Output, Say, Scenario, Stuck
 from .timeline import Steps, Timeline
 from .wire import CALL_ID_LENGTH, MULAW_BYTES_PER_MS, Event, Ids, Json
 
@@ -150,7 +150,7 @@ class ResponseRun:
     def _course(self, turn: tuple[Output | Ending, ...]) -> Steps:
         yield 0.0, Event("response.created", {"response": self.view()})
         outputs = [part for part in turn if isinstance(part, Say | CallTool)]
-        ending = next((part for part in turn if isinstance(part, Fail | Incomplete | Stuck)), None)
+        ending = next((part for part in turn if not isinstance(part, Say | CallTool)), None)
         yield self._scenario.first_delta_ms / 2, None
         for index, output in enumerate(outputs):
             lead_ms = 0.0 if index else self._scenario.first_delta_ms / 2
@@ -188,7 +188,8 @@ class ResponseRun:
                 self._heard(item, word)
                 gap_ms = 0.0
             del pending[:per_piece]
-            payload = b64encode(audio_format.encode(piece, self.settings.audio_format)).decode()
+            sent = audio_format.encode(piece, self._scenario.speaks or self.settings.audio_format)
+            payload = b64encode(sent).decode()
             yield gap_ms, self._delta("output_audio", item, {"delta": payload})
             item.audio += piece
             gap_ms = len(piece) / MULAW_BYTES_PER_MS / self._scenario.speed * self._shape.uniform(0.5, 1.5)
@@ -201,7 +202,7 @@ class ResponseRun:
             item.part["transcript"] += word
 
     def _call(self, call: CallTool, lead_ms: float) -> Steps:
-        call_id = self._ids.new("call", CALL_ID_LENGTH)
+        call_id = self._scenario.call_id or self._ids.new("call", CALL_ID_LENGTH)
         item = Item(
             self._ids.new("item"),
             "function_call",
@@ -322,8 +323,11 @@ def _at_once(events: Iterable[Event]) -> Steps:
         yield 0.0, event
 
 
-def _outcome(ending: Fail | Incomplete) -> tuple[str, Json]:
+def _outcome(ending: Fail | Incomplete | Cancelled | Ends) -> tuple[str, Json | None]:
     if isinstance(ending, Fail):
         error = {"type": ending.type, "code": ending.code, "message": ending.message}
         return "failed", {"type": "failed", "error": error}
-    return "incomplete", {"type": "incomplete", "reason": ending.reason}
+    if isinstance(ending, Ends):
+        return ending.status, None
+    status = "incomplete" if isinstance(ending, Incomplete) else "cancelled"
+    return status, {"type": status, "reason": ending.reason}

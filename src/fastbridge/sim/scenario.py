@@ -67,12 +67,26 @@ class Incomplete:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The response ends as `cancelled`, and nobody has asked for it: the service itself thought better of it."""
+
+    reason: str = "turn_detected"
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The response ends with a status that the protocol does not know."""
+
+    status: str = "paused"
+
+
+@dataclass(frozen=True, slots=True)
 class Stuck:
     """The response is never done: after its outputs nothing more comes of it, unless it is cancelled."""
 
 
 Output: TypeAlias = Say | CallTool
-Ending: TypeAlias = Fail | Incomplete | Stuck
+Ending: TypeAlias = Fail | Incomplete | Cancelled | Ends | Stuck
 Turn: TypeAlias = Output | Ending | tuple[Output | Ending, ...]
 """One response: an output, several in order (as two tool calls at once), or a failure, alone or after outputs."""
 
@@ -127,6 +141,13 @@ class Scenario:
     """From the end of a caller turn to its transcript."""
     max_session_ms: float = 3_600_000.0
     seed: int = 1
+    call_id: str | None = None
+    """The id of every function call, as some servers give it; None: one of its own for each, as the service does."""
+
+    speaks: Mapping[str, Any] | None = None
+    """The format of the audio it sends, such as `{"type": "audio/pcm", "rate": 24000}`; None: as the session says."""
+    hears: Mapping[str, Any] | None = None
+    """What it takes the caller's audio for; None: what the session says."""
 
     api_key: str | None = None
     """The only key the server accepts; None accepts any."""

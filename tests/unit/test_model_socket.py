@@ -9,10 +9,10 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from attacker import wire
-from fastbridge import sockets
+from fastbridge import model_socket
 from fastbridge._assistant import AssistantLane
 from fastbridge._pacing import Pacer
-from fastbridge.sockets import RealtimeSocket
+from fastbridge.model_socket import RealtimeSocket
 from helpers import delta_json, read_frames
 from recording_transport import Transport
 from virtual import VirtualLoop
@@ -60,7 +60,7 @@ class Realtime:
 
     def _make(self) -> RealtimeSocket:
         made = RealtimeSocket(
-            ClientProtocol(parse_uri("ws://example.com/"), max_size=sockets.MAX_MODEL_MESSAGE_BYTES),
+            ClientProtocol(parse_uri("ws://example.com/"), max_size=model_socket.MAX_MODEL_MESSAGE_BYTES),
             sink=self.lane.sink,
             feed_message=self.lane.feed_message,
             listener=self.listener,
@@ -128,8 +128,8 @@ def test_audio_in_fragments_is_the_same_audio(realtime):
         (wire(8, mask=False), 1005),
         (wire(1, b"{}"), 1002),
         (wire(3, mask=False), 1002),
-        (b"\x81\x7f" + (sockets.MAX_MODEL_MESSAGE_BYTES + 1).to_bytes(8, "big"), 1009),
-        (wire(1, fin=False, mask=False) + wire(0, fin=False, mask=False) * sockets.MAX_MODEL_FRAGMENTS, 1009),
+        (b"\x81\x7f" + (model_socket.MAX_MODEL_MESSAGE_BYTES + 1).to_bytes(8, "big"), 1009),
+        (wire(1, fin=False, mask=False) + wire(0, fin=False, mask=False) * model_socket.MAX_MODEL_FRAGMENTS, 1009),
     ],
     ids=["close", "empty close", "masked", "opcode 3", "oversize", "fragments"],
 )
@@ -138,7 +138,7 @@ def test_a_session_that_is_over_is_told_at_once_and_once(realtime, data, code):
     assert [lost for lost, _ in realtime.listener.lost] == [code]
     assert realtime.events == [b'{"type":"before"}']
     realtime.loop.do(realtime.socket.hang_up)
-    realtime.loop.advance(sockets.CLOSE_GRACE_SECONDS + 0.01)
+    realtime.loop.advance(model_socket.CLOSE_GRACE_SECONDS + 0.01)
     assert realtime.transport.state == "aborted", "whether or not it closes its end"
     realtime.lose()
     assert len(realtime.listener.lost) == 1

@@ -1,0 +1,102 @@
+"""How what people, tools and the model said reads in a line of the log: short, and its telephone numbers masked.
+
+Pure. Lengths are in characters. Whether words may be in a line at all is `LOG_TRANSCRIPTS`, and the caller's affair.
+"""
+
+import functools
+import json
+import re
+from typing import Any
+
+from fastbridge.logging import clean
+
+MAX_WORDS = 200
+"""Characters of a turn, or of an error's words, that a line shows."""
+LOOKED_AT_CHARS = 1000
+"""No more of a text is looked through for what must be masked: no more of it can be seen."""
+
+# With a plus, digits in a row, with a trunk prefix, or as America groups them. Dates, times and ids are none of these.
+_NUMBER = re.compile(
+    r"(?<![\w.+-])(?:"
+    r"\+\d(?:[ ().-]{0,2}\d){6,14}"
+    r"|\d{7,15}"
+    r"|\(?0\d{1,3}\)?[ -]\d{3,4}[ -]?\d{3,4}"
+    r"|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}"
+    r")(?![\d])"
+)
+_KEY = re.compile(r"\bsk-\S+")
+
+
+def masked(text: str) -> str:
+    """The beginning of a text, with the telephone numbers in it, however they are grouped, as `+9725****12`."""
+    return _NUMBER.sub(_masked_number, text[:LOOKED_AT_CHARS])
+
+
+def _masked_number(found: re.Match[str]) -> str:
+    digits = re.sub(r"[ ().-]", "", found[0])
+    return f"{digits[:5] if len(digits) > 8 else ''}****{digits[-2:]}"
+
+
+def said(text: str, *, words: bool) -> str:
+    """A turn, or a piece of one. words: whether it may be shown."""
+    return clean(masked(text), MAX_WORDS) if words else length(text)
+
+
+def redacted(text: str) -> str:
+    """What somebody says of an error, without keys and numbers."""
+    return clean(masked(_KEY.sub("sk-****", text[:LOOKED_AT_CHARS])), MAX_WORDS)
+
+
+def given(arguments: str, *, words: bool) -> str:
+    """The values of a tool's arguments, as one reads them: `2024-01-25 14:00`."""
+    if not words:
+        return length(arguments)
+    found = _parsed(arguments or "{}")
+    values = found.values() if isinstance(found, dict) else [arguments if found is None else found]
+    return clean(masked(" ".join(_shown(value) for value in values if value is not None)))
+
+
+def returned(output: str, *, words: bool) -> str:
+    """What a tool gave back: text as it is, of a list how many, of an object each of its fields in this way, so that
+    `{"available_slots": [1, 2, 3]}` reads `Available slots: 3`."""
+    if not words:
+        return length(output)
+    text = output.strip()
+    found = _parsed(text) if text[:1] in ("[", "{") else None
+    if isinstance(found, list):
+        text = f"{len(found)} item{'' if len(found) == 1 else 's'}"
+    elif isinstance(found, dict):
+        text = "; ".join(f"{str(name).replace('_', ' ')}: {_brief(value)}" for name, value in found.items())
+        text = text[:1].upper() + text[1:]
+    return clean(masked(text if text not in ("", "null") else "nothing"))
+
+
+def length(text: str) -> str:
+    return f"({len(text)} characters)"
+
+
+def silent(error: BaseException) -> Exception:
+    """An exception of that name, and the way that this one came, which says nothing."""
+    kind = _silent_type(type(error).__module__, type(error).__qualname__)
+    return kind().with_traceback(error.__traceback__)
+
+
+@functools.lru_cache(maxsize=256)
+def _silent_type(module: str, name: str) -> type[Exception]:
+    return type(name, (Exception,), {"__module__": module})
+
+
+def _brief(value: Any) -> str:
+    return str(len(value)) if isinstance(value, list | dict) else _shown(value)
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _parsed(text: str) -> Any:
+    """JSON, or None."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
