@@ -81,6 +81,25 @@ class Deadline:
             self._on_expiry(owner)
 
 
+class Standstill:
+    """For how long a number has not changed, as far as one has looked."""
+
+    def __init__(self, clock: Clock, number: Callable[[], object]) -> None:
+        self._clock = clock
+        self._number = number
+        self.begin()
+
+    def begin(self) -> None:
+        self._last = self._number()
+        self._since_ns = self._clock.now_ns()
+
+    def look(self) -> float:
+        """Seconds."""
+        if self._number() != self._last:
+            self.begin()
+        return (self._clock.now_ns() - self._since_ns) / 1e9
+
+
 class Repeat:
     """A Beat by the loop's timers."""
 

@@ -4,8 +4,7 @@ from enum import StrEnum
 
 
 class EndReason(StrEnum):
-    """One of these is in every record. Those that begin with `model_` earn the caller an apology, and so do those of a
-    call that never began."""
+    """One of these is in every record."""
 
     CUSTOMER_HANGUP = "customer_hangup"
     AGENT_HANGUP = "agent_hangup"
@@ -26,3 +25,12 @@ class EndReason(StrEnum):
 
 UNBEGUN = frozenset({EndReason.NO_STREAM, EndReason.STREAM_REFUSED})
 """The call was let in, and no conversation came of it."""
+OURS_TO_EXPLAIN = UNBEGUN | {
+    EndReason.STREAM_DEAD,
+    EndReason.CARRIER_SLOW,
+    EndReason.CARRIER_PROTOCOL,
+    EndReason.MODEL_UNAVAILABLE,
+    EndReason.MODEL_LOST,
+    EndReason.SHUTDOWN,
+}
+"""Neither side wanted the call to end so. A caller who is still there hears somebody else, or an apology."""

@@ -154,4 +154,7 @@ def _text(arguments: object) -> str:
     """JSON text, as the model gives it; some servers give the object itself, and some nothing."""
     if arguments is None or isinstance(arguments, str):
         return arguments or ""
-    return json.dumps(arguments, ensure_ascii=False)
+    try:
+        return json.dumps(arguments, ensure_ascii=False)
+    except RecursionError:  # parsed from text, which may be deeper than what can be written
+        return ""

@@ -6,6 +6,10 @@ from typing import Any
 _DECODER = json.JSONDecoder()
 
 
+class Malformed(ValueError):  # noqa: N818 - what it was is malformed
+    """A peer's message lacks what it must have. Never raised for a fault of ours."""
+
+
 def parse_event(message: bytes) -> dict[str, Any] | None:
     """A peer's JSON object in UTF-8, or None for anything else. Never raises."""
     try:
@@ -22,15 +26,29 @@ def text_of(value: object) -> str:
 
 
 def id_of(value: object) -> str:
-    """A peer's name of a thing. ValueError where it gave none, so that nothing is kept under the name of nothing."""
+    """A peer's name of a thing. Malformed where it gave none, so that nothing is kept under the name of nothing."""
     if not isinstance(value, str) or not value:
-        raise ValueError(f"no id: {type(value).__name__}")
+        raise Malformed(f"no id: {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Malformed("an id with half a character") from None
     return value
 
 
 def object_of(value: object) -> dict[str, Any]:
     """A peer's object; empty for whatever else it sent."""
     return value if isinstance(value, dict) else {}
+
+
+def within(event: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The object at the end of this path, which must be there. Malformed where it is not."""
+    for name in names:
+        inner = event.get(name)
+        if not isinstance(inner, dict):
+            raise Malformed(f"no {name}: {type(inner).__name__}")
+        event = inner
+    return event
 
 
 def encode_event(event: dict[str, Any]) -> bytes:

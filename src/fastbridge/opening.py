@@ -9,11 +9,13 @@ from typing import Any
 
 from fastbridge.clock import Clock, Deadline
 from fastbridge.errors import ModelUnavailable
-from fastbridge.jsontext import text_of
+from fastbridge.jsontext import text_of, within
 from fastbridge.trouble import Trouble
 
 UPDATE_RETRY_SECONDS = 3.0
 UPDATE_DEADLINE_SECONDS = 8.0
+FAR_FUTURE_S = 1e11
+"""In unix time."""
 PCMU = {"type": "audio/pcmu"}
 
 
@@ -58,17 +60,17 @@ class Opening:
             self._send_update()
 
     def on_created(self, event: dict[str, Any]) -> None:
-        session = event["session"]
+        session = within(event, "session")
         self.session_id = text_of(session.get("id")) or "unnamed"
         expires_at = session.get("expires_at")
-        if isinstance(expires_at, int | float) and not isinstance(expires_at, bool):
+        if isinstance(expires_at, int | float) and 0 < expires_at < FAR_FUTURE_S:
             self.expires_at_s = float(expires_at)
         if self._send is not None:
             self._send_update()
 
     def on_updated(self, event: dict[str, Any]) -> None:
-        audio = event["session"]["audio"]
-        formats = (audio["input"]["format"]["type"], audio["output"]["format"]["type"])
+        audio = within(event, "session", "audio")
+        formats = tuple(within(audio, side, "format").get("type") for side in ("input", "output"))
         if not self._asked:
             return  # whatever this confirms, it is not our settings
         if formats != ("audio/pcmu", "audio/pcmu"):

@@ -17,12 +17,12 @@ from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.function_calls import FunctionCall, FunctionCalls, State
 from fastbridge.history import History, ToolCall
 from fastbridge.history import Turn as Turn
-from fastbridge.jsontext import encode_event, id_of, object_of, parse_event, text_of
+from fastbridge.jsontext import Malformed, encode_event, id_of, object_of, parse_event, text_of, within
 from fastbridge.model_errors import EXPECTED_ERRORS, FATAL_ERRORS, means_active, read_error, response_error
 from fastbridge.opening import Opening
 from fastbridge.replay import continuation, replay_items
 from fastbridge.responses import Create, ResponseController
-from fastbridge.session_config import deadlines_seconds, session_config
+from fastbridge.session_config import patience_seconds, session_config
 from fastbridge.session_listener import SessionListener
 from fastbridge.telling import Telling
 from fastbridge.trouble import Trouble
@@ -78,7 +78,7 @@ class Session:
     def _apply(self, agent: Agent, settings: Settings) -> dict[str, Any]:
         self.settings = settings
         self.history.set_speed(settings.speed)
-        self.responses.deadlines_seconds = deadlines_seconds(settings)
+        self.responses.patience_seconds = patience_seconds(settings)
         return session_config(agent, settings)
 
     # --- the socket's side ---
@@ -184,9 +184,8 @@ class Session:
             return
         try:
             handler(self, event)
-        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-            # A known event without the fields it must have: the model's fault, and not worth a call.
-            self.malformed(kind, f"{type(error).__name__}: {error}")
+        except Malformed as error:  # the model's fault, and not worth a call. All else is ours, and not booked as its
+            self.malformed(kind, str(error))
 
     def malformed(self, kind: str, cause: str) -> None:
         """A message that cannot be what it is meant to be."""
@@ -306,10 +305,11 @@ class Session:
             self.history.follows(item_id, event.get("previous_item_id"))
 
     def _on_response_created(self, event: dict[str, Any]) -> None:
-        response_id = id_of(event["response"]["id"])
+        response = within(event, "response")
+        response_id = id_of(response.get("id"))
         if not self.responses.knows(response_id):
             self._listener.on_response_beginning()
-        purpose = self.responses.created(response_id, event["response"].get("metadata"))
+        purpose = self.responses.created(response_id, response.get("metadata"))
         if purpose is None:  # told before, or not wanted: its audio is refused by its id
             return
         self.history.speaking_item = ""
@@ -384,8 +384,8 @@ class Session:
                 self._listener.on_tool_not_run(call.name, call.why)
 
     def _on_response_done(self, event: dict[str, Any]) -> None:
-        response = event["response"]
-        response_id, status = id_of(response["id"]), text_of(response.get("status")) or "unknown"
+        response = within(event, "response")
+        response_id, status = id_of(response.get("id")), text_of(response.get("status")) or "unknown"
         self._lane.end_response(response_id)
         self._settle_calls(self._calls.response_ended(response_id, status, response.get("output")))
         if not self.responses.finished(response_id, status):

@@ -13,7 +13,7 @@ from fastbridge import events
 from fastbridge.attempt import Attempt, ModelLink
 from fastbridge.clock import Deadline
 from fastbridge.errors import IllegalEvent, ModelError
-from fastbridge.jsontext import encode_event, parse_event
+from fastbridge.jsontext import Malformed, encode_event, parse_event, text_of
 from fastbridge.model_errors import read_error
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ class Renewal:
                 opening.on_updated(event)
             elif event.get("type") == "error" and self.state is State.OPENING:
                 self._fail(read_error(event.get("error") or event, "the model reports an error"))
-        except (KeyError, TypeError, AttributeError) as error:
-            self._call.session.malformed(str(event["type"]), f"{type(error).__name__}: {error}")
+        except Malformed as error:
+            self._call.session.malformed(text_of(event.get("type")), str(error))
 
     def _confirmed(self) -> None:
         self._to(Event.CONFIRMED)

@@ -40,13 +40,16 @@ def continuation(heard: str) -> str:
 
 
 def replay_items(turns: Sequence[Turn], calls: Iterable[ToolCall]) -> list[dict[str, Any]]:
-    """The `item` objects of `conversation.item.create`, in order: at most MAX_ITEMS, MAX_CHARS of text."""
+    """The `item` objects of `conversation.item.create`, in order: at most MAX_ITEMS, MAX_CHARS of text; and whatever
+    there is besides, each call that is still at work, whose answer would be refused without it."""
     kept: list[list[dict[str, Any]]] = []
     items = chars = 0
+    full = False
     for group in reversed(_groups(turns, calls)):
         size = sum(_size(item) for item in group)
-        if items + len(group) > MAX_ITEMS or chars + size > MAX_CHARS:
-            break
+        full = full or items + len(group) > MAX_ITEMS or chars + size > MAX_CHARS
+        if full and not _at_work(group):
+            continue
         kept.append(group)
         items += len(group)
         chars += size
@@ -76,6 +79,10 @@ def _call_items(call: ToolCall) -> list[dict[str, Any]]:
     if call.output is None:  # still at work: its answer will follow
         return [made]
     return [made, {"type": "function_call_output", "call_id": call.call_id, "output": call.output[:MAX_OUTPUT_CHARS]}]
+
+
+def _at_work(group: list[dict[str, Any]]) -> bool:
+    return len(group) == 1 and group[0]["type"] == "function_call"
 
 
 def _size(item: dict[str, Any]) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from fastbridge.clock import Clock, Deadline
+from fastbridge.clock import Clock, Deadline, Standstill
 from fastbridge.errors import IllegalEvent
 from fastbridge.floor import Floor
 
@@ -65,7 +65,8 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
 }
 
 DEADLINES_SECONDS = {State.REQUESTED: 5.0, State.ACTIVE: 8.0, State.CANCELLING: 3.0}
-"""How long each state may last; for ACTIVE, without any sign of progress."""
+"""How long each state may last; for ACTIVE, without any sign of progress, which is looked for every LOOK_SECONDS."""
+LOOK_SECONDS = 1.0
 
 EXPIRIES = {
     State.REQUESTED: "creates_unanswered",
@@ -138,12 +139,11 @@ class ResponseController:
         self.response_id: str | None = None
         self.serving = OWN_TURN
         self.counters: Counter[str] = Counter()
-        self.deadlines_seconds = DEADLINES_SECONDS
-        """In ACTIVE a model that thinks before it speaks has longer."""
+        self.patience_seconds = DEADLINES_SECONDS[State.ACTIVE]
+        """In its place for a model that thinks before it speaks."""
         self._send = send
-        self._progress = progress
         self._listener = listener
-        self._last_progress: object = None
+        self._standstill = Standstill(clock, progress)
         self._waiting: deque[Create] = deque()
         self._requested: Create | None = None  # until it is known to be under way, or to have come to nothing
         self._unwanted = False  # the one requested was cancelled before it began
@@ -430,8 +430,8 @@ class ResponseController:
         if self._next() is not None:
             self._fuse.set(FUSE_SECONDS)
         if self.state in DEADLINES_SECONDS:
-            self._last_progress = self._progress()
-            self._deadline.set(self.deadlines_seconds[self.state])
+            self._standstill.begin()
+            self._deadline.set(LOOK_SECONDS if self.state is State.ACTIVE else DEADLINES_SECONDS[self.state])
 
     def _stranded(self) -> None:
         """At rest for a while: nothing that waits can be waiting for anything."""
@@ -440,9 +440,8 @@ class ResponseController:
             self._pump()
 
     def _expired(self) -> None:
-        if self.state is State.ACTIVE and self._progress() != self._last_progress:
-            self._last_progress = self._progress()
-            self._deadline.set(self.deadlines_seconds[self.state])
+        if self.state is State.ACTIVE and self._standstill.look() < self.patience_seconds - LOOK_SECONDS / 2:
+            self._deadline.set(LOOK_SECONDS)
             return
         self.counters[EXPIRIES[self.state]] += 1
         expired, create, wanted = self.state, self._requested, not self._unwanted

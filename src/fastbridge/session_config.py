@@ -53,10 +53,9 @@ def turn_end_seconds(settings: Settings) -> float:
     return settings.vad_silence_ms / 1000 + TURN_END_SLACK_SECONDS
 
 
-def deadlines_seconds(settings: Settings) -> dict[State, float]:
-    """Of the response controller's states: how long a response may make no progress."""
-    usual = DEADLINES_SECONDS[State.ACTIVE]
-    return {**DEADLINES_SECONDS, State.ACTIVE: PATIENCE_SECONDS.get(settings.reasoning_effort or "", usual)}
+def patience_seconds(settings: Settings) -> float:
+    """How long a response may make no progress."""
+    return PATIENCE_SECONDS.get(settings.reasoning_effort or "", DEADLINES_SECONDS[State.ACTIVE])
 
 
 def _turn_detection(settings: Settings) -> dict[str, Any]:

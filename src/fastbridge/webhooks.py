@@ -28,7 +28,7 @@ from fastbridge.announcements import PATH, Announcer
 from fastbridge.arrival import Arrival
 from fastbridge.calls import Admission, Direction, Directory, Reason, Refusal
 from fastbridge.config import Settings
-from fastbridge.ending import UNBEGUN, EndReason
+from fastbridge.ending import OURS_TO_EXPLAIN, EndReason
 from fastbridge.http_gate import MAX_BODY_BYTES
 from fastbridge.languages import Message
 
@@ -37,8 +37,6 @@ BODY_DEADLINE_S = 5.0
 MAX_READERS_PER_IP = 200
 MAX_PARAMETER_CHARS = 400
 MAX_PARAMETERS = 16
-MODEL_FAILURE = "model_"
-"""A call whose end reason begins so ended because the model failed it: its caller is owed an apology."""
 KEEP_RECORDINGS = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 _FORM = "application/x-www-form-urlencoded"
@@ -269,8 +267,8 @@ class _Desk:
         return _twiml(twilio.reject_twiml())
 
     def stream_ended(self, webhook: Webhook) -> Response:
-        """<Connect> is over: hang up. If our model failed the call, or it never began, or the process that had it died,
-        pass the caller on first, if there is somebody, or apologise, unless that has been heard."""
+        """<Connect> is over: hang up. If neither side wanted that, or the process that had the call died, pass the
+        caller on first, if there is somebody, or apologise, unless that has been heard."""
         directory = self._node.directory
         call = directory.get(webhook.call_sid)
         if call is None:
@@ -281,8 +279,7 @@ class _Desk:
             call.on_stream_ended()
             reason = call.end_reason
         lost = call is None and reason is None and self._node.successor
-        failed = reason is not None and (reason.startswith(MODEL_FAILURE) or reason in UNBEGUN)
-        if not (lost or failed):
+        if not (lost or reason in OURS_TO_EXPLAIN):
             return _hang_up()
         if self._node.settings.fallback_number is None and directory.was_apologised(webhook.call_sid):
             return _hang_up()

@@ -61,7 +61,7 @@ def test_a_call_through_the_operators_command_outlives_the_signal(tmp_path, more
             assert record is not None
             assert record["end_reason"] == "customer_hangup"
             log = node.log()
-        assert "[call] [CALL_END]" in log
+        assert "[record] [CALL_END]" in log
         assert "Uvicorn running" not in log, "from the start on the log is ours"
 
     asyncio.run(scene())

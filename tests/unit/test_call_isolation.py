@@ -75,6 +75,22 @@ def test_a_part_that_fails_once_a_second_stops_no_other(part, caplog, monkeypatc
     rig.loop.close()
 
 
+@pytest.mark.parametrize("error", [KeyError, TypeError, AttributeError, ValueError])
+def test_our_own_fault_is_not_the_models(error, caplog, monkeypatch):
+    def fail_so() -> None:
+        raise error("ours")
+
+    rig = CallRig().up()
+    monkeypatch.setattr(rig.call.answers, "speech_started", fail_so)
+    rig.model({"type": "input_audio_buffer.speech_started", "item_id": "item_u"})
+    rig.model({"type": "response.created", "response": [error.__name__]})
+    assert rig.call.stats.errors == ["internal", "malformed_event"]
+    assert rig.call.session.counters["malformed_events"] == 1
+    assert rig.call.live
+    assert caplog.text.count("Traceback") == 1
+    rig.loop.close()
+
+
 def test_a_deadline_that_fails_is_booked_to_its_call(caplog, monkeypatch):
     rig = CallRig().up()
     monkeypatch.setattr(rig.call.session.responses, "answer_turn", fail)

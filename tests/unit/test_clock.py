@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from fastbridge.clock import Clock, Deadline
+from fastbridge.clock import Clock, Deadline, Standstill
 from helpers import MS
 from virtual import START_NS, VirtualLoop
 
@@ -110,6 +110,19 @@ class TestDeadline:
         loop.do(deadline.set, 1)
         loop.advance(60)
         assert fired == [1000, 2000, 3000]
+
+
+class TestStandstill:
+    def test_is_counted_from_the_look_that_found_the_last_change(self):
+        now_ns, number = [0], [1]
+        standstill = Standstill(Clock(lambda: now_ns[0]), lambda: number[0])
+        looks = []
+        for second, change in enumerate([0, 0, 1, 0, 0, -1, 0], 1):
+            now_ns[0], number[0] = second * 1_000_000_000, number[0] + change
+            looks.append(standstill.look())
+        assert looks == [1, 2, 0, 1, 2, 0, 1]
+        standstill.begin()
+        assert standstill.look() == 0
 
 
 class TestEverySecond:

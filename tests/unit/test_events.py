@@ -60,7 +60,7 @@ EXAMPLES = {
         {"response_id": "resp_123"},
     ),
     "realtime_format": ((("audio/pcm", "audio/pcm"),), {}),
-    "realtime_malformed": (("response.done", "KeyError: 'response'"), {}),
+    "realtime_malformed": (("response.done", "no response: NoneType"), {}),
     "realtime_complains": ((SAID,), {}),
     "realtime_expected": ((RACE,), {}),
     "carrier_malformed": ((1,), {}),

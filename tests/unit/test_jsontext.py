@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from fastbridge.jsontext import encode_event, id_of, object_of, parse_event, text_of
+from fastbridge.jsontext import Malformed, encode_event, id_of, object_of, parse_event, text_of, within
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,22 @@ def test_half_a_character_becomes_a_question_mark():
 @pytest.mark.parametrize("value", [None, 7, True, [], {}, b"x"])
 def test_what_is_no_text_is_nothing(value):
     assert text_of(value) == ""
-    with pytest.raises(ValueError, match=f"no id: {type(value).__name__}"):
+    with pytest.raises(Malformed, match=f"no id: {type(value).__name__}"):
         id_of(value)
+
+
+def test_half_a_character_is_no_name():
+    with pytest.raises(Malformed, match="half a character"):
+        id_of("resp_\ud800")
+
+
+def test_what_is_within_must_be_there():
+    event = {"session": {"audio": {"input": {}}, "id": "sess_1"}}
+    assert within(event) is event
+    assert within(event, "session", "audio") == {"input": {}}
+    for path in (("response",), ("session", "id"), ("session", "audio", "output")):
+        with pytest.raises(Malformed, match=f"no {path[-1]}: "):
+            within(event, *path)
 
 
 def test_text_is_text():

@@ -58,6 +58,16 @@ def test_a_call_is_told_with_its_answer_or_not_at_all(monkeypatch):
     assert kinds(items) == ["user"]
 
 
+@pytest.mark.parametrize("chars", [1, 1000])
+def test_a_call_that_is_still_at_work_is_told_however_old_it_is(chars):
+    turns = [Turn("caller", f"item_{number}", "x" * chars) for number in range(90)]
+    done, at_work = ToolCall("call_0", "look", "{}", 1, "found"), ToolCall("call_1", "book", "{}", 2, None)
+    items = replay_items(turns, [done, at_work])
+    assert items[0] == {"type": "function_call", "call_id": "call_1", "name": "book", "arguments": "{}"}
+    assert len(items) == 1 + min(60, 24_000 // chars)
+    assert items[-1]["id"] == "item_89"
+
+
 @pytest.mark.parametrize("size", [10, 24_000, 100_000])
 def test_a_long_answer_of_a_tool_does_not_crowd_out_the_rest(size):
     items = replay_items(TURNS, [ToolCall("call_1", "look", "{}", 1, "x" * size)])

@@ -1,8 +1,8 @@
-"""fastbridge.webhooks when the model has failed a call, or would fail the next one: nobody is left without a word."""
+"""fastbridge.webhooks when a call ended as nobody wanted, or the next one would: nobody is left without a word."""
 
 import pytest
 
-from fastbridge.ending import EndReason
+from fastbridge.ending import OURS_TO_EXPLAIN, UNBEGUN, EndReason
 from front_desk import CALL, CALLER, FakeCall, make_node, post
 
 
@@ -15,8 +15,9 @@ def stream_ended(node):
     return post(node, "/webhook/stream_ended", CALLER | {"CallStatus": "in-progress"})
 
 
-def test_a_call_that_the_model_failed_is_apologised_for(node):
-    node.directory.add(call := FakeCall("model_unavailable"))
+@pytest.mark.parametrize("reason", sorted(OURS_TO_EXPLAIN - UNBEGUN))
+def test_a_call_that_ended_as_nobody_wanted_is_apologised_for(node, reason):
+    node.directory.add(call := FakeCall(reason))
     node.directory.remove(call)
     answer = stream_ended(node)
     assert answer.verbs == ["Say", "Hangup"]
@@ -25,7 +26,7 @@ def test_a_call_that_the_model_failed_is_apologised_for(node):
 
 
 def test_a_call_that_ends_by_the_webhook_is_apologised_for_too(node):
-    node.directory.add(FakeCall(on_stream_ended="model_quota"))
+    node.directory.add(FakeCall(on_stream_ended="model_lost"))
     assert stream_ended(node).verbs == ["Say", "Hangup"]
 
 
