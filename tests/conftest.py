@@ -1,6 +1,7 @@
 """Every unit test of a compiled module runs on both twins; hypothesis runs under a named profile."""
 
 import os
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -32,6 +33,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"hypothesis: HYPOTHESIS_PROFILE={PROFILE} --hypothesis-seed={SEED}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Half a character in a captured line would break the way from a worker to its runner."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 @pytest.fixture(params=list(loops.FACTORIES))

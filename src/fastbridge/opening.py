@@ -70,7 +70,7 @@ class Opening:
 
     def on_updated(self, event: dict[str, Any]) -> None:
         audio = within(event, "session", "audio")
-        formats = tuple(within(audio, side, "format").get("type") for side in ("input", "output"))
+        formats = (within(audio, "input", "format").get("type"), within(audio, "output", "format").get("type"))
         if not self._asked:
             return  # whatever this confirms, it is not our settings
         if formats != ("audio/pcmu", "audio/pcmu"):

@@ -1,4 +1,8 @@
-"""One node and one model that obeys, for all tests of a file; and nodes of a test's own, with the settings it wants."""
+"""One node and one model that obeys, for all tests of a file; and nodes of a test's own, with the settings it wants.
+
+Most of these tests wait for deadlines, and wait side by side: `-n 6 --dist loadgroup -m "not alone"`. Those that judge
+when frames come need the machine: `-m alone`.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,6 +14,19 @@ import pytest
 from attacker import RunningNode
 from environment import clear_environment
 from scripted_model import Model
+
+
+ALONE = {"test_calls", "test_load", "test_uvicorn", "test_workers"}
+SHARE_A_NODE = {"test_attacks", "test_attacks_http", "test_attacks_model", "test_log"}
+"""Their tests count what the node of their file has seen: they stay together."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in ALONE or item.path.parent.name == "strangers":  # whose scenes are many calls at once
+            item.add_marker("alone")
+        elif item.path.stem in SHARE_A_NODE:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="module")
