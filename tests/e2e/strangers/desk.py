@@ -17,7 +17,8 @@ agent.for_business("silent", settings={"silence_seconds": 3, "silence_prompts": 
 agent.for_business("short", settings={"max_call_seconds": 35})
 agent.for_business("noisy", settings={"noise_seconds": 4})
 agent.for_business(
-    "patient", settings={"turn_detection": "semantic_vad", "vad_eagerness": "low", "speed": 0.9, "max_output_tokens": 300}
+    "patient",
+    settings={"turn_detection": "semantic_vad", "vad_eagerness": "low", "speed": 0.9, "max_output_tokens": 300},
 )
 _later: set[asyncio.Task[None]] = set()
 

@@ -1,4 +1,4 @@
-"""What an operator of a noisy line sets reaches the model: by the environment's names, and by an agent for one number."""
+"""What an operator of a noisy line sets reaches the model: by the environment, and by an agent for one number."""
 
 SETTINGS = {
     "SERVER_VAD_THRESHOLD": "0.75",
