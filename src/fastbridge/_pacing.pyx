@@ -123,7 +123,7 @@ cdef class Schedule:
 
     cdef void record_cleared(self, int64_t now) noexcept:
         self.due_ns = now
-        self.play_end_ns = now
+        self.play_end_ns = min(self.play_end_ns, now)  # what had ended before is not the later for it
         self.starving = False
 
     cdef void record_interval(self, int64_t interval) noexcept:

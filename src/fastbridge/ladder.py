@@ -7,6 +7,7 @@ interrupts it. This file never decides how long is too long: `waiting.py` and `m
 """
 
 import asyncio
+from base64 import b64encode
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ FILLER_ID = f"{LOCAL_ID}filler"
 APOLOGY_MARGIN_SECONDS = 1.5
 """How much later than by our clock a carrier may have played the apology."""
 TRANSFER_SECONDS = 5.0
+SILENCE, FRAME_BYTES = b"\xff", 160
 
 
 class State(StrEnum):
@@ -109,6 +111,10 @@ class Ladder:
             # Its audio has stalled: the rest will follow behind, in the same response.
             session.stalled()
             lane.feed_delta(active.encode(), item_id, prompt.base64)
+            begun = (lane.received_bytes - lane.sent_bytes) % FRAME_BYTES
+            if begun:  # or a few bytes of it would be sent, alone, when the response ends, and pass for a sound
+                session.local_deltas += 1
+                lane.feed_delta(active.encode(), item_id, b64encode(SILENCE * (FRAME_BYTES - begun)))
             return prompt.seconds
         lane.begin_response(local_id)
         lane.feed_delta(item_id, item_id, prompt.base64)

@@ -71,7 +71,8 @@ class Schedule:
         self._starved = False
 
     def cleared(self, now_ns: int) -> None:
-        self.due_ns = self.play_end_ns = now_ns
+        self.due_ns = now_ns
+        self.play_end_ns = min(self.play_end_ns, now_ns)
         self._starved = False
 
     @property

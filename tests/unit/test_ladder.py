@@ -89,6 +89,18 @@ class TestFiller:
         assert heard.rstrip(b"\xff").endswith(SECOND[:-1].rstrip(b"\xff")) or SECOND in heard[8000:]
         assert len(heard) - 2 * 8000 - len(recording("filler_1")) in range(-160, 161)
 
+    @pytest.mark.parametrize("rest", [0, 1, 100, 159])
+    def test_leaves_no_piece_of_a_frame_to_be_sent_later(self, rig, rest):
+        rig.begin("resp_1", "item_1")
+        rig.delta(SECOND + SECOND[:rest], "resp_1", "item_1")
+        rig.advance(5)
+        heard, ended_ns = rig.downlink, rig.call.assistant.schedule.play_end_ns
+        assert recording("filler_1")[:-160] in heard
+        rig.done("resp_1")
+        rig.advance(0.1)
+        assert rig.downlink == heard
+        assert rig.call.assistant.schedule.play_end_ns == ended_ns
+
     def test_what_was_heard_counts_on_over_it(self, rig):
         rig.begin("resp_1", "item_1")
         rig.delta(SECOND, "resp_1", "item_1")

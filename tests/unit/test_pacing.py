@@ -177,6 +177,13 @@ class TestCleared:
         assert schedule.earliest_ns == now + pacing.SPACING_NS + pacing.GUARD_NS
 
 
+    def test_what_had_been_played_by_then_had_ended_when_it_did(self, pacing):
+        schedule = started(pacing)
+        schedule.sent(NOW)
+        schedule.cleared(NOW + 500 * MS)
+        assert (schedule.due_ns, schedule.play_end_ns) == (NOW + 500 * MS, NOW + FRAME)
+
+
 class TestIntervals:
     def intervals(self, pacing, milliseconds: list[float]):
         schedule = started(pacing)
