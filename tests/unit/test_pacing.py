@@ -176,7 +176,6 @@ class TestCleared:
         schedule.start(now + MS)
         assert schedule.earliest_ns == now + pacing.SPACING_NS + pacing.GUARD_NS
 
-
     def test_what_had_been_played_by_then_had_ended_when_it_did(self, pacing):
         schedule = started(pacing)
         schedule.sent(NOW)
