@@ -124,6 +124,10 @@ class Node:
         """Whether there are calls, or some may come that were let in."""
         return bool(self.directory.live or self.directory.pending)
 
+    def arrived(self) -> None:
+        """A connection has come, of which the loop takes one a turn: there may be more."""
+        self._ticker.hurry()
+
     def announce(self, admission: Admission) -> None:
         """A webhook has let this call in: what can be looked up is looked up while its stream is on the way."""
         context = self._context(admission)
@@ -365,7 +369,7 @@ def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", succ
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 10, 10)
         try:
-            yield {"node": node, "refuse": node.directory.refuse}
+            yield {"node": node, "refuse": node.directory.refuse, "arrived": node.arrived}
         finally:
             await node.close()
             await exporter.close()

@@ -279,7 +279,7 @@ def create_app(settings: Settings, switchboard: Switchboard) -> Starlette:
         if settings.metrics_port:
             await exporter.start(settings.metrics_host, settings.metrics_port)
         try:
-            yield {"desk": switchboard, "refuse": switchboard.refuse}
+            yield {"desk": switchboard, "refuse": switchboard.refuse, "arrived": lambda: None}
         finally:
             await switchboard.close()
             await exporter.close()

@@ -1,4 +1,5 @@
-"""HTTP as uvicorn speaks it, with deadlines, behind a gate. `app_state` has `refuse`, which counts what was refused."""
+"""HTTP as uvicorn speaks it, with deadlines, behind a gate. `app_state` has `refuse`, which counts what was refused, and
+`arrived`, which is told of each connection."""
 
 import asyncio
 from http import HTTPStatus
@@ -22,6 +23,7 @@ class WebhookSocket(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.app_state["arrived"]()
         self._gate = HttpGate()
         self._watch()
 

@@ -52,6 +52,7 @@ class WorkerServer(Server):
 
     def _on_message(self, letter: str, payload: bytes, connection: socket.socket | None) -> None:
         if letter == CONNECTION and connection is not None:
+            self._node.arrived()  # here, since the line, too, is read one by one
             self._node.spawn(self._take(payload, connection))
         elif letter == COLLECT:
             self._node.spawn(self._report())

@@ -168,7 +168,7 @@ async def served(scene: Any) -> None:
     state.default_headers = config.encoded_headers
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: dispatch.Dispatcher(config, state, {"desk": desk, "refuse": desk.refuse}), "127.0.0.1", 0
+        lambda: dispatch.Dispatcher(config, state, {"desk": desk, "refuse": desk.refuse, "arrived": lambda: None}), "127.0.0.1", 0
     )
     address = server.sockets[0].getsockname()
 

@@ -112,6 +112,23 @@ def test_a_media_socket_that_is_handed_over_shakes_hands(on_loop):
     on_loop(scene())
 
 
+def test_the_loop_looks_for_more_as_soon_as_a_connection_is_on_the_line(on_loop):
+    """Not only when it is served: with calls live the loop would have slept a tick by then."""
+
+    async def scene() -> None:
+        async with working() as (switchboard, server):
+            told: list[str] = []
+            server._node.arrived = lambda: told.append("on the line")
+            server._take = lambda data, connection: told.append("served") or asyncio.sleep(0)
+            _, writer = await switchboard.connect(b"", sent=0)
+            while len(told) < 2:
+                await asyncio.sleep(0)
+            assert told == ["on the line", "served"]
+            writer.close()
+
+    on_loop(scene())
+
+
 def test_it_says_what_it_has_counted(on_loop):
     async def scene() -> None:
         async with working() as (switchboard, _):
