@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from fastbridge import descriptors
 from fastbridge import logging as log
 from fastbridge.cli import choose_agent
 from fastbridge.config import Settings, load_settings
@@ -77,6 +78,7 @@ def begin(config: uvicorn.Config) -> Starlette:
     log.configure_from(settings)
     log.take_over_uvicorn()
     log.log_uncaught()
+    descriptors.prepare(settings)
     app = create_app(settings, choose_agent(None, settings))
     outfit(config)
     server = signalled_server(config)

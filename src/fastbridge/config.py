@@ -147,6 +147,12 @@ class Settings(BaseSettings):
     max_connections_per_ip: int = _env(
         2000, "FASTBRIDGE_MAX_CONNECTIONS_PER_IP", what="a whole number, at least 1", ge=1
     )
+    max_requests_per_ip: int = _env(
+        200, "FASTBRIDGE_MAX_REQUESTS_PER_IP", what="a whole number, at least 1", ge=1
+    )
+    trusted_proxies: str = _env(
+        "", "FASTBRIDGE_TRUSTED_PROXIES", what="addresses or networks such as 10.0.0.0/8, separated by commas"
+    )
     stream_token_seconds: float = _env(
         30, "FASTBRIDGE_STREAM_TOKEN_SECONDS", what="a number of seconds from 1 to 60", ge=1, le=60
     )
@@ -238,6 +244,13 @@ class Settings(BaseSettings):
         if value:
             return normalised_url(value)
         return f"http://127.0.0.1:{info.data.get('port')}" if info.data.get("dev") else ""
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for part in filter(None, map(str.strip, value.split(","))):
+            ipaddress.ip_network(part, strict=False)
+        return value
 
     @property
     def stream_url(self) -> str:

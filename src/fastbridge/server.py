@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fastbridge import events, rest, webhooks
+from fastbridge import descriptors, events, rest, webhooks
 from fastbridge import logging as log
 from fastbridge._pacing import Pacer
 from fastbridge._ticker import Ticker
@@ -33,6 +33,7 @@ from fastbridge.calllog import CallLog
 from fastbridge.calls import Admission, Directory
 from fastbridge.clock import Beat, Clock
 from fastbridge.config import Settings
+from fastbridge.connections import Connections, networks
 from fastbridge.dismantling import SECONDS as DISMANTLING_SECONDS
 from fastbridge.dismantling import dismantle, take_apart
 from fastbridge.drain import Drain, Drainable
@@ -91,6 +92,13 @@ class Node:
         self._ticker = Ticker(self.pacer, self.outbox, self.reactor, settings.tick_us * 1000)
         self.clock = TickClock(self._ticker)
         self.directory = Directory(settings, self.clock.now_ns, token_prefix=token_prefix)
+        self.connections = Connections(
+            descriptors.connections(settings, descriptors.limit()),
+            settings.max_requests_per_ip,
+            self.directory.refuse,
+            proxies=networks(settings.trusted_proxies),
+            arrived=self.arrived,
+        )
         self.successor = successor
         self.breaker = Breaker(self.clock.now_ns)
         self.directory.model_is_down = self.breaker.refuses
@@ -312,12 +320,20 @@ class Node:
         gauges |= {"calls_capacity": self.settings.max_calls, "draining": directory.draining}
         for name, value in (gauges | {"records_waiting": self.store.waiting}).items():
             metrics.set(name, value)
+        count_connections(metrics, self.connections)
         metrics.take_log()
         metrics.take_histogram("loop_lag_seconds", self._ticker.lag_counts, self._ticker.lag_ns / 1e9)
         for name, counts in {"rejections": directory.counters, "records": self.store.counters}.items():
             for label, count in counts.items():
                 metrics.set(name, count, label)
         return metrics.snapshot()
+
+
+def count_connections(metrics: Metrics, connections: Connections) -> None:
+    metrics.set("connections_open", connections.open)
+    metrics.set("connections_capacity", connections.limit)
+    for doing, count in connections.evicted.items():
+        metrics.set("connections_evicted", count, doing)
 
 
 def call_context(admission: Admission) -> CallContext:
@@ -369,7 +385,7 @@ def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", succ
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 10, 10)
         try:
-            yield {"node": node, "refuse": node.directory.refuse, "arrived": node.arrived}
+            yield {"node": node, "connections": node.connections}
         finally:
             await node.close()
             await exporter.close()
@@ -434,6 +450,7 @@ def create_server(settings: Settings, agent: Agent) -> Server:
 
 def serve(settings: Settings, agent: Agent) -> None:
     """Run the node until a signal. The port must be free."""
+    descriptors.prepare(settings)
     server = create_server(settings, agent)
     log.log_uncaught()
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -18,6 +18,7 @@ from websockets.protocol import OPEN, State
 from websockets.server import ServerProtocol
 
 from fastbridge._websocket import FrameReader
+from fastbridge.connections import peer_of
 from fastbridge.ending import EndReason
 from fastbridge.jsontext import parse_event
 from fastbridge.messages import Messages, is_utf8
@@ -80,8 +81,7 @@ class CarrierSocket(asyncio.Protocol):
         self._wire = self._transport.wire
         self.write = self._wire
         self._transport.set_write_buffer_limits(high=CARRIER_BUFFER_BYTES)
-        peer = transport.get_extra_info("peername")
-        self._ip = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._ip = peer_of(transport)
         self._connections.add(self)  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
@@ -112,6 +112,7 @@ class CarrierSocket(asyncio.Protocol):
         self._release()
         self._wire.close()
         self._connections.discard(self)
+        self._node.connections.leave(self._transport.transport)
         for timer in self._timers.values():
             timer.cancel()
         if self._counted:
@@ -151,7 +152,9 @@ class CarrierSocket(asyncio.Protocol):
         path = request.path
         if not path.startswith(MEDIA_PATH):
             return HTTPStatus.NOT_FOUND, "there is nothing here"
+        self._ip = node.connections.client(self._ip, request.headers.get_all("X-Forwarded-For"))
         if not node.directory.connected(self._ip):
+            node.connections.turned_away("connections", "a stream was refused", self._ip, counted=True)
             return HTTPStatus.SERVICE_UNAVAILABLE, "too many connections"
         self._counted = True
         self._admission = node.directory.peek(path.removeprefix(MEDIA_PATH).rstrip("/"))

@@ -15,7 +15,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from math import ceil
 from pathlib import Path
@@ -27,15 +26,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from fastbridge import events
+from fastbridge import descriptors, events
 from fastbridge import logging as log
 from fastbridge.calls import REASONS, Reason
 from fastbridge.config import Settings
+from fastbridge.connections import Connections, networks
 from fastbridge.dispatch import ANYONE, CLOSE, Dispatcher
 from fastbridge.exporter import CONTENT_TYPE, Exporter, exposition
 from fastbridge.handover import Line, line_pair
 from fastbridge.metrics import Metrics, Snapshot, merge, retired
-from fastbridge.server import STOP_SECONDS, Server, server_config
+from fastbridge.server import STOP_SECONDS, Server, count_connections, server_config
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,6 @@ class Switchboard:
     def __init__(self, settings: Settings, agent: str | None, log_lock: Path) -> None:
         self.settings = settings
         self.workers = settings.workers
-        self.reading: Counter[str] = Counter()
         self.draining = False
         self._command = [sys.executable, "-P", "-m", "fastbridge", "worker", "--log-lock", str(log_lock)]
         self._agent = [agent] if agent else []
@@ -111,6 +110,9 @@ class Switchboard:
         self._metrics = Metrics()
         self._refused: dict[str, int] = dict.fromkeys(REASONS, 0)
         self._turn = 0
+        proxies = networks(settings.trusted_proxies)
+        budget = descriptors.connections(settings, descriptors.limit())
+        self.connections = Connections(budget, settings.max_requests_per_ip, self.refuse, proxies=proxies)
 
     # --- processes ---
 
@@ -241,6 +243,7 @@ class Switchboard:
         ]
         for reason, count in self._refused.items():
             self._metrics.set("rejections", count, reason)
+        count_connections(self._metrics, self.connections)
         self._metrics.take_log()
         summed = merge([self._gone, self._metrics.snapshot(), *parts])
         summed["draining"] = [([], int(self.draining))]
@@ -279,7 +282,7 @@ def create_app(settings: Settings, switchboard: Switchboard) -> Starlette:
         if settings.metrics_port:
             await exporter.start(settings.metrics_host, settings.metrics_port)
         try:
-            yield {"desk": switchboard, "refuse": switchboard.refuse, "arrived": lambda: None}
+            yield {"desk": switchboard, "connections": switchboard.connections}
         finally:
             await switchboard.close()
             await exporter.close()
@@ -319,6 +322,7 @@ def serve(settings: Settings, agent: str | None) -> int:
     with tempfile.TemporaryDirectory(prefix="fastbridge-") as folder:
         lock = Path(folder) / "log.lock"
         log.configure_from(settings, lock=lock)
+        descriptors.prepare(share(settings))
         with (
             contextlib.suppress(KeyboardInterrupt),
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,

@@ -1,13 +1,19 @@
-"""A flood of connections while a call is live: webhooks go through, and the call's audio is in time."""
+"""A flood of connections: webhooks go through, whether or not calls are live, and it is said."""
 
+import asyncio
 import contextlib
 import socket
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from attacker import RunningNode, new_call_sid
+from attacker import HOST, RunningNode, eventually, new_call_sid
+from fastbridge import descriptors as descriptors_module
+from fastbridge.sim import ModelServer, NodeProcess
 
 resource = pytest.importorskip("resource")
 
@@ -27,18 +33,79 @@ def descriptors() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def bare_connections(node: RunningNode, count: int) -> Iterator[None]:
-    """Connections that say nothing, on their way all at once."""
+def bare_connections(address: tuple[str, int], count: int, *, sent: bytes = b"") -> Iterator[None]:
+    """Connections that say nothing, on their way all at once; or `sent`, as soon as they can."""
     with contextlib.ExitStack() as stack:
         for _ in range(count):
             bare = stack.enter_context(socket.socket())
             bare.setblocking(False)
-            bare.connect_ex(node.address)
+            bare.connect_ex(address)
+            if sent:
+                bare.settimeout(2)
+                with contextlib.suppress(OSError):
+                    bare.sendall(sent)
         yield
 
 
 def test_a_live_call_does_not_make_new_connections_wait(node):
-    with node.started(new_call_sid()), bare_connections(node, BARE):
+    with node.started(new_call_sid()), bare_connections(node.address, BARE):
         began = time.monotonic()
         assert node.webhook(new_call_sid()).status == 200
         assert time.monotonic() - began < 1.5
+
+
+SLOW = (
+    f"POST /webhook/incoming_call HTTP/1.1\r\nHost: {HOST}\r\nX-Twilio-Signature: x\r\n"
+    "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nCallSid="
+).encode()
+
+
+@pytest.mark.parametrize("sent", [b"", SLOW[:40], SLOW], ids=["silence", "heads", "bodies"])
+def test_what_one_address_leaves_unfinished_costs_it_the_oldest_and_not_a_webhook(node_with, caplog, sent):
+    """As behind a proxy, where all have one address."""
+    node = node_with()
+    with bare_connections(node.address, 205, sent=sent):
+        assert eventually(lambda: node.do(lambda: node.node.connections.open) >= 200)
+        for _ in range(30):
+            assert node.webhook(new_call_sid()).status == 200
+        assert node.counters["too_many_readers"] >= 5
+    assert "[NODE] too many connections: the oldest " in caplog.text
+    assert caplog.text.count("[NODE]") == 1
+
+
+def test_when_all_places_are_taken_the_silent_make_room(node_with, monkeypatch, caplog):
+    monkeypatch.setattr(descriptors_module, "REQUESTS", 40)
+    node = node_with(max_connections=10, max_requests_per_ip=1000)
+    with node.started(new_call_sid()) as line, bare_connections(node.address, 300):
+        for _ in range(20):
+            assert node.webhook(new_call_sid()).status == 200
+            assert node.request(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
+        assert node.do(lambda: node.node.connections.open) <= 50
+        assert node.counters["connections"] >= 250
+        line.media()
+        assert node.live == 1
+    assert "[NODE] too many connections: the oldest silent one made room" in caplog.text
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="workers are for Linux")
+def test_idle_connections_in_front_of_several_workers() -> None:
+    async def scene() -> None:
+        settings = {"FASTBRIDGE_WORKERS": "2", "FASTBRIDGE_METRICS_PUBLIC": "1"}
+        async with ModelServer() as model, NodeProcess(model.base_url, settings=settings) as node:
+            await asyncio.to_thread(ask, node.url)
+            await node.stop()
+            assert "[NODE] too many connections: the oldest silent one made room" in node.log()
+
+    def ask(url: str) -> None:
+        host, _, port = url.removeprefix("http://").partition(":")
+        with bare_connections((host, int(port)), 230):
+            for path in ("/healthz", "/readyz", "/webhook/none") * 5:
+                try:
+                    with urllib.request.urlopen(url + path, timeout=5) as answer:
+                        assert answer.status == 200
+                except urllib.error.HTTPError as error:
+                    assert (path, error.code) == ("/webhook/none", 404)
+            with urllib.request.urlopen(url + "/metrics", timeout=5) as answer:
+                assert b'fastbridge_connections_evicted_total{doing="silent"}' in answer.read()
+
+    asyncio.run(scene())

@@ -14,7 +14,7 @@ import pytest
 
 from environment import clear_environment
 from fastbridge import call as call_module
-from fastbridge import rest, webhooks
+from fastbridge import descriptors, rest, webhooks
 from fastbridge.agent import Agent, CallContext
 from fastbridge.calls import Admission
 from fastbridge.config import load_settings
@@ -25,6 +25,7 @@ from fastbridge.twilio import Start
 from front_desk import INCOMING, make_node, post
 from helpers import LOUD, QUIET, SID
 from longcall import LongCall
+from recording_transport import Transport
 from virtual import RecordingModel, Rig
 
 PACKAGE = Path(__file__).parents[2] / "src" / "fastbridge"
@@ -369,6 +370,18 @@ def node_life(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+def crowds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A node with too few descriptors for its calls, and somebody who opens one connection after the other."""
+    clear_environment(monkeypatch, tmp_path)
+    monkeypatch.setattr(descriptors, "raise_limit", lambda: 1024)
+    settings = load_settings(public_url="https://voice.example.com", database_url="none")
+    descriptors.prepare(settings)
+    node = create_app(settings, Agent()).state.node
+    node.connections.limit = 1
+    for _ in range(2):
+        node.connections.enter(Transport(), "192.0.2.7")
+
+
 class NoCarrier:
     def write(self, frame: bytes) -> None:
         pass
@@ -424,7 +437,7 @@ SCENES = [
         wrong_frames,
         lines_lost,
     ),
-    *(timeouts, renewed, not_passed_on, dead_line, ended_by_webhook, front_desk, node_life, switchboard, long_calls),
+    *(timeouts, renewed, not_passed_on, dead_line, ended_by_webhook, front_desk, node_life, crowds, switchboard, long_calls),
 ]
 
 

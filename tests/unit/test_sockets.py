@@ -17,6 +17,7 @@ from fastbridge.agent import Agent
 from fastbridge.call import Call, CallContext
 from fastbridge.calls import Directory
 from fastbridge.config import load_settings
+from fastbridge.connections import Connections, networks
 from fastbridge.dismantling import dismantle, take_apart
 from fastbridge.sockets import CarrierSocket, Messages, is_utf8
 from helpers import read_frames
@@ -44,6 +45,7 @@ class FakeNode:
         self.loop = loop
         self.settings = load_settings(public_url=PUBLIC_URL, twilio_auth_token=AUTH_TOKEN, **settings)
         self.directory = Directory(self.settings, loop.clock.now_ns)
+        self.connections = Connections(99, 99, self.directory.refuse, proxies=networks(self.settings.trusted_proxies))
         self.reactor = None
         self.calls: list[Call] = []
         self.ended: list[Call] = []

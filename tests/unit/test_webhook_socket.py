@@ -9,7 +9,9 @@ from environment import clear_environment
 from fastbridge import webhook_socket
 from fastbridge.agent import Agent
 from fastbridge.config import load_settings
+from fastbridge.connections import Connections
 from fastbridge.server import create_server
+from recording_transport import Transport
 from virtual import VirtualLoop
 
 
@@ -30,20 +32,13 @@ def test_a_head_and_a_body_have_their_deadlines():
         return [round(timer.when() - loop.time(), 3) for timer in loop.pending_timers()]
 
     def made() -> Any:
-        made = webhook_socket.WebhookSocket(config, state, {"refuse": refused.append, "arrived": lambda: None}, _loop=loop)
+        made = webhook_socket.WebhookSocket(config, state, {"connections": Connections(9, 9, refused.append)}, _loop=loop)
         made.connection_made(transport)
         return made
 
     aborted: list[float] = []
-    transport: Any = SimpleNamespace(
-        get_extra_info=lambda name, default=None: None,
-        abort=lambda: aborted.append(loop.time()),
-        write=lambda data: None,
-        close=lambda: None,
-        is_closing=lambda: False,
-        resume_reading=lambda: None,
-        pause_reading=lambda: None,
-    )
+    transport: Any = Transport()
+    transport.abort = lambda: aborted.append(loop.time())
     http = loop.do(made)
     assert deadlines() == [webhook_socket.HEAD_SECONDS]
     loop.advance(1)
