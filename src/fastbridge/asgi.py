@@ -120,7 +120,8 @@ def settings_under(config: uvicorn.Config) -> Settings:
 
 
 def outfit(config: uvicorn.Config) -> None:
-    """What `fastbridge serve` tells its uvicorn. Proxies are not asked who the client is, nor what PUBLIC_URL knows."""
+    """What `fastbridge serve` tells its uvicorn. Proxies are asked who the client is where
+    FASTBRIDGE_TRUSTED_PROXIES names them, and never what PUBLIC_URL knows."""
     config.http_protocol_class = WebhookSocket
     config.ws_protocol_class = CarrierSocket
     config.root_path = ""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from attacker import HOST, RunningNode, eventually, new_call_sid
+from attacker import SLOW_WEBHOOK, RunningNode, eventually, new_call_sid
 from fastbridge import descriptors as descriptors_module
 from fastbridge.sim import ModelServer, NodeProcess
 
@@ -54,13 +54,7 @@ def test_a_live_call_does_not_make_new_connections_wait(node):
         assert time.monotonic() - began < 1.5
 
 
-SLOW = (
-    f"POST /webhook/incoming_call HTTP/1.1\r\nHost: {HOST}\r\nX-Twilio-Signature: x\r\n"
-    "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nCallSid="
-).encode()
-
-
-@pytest.mark.parametrize("sent", [b"", SLOW[:40], SLOW], ids=["silence", "heads", "bodies"])
+@pytest.mark.parametrize("sent", [b"", SLOW_WEBHOOK[:40], SLOW_WEBHOOK], ids=["silence", "heads", "bodies"])
 def test_what_one_address_leaves_unfinished_costs_it_the_oldest_and_not_a_webhook(node_with, caplog, sent):
     """As behind a proxy, where all have one address."""
     node = node_with()
