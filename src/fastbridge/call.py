@@ -32,7 +32,6 @@ from fastbridge.greeting import Greeting
 from fastbridge.hearing import Hearing
 from fastbridge.history import ToolCall
 from fastbridge.interruption import Interruption
-from fastbridge.jsontext import parse_event
 from fastbridge.ladder import Ladder
 from fastbridge.lookup import Lookup
 from fastbridge.model_line import ModelLine
@@ -230,9 +229,8 @@ class Call:
         self.carrier_watch.paused(paused)
 
     def _on_carrier_message(self, message: bytes) -> None:
-        parsed = parse_event(message)
+        parsed = self.carrier_watch.read(message)
         if parsed is None:
-            self.carrier_watch.violated()
             return
         kind = parsed.get("event")
         if kind == "media":

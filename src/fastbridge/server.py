@@ -200,6 +200,8 @@ class Node:
             self.directory.note_apology(call.call_sid)
         self.directory.remove(call)
         self._ticker.release()
+        if not self._calls and self.reactor is not None:
+            self.reactor.release_all()  # without a call nothing ticks, and nothing runs it
         self._dismantle_later(call)
         if call.document is not None:
             self.metrics.end(call, call.document)

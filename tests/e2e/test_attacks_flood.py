@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from attacker import SLOW_WEBHOOK, RunningNode, eventually, new_call_sid
+from attacker import SLOW_WEBHOOK, Line, RunningNode, eventually, new_call_sid, wire
 from fastbridge import descriptors as descriptors_module
 from fastbridge.sim import ModelServer, NodeProcess
 
@@ -103,3 +104,56 @@ def test_idle_connections_in_front_of_several_workers() -> None:
                 assert b'fastbridge_connections_evicted_total{doing="silent"}' in answer.read()
 
     asyncio.run(scene())
+
+
+FLOODS = {
+    "pings": wire(9) * 20_000,
+    "pongs": wire(10) * 20_000,
+    "empty fragments": wire(1, fin=False) + wire(0, fin=False) * 20_000,
+    "short messages in fragments": (wire(1, b"{", fin=False) + wire(0, b"}")) * 10_000,
+    "messages of nobody": wire(1, b"{}") * 20_000,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+@pytest.mark.parametrize("started", [True, False], ids=["call", "stream"])
+def test_a_flood_on_one_media_socket_is_no_silence_on_another(node, flood, started):
+    """Neither before its verdict nor behind it; and it does not get away with it."""
+    other, mine = new_call_sid(), new_call_sid()
+    with node.started(other) as bystander, node.started(mine) if started else node.admitted(mine) as line:
+        over = threading.Event()
+        threads = [threading.Thread(target=speak, args=(bystander, over))]
+        threads.append(threading.Thread(target=pour, args=(line, flood, over)))
+        for thread in threads:
+            thread.start()
+        call, gaps, last = node.call(other), [0.0], time.monotonic()
+        frames = call.caller.frames_in
+        until = last + 1.5
+        while time.monotonic() < until:
+            if call.caller.frames_in != frames:
+                frames, now = call.caller.frames_in, time.monotonic()
+                gaps.append(now - last)
+                last = now
+            time.sleep(0.005)
+        over.set()
+        for thread in threads:
+            thread.join()
+        assert max(gaps) < 0.4
+        assert len(gaps) > 20
+        assert node.call(mine) is None
+
+
+def speak(line: Line, over: threading.Event) -> None:
+    while not over.wait(0.02):
+        line.media()
+
+
+def pour(line: Line, flood: bytes, over: threading.Event) -> None:
+    line.socket.settimeout(0.2)
+    while not over.is_set():
+        try:
+            line.socket.sendall(flood)
+        except TimeoutError:
+            continue
+        except OSError:
+            return

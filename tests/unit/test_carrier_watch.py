@@ -1,8 +1,10 @@
 """fastbridge.carrier_watch: a line that is dead, one that takes nothing, and one that sends what is none."""
 
+import json
+
 import pytest
 
-from fastbridge.carrier_watch import DEAD_STREAM_SECONDS, MAX_VIOLATIONS, SLOW_CARRIER_SECONDS
+from fastbridge.carrier_watch import DEAD_STREAM_SECONDS, MAX_MESSAGES_PER_SECOND, MAX_VIOLATIONS, SLOW_CARRIER_SECONDS
 from helpers import QUIET
 from virtual import Rig
 
@@ -48,3 +50,16 @@ def test_what_is_no_message_is_counted_and_has_an_end(rig):
     assert rig.call.live
     rig.carrier(b"[]")
     assert rig.call.end_reason == "carrier_protocol"
+
+
+def test_messages_that_cost_more_than_audio_have_a_bound(rig):
+    talk = json.dumps({"event": "something", "streamSid": "MZ"}).encode()
+    for _ in range(3):
+        for _ in range(MAX_MESSAGES_PER_SECOND):
+            rig.carrier(talk)
+        rig.advance(1.1)
+    assert rig.call.live
+    for _ in range(MAX_MESSAGES_PER_SECOND + 1):
+        rig.carrier(talk)
+    assert rig.call.end_reason == "carrier_protocol"
+    assert rig.call.stats.errors == ["carrier_malformed"]
