@@ -116,6 +116,7 @@ class Call:
             on_full=self._guarded(lambda full: self.line.ring_full(full)),
             on_bad_frame=self._guarded(self._on_bad_frame),
             on_pcm=self._guarded(lambda item_id: self.answers.noise(item_id)),
+            on_stalled=self._guarded(lambda stalled: self.carrier_watch.stalled(stalled)),
             lead_ms=settings.lead_ms,
         )
         filtered = settings.enable_min_dsp if agent.dsp is None else agent.dsp

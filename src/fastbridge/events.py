@@ -319,6 +319,11 @@ def tx_validation(log: CallLog, number: int, size_bytes: int) -> None:
     log("TX_VALIDATION", f"Frame {number} is {size_bytes} bytes (expected 160)!", level=logging.ERROR, depth=1)
 
 
+def tx_stalled(log: CallLog, untaken_bytes: int) -> None:
+    """Twilio takes no audio: what is more than 2 s waits in the ring."""
+    log("TX_SLOW", "Twilio takes no audio: pacing waits", level=logging.WARNING, untaken_bytes=untaken_bytes, depth=1)
+
+
 def tx_slow(log: CallLog, message: str, **fields: Any) -> None:
     """Audio does not get away as it should: at most every 5 s."""
     log("TX_SLOW", message, level=logging.WARNING, pause_s=5.0, depth=1, **fields)

@@ -87,6 +87,7 @@ EXAMPLES = {
     "barge_in": ((BARGE_IN,), {"stream_sid": "MZ123", "cancel": "sent", "count": 1, "at_ms": 8560}),
     "barge_in_false": ((), {"count": 1, "held_ms": 520, "why": "quiet"}),
     "tx_validation": ((3, 161), {}),
+    "tx_stalled": ((31_500,), {}),
     "tx_slow": (("frames left over 200ms late",), {"tx_schedule_resets": 1}),
     "audio_drain": (
         (),

@@ -249,6 +249,7 @@ def late_frames(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rig.advance(0.5)
     rig.loop.now_ns += 700_000_000
     rig.advance(1.5)
+    rig.do(rig.call.carrier_watch.stalled, True)
     rig.leave()
 
 
