@@ -18,8 +18,8 @@ class AssistantLane(Paced):
     bytes.
     on_pcm(item_id): an item's audio is not mu-law but linear PCM, which a caller hears as noise: once an item, with the
     delta that shows it, see PcmWatch. The lane may be cleared there.
-    on_stalled(bool): the carrier has 2 s of audio still to take, by what the kernel holds as well, or has for 2 s
-    sent no mark back that it should, and nothing is paced (True); it is flowing again (False). Known of a Wire only. What
+    on_stalled(bool): the carrier has 2 s of audio still to take, by what the kernel holds as well, or has for 2 s sent
+    no mark back that it should, and nothing is paced (True); it is flowing again (False). Known of a Wire only. What
     was not taken counts as unheard.
     Only deltas of the response begun last are taken; others are refused and counted, as are those of a cancelled one.
     Marks: one after every 8 frames and one at the end of each response; an echo implies those before it. The playout

@@ -39,7 +39,7 @@ class Ticker:
         """A call is live: tick. On the running loop."""
     def release(self) -> None: ...
     def hurry(self) -> None:
-        """One of those that a turn of the loop takes one of has come, such as a connection: the next turn does not sleep,
+        """Something has come of which the loop takes one a turn, such as a connection: the next turn does not sleep,
         so that as many are taken as without calls. Between two of them the pacer runs, and the tick comes in time."""
     def every_second(self, callback: Callable[[], object]) -> Beat:
         """Call this once a second from now on, a second from now at the earliest, while any call is live. In place of a

@@ -9,10 +9,19 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, JsonValue, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    JsonValue,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fastbridge.errors import ConfigError
@@ -43,7 +52,7 @@ class Settings(BaseSettings):
     )
 
     # The node. port and dev come first: public_url's default is made of them.
-    host: str = _env("0.0.0.0", "FASTBRIDGE_HOST", what="an address to listen on")
+    host: str = _env("", "FASTBRIDGE_HOST", what="an address to listen on")
     port: int = _env(5050, "PORT", what="a port number from 0 to 65535", ge=0, le=65535)
     dev: bool = _env(False, "FASTBRIDGE_DEV", what="1 or 0")
     workers: int = _env(1, "FASTBRIDGE_WORKERS", what="a number of processes from 1 to 64", ge=1, le=64)
@@ -147,9 +156,7 @@ class Settings(BaseSettings):
     max_connections_per_ip: int = _env(
         2000, "FASTBRIDGE_MAX_CONNECTIONS_PER_IP", what="a whole number, at least 1", ge=1
     )
-    max_requests_per_ip: int = _env(
-        200, "FASTBRIDGE_MAX_REQUESTS_PER_IP", what="a whole number, at least 1", ge=1
-    )
+    max_requests_per_ip: int = _env(200, "FASTBRIDGE_MAX_REQUESTS_PER_IP", what="a whole number, at least 1", ge=1)
     trusted_proxies: str = _env(
         "", "FASTBRIDGE_TRUSTED_PROXIES", what="addresses or networks such as 10.0.0.0/8, separated by commas"
     )
@@ -252,6 +259,18 @@ class Settings(BaseSettings):
             ipaddress.ip_network(part, strict=False)
         return value
 
+    @model_validator(mode="after")
+    def _choose_host(self) -> Self:
+        """Who checks no signatures is not for the world to find, unless he was told to be."""
+        if not self.host:
+            self.__dict__["host"] = "127.0.0.1" if self.unsigned else "0.0.0.0"
+        return self
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether anybody may be Twilio."""
+        return self.twilio_auth_token is None and self.dev
+
     @property
     def stream_url(self) -> str:
         """The public address for media streams: `public_url` with ws for http, wss for https."""
@@ -268,6 +287,10 @@ class Settings(BaseSettings):
         if self.public_url.startswith("http://") and not self.dev and not _is_loopback(self.public_url):
             raise ConfigError(
                 f"PUBLIC_URL must start with https://, not {self.public_url!r}: Twilio streams to wss addresses only."
+            )
+        if self.metrics_port and self.metrics_port == self.port:
+            raise ConfigError(
+                f"PORT and FASTBRIDGE_METRICS_PORT are both {self.port}: choose another for metrics, or 0 for none."
             )
         if self.twilio_auth_token is None and not self.dev:
             raise ConfigError(

@@ -6,8 +6,8 @@ Where one too many comes the oldest silent one makes room, else the oldest idle,
 all are busy is the new one turned away. So it is with the requests of one address that are on their way. Whoever came
 last had the least time: a webhook of Twilio's is whole within milliseconds, and a flood pushes out itself.
 
-A client's address is its socket's. Only of a proxy that the operator named is X-Forwarded-For believed, from its end on,
-as far as it goes from one such proxy to the next.
+A client's address is its socket's. Only of a proxy that the operator named is X-Forwarded-For believed, from its end
+on, as far as it goes from one such proxy to the next.
 """
 
 from collections.abc import Callable, Sequence
@@ -65,6 +65,13 @@ class Connections:
     @property
     def open(self) -> int:
         return len(self._doing)
+
+    def count(self, metric: Callable[..., object]) -> None:
+        """metric(name, value, *labels): takes a number."""
+        metric("connections_open", self.open)
+        metric("connections_capacity", self.limit)
+        for doing, evicted in self.evicted.items():
+            metric("connections_evicted", evicted, doing)
 
     def enter(self, transport: Transport, peer: str) -> bool:
         """A new connection, from this address. False if there is no room: its owner closes it, and need not `leave`.

@@ -48,8 +48,8 @@ def connections(settings: "Settings", descriptors: int) -> int:
     return max(8, min(settings.max_connections + REQUESTS, max(left // 2, left - (PER_CALL - 1) * settings.max_calls)))
 
 
-def prepare(settings: "Settings") -> None:
-    """Raise the limit, and say so if the calls that are configured do not fit below it."""
-    descriptors, needed = raise_limit(), OWN + PER_CALL * settings.max_calls
+def prepare(calls: int) -> None:
+    """Raise the limit, and say so if so many calls do not fit below it."""
+    descriptors, needed = raise_limit(), OWN + PER_CALL * calls
     if needed > descriptors:
-        notices.too_few_descriptors(settings.max_calls, needed=needed, limit=descriptors)
+        notices.too_few_descriptors(calls, needed=needed, limit=descriptors)

@@ -56,6 +56,7 @@ class Reader:
         self._workers = workers
         self._gate = HttpGate()
         self._http = h11.Connection(h11.SERVER, 2 * MAX_HEAD_BYTES)
+        self.is_stream = False
         self._media_type = ""
         self._body: bytearray | None = None
 
@@ -89,6 +90,7 @@ class Reader:
         if path in OWN_PATHS and b"upgrade" not in headers:
             return NODE
         if path.startswith(MEDIA_PATH.encode()):
+            self.is_stream = True
             token = path.decode("latin-1").removeprefix(MEDIA_PATH)
             return worker_of_token(token, self._workers)
         if not path.startswith(WEBHOOKS):
@@ -111,8 +113,8 @@ class Desk(Protocol):
     @property
     def workers(self) -> int: ...
     def refuse(self, reason: Reason) -> None: ...
-    def hand_over(self, worker: int, data: bytes, connection: Any) -> bool:
-        """worker: its number, or ANYONE. False if nobody can take it."""
+    def hand_over(self, worker: int, data: bytes, connection: Any, *, bound: bool = False) -> bool:
+        """worker: its number, or ANYONE. bound: nobody else can do anything with it. False if nobody takes it."""
 
 
 class Dispatcher(asyncio.Protocol):
@@ -164,7 +166,7 @@ class Dispatcher(asyncio.Protocol):
     def _hand_over(self, worker: int) -> None:
         self._transport.pause_reading()  # what comes from now on is read by its new owner
         connection = self._transport.get_extra_info("socket")
-        if not self._desk.hand_over(worker, self._data, connection):
+        if not self._desk.hand_over(worker, self._data, connection, bound=self._reader.is_stream):
             self._connections.turned_away("connections", "no worker could take one", self._ip)
         self._transport.abort()  # our descriptor only: the connection lives on in the worker's
 

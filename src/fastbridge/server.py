@@ -7,7 +7,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from types import FrameType
@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fastbridge import descriptors, events, rest, webhooks
+from fastbridge import descriptors, events, listening, rest, webhooks
 from fastbridge import logging as log
 from fastbridge._pacing import Pacer
 from fastbridge._ticker import Ticker
@@ -322,20 +322,13 @@ class Node:
         gauges |= {"calls_capacity": self.settings.max_calls, "draining": directory.draining}
         for name, value in (gauges | {"records_waiting": self.store.waiting}).items():
             metrics.set(name, value)
-        count_connections(metrics, self.connections)
+        self.connections.count(metrics.set)
         metrics.take_log()
         metrics.take_histogram("loop_lag_seconds", self._ticker.lag_counts, self._ticker.lag_ns / 1e9)
         for name, counts in {"rejections": directory.counters, "records": self.store.counters}.items():
             for label, count in counts.items():
                 metrics.set(name, count, label)
         return metrics.snapshot()
-
-
-def count_connections(metrics: Metrics, connections: Connections) -> None:
-    metrics.set("connections_open", connections.open)
-    metrics.set("connections_capacity", connections.limit)
-    for doing, count in connections.evicted.items():
-        metrics.set("connections_evicted", count, doing)
 
 
 def call_context(admission: Admission) -> CallContext:
@@ -415,6 +408,11 @@ class Server(uvicorn.Server):
         if not self._drain.begin():
             self.should_exit = True
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with listening.hang_ups(self._drain.begin), super().capture_signals():
+            yield
+
     async def on_tick(self, counter: int) -> bool:
         """uvicorn asks ten times a second."""
         if self._drain.over():
@@ -452,8 +450,8 @@ def create_server(settings: Settings, agent: Agent) -> Server:
 
 def serve(settings: Settings, agent: Agent) -> None:
     """Run the node until a signal. The port must be free."""
-    descriptors.prepare(settings)
+    listening.prepare(settings, settings.max_calls)
     server = create_server(settings, agent)
     log.log_uncaught()
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(server.serve())
+        runner.run(server.serve(sockets=listening.sockets(settings)))

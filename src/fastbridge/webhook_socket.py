@@ -14,8 +14,12 @@ HEAD_SECONDS = 5.0
 BODY_SECONDS = 7.0
 """How long a request's head and body may take. Webhooks answer to a slow body before that."""
 DOING: dict[str, Doing] = {
-    **{"silent": "silent", "head": "unfinished", "body": "unfinished"},
-    **{"answering": "busy", "upgraded": "busy", "between": "idle"},
+    "silent": "silent",
+    "head": "unfinished",
+    "body": "unfinished",
+    "answering": "busy",
+    "upgraded": "busy",
+    "between": "idle",
 }
 
 

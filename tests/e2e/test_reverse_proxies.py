@@ -47,25 +47,30 @@ class Proxy:
         text = text.replace("127.0.0.1:5050", f"127.0.0.1:{node.address[1]}").replace(CERTIFICATE, str(certificate))
         self._config, self._log = folder / f"{program}.conf", folder / "log"
         self._command = getattr(self, f"_{program}")(text, certificate, folder)
-        self._environment = os.environ | {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "HOME": str(folder)}
+        self._environment = os.environ | {
+            "XDG_DATA_HOME": str(folder),
+            "XDG_CONFIG_HOME": str(folder),
+            "HOME": str(folder),
+        }
 
     def _nginx(self, text: str, certificate: Path, folder: Path) -> list[str]:
         folders = "".join(
             f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
-        text = text.replace("listen 443 ssl;", "listen 127.0.0.1:%d ssl;" % self.address[1])
+        text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{self.address[1]} ssl;")
         self._config.write_text(text.replace("http {", f"http {{ access_log off; {folders}", 1))
         own = f"daemon off; pid {folder}/nginx.pid; user {os.environ.get('USER', 'root')};" if os.getuid() == 0 else ""
         own = own or f"daemon off; pid {folder}/nginx.pid;"
         return ["nginx", "-c", str(self._config), "-p", str(folder), "-e", "stderr", "-g", own]
 
     def _haproxy(self, text: str, certificate: Path, folder: Path) -> list[str]:
-        self._config.write_text(text.replace("bind :443", "bind 127.0.0.1:%d" % self.address[1]))
+        self._config.write_text(text.replace("bind :443", f"bind 127.0.0.1:{self.address[1]}"))
         return ["haproxy", "-db", "-f", str(self._config)]
 
     def _caddy(self, text: str, certificate: Path, folder: Path) -> list[str]:
         text = text.replace("{\n", "{\n\tadmin off\n\tauto_https disable_redirects\n", 1)
-        site = "https://voice.example.com:%d {\n\tbind 127.0.0.1\n\ttls %s %s" % (self.address[1], certificate, certificate)
+        tls = f"\tbind 127.0.0.1\n\ttls {certificate} {certificate}"
+        site = f"https://voice.example.com:{self.address[1]} {{\n{tls}"
         self._config.write_text(text.replace("voice.example.com {", site))
         return ["caddy", "run", "--adapter", "caddyfile", "--config", str(self._config)]
 
@@ -127,8 +132,8 @@ def test_whose_address_it_is(behind, caplog):
 
 def test_a_forged_host_signs_nothing(behind):
     node, _ = behind
-    assert node.webhook(new_call_sid(), headers=f"X-Forwarded-Host: evil.example\r\n").status == 200
-    assert node.webhook(new_call_sid(), headers=f"X-Forwarded-Proto: http\r\n").status == 200
+    assert node.webhook(new_call_sid(), headers="X-Forwarded-Host: evil.example\r\n").status == 200
+    assert node.webhook(new_call_sid(), headers="X-Forwarded-Proto: http\r\n").status == 200
 
 
 def test_slow_senders_cost_nobody_elses_webhook(behind):

@@ -255,6 +255,23 @@ def test_dev_without_a_public_url_is_this_machine():
     assert load_settings(dev=True, public_url="https://x.example").public_url == "https://x.example"
 
 
+def test_who_checks_no_signatures_is_not_for_the_world_to_find(monkeypatch):
+    token = SecretStr(SECRET)
+    assert load_settings(dev=True).host == "127.0.0.1"
+    assert load_settings(dev=True, twilio_auth_token=token).host == "0.0.0.0"
+    assert load_settings(dev=True, host="0.0.0.0").host == "0.0.0.0"
+    monkeypatch.setenv("FASTBRIDGE_HOST", "")
+    assert load_settings(dev=True).host == "127.0.0.1"
+    monkeypatch.setenv("FASTBRIDGE_HOST", "::")
+    assert load_settings(dev=True).host == "::"
+    assert [load_settings(dev=dev).unsigned for dev in (True, False)] == [True, False]
+
+
+def test_proxies_are_addresses_or_networks():
+    assert load_settings(trusted_proxies="10.0.0.0/8, ::1").trusted_proxies == "10.0.0.0/8, ::1"
+    assert "FASTBRIDGE_TRUSTED_PROXIES must be addresses or networks" in complaint(trusted_proxies="10.0.0.1, nginx")
+
+
 def serving(**changes):
     complete = {
         "openai_api_key": SecretStr(SECRET),
@@ -266,6 +283,10 @@ def serving(**changes):
 
 def test_what_serving_needs():
     serving()
+    with pytest.raises(ConfigError, match=r"^PORT and FASTBRIDGE_METRICS_PORT are both 9464: choose another"):
+        serving(port=9464)
+    serving(port=9464, metrics_port=0)
+    serving(port=0, metrics_port=0)
     with pytest.raises(ConfigError, match=r"^OPENAI_API_KEY is missing: set it"):
         serving(openai_api_key=None)
     with pytest.raises(ConfigError, match=r"^PUBLIC_URL is missing: set it to the address"):

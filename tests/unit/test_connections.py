@@ -196,11 +196,17 @@ def test_addresses(text, found):
 
 
 def test_networks():
-    assert [str(network) for network in networks("10.0.0.1, 10.2.3.4/8,,::1")] == ["10.0.0.1/32", "10.0.0.0/8", "::1/128"]
+    assert [str(network) for network in networks("10.0.0.1, 10.2.3.4/8,,::1")] == [
+        "10.0.0.1/32",
+        "10.0.0.0/8",
+        "::1/128",
+    ]
     with pytest.raises(ValueError, match="nonsense"):
         networks("10.0.0.1, nonsense")
 
 
-@pytest.mark.parametrize(("name", "ip"), [(("192.0.2.1", 1), "192.0.2.1"), (("::1", 1, 0, 0), "::1"), ("", ""), (None, "")])
+@pytest.mark.parametrize(
+    ("name", "ip"), [(("192.0.2.1", 1), "192.0.2.1"), (("::1", 1, 0, 0), "::1"), ("", ""), (None, "")]
+)
 def test_the_peers_address(name, ip):
     assert peer_of(Line(name)) == ip

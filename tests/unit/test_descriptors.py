@@ -56,7 +56,7 @@ def test_the_budget_is_below_the_limit(limit, calls, budget):
 def test_too_few_for_the_calls_that_are_configured_is_said_once(rlimit, monkeypatch):
     said = []
     monkeypatch.setattr(notices, "too_few_descriptors", lambda calls, **fields: said.append((calls, fields)))
-    descriptors.prepare(load_settings(max_calls=400))
+    descriptors.prepare(400)
     assert said == [(400, {"needed": 1264, "limit": 512})]
-    descriptors.prepare(load_settings(max_calls=100))
+    descriptors.prepare(100)
     assert len(said) == 1

@@ -143,7 +143,7 @@ class Desk:
     def refuse(self, reason: str) -> None:
         self.refused.append(reason)
 
-    def hand_over(self, worker: int, data: bytes, connection: Any) -> bool:
+    def hand_over(self, worker: int, data: bytes, connection: Any, *, bound: bool = False) -> bool:
         if self.takes:
             self.given.append((worker, data, socket.socket(fileno=socket.dup(connection.fileno()))))
         return self.takes
@@ -168,9 +168,7 @@ async def served(scene: Any) -> None:
     state.default_headers = config.encoded_headers
     loop = asyncio.get_running_loop()
     state_of_app = {"desk": desk, "connections": desk.connections}
-    server = await loop.create_server(
-        lambda: dispatch.Dispatcher(config, state, state_of_app), "127.0.0.1", 0
-    )
+    server = await loop.create_server(lambda: dispatch.Dispatcher(config, state, state_of_app), "127.0.0.1", 0)
     address = server.sockets[0].getsockname()
 
     async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -14,12 +14,13 @@ import pytest
 
 from environment import clear_environment
 from fastbridge import call as call_module
-from fastbridge import descriptors, rest, webhooks
+from fastbridge import descriptors, listening, rest, webhooks
 from fastbridge.agent import Agent, CallContext
 from fastbridge.calls import Admission
 from fastbridge.config import load_settings
 from fastbridge.handover import line_pair
 from fastbridge.server import create_app, model_error
+from fastbridge.store import RecordStore
 from fastbridge.switchboard import Switchboard, WorkerProcess
 from fastbridge.twilio import Start
 from front_desk import INCOMING, make_node, post
@@ -376,7 +377,11 @@ def crowds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     clear_environment(monkeypatch, tmp_path)
     monkeypatch.setattr(descriptors, "raise_limit", lambda: 1024)
     settings = load_settings(public_url="https://voice.example.com", database_url="none")
-    descriptors.prepare(settings)
+    listening.prepare(settings.model_copy(update={"dev": True, "twilio_auth_token": None}), settings.max_calls)
+    listening.say_closed([0, 2])
+    store = RecordStore(f"sqlite:///{tmp_path}/none/there.db", None)
+    store.put({"call_sid": "CA1", "started_at": "2024-01-21T19:30:26"})
+    store.close()
     node = create_app(settings, Agent()).state.node
     node.connections.limit = 1
     for _ in range(2):
@@ -405,6 +410,7 @@ def switchboard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             theirs.close()
             worker = self._running[number] = WorkerProcess(number, process, ours)
             worker.ready.set()
+            worker._pinged_s = 1.0  # long ago
             return worker
 
     async def scene() -> None:
@@ -438,7 +444,18 @@ SCENES = [
         wrong_frames,
         lines_lost,
     ),
-    *(timeouts, renewed, not_passed_on, dead_line, ended_by_webhook, front_desk, node_life, crowds, switchboard, long_calls),
+    *(
+        timeouts,
+        renewed,
+        not_passed_on,
+        dead_line,
+        ended_by_webhook,
+        front_desk,
+        node_life,
+        crowds,
+        switchboard,
+        long_calls,
+    ),
 ]
 
 

@@ -13,6 +13,10 @@ EXAMPLES = {
         ("the oldest silent one made room",),
         {"reason": "connections", "more": 0, "connections": 3000, "address": "192.0.2.7"},
     ),
+    "unsigned": (("127.0.0.1", 5050), {}),
+    "standard_descriptors": (("0 2",), {}),
+    "worker_silent": ((1,), {}),
+    "records_lost": ((3,), {}),
     "too_few_descriptors": ((400,), {"needed": 1264, "limit": 1024}),
 }
 FUNCTIONS = [name for name, member in inspect.getmembers(notices, inspect.isfunction) if not name.startswith("_")]

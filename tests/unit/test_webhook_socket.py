@@ -32,7 +32,9 @@ def test_a_head_and_a_body_have_their_deadlines():
         return [round(timer.when() - loop.time(), 3) for timer in loop.pending_timers()]
 
     def made() -> Any:
-        made = webhook_socket.WebhookSocket(config, state, {"connections": Connections(9, 9, refused.append)}, _loop=loop)
+        made = webhook_socket.WebhookSocket(
+            config, state, {"connections": Connections(9, 9, refused.append)}, _loop=loop
+        )
         made.connection_made(transport)
         return made
 
