@@ -11,7 +11,7 @@ from websockets.frames import Close, Frame, Opcode
 
 from attacker import ACCOUNT_SID, AUTH_TOKEN, PUBLIC_URL, new_call_sid, sign, start_message, wire
 from environment import clear_environment
-from fastbridge import sockets
+from fastbridge import carrier_watch, sockets
 from fastbridge._pacing import Pacer
 from fastbridge.agent import Agent
 from fastbridge.call import Call, CallContext
@@ -423,7 +423,8 @@ def test_an_end_of_stream_within_a_frame(carrier):
     assert [call.end_reason for call in carrier.node.ended] == ["customer_hangup"]
 
 
-def test_back_pressure_reaches_the_call_and_only_a_call(carrier):
+def test_back_pressure_reaches_the_call_and_only_a_call(carrier, monkeypatch):
+    monkeypatch.setattr(carrier_watch, "SLOW_CARRIER_SECONDS", 2.0)
     carrier.accepted()
     carrier.loop.do(carrier.socket.pause_writing)
     carrier.loop.do(carrier.socket.resume_writing)
