@@ -19,5 +19,5 @@ COPY asgi.py asgi.py
 USER fastbridge
 EXPOSE 5050
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('PORT', '5050') + '/healthz', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request as r; h = os.environ.get('FASTBRIDGE_HOST', '').strip(); h = '127.0.0.1' if h in ('', '0.0.0.0', '::') else '[' + h + ']' if ':' in h else h; r.urlopen('http://' + h + ':' + os.environ.get('PORT', '5050') + '/healthz', timeout=2)"]
 CMD ["fastbridge", "serve"]

@@ -59,6 +59,13 @@ def sign(url: str, params: dict[str, str] | None = None) -> str:
     return signature
 
 
+SLOW_WEBHOOK = (
+    f"POST /webhook/incoming_call HTTP/1.1\r\nHost: {HOST}\r\nX-Twilio-Signature: x\r\n"
+    "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nCallSid="
+).encode()
+"""A webhook whose body never comes."""
+
+
 class Connection:
     """A TCP connection that sends what it is told and reads with a time limit."""
 
@@ -259,8 +266,16 @@ class RunningNode:
 
     # HTTP
 
+    def dial(self, receive_buffer_bytes: int = 0) -> socket.socket:
+        sock = socket.socket()
+        if receive_buffer_bytes:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        sock.settimeout(LIMIT_SECONDS)
+        sock.connect(self.address)
+        return sock
+
     def connect(self) -> Connection:
-        return Connection(socket.create_connection(self.address))
+        return Connection(self.dial())
 
     def request(self, data: bytes) -> SimpleNamespace:
         with self.connect() as connection:
@@ -301,13 +316,9 @@ class RunningNode:
 
     def knock(self, path: str, *signatures: str, headers: str = "", receive_buffer_bytes: int = 0) -> Line:
         """A handshake; its answer is not read yet."""
-        sock = socket.socket()
-        if receive_buffer_bytes:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-        sock.connect(self.address)
         key = base64.b64encode(secrets.token_bytes(16)).decode()
         signed = "".join(f"X-Twilio-Signature: {signature}\r\n" for signature in signatures)
-        line = Line(sock)
+        line = Line(self.dial(receive_buffer_bytes))
         line.send(
             f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: Twilio.TmeWs/1.0\r\nConnection: Upgrade\r\n"
             f"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"

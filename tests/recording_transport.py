@@ -32,6 +32,9 @@ class Transport:
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self.high_water = high
 
+    def set_protocol(self, protocol: object) -> None:
+        self.protocol = protocol
+
     def pause_reading(self) -> None:
         self.reading = False
 

@@ -14,7 +14,7 @@ cdef enum:
 cdef class AssistantLane(Paced):
     # wiring
     cdef object clock, write, on_event, on_first_frame, on_played, on_full, on_bad_frame, on_words
-    cdef object on_first_delta, on_pcm
+    cdef object on_first_delta, on_pcm, on_stalled
     cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef Pacer pacer
     cdef readonly Schedule schedule
@@ -27,7 +27,7 @@ cdef class AssistantLane(Paced):
     cdef bytes response_id                  # the response begun last
     cdef list words                         # pieces of an item's transcript that have not been told of
     cdef bytes words_item
-    cdef bint taking, has_audio, in_spurt, is_paused, is_closed, is_full
+    cdef bint taking, has_audio, in_spurt, is_paused, is_stalled, is_closed, is_full
     cdef uint32_t remembered
     cdef uint64_t last_event                # the last delta's event, hashed
     cdef bint events_vary                   # deltas of one response had different ones
@@ -49,6 +49,8 @@ cdef class AssistantLane(Paced):
     cdef int after_frame(self, Reply reply, int64_t now) except -1
     cdef bint mark_due(self, Reply reply) noexcept
     cdef int check_wire(self, bytes frame) except -1
+    cdef bint stalls(self, int64_t now) except -1
+    cdef int tell_stalled(self) except -1
     cdef int send_end_mark(self, Reply reply) except -1
     cdef int send_mark(self, str ends) except -1
     cdef int send_clear(self) except -1

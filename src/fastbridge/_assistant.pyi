@@ -18,6 +18,9 @@ class AssistantLane(Paced):
     bytes.
     on_pcm(item_id): an item's audio is not mu-law but linear PCM, which a caller hears as noise: once an item, with the
     delta that shows it, see PcmWatch. The lane may be cleared there.
+    on_stalled(bool): the carrier has 2 s of audio still to take, by what the kernel holds as well, or has for 2 s sent
+    no mark back that it should, and nothing is paced (True); it is flowing again (False). Known of a Wire only. What
+    was not taken counts as unheard.
     Only deltas of the response begun last are taken; others are refused and counted, as are those of a cancelled one.
     Marks: one after every 8 frames and one at the end of each response; an echo implies those before it. The playout
     clock takes the carrier to play at once and in real time, later by the least delay that the last four echoes showed.
@@ -38,6 +41,7 @@ class AssistantLane(Paced):
         on_words: Callable[[str, str], object] | None = None,
         on_first_delta: Callable[[str], object] | None = None,
         on_pcm: Callable[[str], object] | None = None,
+        on_stalled: Callable[[bool], object] | None = None,
         lead_ms: int = 160,
         cap_bytes: int = 4_800_000,
     ) -> None: ...
@@ -93,6 +97,9 @@ class AssistantLane(Paced):
     @property
     def unheard_ms(self) -> int:
         """Audio received but not yet heard."""
+    @property
+    def untaken_bytes(self) -> int:
+        """Written and not taken by the carrier's end of the line, marks included; 0 where `write` is no Wire."""
     @property
     def heard_bytes(self) -> int:
         """Position in the audio sent that the caller has heard, by the playout clock (and the marks)."""

@@ -32,6 +32,10 @@ from fastbridge._framing import clear_message, mark_message, media_message
 cdef enum:
     FRAMES_PER_MARK = 8                     # 160 ms
     CHECKED_FRAMES = 5
+    FELT_FRAMES = 25                        # not taken by the carrier: more than a long way explains
+    STALLED_FRAMES = 100                    # 2 s: pacing waits
+    FLOWING_FRAMES = 50                     # until it is down to this
+    FRAME_NS = 20_000_000
     PRINTED_CHARS = 64                      # of a delta, for its fingerprint
     MAX_WORDS = 64                          # pieces that may wait to be told of; one more, and they are
 
@@ -72,6 +76,7 @@ cdef class AssistantLane(Paced):
         on_words=None,
         on_first_delta=None,
         on_pcm=None,
+        on_stalled=None,
         int lead_ms=160,
         Py_ssize_t cap_bytes=4_800_000,
     ):
@@ -85,6 +90,7 @@ cdef class AssistantLane(Paced):
         self.on_words = on_words
         self.on_first_delta = on_first_delta
         self.on_pcm = on_pcm
+        self.on_stalled = on_stalled
         self.watch = PcmWatch()
         self.schedule = Schedule(lead_ms=lead_ms)
         self.ring = Ring(cap_bytes=cap_bytes, hard_cap_bytes=max(5 * cap_bytes, <Py_ssize_t>16_384))
@@ -265,9 +271,12 @@ cdef class AssistantLane(Paced):
             self.playout.warm(self.playout.sent)
 
     cdef int64_t run(self, int64_t now) except? -2:
-        cdef int64_t earliest = self.schedule.earliest()
+        cdef int64_t earliest
         if self.is_paused or self.is_closed or self.playout.held:
             return -1
+        if self.is_stalled and self.stalls(now):
+            return now + FRAME_NS
+        earliest = self.schedule.earliest()
         if self.playout.unsent() == 0:
             if self.playout.open_reply() is not None:
                 self.schedule.record_starve()
@@ -313,6 +322,7 @@ cdef class AssistantLane(Paced):
             self.send_end_mark(reply)
         elif self.mark_due(reply):
             self.send_mark(None)
+            self.stalls(now)
             self.reclaim(now)
         return 0
 
@@ -360,6 +370,32 @@ cdef class AssistantLane(Paced):
         if self.is_full and self.ring.tail - self.ring.head < self.ring.cap // 2:
             self.is_full = False
             self.on_full(False)
+        return 0
+
+    cdef bint stalls(self, int64_t now) except -1:
+        """Whether pacing waits for the carrier. What it has not taken, the kernel's part included, nobody has heard; nor
+        what its own kernel has taken, while it sends no mark back."""
+        cdef int64_t frames, felt
+        if self.wire is None:
+            return False
+        frames = self.wire.untaken() // PyBytes_GET_SIZE(self.template)
+        felt = max(frames, self.playout.unechoed(now, FELT_FRAMES * FRAME_NS))
+        frames = max(frames, self.playout.unechoed(now, STALLED_FRAMES * FRAME_NS))
+        if felt >= FELT_FRAMES:
+            self.schedule.record_untaken(now, felt)
+        if frames >= (FLOWING_FRAMES if self.is_stalled else STALLED_FRAMES):
+            if not self.is_stalled:
+                self.is_stalled = True
+                self.tell_stalled()
+        elif self.is_stalled:
+            self.is_stalled = False
+            self.schedule.begin(now)        # it was no lateness, and the lead is to grow again
+            self.tell_stalled()
+        return self.is_stalled
+
+    cdef int tell_stalled(self) except -1:
+        if self.on_stalled is not None:
+            self.on_stalled(bool(self.is_stalled))
         return 0
 
     def pause(self) -> None:
@@ -452,6 +488,10 @@ cdef class AssistantLane(Paced):
     @property
     def unheard_ms(self) -> int:
         return (self.ring.tail - self.playout.heard_at(read_clock(self.clock))) // BYTES_PER_MS
+
+    @property
+    def untaken_bytes(self) -> int:
+        return 0 if self.wire is None else self.wire.untaken()
 
     @property
     def heard_bytes(self) -> int:

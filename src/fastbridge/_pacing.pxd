@@ -31,6 +31,7 @@ cdef class Schedule:
     cdef void record_lateness(self, int64_t lateness) noexcept
     cdef void record_starve(self) noexcept
     cdef void record_feed(self, int64_t now) noexcept
+    cdef void record_untaken(self, int64_t now, int64_t frames) noexcept
     cdef void record_cleared(self, int64_t now) noexcept
     cdef void record_interval(self, int64_t interval) noexcept
 

@@ -121,6 +121,9 @@ cdef class Schedule:
             self.due_ns = now
         self.starving = False
 
+    cdef void record_untaken(self, int64_t now, int64_t frames) noexcept:
+        self.play_end_ns = max(self.play_end_ns, now + frames * FRAME)
+
     cdef void record_cleared(self, int64_t now) noexcept:
         self.due_ns = now
         self.play_end_ns = min(self.play_end_ns, now)  # what had ended before is not the later for it
@@ -143,6 +146,9 @@ cdef class Schedule:
 
     def feed(self, int64_t now_ns) -> None:
         self.record_feed(now_ns)
+
+    def untaken(self, int64_t now_ns, int64_t frames) -> None:
+        self.record_untaken(now_ns, frames)
 
     def cleared(self, int64_t now_ns) -> None:
         self.record_cleared(now_ns)

@@ -47,6 +47,7 @@ cdef class Playout:
     cdef uint32_t epoch
     # counters
     cdef uint64_t marks_sent, marks_played, stale_marks, frames_rewound
+    cdef int64_t echoed_at, echoed_ns       # of the last mark that came back: position, and when
 
     cdef void warm(self, int64_t position) noexcept
     cdef Py_ssize_t unsent(self) noexcept
@@ -61,6 +62,7 @@ cdef class Playout:
     cdef int receive(self, Slice item_id, bytes response_id, int64_t start) except -1
     cdef bytes next_mark(self, str ends)
     cdef list echo(self, bytes name, int64_t now)
+    cdef int64_t unechoed(self, int64_t now, int64_t silent_ns) noexcept
     cdef void note_delay(self, int64_t delay) noexcept
     cdef int reclaim(self, int64_t now) except -1
     cdef int hold(self, int64_t now) except -1

@@ -18,6 +18,7 @@ cdef enum:
     MAX_PENDING_MARKS = 64                  # overflow: the oldest is given up (its echo then counts as stale)
     NS_PER_BYTE = 125_000                   # 8000 bytes a second
     SILENCE = 0xFF
+    TRUSTED_MARKS = 3                       # have come back: this carrier sends them back
     USUAL_INTERVAL = 80                     # bucket of 20 ms
 
 
@@ -213,12 +214,24 @@ cdef class Playout:
             self.stale_marks += 1
             return []
         self.marks_played += 1
+        self.echoed_at = mark.position
+        self.echoed_ns = now
         if not self.held:                   # a clear sends all marks back at once: no time can be told by them
             self.note_delay(max(now - mark.expected_ns, 0))
             self.heard = max(self.heard, mark.position)
         ended = [(<PendingMark>old).ends for old in self.pending[: i + 1] if (<PendingMark>old).ends is not None]
         del self.pending[: i + 1]
         return ended
+
+    cdef int64_t unechoed(self, int64_t now, int64_t silent_ns) noexcept:
+        """Frames behind the last mark that came back, if for so long another one should have; else 0."""
+        cdef PendingMark oldest
+        if self.held or self.marks_played < TRUSTED_MARKS or not self.pending:
+            return 0
+        oldest = self.pending[0]
+        if now - max(oldest.expected_ns + self.delay_ns, self.echoed_ns) < silent_ns:
+            return 0
+        return max(self.sent - self.echoed_at, <int64_t>0) // FRAME_BYTES
 
     cdef void note_delay(self, int64_t delay) noexcept:
         """Keep the least delay of the last four marks: an echo can be late for many reasons, never early."""
@@ -269,6 +282,6 @@ cdef class Playout:
         self.replies.clear()
         self.current = None
         self.pending.clear()
-        self.sent = self.heard = self.marked_at = self.ring.tail
+        self.sent = self.heard = self.marked_at = self.echoed_at = self.ring.tail
         self.ring.forget(self.ring.tail)
         return 0

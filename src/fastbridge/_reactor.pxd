@@ -6,6 +6,7 @@ cdef class Source:
     cdef FrameReader reader
     cdef object transport
     cdef int fd
+    cdef int read_bytes                     # at most, a run
     cdef bint paused
 
     cdef int read(self) except -1

@@ -22,11 +22,13 @@ class Reactor:
 
     def __init__(self) -> None:
         """Raises OSError if the process has no descriptor left."""
-    def adopt(self, transport: asyncio.Transport, reader: FrameReader) -> Source | None:
-        """Read this transport's socket from now on. None if it must stay with its transport: it is encrypted, closing,
-        or the kernel will not watch it."""
+    def adopt(self, transport: asyncio.Transport, reader: FrameReader, *, read_bytes: int = ...) -> Source | None:
+        """Read this transport's socket from now on, so many bytes a run at most. None if it must stay with its
+        transport: it is encrypted, closing, or the kernel will not watch it."""
     def run(self) -> None:
         """Read all that is ready, at most 256 KiB a socket. On the running loop; never from a reader's callback."""
+    def release_all(self) -> None:
+        """Give all back: nobody is going to run it."""
     @property
     def size(self) -> int:
         """Sockets it reads."""

@@ -71,7 +71,7 @@ cdef class Source:
             self.transport.resume_reading()
 
     cdef int read(self) except -1:
-        cdef ssize_t count = recv(self.fd, buffer, READ_BYTES, MSG_DONTWAIT)
+        cdef ssize_t count = recv(self.fd, buffer, self.read_bytes, MSG_DONTWAIT)
         if count > 0:
             return self.reader.feed_raw(buffer, count)
         if count == 0 or (errno != EAGAIN and errno != EINTR):
@@ -112,7 +112,7 @@ cdef class Reactor:
         if self.epoll >= 0:
             close(self.epoll)
 
-    def adopt(self, transport, FrameReader reader not None):
+    def adopt(self, transport, FrameReader reader not None, *, int read_bytes=READ_BYTES):
         cdef Source source
         socket = transport.get_extra_info("socket")
         if socket is None or transport.get_extra_info("ssl_object") is not None or transport.is_closing():
@@ -122,6 +122,7 @@ cdef class Reactor:
         source.reader = reader
         source.transport = transport
         source.fd = socket.fileno()
+        source.read_bytes = min(max(read_bytes, 1), READ_BYTES)
         source.paused = not transport.is_reading()
         if watch(self.epoll, source, EPOLL_CTL_ADD, 0 if source.paused else EPOLLIN) < 0:
             source.reactor = None
@@ -161,6 +162,11 @@ cdef class Reactor:
             )
             source.transport.abort()
         return 0
+
+    def release_all(self) -> None:
+        cdef Source source
+        for source in tuple(self.sources):
+            source.release()
 
     @property
     def size(self) -> int:

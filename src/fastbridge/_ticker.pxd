@@ -18,6 +18,7 @@ cdef class Ticker:
     cdef int64_t due_ns                     # the boundary before which this turn should be done; 0 where none ticks
     cdef Py_ssize_t users                   # live calls
     cdef bint scheduled
+    cdef bint hurried                       # the next turn does not sleep
     cdef uint64_t[LAG_BUCKETS] buckets
     cdef int64_t sum_ns
 

@@ -38,6 +38,9 @@ class Ticker:
     def acquire(self) -> None:
         """A call is live: tick. On the running loop."""
     def release(self) -> None: ...
+    def hurry(self) -> None:
+        """Something has come of which the loop takes one a turn, such as a connection: the next turn does not sleep,
+        so that as many are taken as without calls. Between two of them the pacer runs, and the tick comes in time."""
     def every_second(self, callback: Callable[[], object]) -> Beat:
         """Call this once a second from now on, a second from now at the earliest, while any call is live. In place of a
         timer of the loop's own for each second of each call: to set those costs more than most of what they do."""

@@ -52,6 +52,9 @@ cdef class Ticker:
     def release(self) -> None:
         self.users -= 1
 
+    def hurry(self) -> None:
+        self.hurried = True
+
     cdef int schedule(self) except -1:
         if not self.scheduled:              # or a call that begins as the last one ends would make two chains of ticks
             self.loop = asyncio.get_running_loop()
@@ -61,7 +64,8 @@ cdef class Ticker:
 
     def _tick(self) -> None:
         cdef int64_t now
-        self.scheduled = False
+        cdef bint hurried = self.hurried
+        self.scheduled = self.hurried = False
         self.attempt(self.flush)            # of what the loop has read
         if not self.users:
             self.due_ns = 0
@@ -72,6 +76,8 @@ cdef class Ticker:
             # Before the sleep, again: reading takes longer in one turn than in another, and whom the pacer came to too
             # early by that need not wait another tick, or no lead would grow.
             self.attempt(self.pace, now)
+            if hurried and now < self.due_ns:
+                return                      # the loop looks for more: a turn of it accepts one connection
             self.count_lag(now - self.due_ns)
         else:
             self.struck = now // SLOT_NS    # of the time in which nobody ticked nothing is made up for

@@ -22,6 +22,7 @@ cdef class FrameReader:
     cdef bint server
     cdef bint in_handshake
     cdef readonly bint passthrough
+    cdef bint deaf                          # nothing is parsed any more
     cdef bint busy                          # inside feed or finish: neither may be called back into
     cdef Py_ssize_t used                    # bytes handed on in this feed
     cdef bint at_boundary                   # the library stands between messages: the fast lane may take the next

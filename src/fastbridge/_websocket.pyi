@@ -7,7 +7,7 @@ byte goes to `on_other`, whole frames at a time and in order, for the library to
 from collections.abc import Callable
 
 class TextSink:
-    """Where a FrameReader hands text without a Python call: a lane."""
+    """Where a FrameReader hands text without a Python call: a lane. This one drops it."""
 
 class FrameReader:
     """Cuts a byte stream into frames. Never raises on a peer's bytes; feeding it from its own callback is a
@@ -35,6 +35,9 @@ class FrameReader:
     def feed(self, data: bytes) -> None: ...
     def redirect(self, on_text: Callable[[bytes], object] | TextSink) -> None:
         """Text goes there from the next frame on."""
+    def discard(self) -> None:
+        """The verdict is spoken: what is buffered, and all that still comes, is dropped unread. For good; may be called
+        from a callback, which then was the last."""
     def finish(self) -> None:
         """End of stream: what is buffered goes to `on_other`."""
     @property

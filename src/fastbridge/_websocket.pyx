@@ -138,6 +138,8 @@ cdef class FrameReader:
         self.feed_raw(<uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
     cdef int feed_raw(self, uint8_t *start, Py_ssize_t size) except -1:
+        if self.deaf:
+            return 0
         self.enter()
         if self.residue_size:
             self.keep(start, size)
@@ -160,6 +162,8 @@ cdef class FrameReader:
     cdef int leave(self, const uint8_t *start, Py_ssize_t size) except -1:
         """Keep what was not handed on."""
         self.busy = False
+        if self.deaf:
+            self.used = size                # what came behind the verdict is nobody's
         if start is not self.residue:
             if self.used < size:
                 self.keep(start + self.used, size - self.used)
@@ -174,6 +178,11 @@ cdef class FrameReader:
 
     def redirect(self, on_text) -> None:
         self.sink = on_text if isinstance(on_text, TextSink) else _CallbackSink(on_text)
+
+    def discard(self) -> None:
+        self.deaf = True
+        if not self.busy:                   # else the feeding that called us comes to it
+            self.residue_size = 0
 
     def finish(self) -> None:
         cdef bytes rest = PyBytes_FromStringAndSize(<const char *>self.residue, self.residue_size)
@@ -228,7 +237,7 @@ cdef class FrameReader:
             self.consume_handshake(data, size)
             if self.in_handshake and not self.passthrough:
                 return 0
-        while self.used < size:
+        while self.used < size and not self.deaf:
             at = self.used
             if self.passthrough:
                 self.used = size

@@ -33,6 +33,7 @@ cdef class Wire:
     cdef readonly uint64_t direct_writes, queued_writes
 
     cdef int put(self, bytes data, bint more=*) except -1
+    cdef Py_ssize_t untaken(self) except -1
     cdef int leave(self) except -1
     cdef int send_now(self, bytes data, bint more) except -1
     cdef int hand_over(self, bytes data) except -1

@@ -115,6 +115,9 @@ cdef class Wire:
         self.fd = self.socket_fd = -1
 
     def untaken_bytes(self) -> int:
+        return self.untaken()
+
+    cdef Py_ssize_t untaken(self) except -1:
         if self.closed or self.is_closing():
             return 0
         return self.buffered() + (fb_unacknowledged(self.socket_fd) if self.socket_fd >= 0 else 0)

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from fastbridge import listening
 from fastbridge import logging as log
 from fastbridge.cli import choose_agent
 from fastbridge.config import Settings, load_settings
@@ -77,7 +78,9 @@ def begin(config: uvicorn.Config) -> Starlette:
     log.configure_from(settings)
     log.take_over_uvicorn()
     log.log_uncaught()
-    app = create_app(settings, choose_agent(None, settings))
+    agent = choose_agent(None, settings)
+    listening.prepare(settings, settings.max_calls)
+    app = create_app(settings, agent)
     outfit(config)
     server = signalled_server(config)
     if server is not None and not config.should_reload:  # whoever edits code does not want to wait for a call's end
@@ -118,7 +121,8 @@ def settings_under(config: uvicorn.Config) -> Settings:
 
 
 def outfit(config: uvicorn.Config) -> None:
-    """What `fastbridge serve` tells its uvicorn. Proxies are not asked who the client is, nor what PUBLIC_URL knows."""
+    """What `fastbridge serve` tells its uvicorn. Proxies are asked who the client is where
+    FASTBRIDGE_TRUSTED_PROXIES names them, and never what PUBLIC_URL knows."""
     config.http_protocol_class = WebhookSocket
     config.ws_protocol_class = CarrierSocket
     config.root_path = ""
@@ -143,12 +147,18 @@ class Signals:
     def take(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._on_hang_up)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._drain.begin():
             self._loop.call_soon_threadsafe(self._look, number)
         else:
             self._server.handle_exit(number, frame)
+
+    def _on_hang_up(self, number: int, frame: FrameType | None) -> None:
+        if self._drain.begin():
+            self._loop.call_soon_threadsafe(self._look, signal.SIGTERM)
 
     def _look(self, number: int) -> None:
         if self._drain.over():

@@ -32,7 +32,6 @@ from fastbridge.greeting import Greeting
 from fastbridge.hearing import Hearing
 from fastbridge.history import ToolCall
 from fastbridge.interruption import Interruption
-from fastbridge.jsontext import parse_event
 from fastbridge.ladder import Ladder
 from fastbridge.lookup import Lookup
 from fastbridge.model_line import ModelLine
@@ -117,6 +116,7 @@ class Call:
             on_full=self._guarded(lambda full: self.line.ring_full(full)),
             on_bad_frame=self._guarded(self._on_bad_frame),
             on_pcm=self._guarded(lambda item_id: self.answers.noise(item_id)),
+            on_stalled=self._guarded(lambda stalled: self.carrier_watch.stalled(stalled)),
             lead_ms=settings.lead_ms,
         )
         filtered = settings.enable_min_dsp if agent.dsp is None else agent.dsp
@@ -225,9 +225,8 @@ class Call:
         self.carrier_watch.paused(paused)
 
     def _on_carrier_message(self, message: bytes) -> None:
-        parsed = parse_event(message)
+        parsed = self.carrier_watch.read(message)
         if parsed is None:
-            self.carrier_watch.violated()
             return
         kind = parsed.get("event")
         if kind == "media":

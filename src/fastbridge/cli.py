@@ -55,7 +55,10 @@ def serve(
         ),
     ] = None,
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on [env FASTBRIDGE_HOST, default 0.0.0.0].")
+        str | None,
+        typer.Option(
+            help="Address to listen on [env FASTBRIDGE_HOST, default 0.0.0.0; without an auth token 127.0.0.1]."
+        ),
     ] = None,
     port: Annotated[
         int | None, typer.Option(help="Port for webhooks, media and health [env PORT, default 5050].")
@@ -71,7 +74,9 @@ def serve(
     from fastbridge import logging as log
     from fastbridge.config import load_settings
     from fastbridge.doctor import check_port, port_error
+    from fastbridge.listening import fill_standard_descriptors, say_closed
 
+    closed = fill_standard_descriptors()
     given = {"host": host, "port": port, "workers": workers}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     settings.require_serving()
@@ -81,8 +86,9 @@ def serve(
             raise ConfigError("Several workers need Linux: start one, and put several nodes behind a load balancer.")
         from fastbridge.switchboard import serve as run_switchboard
 
-        raise typer.Exit(run_switchboard(settings, agent))
+        raise typer.Exit(run_switchboard(settings, agent, closed))
     log.configure_from(settings)
+    say_closed(closed)
     chosen = choose_agent(agent, settings)
 
     from fastbridge.server import serve as run_server

@@ -9,8 +9,7 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -21,10 +20,12 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fastbridge.errors import ConfigError
+from fastbridge.urls import is_loopback, normalised_url
 
 DEFAULT_INSTRUCTIONS = (
     "You are a friendly assistant on a phone call. Speak naturally and briefly, one or two sentences at a time, in the "
@@ -34,7 +35,7 @@ DEFAULT_GREETING = "Hello! How can I help you?"
 _NOT_REASONING = re.compile(r"gpt-(?:4o-)?realtime(?!-2(?!\d))")
 """OpenAI's own that do not. A deployment of Azure's, or another server's model, may have any name."""
 _SPOKEN = "a sentence or two, up to 1000 characters"
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+_COUNT = "a whole number, at least 1"
 
 
 def _env(default: Any, *variables: str, what: str, per_call: bool = False, **bounds: Any) -> Any:
@@ -60,7 +61,7 @@ class Settings(BaseSettings):
     )
 
     # The node. port and dev come first: public_url's default is made of them.
-    host: str = _env("0.0.0.0", "FASTBRIDGE_HOST", what="an address to listen on")
+    host: str = _env("", "FASTBRIDGE_HOST", what="an address to listen on")
     port: int = _env(5050, "PORT", what="a port number from 0 to 65535", ge=0, le=65535)
     dev: bool = _env(False, "FASTBRIDGE_DEV", what="1 or 0")
     workers: int = _env(1, "FASTBRIDGE_WORKERS", what="a number of processes from 1 to 64", ge=1, le=64)
@@ -225,12 +226,14 @@ class Settings(BaseSettings):
     voice: str = _env("marin", "FASTBRIDGE_VOICE", what="a voice's name")
 
     # Admission and capacity
-    max_calls: int = _env(400, "FASTBRIDGE_MAX_CALLS", what="a whole number, at least 1", ge=1)
-    max_pending_calls: int = _env(1000, "FASTBRIDGE_MAX_PENDING_CALLS", what="a whole number, at least 1", ge=1)
-    max_connections: int = _env(2000, "FASTBRIDGE_MAX_CONNECTIONS", what="a whole number, at least 1", ge=1)
+    max_calls: int = _env(400, "FASTBRIDGE_MAX_CALLS", what=_COUNT, ge=1)
+    max_pending_calls: int = _env(1000, "FASTBRIDGE_MAX_PENDING_CALLS", what=_COUNT, ge=1)
+    max_connections: int = _env(2000, "FASTBRIDGE_MAX_CONNECTIONS", what=_COUNT, ge=1)
     # Generous: all of Twilio's media may come from a handful of addresses, or from one proxy.
-    max_connections_per_ip: int = _env(
-        2000, "FASTBRIDGE_MAX_CONNECTIONS_PER_IP", what="a whole number, at least 1", ge=1
+    max_connections_per_ip: int = _env(2000, "FASTBRIDGE_MAX_CONNECTIONS_PER_IP", what=_COUNT, ge=1)
+    max_requests_per_ip: int = _env(200, "FASTBRIDGE_MAX_REQUESTS_PER_IP", what=_COUNT, ge=1)
+    trusted_proxies: str = _env(
+        "", "FASTBRIDGE_TRUSTED_PROXIES", what="addresses or networks such as 10.0.0.0/8, separated by commas"
     )
     stream_token_seconds: float = _env(
         30, "FASTBRIDGE_STREAM_TOKEN_SECONDS", what="a number of seconds from 1 to 60", ge=1, le=60
@@ -324,6 +327,25 @@ class Settings(BaseSettings):
             return normalised_url(value)
         return f"http://127.0.0.1:{info.data.get('port')}" if info.data.get("dev") else ""
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for part in filter(None, map(str.strip, value.split(","))):
+            ipaddress.ip_network(part, strict=False)
+        return value
+
+    @model_validator(mode="after")
+    def _choose_host(self) -> Self:
+        """Who checks no signatures is not for the world to find, unless he was told to be."""
+        if not self.host:
+            self.__dict__["host"] = "127.0.0.1" if self.unsigned else "0.0.0.0"
+        return self
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether anybody may be Twilio."""
+        return self.twilio_auth_token is None and self.dev
+
     @property
     def stream_url(self) -> str:
         """The public address for media streams: `public_url` with ws for http, wss for https."""
@@ -333,13 +355,17 @@ class Settings(BaseSettings):
         """Raise ConfigError unless these settings are enough to answer calls."""
         if self.azure_openai_endpoint is not None:
             self._require_azure()
-        elif self.openai_api_key is None and not _is_loopback(self.openai_base_url):
+        elif self.openai_api_key is None and not is_loopback(self.openai_base_url):
             raise ConfigError("OPENAI_API_KEY is missing: set it in the environment or in .env.")
         if not self.public_url:
             raise ConfigError(f"PUBLIC_URL is missing: set it to {_what('public_url')}.")
-        if self.public_url.startswith("http://") and not self.dev and not _is_loopback(self.public_url):
+        if self.public_url.startswith("http://") and not self.dev and not is_loopback(self.public_url):
             raise ConfigError(
                 f"PUBLIC_URL must start with https://, not {self.public_url!r}: Twilio streams to wss addresses only."
+            )
+        if self.metrics_port and self.metrics_port == self.port:
+            raise ConfigError(
+                f"PORT and FASTBRIDGE_METRICS_PORT are both {self.port}: choose another for metrics, or 0 for none."
             )
         if self.twilio_auth_token is None and not self.dev:
             raise ConfigError(
@@ -387,32 +413,6 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigError(_sentence(error)) from None
     except (OSError, UnicodeDecodeError):
         raise ConfigError("The file .env cannot be read: make it readable UTF-8 text, or remove it.") from None
-
-
-def normalised_url(text: str) -> str:
-    """An origin and optional path prefix: lower case, no default port, no trailing slash. A bare host means https.
-
-    Raises ValueError for anything else: user names, queries and fragments would silently break every signature.
-    """
-    parts = urlsplit(text if "://" in text else f"https://{text}")
-    scheme, host, port = parts.scheme.lower(), parts.hostname or "", parts.port
-    if scheme not in ("http", "https") or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("not a public address")
-    if ":" in host:
-        host = f"[{ipaddress.IPv6Address(host)}]"
-    elif not _HOST.fullmatch(host):
-        raise ValueError("not a host name")
-    default = {"http": 80, "https": 443}[scheme]
-    suffix = "" if port in (None, default) else f":{port}"
-    return f"{scheme}://{host}{suffix}{parts.path.rstrip('/')}"
-
-
-def _is_loopback(url: str | None) -> bool:
-    host = urlsplit(url or "").hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _what(field: str) -> str:

@@ -8,18 +8,18 @@ first response, since the next request on it might be another's.
 
 import asyncio
 import zlib
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import h11
 
 from fastbridge.calls import Reason
+from fastbridge.connections import Connections, peer_of
 from fastbridge.handover import MAX_PAYLOAD_BYTES
 from fastbridge.http_gate import MAX_HEAD_BYTES, HttpGate
 from fastbridge.sockets import MEDIA_PATH
 from fastbridge.webhook_socket import HEAD_SECONDS, WebhookSocket
-from fastbridge.webhooks import MAX_READERS_PER_IP, call_sid_of
+from fastbridge.webhooks import call_sid_of
 
 OWN_PATHS = frozenset({b"/healthz", b"/readyz", b"/metrics"})
 """What is asked of the node and not of a worker."""
@@ -56,6 +56,7 @@ class Reader:
         self._workers = workers
         self._gate = HttpGate()
         self._http = h11.Connection(h11.SERVER, 2 * MAX_HEAD_BYTES)
+        self.is_stream = False
         self._media_type = ""
         self._body: bytearray | None = None
 
@@ -89,6 +90,7 @@ class Reader:
         if path in OWN_PATHS and b"upgrade" not in headers:
             return NODE
         if path.startswith(MEDIA_PATH.encode()):
+            self.is_stream = True
             token = path.decode("latin-1").removeprefix(MEDIA_PATH)
             return worker_of_token(token, self._workers)
         if not path.startswith(WEBHOOKS):
@@ -110,20 +112,18 @@ class Desk(Protocol):
 
     @property
     def workers(self) -> int: ...
-    @property
-    def reading(self) -> Counter[str]:
-        """Connections that are being read, by address."""
-
     def refuse(self, reason: Reason) -> None: ...
-    def hand_over(self, worker: int, data: bytes, connection: Any) -> bool:
-        """worker: its number, or ANYONE. False if nobody can take it."""
+    def hand_over(self, worker: int, data: bytes, connection: Any, *, bound: bool = False) -> bool:
+        """worker: its number, or ANYONE. bound: nobody else can do anything with it. False if nobody takes it."""
 
 
 class Dispatcher(asyncio.Protocol):
-    """uvicorn's `http=` class on the shared port. `app_state` has the switchboard as `desk`."""
+    """uvicorn's `http=` class on the shared port. `app_state` has the switchboard as `desk`, and its
+    `connections`."""
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
         self._desk: Desk = app_state["desk"]
+        self._connections: Connections = app_state["connections"]
         self._own: Callable[[], WebhookSocket] = lambda: WebhookSocket(config, server_state, app_state, _loop)
         self._reader = Reader(self._desk.workers)
         self._data = b""
@@ -133,11 +133,9 @@ class Dispatcher(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        peer = transport.get_extra_info("peername")
-        self._ip = str(peer[0]) if isinstance(peer, tuple) else ""
-        self._desk.reading[self._ip] += 1
-        if self._desk.reading[self._ip] > MAX_READERS_PER_IP:
-            self._refuse("too_many_readers")
+        self._ip = peer_of(transport)
+        if not self._connections.enter(self._transport, self._ip):
+            self._transport.abort()
             return
         self._deadline = asyncio.get_running_loop().call_later(HEAD_SECONDS, self._refuse, "slow")
 
@@ -145,6 +143,7 @@ class Dispatcher(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._data += data
+        self._connections.is_doing(self._transport, "unfinished")
         worker = self._reader.feed(data)
         if worker == NODE:
             self._keep()
@@ -155,6 +154,7 @@ class Dispatcher(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._done()
+        self._connections.leave(self._transport)
 
     def _keep(self) -> None:
         self._done()
@@ -166,8 +166,8 @@ class Dispatcher(asyncio.Protocol):
     def _hand_over(self, worker: int) -> None:
         self._transport.pause_reading()  # what comes from now on is read by its new owner
         connection = self._transport.get_extra_info("socket")
-        if not self._desk.hand_over(worker, self._data, connection):
-            self._desk.refuse("connections")
+        if not self._desk.hand_over(worker, self._data, connection, bound=self._reader.is_stream):
+            self._connections.turned_away("connections", "no worker could take one", self._ip)
         self._transport.abort()  # our descriptor only: the connection lives on in the worker's
 
     def _refuse(self, reason: Reason) -> None:
@@ -178,6 +178,3 @@ class Dispatcher(asyncio.Protocol):
         """It is no longer being read."""
         if self._deadline is not None:
             self._deadline.cancel()
-        self._desk.reading[self._ip] -= 1
-        if not self._desk.reading[self._ip]:
-            del self._desk.reading[self._ip]

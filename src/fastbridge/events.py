@@ -26,12 +26,6 @@ def boot(version: str, public_url: str, model: str) -> None:
     event("BOOT", f"fastbridge {version} is ready", public_url=public_url, model=model, stacklevel=2)
 
 
-def worker_ended(number: int, exit_code: int) -> None:
-    """A worker process ended by itself; another takes its place. exit_code: below 0 a signal's number."""
-    what = "a worker ended, and its calls with it"
-    event("SERVER_ERROR", what, worker=number, exit_code=exit_code, level=logging.ERROR, stacklevel=2)
-
-
 def webhook_failed(path: str) -> None:
     """Our own code failed on a webhook: to be called while its exception is being handled."""
     event("SERVER_ERROR", "webhook failed", path=path, level=logging.ERROR, exc_info=True, stacklevel=2)
@@ -322,6 +316,11 @@ def barge_in_false(log: CallLog, *, count: int, held_ms: int, why: str) -> None:
 def tx_validation(log: CallLog, number: int, size_bytes: int) -> None:
     """One of the first frames to the caller has the wrong size."""
     log("TX_VALIDATION", f"Frame {number} is {size_bytes} bytes (expected 160)!", level=logging.ERROR, depth=1)
+
+
+def tx_stalled(log: CallLog, untaken_bytes: int) -> None:
+    """Twilio takes no audio: what is more than 2 s waits in the ring."""
+    log("TX_SLOW", "Twilio takes no audio: pacing waits", level=logging.WARNING, untaken_bytes=untaken_bytes, depth=1)
 
 
 def tx_slow(log: CallLog, message: str, **fields: Any) -> None:

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 MAX_REQUESTS = 4
+MAX_OPEN = 64
 REQUEST_SECONDS = 5.0
 MAX_HEAD_BYTES = 8192
 
@@ -123,6 +124,8 @@ class Exporter:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._requests += 1
         try:
+            if self._requests > MAX_OPEN:
+                return
             async with asyncio.timeout(REQUEST_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
                 writer.write(await self._answer(head))

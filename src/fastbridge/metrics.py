@@ -16,6 +16,7 @@ from fastbridge import calllog
 from fastbridge import logging as log
 from fastbridge._caller import OUTCOMES
 from fastbridge.calls import REASONS
+from fastbridge.connections import EVICTED
 from fastbridge.ending import EndReason
 from fastbridge.model_errors import EXPECTED_ERRORS, FATAL_ERRORS
 
@@ -78,6 +79,10 @@ _LIST = (
     _counter("calls", "Calls that have ended.", direction=("inbound", "outbound"), reason=[str(r) for r in EndReason]),
     _histogram("call_duration_seconds", "Length of calls.", (5, 15, 30, 60, 120, 180, 300, 600, 1800, 3600)),
     _counter("rejections", "Webhooks, calls and media sockets refused.", reason=REASONS),
+    _gauge("connections_open", "Connections on the public port."),
+    _gauge("connections_capacity", "Connections there may be on it at once."),
+    _counter("connections_evicted", "Connections closed since newer ones had no room, by what they were doing.",
+             doing=EVICTED),
     _counter("caller_frames", "Audio frames of callers, by what became of them.", outcome=OUTCOMES),
     _counter("assistant_frames", "Audio frames of the assistant, by what became of them.",
              outcome=("sent", "flushed_barge_in", "flushed_close")),

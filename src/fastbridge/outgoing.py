@@ -10,17 +10,17 @@ class WiredTransport:
     """The transport, but for `write`, and that nothing is written once it closes."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+        self.transport = transport
         self.wire = Wire(transport)
         self.write = self.wire.write
 
     def close(self) -> None:
         self.wire.close()  # what was given to the transport still leaves
-        self._transport.close()
+        self.transport.close()
 
     def abort(self) -> None:
         self.wire.close()
-        self._transport.abort()
+        self.transport.abort()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+        return getattr(self.transport, name)

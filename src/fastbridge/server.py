@@ -7,7 +7,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from types import FrameType
@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fastbridge import events, rest, webhooks
+from fastbridge import descriptors, events, listening, rest, webhooks
 from fastbridge import logging as log
 from fastbridge._pacing import Pacer
 from fastbridge._ticker import Ticker
@@ -33,6 +33,7 @@ from fastbridge.calllog import CallLog
 from fastbridge.calls import Admission, Directory
 from fastbridge.clock import Beat, Clock
 from fastbridge.config import Settings
+from fastbridge.connections import Connections, networks
 from fastbridge.dismantling import SECONDS as DISMANTLING_SECONDS
 from fastbridge.dismantling import dismantle, take_apart
 from fastbridge.drain import Drain, Drainable
@@ -91,6 +92,13 @@ class Node:
         self._ticker = Ticker(self.pacer, self.outbox, self.reactor, settings.tick_us * 1000)
         self.clock = TickClock(self._ticker)
         self.directory = Directory(settings, self.clock.now_ns, token_prefix=token_prefix)
+        self.connections = Connections(
+            descriptors.connections(settings, descriptors.limit()),
+            settings.max_requests_per_ip,
+            self.directory.refuse,
+            proxies=networks(settings.trusted_proxies),
+            arrived=self.arrived,
+        )
         self.successor = successor
         self.breaker = Breaker(self.clock.now_ns)
         self.directory.model_is_down = self.breaker.refuses
@@ -125,6 +133,10 @@ class Node:
     def busy(self) -> bool:
         """Whether there are calls, or some may come that were let in."""
         return bool(self.directory.live or self.directory.pending)
+
+    def arrived(self) -> None:
+        """A connection has come, of which the loop takes one a turn: there may be more."""
+        self._ticker.hurry()
 
     def announce(self, admission: Admission) -> None:
         """A webhook has let this call in: what can be looked up is looked up while its stream is on the way."""
@@ -190,6 +202,8 @@ class Node:
             self.directory.note_apology(call.call_sid)
         self.directory.remove(call)
         self._ticker.release()
+        if not self._calls and self.reactor is not None:
+            self.reactor.release_all()  # without a call nothing ticks, and nothing runs it
         self._dismantle_later(call)
         if call.document is not None:
             self.metrics.end(call, call.document)
@@ -310,6 +324,7 @@ class Node:
         gauges |= {"calls_capacity": self.settings.max_calls, "draining": directory.draining}
         for name, value in (gauges | {"records_waiting": self.store.waiting}).items():
             metrics.set(name, value)
+        self.connections.count(metrics.set)
         metrics.take_log()
         metrics.take_histogram("loop_lag_seconds", self._ticker.lag_counts, self._ticker.lag_ns / 1e9)
         for name, counts in {"rejections": directory.counters, "records": self.store.counters}.items():
@@ -367,7 +382,7 @@ def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", succ
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 10, 10)
         try:
-            yield {"node": node, "refuse": node.directory.refuse}
+            yield {"node": node, "connections": node.connections}
         finally:
             await node.close()
             await exporter.close()
@@ -394,6 +409,11 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self._drain.begin():
             self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with listening.hang_ups(self._drain.begin), super().capture_signals():
+            yield
 
     async def on_tick(self, counter: int) -> bool:
         """uvicorn asks ten times a second."""
@@ -432,7 +452,8 @@ def create_server(settings: Settings, agent: Agent) -> Server:
 
 def serve(settings: Settings, agent: Agent) -> None:
     """Run the node until a signal. The port must be free."""
+    listening.prepare(settings, settings.max_calls)
     server = create_server(settings, agent)
     log.log_uncaught()
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(server.serve())
+        runner.run(server.serve(sockets=listening.sockets(settings)))

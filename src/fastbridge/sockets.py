@@ -17,7 +17,8 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN, State
 from websockets.server import ServerProtocol
 
-from fastbridge._websocket import FrameReader
+from fastbridge._websocket import FrameReader, TextSink
+from fastbridge.connections import peer_of
 from fastbridge.ending import EndReason
 from fastbridge.jsontext import parse_event
 from fastbridge.messages import Messages, is_utf8
@@ -40,6 +41,14 @@ MAX_CARRIER_MESSAGE_BYTES = 65_536
 MAX_FRAGMENTS = 64
 """Fragments of one message: Twilio sends none."""
 MAX_CONTROL_PER_SECOND = 10
+MAX_FRAMES_PER_SECOND = 100
+"""That are no whole text: control frames and fragments."""
+MAX_EARLY_MESSAGES = 64
+"""Before the call. Twilio sends two."""
+READ_BYTES = 8192
+"""At most a tick, of one socket: as much as Twilio sends in half a second."""
+SIP_SECONDS = 0.002
+"""Between two readings of one that is not listened to any more."""
 FRAME_DEADLINE_SECONDS = 5.0
 """A frame whose rest has not come by then never will."""
 CARRIER_BUFFER_BYTES = 32_768
@@ -68,8 +77,10 @@ class CarrierSocket(asyncio.Protocol):
         self._counted = False
         self._closed = False
         self._source: Source | None = None  # while the call lives, the node's reactor reads for us
+        self._early_messages = 0
+        self._frames = 0  # in this second, that were no whole text
         self._control_frames = 0
-        self._control_since = -math.inf
+        self._frames_since = -math.inf
         self._frame_started: int | None = None  # text frames read when the incomplete one was first seen
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
@@ -80,8 +91,7 @@ class CarrierSocket(asyncio.Protocol):
         self._wire = self._transport.wire
         self.write = self._wire
         self._transport.set_write_buffer_limits(high=CARRIER_BUFFER_BYTES)
-        peer = transport.get_extra_info("peername")
-        self._ip = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._ip = peer_of(transport)
         self._connections.add(self)  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
@@ -112,6 +122,7 @@ class CarrierSocket(asyncio.Protocol):
         self._release()
         self._wire.close()
         self._connections.discard(self)
+        self._node.connections.leave(self._transport.transport)
         for timer in self._timers.values():
             timer.cancel()
         if self._counted:
@@ -151,7 +162,9 @@ class CarrierSocket(asyncio.Protocol):
         path = request.path
         if not path.startswith(MEDIA_PATH):
             return HTTPStatus.NOT_FOUND, "there is nothing here"
+        self._ip = node.connections.client(self._ip, request.headers.get_all("X-Forwarded-For"))
         if not node.directory.connected(self._ip):
+            node.connections.turned_away("connections", "a stream was refused", self._ip, counted=True)
             return HTTPStatus.SERVICE_UNAVAILABLE, "too many connections"
         self._counted = True
         self._admission = node.directory.peek(path.removeprefix(MEDIA_PATH).rstrip("/"))
@@ -181,6 +194,11 @@ class CarrierSocket(asyncio.Protocol):
         if not is_utf8(message):
             self.close(1007, "not UTF-8")
             return
+        self._early_messages += 1
+        if self._early_messages > MAX_EARLY_MESSAGES:
+            self._node.directory.refuse("bad_start")
+            self.close(1008, "no start")
+            return
         event = parse_event(message)
         if event is None or event.get("event") != "start":
             return
@@ -197,7 +215,9 @@ class CarrierSocket(asyncio.Protocol):
         self._reader.redirect(self._call.caller.sink)
         self._call.start()
         if self._node.reactor is not None and not self._closed:
-            self._source = self._node.reactor.adopt(cast(asyncio.Transport, self._transport), self._reader)
+            self._source = self._node.reactor.adopt(
+                cast(asyncio.Transport, self._transport), self._reader, read_bytes=READ_BYTES
+            )
 
     def _release(self) -> None:
         source, self._source = self._source, None
@@ -216,6 +236,9 @@ class CarrierSocket(asyncio.Protocol):
 
     def _on_other(self, data: bytes) -> bool:
         """Everything but regular text frames: the library's. True while it stands between messages."""
+        if self._closed and self._count(control=False):
+            self._turn_deaf()
+            return False
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             if isinstance(event, Frame):
@@ -225,25 +248,28 @@ class CarrierSocket(asyncio.Protocol):
         if state is not OPEN:
             self._end()
         if self._protocol.close_rcvd is not None:
+            self._release()
             self._transport.close()
         return state is OPEN and not self._messages.pending
 
-    def _count_control(self) -> None:
+    def _count(self, *, control: bool) -> bool:
+        """A frame that is no whole text; True if there were too many in a second."""
         now = asyncio.get_running_loop().time()
-        if now - self._control_since >= 1.0:
-            self._control_since = now
-            self._control_frames = 0
-        self._control_frames += 1
+        if now - self._frames_since >= 1.0:
+            self._frames_since = now
+            self._control_frames = self._frames = 0
+        self._frames += 1
+        self._control_frames += control
+        return self._control_frames > MAX_CONTROL_PER_SECOND or self._frames > MAX_FRAMES_PER_SECOND
 
     def _on_frame(self, frame: Frame) -> None:
-        if frame.opcode not in DATA_OPCODES:
-            self._count_control()
-            if self._control_frames > MAX_CONTROL_PER_SECOND:
-                if self._closed:
-                    self._transport.abort()
-                self.close(1008, "too many control frames")
+        control = frame.opcode not in DATA_OPCODES
+        if self._count(control=control):
+            if self._closed:
+                self._turn_deaf()
+            self.close(1008, "too many control frames" if control else "too many fragments")
             return
-        if self._closed:
+        if control or self._closed:
             return
         message = self._messages.feed(frame)
         if self._messages.fragments > MAX_FRAGMENTS:
@@ -271,20 +297,39 @@ class CarrierSocket(asyncio.Protocol):
         elif self._protocol.state is OPEN:
             self._protocol.fail(code, reason)
         self._flush()
-        self._end()
+        self._end(listening=code == 1000)
 
-    def _end(self) -> None:
+    def _end(self, *, listening: bool = False) -> None:
         """The stream is over. What still comes is read and dropped until the peer has closed its end, too, or its time
-        is up: closing with unread data would reset the connection and could take our close frame with it."""
+        is up: closing with unread data would reset the connection and could take our close frame with it.
+
+        listening: for its close frame. Else nothing of it is parsed any more."""
         if self._closed:
             return
         self._closed = True
-        self._release()
-        self._reader.redirect(lambda message: None)
+        self._reader.redirect(TextSink())
+        if not listening:
+            self._turn_deaf()
         if self._call is not None:
             hung_up = self._protocol.close_rcvd is not None
             self._call.close(EndReason.CUSTOMER_HANGUP if hung_up else EndReason.CARRIER_PROTOCOL)
-        self._later("close", CLOSE_GRACE_SECONDS, self._transport.abort)
+        self._later("close", CLOSE_GRACE_SECONDS, self._abort)
+
+    def _turn_deaf(self) -> None:
+        """What still comes is dropped, one bounded reading a turn: by the reactor, or else by the transport."""
+        self._reader.discard()
+        if self._source is None and not self._transport.is_closing():
+            self.data_received = self._sip  # type: ignore[method-assign]
+            self._transport.set_protocol(self)  # uvloop has kept the reader's method
+
+    def _sip(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+            self._later("sip", SIP_SECONDS, self._transport.resume_reading)
+
+    def _abort(self) -> None:
+        self._release()
+        self._transport.abort()
 
     def _flush(self) -> None:
         for chunk in self._protocol.data_to_send():

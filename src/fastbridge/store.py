@@ -32,6 +32,7 @@ from sqlalchemy.exc import (
 )
 
 from fastbridge import logging as log
+from fastbridge import notices
 from fastbridge.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -179,14 +180,16 @@ class RecordStore:
     def close(self, timeout: float = CLOSE_SECONDS) -> bool:
         """Store what waits, for `timeout` seconds at most; False if that was too short. Blocks: not for the loop."""
         self._closing.set()
+        before, in_time = self.counters["lost"], True
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join(timeout)
-            if self._thread.is_alive():
-                lost = self.waiting
-                self.counters["lost"] += lost
-                logger.error("[DB] %d call records were lost: they could not be stored in time", lost)
-                return False
+            in_time = not self._thread.is_alive()
+            self.counters["lost"] += 0 if in_time else self.waiting
+        if self.counters["lost"] > before:
+            notices.records_lost(self.counters["lost"] - before)
+        if not in_time:
+            return False
         if self._engine is not None:
             self._engine.dispose()
         return True

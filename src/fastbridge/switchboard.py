@@ -15,7 +15,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from math import ceil
 from pathlib import Path
@@ -27,10 +26,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from fastbridge import events
+from fastbridge import descriptors, listening, notices
 from fastbridge import logging as log
 from fastbridge.calls import REASONS, Reason
 from fastbridge.config import Settings
+from fastbridge.connections import Connections, networks
 from fastbridge.dispatch import ANYONE, CLOSE, Dispatcher
 from fastbridge.exporter import CONTENT_TYPE, Exporter, exposition
 from fastbridge.handover import Line, line_pair
@@ -48,11 +48,16 @@ SNAPSHOT = "s"
 """From it: its numbers, as JSON."""
 READY = "r"
 """From it: it takes connections."""
+PING = "p"
+"""To it, and the same back: its loop turns."""
 
 COLLECT_SECONDS = 1.0
 """How long a scrape waits for a worker."""
 LOOK_SECONDS = 2.0
 """How often the workers are asked for their numbers unasked: so much at most is lost of one that dies."""
+PING_SECONDS = 0.5
+SILENT_SECONDS = 1.0
+"""A worker that has not answered a ping for so long gets no new calls until it does."""
 HUNG_SECONDS = 20.0
 """A worker that says nothing for so long is ended: its calls have been silent for as long."""
 STEADY_SECONDS = 30.0
@@ -72,6 +77,17 @@ class WorkerProcess:
         self.began_s = self.heard_s = time.monotonic()
         self.line = Line(end, self._on_message, lambda: None)  # its end is noticed by its process
         self._asked: asyncio.Future[None] | None = None
+        self._pinged_s = 0.0  # when it was sent the ping it owes an answer to; 0: it owes none
+        self.said_silent = False
+
+    def ping(self) -> None:
+        if not self._pinged_s and self.line.send(PING):
+            self._pinged_s = time.monotonic()
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has owed an answer for too long."""
+        return bool(self._pinged_s) and time.monotonic() - self._pinged_s > SILENT_SECONDS
 
     def ask(self) -> "asyncio.Future[None]":
         """For its numbers; done when they are here."""
@@ -86,6 +102,7 @@ class WorkerProcess:
 
     def _on_message(self, letter: str, payload: bytes, _: object) -> None:
         self.heard_s = time.monotonic()
+        self._pinged_s = 0.0
         if letter == READY:
             self.ready.set()
         elif letter == SNAPSHOT:
@@ -101,7 +118,6 @@ class Switchboard:
     def __init__(self, settings: Settings, agent: str | None, log_lock: Path) -> None:
         self.settings = settings
         self.workers = settings.workers
-        self.reading: Counter[str] = Counter()
         self.draining = False
         self._command = [sys.executable, "-P", "-m", "fastbridge", "worker", "--log-lock", str(log_lock)]
         self._agent = [agent] if agent else []
@@ -111,6 +127,9 @@ class Switchboard:
         self._metrics = Metrics()
         self._refused: dict[str, int] = dict.fromkeys(REASONS, 0)
         self._turn = 0
+        proxies = networks(settings.trusted_proxies)
+        budget = descriptors.connections(settings, descriptors.limit())
+        self.connections = Connections(budget, settings.max_requests_per_ip, self.refuse, proxies=proxies)
 
     # --- processes ---
 
@@ -126,7 +145,7 @@ class Switchboard:
             self._retire(first)
             return await ended or 1
         others = [await self._begin(number) for number in range(1, self.workers)]
-        for task in (self._look(), *(self._keep(worker) for worker in (first, *others))):
+        for task in (self._look(), self._ping(), *(self._keep(worker) for worker in (first, *others))):
             self._keepers.append(asyncio.get_running_loop().create_task(task))
         return 0
 
@@ -138,7 +157,7 @@ class Switchboard:
             self._retire(worker)
             if self.draining:
                 return
-            events.worker_ended(worker.number, exit_code)
+            notices.worker_ended(worker.number, exit_code)
             if time.monotonic() - worker.began_s > STEADY_SECONDS:
                 wait_s = 0.0
             await asyncio.sleep(wait_s)
@@ -179,6 +198,17 @@ class Switchboard:
                     with contextlib.suppress(ProcessLookupError):
                         worker.process.kill()
 
+    async def _ping(self) -> None:
+        """Find out who does not answer, soon enough for those who call now."""
+        while True:
+            for worker in self._running.values():
+                if worker.silent and not worker.said_silent:
+                    notices.worker_silent(worker.number)
+                worker.said_silent = worker.silent
+                if worker.ready.is_set():
+                    worker.ping()
+            await asyncio.sleep(PING_SECONDS)
+
     def drain(self) -> None:
         """No new calls; the workers end when their last one has."""
         self.draining = True
@@ -213,15 +243,15 @@ class Switchboard:
         """Count a connection that was refused here."""
         self._refused[reason] += 1
 
-    def hand_over(self, worker: int, data: bytes, connection: Any) -> bool:
-        """To this worker, or else to any: who is not its own has its answer from the next."""
+    def hand_over(self, worker: int, data: bytes, connection: Any, *, bound: bool = False) -> bool:
+        """To this worker, or else to any: who is not its own has its answer from the next. One that is silent is passed
+        over, but by what is bound to it."""
         if worker == ANYONE:
             worker = self._turn = (self._turn + 1) % self.workers
-        for number in range(worker, worker + self.workers):
-            found = self._running.get(number % self.workers)
-            if found is not None and found.line.send(CONNECTION, data, connection):
-                return True
-        return False
+        numbers = [number % self.workers for number in range(worker, worker + self.workers)]
+        found = [self._running[number] for number in numbers if number in self._running]
+        found.sort(key=lambda each: each.silent and not (bound and each.number == worker))  # stable
+        return any(each.line.send(CONNECTION, data, connection) for each in found)
 
     # --- numbers ---
 
@@ -241,6 +271,7 @@ class Switchboard:
         ]
         for reason, count in self._refused.items():
             self._metrics.set("rejections", count, reason)
+        self.connections.count(self._metrics.set)
         self._metrics.take_log()
         summed = merge([self._gone, self._metrics.snapshot(), *parts])
         summed["draining"] = [([], int(self.draining))]
@@ -279,7 +310,7 @@ def create_app(settings: Settings, switchboard: Switchboard) -> Starlette:
         if settings.metrics_port:
             await exporter.start(settings.metrics_host, settings.metrics_port)
         try:
-            yield {"desk": switchboard, "refuse": switchboard.refuse}
+            yield {"desk": switchboard, "connections": switchboard.connections}
         finally:
             await switchboard.close()
             await exporter.close()
@@ -307,18 +338,21 @@ async def _run(settings: Settings, agent: str | None, log_lock: Path) -> int:
         if fault:
             return fault
         config = server_config(create_app(settings, switchboard), settings, http=Dispatcher, headers=[CLOSE])
-        await Server(config, switchboard).serve()
+        await Server(config, switchboard).serve(sockets=listening.sockets(settings))
         return 0
     finally:
         await switchboard.close()
 
 
-def serve(settings: Settings, agent: str | None) -> int:
-    """Run the node until a signal; the exit code. The port must be free, and logging configured with `log_lock`."""
+def serve(settings: Settings, agent: str | None, closed: list[int]) -> int:
+    """Run the node until a signal; the exit code. The port must be free. closed: standard descriptors
+    that were."""
     log.log_uncaught()
     with tempfile.TemporaryDirectory(prefix="fastbridge-") as folder:
         lock = Path(folder) / "log.lock"
         log.configure_from(settings, lock=lock)
+        listening.say_closed(closed)
+        listening.prepare(settings, share(settings).max_calls)
         with (
             contextlib.suppress(KeyboardInterrupt),
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,

@@ -1,6 +1,7 @@
 """HTTP as uvicorn speaks it, with deadlines, behind a gate, and a note of when each request came.
 
-`app_state` has `refuse`, which counts what was refused; a request's state has its `arrival`.
+`app_state` has the process's `connections`, which are told what each is doing, and count what was refused; a request's
+state has its `arrival`.
 """
 
 import asyncio
@@ -11,11 +12,20 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fastbridge.arrival import Arrival, came_ns
+from fastbridge.connections import Connections, Doing, peer_of
 from fastbridge.http_gate import HttpGate
 
 HEAD_SECONDS = 5.0
 BODY_SECONDS = 7.0
 """How long a request's head and body may take. Webhooks answer to a slow body before that."""
+DOING: dict[str, Doing] = {
+    "silent": "silent",
+    "head": "unfinished",
+    "body": "unfinished",
+    "answering": "busy",
+    "upgraded": "busy",
+    "between": "idle",
+}
 
 
 class WebhookSocket(H11Protocol):
@@ -30,7 +40,13 @@ class WebhookSocket(H11Protocol):
         self.app_state = {**self.app_state, "arrival": self._arrival}
         super().connection_made(transport)
         self._gate = HttpGate()
-        self._watch()
+        self._met: object = None
+        self._connections: Connections = self.app_state["connections"]
+        self._ip = peer_of(transport)
+        if self._connections.enter(transport, self._ip):
+            self._watch()
+        else:
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._read(self._gate.feed(data), came_ns(self.transport))
@@ -49,13 +65,14 @@ class WebhookSocket(H11Protocol):
                 self._arrival.head(came)
             if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
                 self._arrival.body(came)
+            self._meet()
         self._watch()
         if self._gate.refusal is not None and not self.transport.is_closing():
             self._turn_away(self._gate.refusal)
 
     def _turn_away(self, status: HTTPStatus) -> None:
         """Not by the library, which has seen nothing of the request. One that is being answered gets that answer."""
-        self.app_state["refuse"]("too_large" if status is not HTTPStatus.LENGTH_REQUIRED else "no_length")
+        self._connections.refuse("too_large" if status is not HTTPStatus.LENGTH_REQUIRED else "no_length")
         if self.conn.our_state is h11.IDLE:
             text = f"{status.phrase}\n"
             head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -64,6 +81,7 @@ class WebhookSocket(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_deadline(None)
+        self._connections.leave(self.transport)
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -79,21 +97,40 @@ class WebhookSocket(H11Protocol):
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """A media stream goes on for as long as its call: its deadlines are the media socket's."""
+        self._connections.is_doing(self.transport, "busy")
         super().handle_websocket_upgrade(event)
         self._set_deadline(None)
         self._phase = "upgraded"
+
+    def _meet(self) -> None:
+        """Whose a request is, once its head is there: its app has not begun yet."""
+        if self.scope is not self._met and self._phase != "upgraded":
+            self._met = self.scope
+            said = [value.decode("latin-1") for name, value in self.headers if name == b"x-forwarded-for"]
+            ip = self._connections.client(self._ip, said)
+            self._connections.belongs_to(self.transport, ip)
+            if self.client is not None:
+                self.scope["client"] = (ip, self.client[1])
 
     def _watch(self) -> None:
         """A deadline for each phase of a request, from the phase's beginning. Between requests uvicorn has its own."""
         if self._phase == "upgraded":
             return
+        before, self._phase = self._phase, self._current()
+        if self._phase == before:
+            return
+        self._connections.is_doing(self.transport, DOING[self._phase])
+        if (before, self._phase) != ("silent", "head"):  # which has been on since the connection
+            self._set_deadline({"silent": HEAD_SECONDS, "head": HEAD_SECONDS, "body": BODY_SECONDS}.get(self._phase))
+
+    def _current(self) -> str:
         if self.conn.their_state is h11.SEND_BODY:
-            phase = "body"
-        else:
-            phase = "head" if self._gate.in_head or not self._phase else "between"
-        if phase != self._phase:
-            self._phase = phase
-            self._set_deadline({"head": HEAD_SECONDS, "body": BODY_SECONDS}.get(phase))
+            return "body"
+        if self._gate.in_head:
+            return "head"
+        if self.cycle is not None and not self.cycle.response_complete:
+            return "answering"
+        return "silent" if self._phase in ("", "silent") else "between"
 
     def _set_deadline(self, seconds: float | None) -> None:
         if self._deadline is not None:
@@ -101,5 +138,5 @@ class WebhookSocket(H11Protocol):
         self._deadline = self.loop.call_later(seconds, self._expire) if seconds is not None else None
 
     def _expire(self) -> None:
-        self.app_state["refuse"]("slow")
+        self._connections.refuse("slow")
         self.transport.abort()

@@ -2,7 +2,7 @@
 
 A request is judged in order of cost: signature header, size and type, body (64 KiB, 5 s), signature, sids; only then
 does anybody hear of it. Signatures are checked whenever there is an auth token, against the configured public URL: Host
-and X-Forwarded-* are never read, and a client's address is its socket's. Never a 500 and never a traceback to a client:
+and X-Forwarded-* are never read here. Never a 500 and never a traceback to a client:
 what breaks is logged, and Twilio gets an answer that ends well for the caller.
 """
 
@@ -11,7 +11,6 @@ import functools
 import json
 import logging
 import re
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -34,7 +33,6 @@ from fastbridge.languages import Message
 
 MAX_PARAMS = 256
 BODY_DEADLINE_S = 5.0
-MAX_READERS_PER_IP = 200
 MAX_PARAMETER_CHARS = 400
 MAX_PARAMETERS = 16
 KEEP_RECORDINGS = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -113,7 +111,6 @@ class _Desk:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._readers: Counter[str] = Counter()
         self._refusals = log.RateLimiter()
         self._announcer = Announcer(node.settings)
 
@@ -171,22 +168,14 @@ class _Desk:
         return Webhook(call_sid, account_sid, params, own_parameters(query))
 
     async def _body(self, request: Request) -> bytes:
-        """The body, within its bounds; while it is read it counts against its sender's address."""
+        """The body, within its bounds."""
         if request.method == "GET":
             return b""
-        ip = _client_ip(request)
-        if self._readers[ip] >= MAX_READERS_PER_IP:
-            raise RequestError("too_many_readers", 503)
-        self._readers[ip] += 1
         try:
             async with asyncio.timeout(BODY_DEADLINE_S):
                 return await _read(request)
         except TimeoutError:
             raise RequestError("slow", 408) from None
-        finally:
-            self._readers[ip] -= 1
-            if not self._readers[ip]:
-                del self._readers[ip]
 
     def _check_time(self, arrival: Arrival, webhook: Webhook, response: Response) -> None:
         """A caller waits for TwiML, and hears nothing meanwhile."""

@@ -19,7 +19,7 @@ from fastbridge.config import Settings
 from fastbridge.dispatch import CLOSE, token_prefix
 from fastbridge.handover import Line
 from fastbridge.server import Node, Server, create_app, server_config
-from fastbridge.switchboard import COLLECT, CONNECTION, READY, SNAPSHOT, share
+from fastbridge.switchboard import COLLECT, CONNECTION, PING, READY, SNAPSHOT, share
 from fastbridge.webhook_socket import WebhookSocket
 
 
@@ -52,7 +52,10 @@ class WorkerServer(Server):
 
     def _on_message(self, letter: str, payload: bytes, connection: socket.socket | None) -> None:
         if letter == CONNECTION and connection is not None:
+            self._node.arrived()  # here, since the line, too, is read one by one
             self._node.spawn(self._take(payload, connection))
+        elif letter == PING and self._line is not None:
+            self._line.send(PING)
         elif letter == COLLECT:
             self._node.spawn(self._report())
 

@@ -391,7 +391,7 @@ def test_no_subprotocol_is_chosen(node):
 
 
 def test_a_slow_reader_is_bounded_and_then_let_go(node_with, monkeypatch):
-    """Nothing of the assistant's audio is taken: it waits in the ring, and after about two seconds the stream ends."""
+    """Nothing of the assistant's audio is taken: it waits in the ring, and after about ten seconds the stream ends."""
     monkeypatch.setattr(sockets, "CARRIER_BUFFER_BYTES", 4096)
     node = node_with(script=talkative, send_buffer_bytes=4608)
     other, mine = new_call_sid(), new_call_sid()
@@ -409,6 +409,43 @@ def test_a_slow_reader_is_bounded_and_then_let_go(node_with, monkeypatch):
         assert len(heard) > 100, "the other caller heard speech all the while"
 
 
+def test_a_carrier_that_stalls_gets_two_seconds_of_what_it_missed_and_then_the_rest_in_time(node_with, caplog):
+    """Its own kernel took what its process did not: the marks tell."""
+    node = node_with(script=talkative)
+    call_sid = new_call_sid()
+    with node.started(call_sid) as line:
+        over = threading.Event()
+        speaker = threading.Thread(target=speak, args=(line, over))
+        speaker.start()
+        try:
+            assert heard_in(line, 2.0) > 60
+            time.sleep(6.0)
+            assert heard_in(line, 0.3) <= 150, "2 s, and what is under way"
+            assert "[TX_SLOW] Twilio takes no audio: pacing waits" in caplog.text
+            assert heard_in(line, 2.0) > 60
+            assert node.call(call_sid) is not None
+        finally:
+            over.set()
+            speaker.join()
+
+
+def speak(line: Line, over: threading.Event) -> None:
+    while not over.wait(0.02):
+        line.media()
+
+
+def heard_in(line: Line, seconds: float) -> int:
+    """Frames that come in this time; marks are sent back at once."""
+    count, until = 0, time.monotonic() + seconds
+    for message in line.messages():
+        if message["event"] == "mark":
+            line.text({"event": "mark", "streamSid": STREAM_SID, "mark": message["mark"]})
+        count += message["event"] == "media"
+        if time.monotonic() > until:
+            break
+    return count
+
+
 def talkative(model: Any) -> None:
     model.ready().begin()
     for _ in range(20):
@@ -423,7 +460,7 @@ def listen(line: Line, heard: list[float]) -> None:
 
 def keep_talking(node: RunningNode, line: Line, bystander: Line, over: Callable[[], bool]) -> None:
     """Both callers' audio goes on, 50 times a second."""
-    deadline = time.monotonic() + 12
+    deadline = time.monotonic() + 20
     while not over():
         assert time.monotonic() < deadline
         line.send_if_open(wire(1, b"{}"))

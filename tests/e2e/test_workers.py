@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import httpx2
@@ -111,3 +112,35 @@ def test_a_killed_worker_costs_its_own_calls_and_no_others() -> None:
             assert model.errors == []
 
     asyncio.run(scene())
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="workers are for Linux")
+def test_a_worker_that_hangs_loses_its_new_calls_to_the_others_at_once() -> None:
+    async def scene() -> None:
+        async with ModelServer(conversation) as model, NodeProcess(model.base_url, settings=SETTINGS) as node:
+            while node.log().count("[BOOT]") < WORKERS:  # noqa: ASYNC110 (another process tells nobody)
+                await asyncio.sleep(0.05)
+            pid = worker_pids(node)[1]
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                await asyncio.sleep(2.0)
+                began = time.monotonic()
+                async with httpx2.AsyncClient(trust_env=False, timeout=5) as http:
+                    for number in range(20):
+                        assert (
+                            await http.post(f"{node.url}/webhook/incoming_call", data=webhook(number))
+                        ).status_code == 403
+                assert time.monotonic() - began < 3
+                assert "[NODE] a worker does not answer: new calls go to the others, worker=1" in node.log()
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            reports = await asyncio.gather(*(hold(node) for _ in range(4)))
+            for report in reports:
+                assert_perfect(report)
+
+    asyncio.run(scene())
+
+
+def webhook(number: int) -> dict[str, str]:
+    """Not signed: whoever answers refuses it."""
+    return {"CallSid": f"CA{number:032x}", "AccountSid": "AC" + "0" * 32}

@@ -70,6 +70,9 @@ class Schedule:
             self.due_ns = now_ns
         self._starved = False
 
+    def untaken(self, now_ns: int, frames: int) -> None:
+        self.play_end_ns = max(self.play_end_ns, now_ns + frames * FRAME_NS)
+
     def cleared(self, now_ns: int) -> None:
         self.due_ns = now_ns
         self.play_end_ns = min(self.play_end_ns, now_ns)

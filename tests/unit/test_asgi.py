@@ -90,7 +90,7 @@ def test_uvicorn_is_given_our_sockets_whatever_was_chosen(options):
     assert config.http_protocol_class is WebhookSocket
     assert config.ws_protocol_class is CarrierSocket
     assert (config.root_path, config.timeout_keep_alive) == ("", 75)
-    assert sorted(lifespan.state) == ["node", "refuse"]
+    assert sorted(lifespan.state) == ["connections", "node"]
 
 
 def test_no_proxy_is_believed_but_other_layers_of_the_operators_stay():

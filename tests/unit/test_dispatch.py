@@ -18,11 +18,11 @@ from starlette.routing import Route
 from environment import clear_environment
 from fastbridge import dispatch
 from fastbridge.config import load_settings
+from fastbridge.connections import Connections
 from fastbridge.dispatch import ANYONE, CLOSE, NODE, Reader, token_prefix, worker_of_call, worker_of_token
 from fastbridge.handover import MAX_PAYLOAD_BYTES
 from fastbridge.http_gate import MAX_BODY_BYTES
 from fastbridge.server import server_config
-from fastbridge.webhooks import MAX_READERS_PER_IP
 from loops import FACTORIES, runner
 
 WORKERS = 4
@@ -135,15 +135,15 @@ class Desk:
     workers = WORKERS
 
     def __init__(self) -> None:
-        self.reading: Counter[str] = Counter()
         self.refused: list[str] = []
+        self.connections = Connections(100, 3, self.refuse)
         self.given: list[tuple[int, bytes, socket.socket]] = []
         self.takes = True
 
     def refuse(self, reason: str) -> None:
         self.refused.append(reason)
 
-    def hand_over(self, worker: int, data: bytes, connection: Any) -> bool:
+    def hand_over(self, worker: int, data: bytes, connection: Any, *, bound: bool = False) -> bool:
         if self.takes:
             self.given.append((worker, data, socket.socket(fileno=socket.dup(connection.fileno()))))
         return self.takes
@@ -167,9 +167,8 @@ async def served(scene: Any) -> None:
     state = ServerState()
     state.default_headers = config.encoded_headers
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: dispatch.Dispatcher(config, state, {"desk": desk, "refuse": desk.refuse}), "127.0.0.1", 0
-    )
+    state_of_app = {"desk": desk, "connections": desk.connections}
+    server = await loop.create_server(lambda: dispatch.Dispatcher(config, state, state_of_app), "127.0.0.1", 0)
     address = server.sockets[0].getsockname()
 
     async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -178,7 +177,7 @@ async def served(scene: Any) -> None:
     try:
         async with asyncio.timeout(10):
             await scene(desk, connect)
-        await until(lambda: not desk.reading)
+        await until(lambda: not desk.connections.open)
     finally:
         server.close()
         for _, _, connection in desk.given:
@@ -192,12 +191,12 @@ def test_a_connection_goes_to_its_worker_with_all_that_was_read(on_loop):
         writer.write(request[:50])
         await writer.drain()
         await asyncio.sleep(0.02)
-        assert desk.reading == {"127.0.0.1": 1}
+        assert desk.connections.open == 1
         writer.write(request[50:])
         await until(lambda: desk.given)
         ((worker, data, connection),) = desk.given
         assert (worker, data) == (OWNER, request)
-        await until(lambda: not desk.reading)
+        await until(lambda: not desk.connections.open)
         writer.write(b"and more")
         loop = asyncio.get_running_loop()
         connection.setblocking(False)
@@ -245,13 +244,15 @@ def test_who_is_slow_is_refused(on_loop, monkeypatch):
 
 def test_one_address_has_so_many_at_a_time(on_loop):
     async def scene(desk: Desk, connect: Any) -> None:
-        desk.reading["127.0.0.1"] += MAX_READERS_PER_IP
-        reader, writer = await connect()
-        assert await reader.read() == b""
+        made = [await connect() for _ in range(3)]
+        await until(lambda: desk.connections.open == 3)
+        made.append(await connect())
+        assert await made[0][0].read() == b"", "the oldest makes room"
         assert desk.refused == ["too_many_readers"]
-        await until(lambda: desk.reading["127.0.0.1"] == MAX_READERS_PER_IP)
-        desk.reading.clear()
-        writer.close()
+        made[3][1].write(get("/healthz"))
+        assert (await made[3][0].read()).endswith(b"alive")
+        for _, writer in made:
+            writer.close()
 
     on_loop(served(scene))
 
@@ -279,9 +280,9 @@ def test_a_caller_who_leaves_is_forgotten(on_loop):
     async def scene(desk: Desk, connect: Any) -> None:
         _, writer = await connect()
         writer.write(b"GET /")
-        await until(lambda: desk.reading)
+        await until(lambda: desk.connections.open)
         writer.close()
-        await until(lambda: not desk.reading)
+        await until(lambda: not desk.connections.open)
         assert desk.refused == []
 
     on_loop(served(scene))

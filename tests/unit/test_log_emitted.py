@@ -14,18 +14,20 @@ import httpx2
 import pytest
 
 from environment import clear_environment
-from fastbridge import arrival, rest
+from fastbridge import arrival, descriptors, listening, rest
 from fastbridge import call as call_module
 from fastbridge.agent import Agent, CallContext
 from fastbridge.calls import Admission
 from fastbridge.config import load_settings
 from fastbridge.handover import line_pair
 from fastbridge.server import create_app, model_error
+from fastbridge.store import RecordStore
 from fastbridge.switchboard import Switchboard, WorkerProcess
 from fastbridge.twilio import Start
 from front_desk import INCOMING, make_node, post
 from helpers import LOUD, QUIET, SID
 from longcall import LongCall
+from recording_transport import Transport
 from virtual import RecordingModel, Rig
 
 PACKAGE = Path(__file__).parents[2] / "src" / "fastbridge"
@@ -262,6 +264,7 @@ def late_frames(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rig.advance(0.5)
     rig.loop.now_ns += 700_000_000
     rig.advance(1.5)
+    rig.do(rig.call.carrier_watch.stalled, True)
     rig.leave()
 
 
@@ -383,6 +386,22 @@ def node_life(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+def crowds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A node with too few descriptors for its calls, and somebody who opens one connection after the other."""
+    clear_environment(monkeypatch, tmp_path)
+    monkeypatch.setattr(descriptors, "raise_limit", lambda: 1024)
+    settings = load_settings(public_url="https://voice.example.com", database_url="none")
+    listening.prepare(settings.model_copy(update={"dev": True, "twilio_auth_token": None}), settings.max_calls)
+    listening.say_closed([0, 2])
+    store = RecordStore(f"sqlite:///{tmp_path}/none/there.db", None)
+    store.put({"call_sid": "CA1", "started_at": "2024-01-21T19:30:26"})
+    store.close()
+    node = create_app(settings, Agent()).state.node
+    node.connections.limit = 1
+    for _ in range(2):
+        node.connections.enter(Transport(), "192.0.2.7")
+
+
 class NoCarrier:
     def write(self, frame: bytes) -> None:
         pass
@@ -405,6 +424,7 @@ def switchboard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             theirs.close()
             worker = self._running[number] = WorkerProcess(number, process, ours)
             worker.ready.set()
+            worker._pinged_s = 1.0  # long ago
             return worker
 
     async def scene() -> None:
@@ -439,7 +459,18 @@ SCENES = [
         lines_lost,
     ),
     session_options,
-    *(timeouts, renewed, not_passed_on, dead_line, ended_by_webhook, front_desk, node_life, switchboard, long_calls),
+    *(
+        timeouts,
+        renewed,
+        not_passed_on,
+        dead_line,
+        ended_by_webhook,
+        front_desk,
+        node_life,
+        crowds,
+        switchboard,
+        long_calls,
+    ),
 ]
 
 

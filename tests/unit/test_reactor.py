@@ -285,3 +285,32 @@ def test_a_socket_is_adopted_once(on_loop: OnLoop) -> None:
             assert line.peer.messages == [b"x"]
 
     on_loop(test())
+
+
+def test_one_socket_is_read_so_much_a_run_and_the_others_with_it(on_loop: OnLoop) -> None:
+    async def test() -> None:
+        reactor = Reactor()
+        async with lines(reactor, 2) as (line, other):
+            line.source.release()
+            line.source = reactor.adopt(line.transport, line.peer.reader, read_bytes=8)
+            line.send(*[b"ab"] * 6)  # of 4 bytes each
+            other.send(b"c")
+            reactor.run()
+            assert (line.peer.messages, other.peer.messages) == ([b"ab"] * 2, [b"c"])
+            reactor.run()
+            assert len(line.peer.messages) == 4
+
+    on_loop(test())
+
+
+def test_all_are_given_back_when_nobody_will_run_it(on_loop: OnLoop) -> None:
+    async def test() -> None:
+        reactor = Reactor()
+        async with lines(reactor, 3) as many:
+            reactor.release_all()
+            assert reactor.size == 0
+            for line in many:
+                line.send(b"x")
+            await settled(lambda: all(line.peer.messages == [b"x"] for line in many))
+
+    on_loop(test())

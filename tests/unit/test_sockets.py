@@ -11,12 +11,13 @@ from websockets.frames import Close, Frame, Opcode
 
 from attacker import ACCOUNT_SID, AUTH_TOKEN, PUBLIC_URL, new_call_sid, sign, start_message, wire
 from environment import clear_environment
-from fastbridge import sockets
+from fastbridge import carrier_watch, sockets
 from fastbridge._pacing import Pacer
 from fastbridge.agent import Agent
 from fastbridge.call import Call, CallContext
 from fastbridge.calls import Directory
 from fastbridge.config import load_settings
+from fastbridge.connections import Connections, networks
 from fastbridge.dismantling import dismantle, take_apart
 from fastbridge.sockets import CarrierSocket, Messages, is_utf8
 from helpers import read_frames
@@ -44,6 +45,7 @@ class FakeNode:
         self.loop = loop
         self.settings = load_settings(public_url=PUBLIC_URL, twilio_auth_token=AUTH_TOKEN, **settings)
         self.directory = Directory(self.settings, loop.clock.now_ns)
+        self.connections = Connections(99, 99, self.directory.refuse, proxies=networks(self.settings.trusted_proxies))
         self.reactor = None
         self.calls: list[Call] = []
         self.ended: list[Call] = []
@@ -325,7 +327,67 @@ def test_after_close_nothing_is_heard_and_pings_are_bounded(carrier):
     assert carrier.node.calls == []
     carrier.feed(wire(9, b"x") * 1000)
     assert len([frame for frame in carrier.frames if frame.opcode is Opcode.PONG]) <= sockets.MAX_CONTROL_PER_SECOND + 1
+    carrier.feed(wire(8, b"\x03\xe8"))
+    assert carrier.transport.state == "open", "too much was said: its close frame is not looked for any more"
+    carrier.loop.advance(sockets.CLOSE_GRACE_SECONDS + 0.1)
     assert carrier.transport.state == "aborted"
+
+
+def parsed_bytes(carrier):
+    """What the library is given from now on."""
+    given: list[bytes] = []
+    receive = carrier.socket._protocol.receive_data
+    carrier.socket._protocol.receive_data = lambda data: (given.append(data), receive(data))[1]
+    return given
+
+
+@pytest.mark.parametrize("started", [True, False])
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        wire(9) * (sockets.MAX_CONTROL_PER_SECOND + 1),
+        wire(1, b"", fin=False) + wire(0, b"", fin=False) * sockets.MAX_FRAGMENTS,
+        (wire(1, b"{", fin=False) + wire(0, b"}")) * (sockets.MAX_FRAMES_PER_SECOND // 2 + 1),
+        wire(2, b"x"),
+        wire(3, b""),
+    ],
+    ids=["pings", "fragments", "short fragments", "binary", "no opcode"],
+)
+def test_after_its_verdict_nothing_is_parsed(carrier, verdict, started):
+    carrier.started() if started else carrier.accepted()
+    carrier.feed(verdict + wire(9) * 500)
+    assert carrier.close_code in (1002, 1003, 1008, 1009)
+    given = parsed_bytes(carrier)
+    carrier.feed((wire(9) + wire(10) + wire(0, b"", fin=False) + wire(8)) * 500)
+    assert given == []
+    assert carrier.socket._reader.pending_bytes == 0
+
+
+def test_what_is_not_listened_to_is_read_a_piece_a_turn(carrier):
+    carrier.started().feed(wire(2, b"x"))
+    assert carrier.transport.protocol is carrier.socket, "uvloop asks anew for its method"
+    carrier.feed(bytes(1000))
+    assert not carrier.transport.reading
+    carrier.loop.advance(2 * sockets.SIP_SECONDS)
+    assert carrier.transport.reading
+
+
+def test_a_stream_that_talks_and_does_not_start(carrier):
+    lost = carrier.lost()
+    carrier.accepted().feed(wire(1, b'{"event":"connected"}') * sockets.MAX_EARLY_MESSAGES)
+    assert carrier.close_code is None
+    carrier.feed(wire(1, b'{"event":"connected"}') + wire(1, start_message(carrier.call_sid)))
+    assert carrier.close_code == 1008
+    assert (carrier.node.calls, lost) == ([], [])
+    assert carrier.node.directory.counters["bad_start"] == 1
+
+
+def test_fragments_in_time_are_no_flood(carrier):
+    carrier.started()
+    for _ in range(4):
+        carrier.feed((wire(1, b'{"event":', fin=False) + wire(0, b'"x"}')) * (sockets.MAX_FRAMES_PER_SECOND // 2))
+        carrier.loop.advance(1.1)
+    assert carrier.close_code is None
 
 
 @pytest.mark.parametrize(
@@ -361,7 +423,8 @@ def test_an_end_of_stream_within_a_frame(carrier):
     assert [call.end_reason for call in carrier.node.ended] == ["customer_hangup"]
 
 
-def test_back_pressure_reaches_the_call_and_only_a_call(carrier):
+def test_back_pressure_reaches_the_call_and_only_a_call(carrier, monkeypatch):
+    monkeypatch.setattr(carrier_watch, "SLOW_CARRIER_SECONDS", 2.0)
     carrier.accepted()
     carrier.loop.do(carrier.socket.pause_writing)
     carrier.loop.do(carrier.socket.resume_writing)

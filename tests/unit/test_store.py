@@ -271,7 +271,21 @@ def test_a_folder_in_the_way_costs_no_call(tmp_path, fast, caplog):
         threading.Event().wait(0.001)
     calls.close()
     assert calls.counters["lost"] == 1
-    assert len(caplog.records) == 1
+    assert len(caplog.records) == 2
+    assert "[NODE] 1 call records were lost" in caplog.text
+
+
+def test_all_that_a_stop_loses_is_one_line(tmp_path, fast, caplog):
+    """However often it was tried, and whatever was said before."""
+    (tmp_path / "file").write_text("in the way")
+    calls = RecordStore(f"sqlite:///{tmp_path}/file/calls.db")
+    for number in range(5):
+        calls.put(record(number))
+    calls.close()
+    assert calls.counters["lost"] == 5
+    assert "[NODE] 5 call records were lost: they could not be stored before the stop" in caplog.text
+    calls.close()
+    assert caplog.text.count("[NODE]") == 1
 
 
 def test_old_records_go(url):

@@ -13,7 +13,17 @@ from fastbridge.config import load_settings
 from fastbridge.dispatch import ANYONE
 from fastbridge.handover import Line, line_pair
 from fastbridge.metrics import Metrics, Snapshot
-from fastbridge.switchboard import COLLECT, CONNECTION, READY, SNAPSHOT, Switchboard, WorkerProcess, create_app, share
+from fastbridge.switchboard import (
+    COLLECT,
+    CONNECTION,
+    PING,
+    READY,
+    SNAPSHOT,
+    Switchboard,
+    WorkerProcess,
+    create_app,
+    share,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +74,8 @@ class FakeWorker:
         if letter == CONNECTION:
             self.given.append(payload)
             connection.close()
+        elif letter == PING and self.answers:
+            self.line.send(PING)
         elif letter == COLLECT and self.answers:
             self.line.send(SNAPSHOT, json.dumps(self.metrics.snapshot()).encode())
 
@@ -201,7 +213,7 @@ def test_one_that_always_ends_at_once_is_begun_ever_more_slowly(monkeypatch):
     sleep = asyncio.sleep
 
     async def counted(seconds: float) -> None:
-        if seconds == module.LOOK_SECONDS:
+        if seconds in (module.LOOK_SECONDS, module.PING_SECONDS):
             await sleep(seconds)
         waits.append(seconds)
         await sleep(0)
@@ -211,6 +223,7 @@ def test_one_that_always_ends_at_once_is_begun_ever_more_slowly(monkeypatch):
         await started(board)
         with monkeypatch.context() as patch:
             patch.setattr(module, "LOOK_SECONDS", 2.5)
+            patch.setattr(module, "PING_SECONDS", 2.6)
             patch.setattr(module.asyncio, "sleep", counted)
             for _ in range(9):
                 begun = len(board.begun)
@@ -241,6 +254,57 @@ def test_a_connection_goes_to_its_worker_or_else_to_one_that_lives():
         assert not board.hand_over(1, b"none", ours)
         ours.close()
         peer.close()
+
+    run(scene)
+
+
+def test_one_that_is_silent_gets_no_new_calls_until_it_answers(monkeypatch, caplog):
+    monkeypatch.setattr(module, "PING_SECONDS", 0.01)
+    monkeypatch.setattr(module, "SILENT_SECONDS", 0.05)
+
+    async def scene() -> None:
+        board = Board(2)
+        await started(board)
+        ours, peer = socket.socketpair()
+        silent, other = board.fakes[1], board.fakes[0]
+        silent.answers = False
+        await until(lambda: board._running[1].silent)
+        assert not board._running[0].silent
+        for _ in range(4):
+            assert board.hand_over(1, b"call", ours)
+            assert board.hand_over(ANYONE, b"any", ours)
+        await until(lambda: len(other.given) == 8)
+        assert board.hand_over(1, b"stream", ours, bound=True)
+        await until(lambda: silent.given == [b"stream"])
+        await asyncio.sleep(0.05)
+        silent.answers = True
+        silent.line.send(PING)
+        await until(lambda: not board._running[1].silent)
+        assert board.hand_over(1, b"call", ours)
+        await until(lambda: silent.given == [b"stream", b"call"])
+        ours.close()
+        peer.close()
+        await board.stop()
+
+    run(scene)
+    assert caplog.text.count("[NODE] a worker does not answer: new calls go to the others, worker=1") == 1
+
+
+def test_where_all_are_silent_each_gets_its_own(monkeypatch):
+    monkeypatch.setattr(module, "SILENT_SECONDS", -1.0)
+
+    async def scene() -> None:
+        board = Board(2)
+        await started(board)
+        ours, peer = socket.socketpair()
+        for fake in board.fakes.values():
+            fake.answers = False
+        await until(lambda: all(worker.silent for worker in board._running.values()))
+        assert board.hand_over(1, b"call", ours)
+        await until(lambda: board.fakes[1].given == [b"call"])
+        ours.close()
+        peer.close()
+        await board.stop()
 
     run(scene)
 

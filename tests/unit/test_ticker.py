@@ -110,6 +110,29 @@ def test_the_pacer_comes_when_all_has_been_read_and_again_before_the_sleep(ticks
     assert ticks.steps == [*turn[:1], *turn[2:], *turn, *turn, "flush"]  # the last, since it was released
 
 
+def test_a_turn_in_a_hurry_paces_and_does_not_sleep_and_the_tick_comes_all_the_same(ticks):
+    async def scene() -> None:
+        ticks.ticker.hurry()
+        assert await ticks.turns(2) == 0
+        ticks.ticker.acquire()
+        assert await ticks.turns(1) == 1
+        ticks.steps.clear()
+        for _ in range(4):
+            ticks.now_ns += 200_000
+            ticks.ticker.hurry()
+            assert await ticks.turns(1) == 0
+        assert ticks.steps == ["flush", "pace"] * 4
+        ticks.now_ns += 300_000  # past the boundary: hurry or not, the tick comes
+        ticks.ticker.hurry()
+        assert await ticks.turns(1) == 1
+        assert await ticks.turns(1) == 1
+        ticks.ticker.release()
+
+    asyncio.run(scene())
+    assert ticks.slept_until == [13_000_000, 15_000_000]
+    assert sum(ticks.ticker.lag_counts) == 2, "a turn between two ticks is none"
+
+
 def test_a_call_that_begins_as_the_last_one_ends_does_not_double_the_ticks(ticks):
     async def scene() -> None:
         ticks.ticker.acquire()

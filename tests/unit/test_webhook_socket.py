@@ -9,7 +9,9 @@ from environment import clear_environment
 from fastbridge import webhook_socket
 from fastbridge.agent import Agent
 from fastbridge.config import load_settings
+from fastbridge.connections import Connections
 from fastbridge.server import create_server
+from recording_transport import Transport
 from virtual import VirtualLoop
 
 
@@ -24,19 +26,6 @@ def a_config() -> Any:
     return config
 
 
-def a_transport(**changes: Any) -> Any:
-    given = {
-        "get_extra_info": lambda name, default=None: None,
-        "abort": lambda: None,
-        "write": lambda data: None,
-        "close": lambda: None,
-        "is_closing": lambda: False,
-        "resume_reading": lambda: None,
-        "pause_reading": lambda: None,
-    }
-    return SimpleNamespace(**{**given, **changes})
-
-
 def test_a_head_and_a_body_have_their_deadlines():
     """In whatever order they come, a deadline belongs to one phase and ends with it."""
     loop = VirtualLoop()
@@ -48,12 +37,15 @@ def test_a_head_and_a_body_have_their_deadlines():
         return [round(timer.when() - loop.time(), 3) for timer in loop.pending_timers()]
 
     def made() -> Any:
-        made = webhook_socket.WebhookSocket(config, state, {"refuse": refused.append}, _loop=loop)
+        made = webhook_socket.WebhookSocket(
+            config, state, {"connections": Connections(9, 9, refused.append)}, _loop=loop
+        )
         made.connection_made(transport)
         return made
 
     aborted: list[float] = []
-    transport = a_transport(abort=lambda: aborted.append(loop.time()))
+    transport: Any = Transport()
+    transport.abort = lambda: aborted.append(loop.time())
     http = loop.do(made)
     assert deadlines() == [webhook_socket.HEAD_SECONDS]
     loop.advance(1)
@@ -93,8 +85,9 @@ def test_a_request_is_stamped_with_its_arrival(monkeypatch):
     state = SimpleNamespace(connections=set(), tasks=set(), default_headers=[], total_requests=0)
 
     def made() -> Any:
-        made = webhook_socket.WebhookSocket(config, state, {"refuse": None}, _loop=loop)
-        made.connection_made(a_transport())
+        connections = Connections(9, 9, lambda reason: None)
+        made = webhook_socket.WebhookSocket(config, state, {"connections": connections}, _loop=loop)
+        made.connection_made(Transport())
         return made
 
     def arrives(at_ms: int, data: bytes) -> None:

@@ -1,4 +1,3 @@
-import asyncio
 import hashlib
 import json
 import logging
@@ -265,33 +264,6 @@ def test_a_slow_body_is_cut(node, monkeypatch):
     answer = post(node, INCOMING, chunks=[b"CallSid=", HANG])
     assert (answer.status, answer.body) == (408, b"Request Timeout")
     assert node.directory.counters["slow"] == 1
-
-
-def test_bodies_in_flight_are_capped_per_address(node, monkeypatch):
-    """Two slow senders of one address keep a third of theirs out, and nobody else; then their places are free again."""
-    monkeypatch.setattr(webhooks, "MAX_READERS_PER_IP", 2)
-    monkeypatch.setattr(webhooks, "BODY_DEADLINE_S", 0.01)
-    desk = webhooks._Desk(node)
-
-    async def read(ip, body):
-        async def receive():
-            if body is HANG:
-                await asyncio.Event().wait()
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        request = webhooks.Request({"type": "http", "method": "POST", "headers": [], "client": (ip, 1)}, receive)
-        try:
-            return await desk._body(request)
-        except webhooks.RequestError as refused:
-            return refused.status
-
-    async def scene():
-        senders = [("192.0.2.1", HANG), ("192.0.2.1", HANG), ("192.0.2.1", b"a"), ("192.0.2.2", b"b")]
-        first = await asyncio.gather(*(read(*sender) for sender in senders))
-        return [*first, await read("192.0.2.1", b"c")]
-
-    assert asyncio.run(scene()) == [408, 408, 503, b"b", b"c"]
-    assert not desk._readers
 
 
 def test_a_client_that_leaves_is_no_error_of_ours(node, caplog):

@@ -8,6 +8,7 @@ from websockets.protocol import OPEN, State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
+from fastbridge import _websocket as compiled
 from helpers import assert_split_anywhere, read_frames
 
 MAX_SIZE = 70_000
@@ -399,3 +400,42 @@ class TestWithTheLibrary:
             reader.feed(bytes([byte]))
         assert got == [b"first"]
         assert client.handshake_exc is None
+
+
+class TestDiscard:
+    """The compiled one alone: nothing of what it drops is a question of layout."""
+
+    @ROLES
+    @pytest.mark.parametrize("at", ["text", "other"])
+    def test_from_within_a_callback_the_rest_is_dropped(self, server, at):
+        got: list[bytes] = []
+
+        def hear(data: bytes) -> bool:
+            got.append(data)
+            reader.discard()
+            return True
+
+        calm = compiled.TextSink()
+        reader = compiled.FrameReader(
+            server=server, max_size_bytes=MAX_SIZE, on_text=hear if at == "text" else calm, on_other=hear
+        )
+        first = text(b"1", server=server) if at == "text" else frame(Opcode.PING, b"1", server=server)
+        reader.feed(first[:2])
+        reader.feed(first[2:] + text(b"2", server=server) * 3 + frame(Opcode.PING, b"3", server=server)[:3])
+        assert len(got) == 1
+        assert reader.pending_bytes == 0
+        reader.feed(text(b"4", server=server) * 50 + b"\xff" * 100)
+        reader.finish()
+        assert len(got) == 1
+        assert reader.pending_bytes == 0
+
+    @ROLES
+    def test_what_was_buffered_is_gone(self, server):
+        got: list[bytes] = []
+        reader = compiled.FrameReader(server=server, max_size_bytes=MAX_SIZE, on_text=got.append, on_other=got.append)
+        reader.feed(text(b"never whole", server=server)[:-1])
+        assert reader.pending_bytes
+        reader.discard()
+        assert reader.pending_bytes == 0
+        reader.finish()
+        assert got == []

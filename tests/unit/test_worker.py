@@ -15,7 +15,7 @@ from fastbridge.config import load_settings
 from fastbridge.dispatch import CLOSE, token_prefix
 from fastbridge.handover import Line, line_pair
 from fastbridge.server import create_app, server_config
-from fastbridge.switchboard import COLLECT, CONNECTION, READY, SNAPSHOT
+from fastbridge.switchboard import COLLECT, CONNECTION, PING, READY, SNAPSHOT
 from fastbridge.webhook_socket import WebhookSocket
 from fastbridge.worker import WorkerServer
 from loops import FACTORIES, runner
@@ -108,6 +108,37 @@ def test_a_media_socket_that_is_handed_over_shakes_hands(on_loop):
             reader, writer = await switchboard.connect(upgrade.encode(), sent=len(upgrade))
             assert (await reader.readline()) == b"HTTP/1.1 101 Switching Protocols\r\n"
             writer.close()
+
+    on_loop(scene())
+
+
+def test_the_loop_looks_for_more_as_soon_as_a_connection_is_on_the_line(on_loop):
+    """Not only when it is served: with calls live the loop would have slept a tick by then."""
+
+    async def scene() -> None:
+        async with working() as (switchboard, server):
+            told: list[str] = []
+
+            async def take(data: bytes, connection: socket.socket) -> None:
+                told.append("served")
+                connection.close()
+
+            server._node.arrived = lambda: told.append("on the line")
+            server._take = take
+            _, writer = await switchboard.connect(b"", sent=0)
+            while "served" not in told:  # noqa: ASYNC110 (the kernel tells nobody)
+                await asyncio.sleep(0)
+            assert told == ["on the line", "served"]
+            writer.close()
+
+    on_loop(scene())
+
+
+def test_it_answers_a_ping(on_loop):
+    async def scene() -> None:
+        async with working() as (switchboard, _):
+            switchboard.line.send(PING)
+            assert await switchboard.hears(PING) == b""
 
     on_loop(scene())
 

@@ -1,0 +1,54 @@
+"""The vocabulary of the log beside that of calls: what an operator must know of the node, its port and its machine.
+
+As in `events`: a function a line, and `docs/logging.md` shows it.
+"""
+
+import logging
+from typing import Any
+
+from fastbridge.logging import event
+
+
+def _warn(text: str, **fields: Any) -> None:
+    event("NODE", text, level=logging.WARNING, stacklevel=3, **fields)
+
+
+def crowded(what: str, *, reason: str, more: int, connections: int, address: str) -> None:
+    """There are too many connections. what: became of one; more: that many since this was said last."""
+    text = f"too many connections: {what}"
+    _warn(text, reason=reason, more=more, connections=connections, address=address)
+
+
+def too_few_descriptors(calls: int, *, needed: int, limit: int) -> None:
+    """The limit of open files is below what the configured calls need."""
+    text = (
+        f"{calls} calls may need {needed} file descriptors: raise the limit (ulimit -n) or lower FASTBRIDGE_MAX_CALLS"
+    )
+    _warn(text, limit=limit)
+
+
+def unsigned(host: str, port: int) -> None:
+    """There is no auth token, so that nobody has to sign: for development."""
+    _warn("signatures are not checked: whoever reaches this port can open calls", host=host, port=port)
+
+
+def standard_descriptors(numbers: str) -> None:
+    """Standard input, output or error were closed when the process began."""
+    _warn("file descriptors 0 to 2 should be open: these were not, and are /dev/null now", closed=numbers)
+
+
+def worker_ended(number: int, exit_code: int) -> None:
+    """A worker process ended by itself; another takes its place. exit_code: below 0 a signal's number."""
+    what = "a worker ended, and its calls with it"
+    event("SERVER_ERROR", what, worker=number, exit_code=exit_code, level=logging.ERROR, stacklevel=2)
+
+
+def worker_silent(number: int) -> None:
+    """A worker does not answer: it gets no new calls until it does."""
+    _warn("a worker does not answer: new calls go to the others", worker=number)
+
+
+def records_lost(count: int) -> None:
+    """Call records that the stop did not wait for, or that could not be stored."""
+    text = f"{count} call records were lost: they could not be stored before the stop"
+    event("NODE", text, level=logging.ERROR, stacklevel=2)

@@ -1,0 +1,84 @@
+"""Nodes in processes of their own: where they listen, what they say at their start, and how they leave."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from fastbridge.errors import FastbridgeError
+from fastbridge.sim import ModelServer, NodeProcess
+
+Scene = Callable[[NodeProcess], Coroutine[Any, Any, None]]
+
+
+def with_node(scene: Scene, *, command: tuple[str, ...] = (), **settings: str) -> None:
+    async def play() -> None:
+        async with ModelServer() as model, NodeProcess(model.base_url, settings=settings, command=command) as node:
+            async with asyncio.timeout(30):
+                await scene(node)
+
+    asyncio.run(play())
+
+
+def answers(node: NodeProcess, host: str) -> bool:
+    """Whether it serves on this address of the machine."""
+    try:
+        with socket.create_connection((host, int(node.url.rpartition(":")[2])), 5) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            return connection.recv(100).startswith(b"HTTP/1.1 200 ")
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is another address on Linux only")
+@pytest.mark.parametrize(("host", "reached"), [("", False), ("0.0.0.0", True)])
+def test_who_checks_no_signatures_listens_to_this_machine_alone_and_says_so(host, reached):
+    async def scene(node: NodeProcess) -> None:
+        assert answers(node, "127.0.0.1")
+        assert answers(node, "127.0.0.2") is reached
+        assert "[NODE] signatures are not checked" in node.log()
+        assert f"host={host or '127.0.0.1'}" in node.log()
+
+    with_node(scene, FASTBRIDGE_DEV="1", TWILIO_AUTH_TOKEN="", FASTBRIDGE_HOST=host)
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_one_address_serves_both_families(workers):
+    async def scene(node: NodeProcess) -> None:
+        assert answers(node, "127.0.0.1")
+        assert answers(node, "::1")
+        assert "[NODE]" not in node.log()
+
+    with_node(scene, FASTBRIDGE_HOST="::", FASTBRIDGE_WORKERS=workers)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_terminal_that_hangs_up_is_a_drain(workers):
+    async def scene(node: NodeProcess) -> None:
+        os.kill(node.pid, signal.SIGHUP)
+        os.kill(node.pid, signal.SIGHUP)  # it is no hurry
+        assert await node._process.wait() == 0
+
+    with_node(scene, FASTBRIDGE_WORKERS=workers)
+
+
+def test_standard_descriptors_that_are_closed():
+    async def scene(node: NodeProcess) -> None:
+        assert answers(node, "127.0.0.1")
+        assert (
+            "[NODE] file descriptors 0 to 2 should be open: these were not, and are /dev/null now, closed=0 2"
+            in node.log()
+        )
+
+    with_node(scene, command=("sh", "-c", f"exec {sys.executable} -m fastbridge serve <&- 2>&-"))
+
+
+def test_one_port_for_two_is_one_sentence():
+    with pytest.raises(FastbridgeError, match=r"fastbridge: PORT and FASTBRIDGE_METRICS_PORT are both 5051: [^.]+\.$"):
+        with_node(None, PORT="5051", FASTBRIDGE_METRICS_PORT="5051")

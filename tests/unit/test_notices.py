@@ -1,0 +1,37 @@
+"""fastbridge.notices: how each line reads, and that the documentation shows these very lines."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from fastbridge import notices
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "logging.md").read_text(encoding="utf-8")
+EXAMPLES = {
+    "crowded": (
+        ("the oldest silent one made room",),
+        {"reason": "connections", "more": 0, "connections": 3000, "address": "192.0.2.7"},
+    ),
+    "unsigned": (("127.0.0.1", 5050), {}),
+    "standard_descriptors": (("0 2",), {}),
+    "worker_ended": ((1, -9), {}),
+    "worker_silent": ((1,), {}),
+    "records_lost": ((3,), {}),
+    "too_few_descriptors": ((400,), {"needed": 1264, "limit": 1024}),
+}
+FUNCTIONS = [name for name, member in inspect.getmembers(notices, inspect.isfunction) if not name.startswith("_")]
+
+
+def test_every_function_has_an_example():
+    assert sorted(EXAMPLES) == [name for name in FUNCTIONS if name != "event"]
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_the_document_shows_the_line_as_it_is(caplog, name):
+    arguments, named = EXAMPLES[name]
+    getattr(notices, name)(*arguments, **named)
+    (record,) = caplog.records
+    (row,) = (row for row in DOCUMENT.splitlines() if row.startswith(f"| `{name}` |"))
+    assert row.endswith(f"| {record.levelname} | `{record.getMessage()}` |")
+    assert (record.name, record.filename) == ("fastbridge.events", "test_notices.py")

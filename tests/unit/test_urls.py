@@ -1,0 +1,63 @@
+"""fastbridge.urls: one form for each public address."""
+
+import pytest
+
+from fastbridge.urls import is_loopback, normalised_url
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://voice.example.com", "https://voice.example.com"),
+        ("https://Voice.Example.com/", "https://voice.example.com"),
+        ("HTTPS://voice.example.com:443", "https://voice.example.com"),
+        ("https://voice.example.com:8443/", "https://voice.example.com:8443"),
+        ("http://localhost:5050", "http://localhost:5050"),
+        ("http://localhost:80", "http://localhost"),
+        ("voice.example.com", "https://voice.example.com"),
+        ("voice.example.com:8443", "https://voice.example.com:8443"),
+        ("https://example.com/voice/", "https://example.com/voice"),
+        ("https://[::0001]:8443", "https://[::1]:8443"),
+    ],
+)
+def test_the_public_url_is_normalised(given, kept):
+    assert normalised_url(given) == kept
+    assert normalised_url(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "wss://voice.example.com",
+        "ftp://voice.example.com",
+        "https://user:pw@voice.example.com",
+        "https://voice.example.com?x=1",
+        "https://voice.example.com#x",
+        "https://voice.example.com:0x50",
+        "https://voice.example.com:99999",
+        "https://",
+        "https://voi ce.example.com",
+        "https://[::g]",
+        "https://[v1.a:b]",
+        "https://שלום.example",
+    ],
+)
+def test_what_is_no_public_url(url):
+    with pytest.raises(ValueError):  # noqa: PT011 - the words are load_settings' affair
+        normalised_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_ours"),
+    [
+        ("http://localhost:8080/v1", True),
+        ("http://127.9.0.1", True),
+        ("ws://[::1]:5050", True),
+        ("https://localhost.example.com", False),
+        ("http://10.0.0.1", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_what_leads_to_this_machine(url, is_ours):
+    assert is_loopback(url) is is_ours
