@@ -29,8 +29,9 @@ cdef class AssistantLane(Paced):
     cdef bytes words_item
     cdef bint taking, has_audio, in_spurt, is_paused, is_stalled, is_closed, is_full
     cdef uint32_t remembered
-    cdef uint64_t last_event                # the last delta's event, hashed
-    cdef bint events_vary                   # deltas of one response had different ones
+    cdef uint64_t last_event                # the last delta's event, hashed; before it the response's own
+    cdef bint event_known
+    cdef bint events_vary                   # those of one response were different
     # counters
     cdef readonly uint64_t frames_enqueued, frames_sent, frames_cleared
     cdef readonly uint64_t deltas, refused_deltas, malformed_deltas, ignored_events, word_deltas

@@ -50,8 +50,9 @@ class AssistantLane(Paced):
         """For the FrameReader of the model's socket: text without a Python call."""
     def start(self, stream_sid: bytes, write: Callable[[bytes], object]) -> None:
         """`write` takes unmasked WebSocket frames for Twilio. Pacing starts with the first audio."""
-    def begin_response(self, response_id: str) -> None:
-        """Deltas of this response are taken from now on. A response still open is ended first."""
+    def begin_response(self, response_id: str, event_id: bytes = b"") -> None:
+        """Deltas of this response are taken from now on. A response still open is ended first. event_id: of the event
+        that told of it: does each event here have an id of its own?"""
     def end_response(self, response_id: str) -> None:
         """No more deltas: the last frame is padded with 0xFF and an end mark follows it. A response without audio is
         forgotten.

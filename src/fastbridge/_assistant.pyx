@@ -51,6 +51,10 @@ cdef uint64_t fnv(uint64_t basis, const char *text, Py_ssize_t size) noexcept no
     return basis
 
 
+cdef uint64_t hash_of(Slice text) noexcept nogil:
+    return fnv(FNV_BASIS, text.text, text.size)
+
+
 cdef class _ModelSink(TextSink):
     """The model's messages to their lane (a Cython class has one base, and the lane's is Paced)."""
 
@@ -157,13 +161,16 @@ cdef class AssistantLane(Paced):
     ) -> None:
         self.take_delta(slice_of(event_id), slice_of(response_id), slice_of(item_id), slice_of(delta))
 
-    def begin_response(self, str response_id not None) -> None:
+    def begin_response(self, str response_id not None, bytes event_id=b"") -> None:
         self.end_response(self.response_id.decode())
         self.playout.begin(response_id, read_clock(self.clock))
         self.response_id = response_id.encode()
         self.taking = not self.is_closed
         self.has_audio = False
         self.remembered = 0
+        self.event_known = bool(event_id)
+        if event_id:
+            self.last_event = hash_of(slice_of(event_id))
 
     def end_response(self, str response_id not None) -> None:
         cdef Py_ssize_t before = self.playout.unsent()
@@ -230,11 +237,11 @@ cdef class AssistantLane(Paced):
         cdef uint32_t i
         if event_id.size == 0:
             return False
-        hashed = fnv(FNV_BASIS, event_id.text, event_id.size)
+        hashed = hash_of(event_id)
         printed = fnv(hashed ^ <uint64_t>delta.size, delta.text + delta.size - tail, tail)
-        if self.remembered > 0 and hashed != self.last_event:
+        if self.event_known and hashed != self.last_event:
             self.events_vary = True
-        self.last_event = hashed
+        self.last_event, self.event_known = hashed, True
         if self.events_vary:
             for i in range(min(self.remembered, REMEMBERED_DELTAS)):
                 if self.fingerprints[i] == printed:

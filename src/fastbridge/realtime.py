@@ -313,7 +313,7 @@ class Session:
         if purpose is None:  # told before, or not wanted: its audio is refused by its id
             return
         self.history.speaking_item = ""
-        self._lane.begin_response(response_id)
+        self._lane.begin_response(response_id, text_of(event.get("event_id")).encode("ascii", "replace"))
         if purpose in ("turn", "tool_result", "keys"):
             self.responses.took_in(told=self._telling.is_known)
         self._listener.on_response_created(response_id, purpose)

@@ -68,11 +68,12 @@ class AssistantLane(Paced):
 
     # -- the model's side
 
-    def begin_response(self, response_id: str) -> None:
+    def begin_response(self, response_id: str, event_id: bytes = b"") -> None:
         self.end_response(self._begun_last)
         self._playout.begin(response_id)
         self._begun_last = response_id
         self._remembered.clear()
+        self._last_event = event_id
         self._taking = not self._closed
         self._has_audio = False
 
@@ -116,7 +117,7 @@ class AssistantLane(Paced):
     def _came_before(self, event_id: bytes, delta: bytes) -> bool:
         if not event_id:
             return False
-        self._events_vary |= bool(self._remembered) and event_id != self._last_event
+        self._events_vary |= bool(self._last_event) and event_id != self._last_event
         self._last_event = event_id
         if self._events_vary and (event_id, delta) in self._remembered:
             return True

@@ -259,6 +259,14 @@ class TestRefusal:
                 rig.lane.feed_message(delta_json("resp_1", "item_1", text, event_id))
         assert (rig.lane.deltas, rig.lane.refused_deltas, rig.lane.received_bytes) == (5, 2, 4 * 160)
 
+    def test_of_a_copy_of_the_first_where_events_are_known_to_differ(self, rig):
+        text = base64_text(audio(1))
+        for event_id, refused in ((b"", 0), (b"event_a", 0), (b"event_0", 2)):
+            rig.lane.begin_response("resp_1", event_id)
+            for _ in range(3):
+                rig.lane.feed_message(delta_json("resp_1", "item_1", text, "event_a"))
+            assert rig.lane.refused_deltas == refused
+
     def test_of_a_copy_that_took_the_other_way(self, rig):
         rig.begin()
         text = base64_text(audio(1))
