@@ -19,6 +19,8 @@ from fastbridge.errors import ConfigError
 from fastbridge.sockets import CarrierSocket
 from fastbridge.webhook_socket import WebhookSocket
 
+HANG_UPS = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
+
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path):
@@ -35,7 +37,7 @@ def environment(monkeypatch, tmp_path):
     for name in ("configure_from", "take_over_uvicorn", "log_uncaught"):
         monkeypatch.setattr(log, name, lambda *_: None)
     monkeypatch.setattr(asgi, "_said", log.RateLimiter())
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, *HANG_UPS)}
     loggers = [logging.getLogger(f"uvicorn.{name}") for name in ("error", "access", "asgi")]
     levels = [logger.level for logger in loggers]
     yield
@@ -290,6 +292,29 @@ def test_the_first_signal_drains_and_the_end_of_that_is_uvicorns(monkeypatch):
         node.directory.remove(call)
         await asyncio.sleep(0.5)
         assert (server.should_exit, server._captured_signals) == (True, [signal.SIGTERM])
+        await lifespan.shutdown()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.skipif(not HANG_UPS, reason="there is no SIGHUP here")
+def test_a_terminal_that_hangs_up_drains_and_is_no_second_signal(monkeypatch):
+    monkeypatch.setattr(drain, "LAST_WEBHOOK_SECONDS", 0.1)
+
+    async def scene() -> None:
+        config = config_of()
+        server = signalled(config)
+        lifespan = await started(config)
+        node = lifespan.state["node"]
+        call = SimpleNamespace(call_sid="CA" + "1" * 32, end_reason="customer_hangup")
+        node.directory.add(call)
+        for _ in range(3):
+            signal.raise_signal(HANG_UPS[0])
+        await asyncio.sleep(0.2)
+        assert (node.draining, server.should_exit) == (True, False)
+        node.directory.remove(call)
+        await asyncio.sleep(0.5)
+        assert (server.should_exit, server.force_exit) == (True, False)
         await lifespan.shutdown()
 
     asyncio.run(scene())

@@ -143,6 +143,23 @@ def test_only_a_few_at_a_time(monkeypatch):
     assert serving(scene) == ["HTTP/1.1 503 Service Unavailable", "HTTP/1.1 200 OK"]
 
 
+def test_connections_that_say_nothing_are_bounded(monkeypatch):
+    monkeypatch.setattr(exporter, "MAX_OPEN", 3)
+
+    async def scene(port: int) -> list[bool]:
+        made = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        made.append(await asyncio.open_connection("127.0.0.1", port))
+        assert await asyncio.wait_for(made[-1][0].read(), 2) == b""
+        still_open = [not reader.at_eof() for reader, _ in made]
+        for _, writer in made:
+            writer.close()
+            await writer.wait_closed()
+        return still_open
+
+    assert serving(scene) == [True, True, True, False]
+
+
 def test_a_port_that_is_taken_costs_the_metrics_only(caplog):
     async def scene() -> int:
         with socket.create_server(("127.0.0.1", 0)) as taken:
