@@ -18,7 +18,7 @@ MAX_TEST_LINES = 600
 LAYERS = [
     ["__main__", "asgi", "pytest_plugin"],
     ["cli"],
-    ["worker"],
+    ["agent_file", "worker"],
     ["switchboard"],
     ["browse", "dispatch", "doctor", "server"],
     ["dismantling", "drain", "exporter", "webhook_socket"],
@@ -52,7 +52,7 @@ LAYERS = [
     ["floor", "function_calls"],
     ["attempt", "breaker", "handover", "history", "http_gate", "messages", "outgoing", "prompts"],
     ["agent", "clock", "endpoint", "ending", "rest", "stats", "store", "twilio"],
-    ["events", "schema", "threads"],
+    ["agent_fields", "events", "schema", "threads"],
     ["calllog", "model_errors", "wording"],
     ["_caller"],
     ["_assistant", "_load"],
@@ -63,7 +63,7 @@ LAYERS = [
     ["_measure", "_mulaw", "_pcm", "_prefetch"],
     ["logging"],
     ["config", "loglimits", "logwriter", "usage"],
-    ["errors", "languages"],
+    ["errors", "languages", "voices"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NETWORK_PACKAGES = {"websockets", "uvicorn"}

@@ -18,11 +18,12 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from fastbridge import events
 from fastbridge import logging as log
-from fastbridge.cli import choose_agent
-from fastbridge.config import Settings, load_settings
+from fastbridge.agent_file import choose_agent
+from fastbridge.config import Settings, load_settings, unknown_variables
 from fastbridge.drain import Drain
-from fastbridge.errors import ConfigError
+from fastbridge.errors import AgentError, ConfigError
 from fastbridge.server import create_app
 from fastbridge.sockets import CarrierSocket
 from fastbridge.webhook_socket import WebhookSocket
@@ -63,8 +64,10 @@ class Application:
         try:
             self._app = begin(hosting(receive))
         except Exception as error:
-            if not isinstance(error, ConfigError):  # a bug, ours or in the user's agent
+            if not isinstance(error, ConfigError):  # a bug of ours
                 logger.exception("the node could not be made")
+            if isinstance(error, AgentError) and error.trace:
+                logger.error("the agent could not be loaded\n%s", error.trace.rstrip())
             words = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
             await send({"type": "lifespan.startup.failed", "message": f"fastbridge: {words}"})
             return
@@ -77,7 +80,10 @@ def begin(config: uvicorn.Config) -> Starlette:
     log.configure_from(settings)
     log.take_over_uvicorn()
     log.log_uncaught()
-    app = create_app(settings, choose_agent(None, settings))
+    agent = choose_agent(None, settings)
+    for sentence in (*unknown_variables(), *agent.advice()):
+        events.advice(sentence)
+    app = create_app(settings, agent)
     outfit(config)
     server = signalled_server(config)
     if server is not None and not config.should_reload:  # whoever edits code does not want to wait for a call's end

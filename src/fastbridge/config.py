@@ -5,16 +5,29 @@ start-up, from the environment and `.env` (the environment wins), checked, and f
 error or traceback shows them. A value that cannot work ends in ConfigError: one sentence, never pydantic's report.
 """
 
+import difflib
 import ipaddress
 import os
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, JsonValue, SecretStr, ValidationError, ValidationInfo, field_validator
+from dotenv import dotenv_values
+from pydantic import (
+    AliasChoices,
+    DirectoryPath,
+    Field,
+    JsonValue,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fastbridge import languages, voices
 from fastbridge.errors import ConfigError
 
 DEFAULT_INSTRUCTIONS = (
@@ -22,7 +35,9 @@ DEFAULT_INSTRUCTIONS = (
     "caller's language. Ask when you did not understand. Never read out lists, links or markup."
 )
 DEFAULT_GREETING = "Hello! How can I help you?"
+OWN = "FASTBRIDGE_"
 _SPOKEN = "a sentence or two, up to 1000 characters"
+LANGUAGE_CODE = r"^([A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3})?$"
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 
@@ -85,7 +100,7 @@ class Settings(BaseSettings):
     fallback_number: str | None = _env(
         None, "FASTBRIDGE_FALLBACK_NUMBER", what="a number such as +14155550123", pattern=r"^\+[1-9][0-9]{6,14}$"
     )
-    prompts_dir: Path | None = _env(None, "FASTBRIDGE_PROMPTS_DIR", what="a directory of recordings")
+    prompts_dir: DirectoryPath | None = _env(None, "FASTBRIDGE_PROMPTS_DIR", what="a directory that is there")
 
     # The carrier
     twilio_account_sid: str | None = _env(
@@ -113,7 +128,7 @@ class Settings(BaseSettings):
         "",
         "FASTBRIDGE_LANGUAGE",
         what="a language's code, such as he or de-AT",
-        pattern=r"^([A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3})?$",
+        pattern=LANGUAGE_CODE,
     )
 
     # What the carrier says to a caller whom nobody answers. An agent in another language may have its own.
@@ -137,7 +152,7 @@ class Settings(BaseSettings):
     # The built-in agent, for when none of your own is given
     instructions: str = _env(DEFAULT_INSTRUCTIONS, "FASTBRIDGE_INSTRUCTIONS", what="a text")
     greeting: str = _env(DEFAULT_GREETING, "FASTBRIDGE_GREETING", what="a sentence, or nothing for no greeting")
-    voice: str = _env("marin", "FASTBRIDGE_VOICE", what="a voice's name")
+    voice: str = _env("marin", "FASTBRIDGE_VOICE", what=f"one of {', '.join(voices.VOICES)}")
 
     # Admission and capacity
     max_calls: int = _env(400, "FASTBRIDGE_MAX_CALLS", what="a whole number, at least 1", ge=1)
@@ -232,6 +247,20 @@ class Settings(BaseSettings):
             return value
         return cls.model_fields[info.field_name].get_default()
 
+    @field_validator("voice")
+    @classmethod
+    def _has_voice(cls, value: str, info: ValidationInfo) -> str:
+        if not voices.usable(value, info.data.get("openai_base_url")):
+            raise ValueError("not a voice")
+        return value
+
+    @field_validator("language")
+    @classmethod
+    def _is_language(cls, value: str) -> str:
+        if not languages.exists(value):
+            raise ValueError("not a language")
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _normalise(cls, value: str, info: ValidationInfo) -> str:
@@ -290,6 +319,25 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigError(_sentence(error)) from None
     except (OSError, UnicodeDecodeError):
         raise ConfigError("The file .env cannot be read: make it readable UTF-8 text, or remove it.") from None
+
+
+def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
+    """A sentence for each variable, of the environment or `.env`, that is called like one of ours and is none."""
+    known = {name.removeprefix(OWN): name for field in Settings.model_fields for name in _variables(field)}
+    given = {*(os.environ if environ is None else environ), *_names_in_env_file()}
+    found = []
+    for name in sorted(given - {*known.values()}):
+        if name.startswith(OWN):
+            nearest = difflib.get_close_matches(name.removeprefix(OWN), known, 1, 0.7)
+            found.append(f"{name} is no setting" + (f": did you mean {known[nearest[0]]}?" if nearest else "."))
+    return found
+
+
+def _names_in_env_file() -> Collection[str]:
+    try:
+        return dotenv_values(".env").keys()
+    except (OSError, UnicodeDecodeError):
+        return ()  # load_settings says so
 
 
 def normalised_url(text: str) -> str:

@@ -27,6 +27,11 @@ def boot(version: str, public_url: str, model: str) -> None:
     event("BOOT", f"fastbridge {version} is ready", public_url=public_url, model=model, stacklevel=2)
 
 
+def advice(sentence: str) -> None:
+    """Something works that is hardly meant so: a setting that is none, a tool without a docstring."""
+    event("BOOT", sentence, level=logging.WARNING, stacklevel=2)
+
+
 def worker_ended(number: int, exit_code: int) -> None:
     """A worker process ended by itself; another takes its place. exit_code: below 0 a signal's number."""
     what = "a worker ended, and its calls with it"

@@ -1,5 +1,5 @@
-"""The tests that docs/testing-your-agent.md shows, with the README's agent, under plain pytest: they pass, and without the
-agent they do not. Of the faults' catalogue one is enough here; tests/e2e/test_faults.py has them all."""
+"""The tests that docs/testing-your-agent.md shows, with the README's agent, under plain pytest: they pass, and without
+the agent they do not. Of the faults' catalogue one is enough here; tests/e2e/test_faults.py has them all."""
 
 import subprocess
 import sys

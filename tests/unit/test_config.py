@@ -4,8 +4,9 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from environment import clear_environment
-from fastbridge.config import DEFAULT_GREETING, Settings, load_settings, normalised_url
+from fastbridge.config import DEFAULT_GREETING, Settings, load_settings, normalised_url, unknown_variables
 from fastbridge.errors import ConfigError
+from fastbridge.voices import VOICES
 
 SECRET = "sk-very-secret-value"
 BAD_SECRET = 12345678
@@ -309,3 +310,47 @@ def test_settings_of_records_and_metrics_are_checked(monkeypatch, variable, word
     monkeypatch.setenv(variable, word)
     with pytest.raises(ConfigError, match=f"{variable} must be .*, not '{word}'"):
         load_settings()
+
+
+class TestWhatUsedToStartSilently:
+    def test_a_name_that_is_no_settings(self, monkeypatch, tmp_path):
+        clear_environment(monkeypatch, tmp_path)
+        (tmp_path / ".env").write_text("FASTBRIDGE_VOCIE=marin\nPORT=1\n")
+        given = {
+            "FASTBRIDGE_PROMTS_DIR": "/x",
+            "FASTBRIDGE_HOST": "::",
+            "PORTS": "1",
+            "FASTBRIDGE_QQQ": "",
+            "FASTBRIDGE_PORT": "1",
+        }
+        assert unknown_variables(given) == [
+            "FASTBRIDGE_PORT is no setting: did you mean PORT?",
+            "FASTBRIDGE_PROMTS_DIR is no setting: did you mean FASTBRIDGE_PROMPTS_DIR?",
+            "FASTBRIDGE_QQQ is no setting.",
+            "FASTBRIDGE_VOCIE is no setting: did you mean FASTBRIDGE_VOICE?",
+        ]
+        (tmp_path / ".env").write_bytes(b"\xff\xfe")
+        assert unknown_variables({"FASTBRIDGE_HOST": "::"}) == []
+        monkeypatch.setenv("FASTBRIDGE_X", "1")
+        assert unknown_variables() == ["FASTBRIDGE_X is no setting."]
+
+    @pytest.mark.parametrize(
+        ("name", "value", "sentence"),
+        [
+            ("FASTBRIDGE_PROMPTS_DIR", "/no/such", "must be a directory that is there, not '/no/such'."),
+            ("FASTBRIDGE_VOICE", "marine", f"must be one of {', '.join(VOICES)}, not 'marine'."),
+            ("FASTBRIDGE_LANGUAGE", "zz", "must be a language's code, such as he or de-AT, not 'zz'."),
+        ],
+    )
+    def test_a_value_that_is_none(self, monkeypatch, tmp_path, name, value, sentence):
+        clear_environment(monkeypatch, tmp_path)
+        monkeypatch.setenv(name, value)
+        with pytest.raises(ConfigError) as caught:
+            load_settings()
+        assert str(caught.value) == f"{name} {sentence}"
+
+    def test_another_service_has_voices_of_its_own(self, monkeypatch, tmp_path):
+        clear_environment(monkeypatch, tmp_path)
+        monkeypatch.setenv("FASTBRIDGE_VOICE", "Ara")
+        monkeypatch.setenv("OPENAI_BASE_URL", "https://realtime.example.com/v1")
+        assert load_settings().voice == "Ara"

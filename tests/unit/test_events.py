@@ -26,6 +26,7 @@ RACE = ModelError("the model reports an error", "response_cancel_not_active", "e
 
 EXAMPLES = {
     "boot": (("0.2.0", "https://voice.example.com", "gpt-realtime-2.1"), {}),
+    "advice": (("FASTBRIDGE_PROMTS_DIR is no setting: did you mean FASTBRIDGE_PROMPTS_DIR?",), {}),
     "worker_ended": ((1, -9), {}),
     "webhook_failed": (("/webhook/incoming_call",), {}),
     "task_failed": ((None,), {}),
@@ -205,7 +206,7 @@ def test_lines_begin_with_the_operators_words(line, name):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_line_of_a_call_names_it(line, name):
-    if name not in ("boot", "worker_ended", "webhook_failed", "task_failed"):
+    if name not in ("advice", "boot", "worker_ended", "webhook_failed", "task_failed"):
         record = line(name)
         assert "call_sid=CA123" in record.getMessage()
         assert record.fields["call_sid"] == SID

@@ -48,8 +48,8 @@ class SimulatedCaller:
     """One call, made once by `call()`.
 
     base_url: the node's public address, which Twilio's signatures are computed for. via: where the node really listens,
-    if not there. auth_token: empty sends no signature. account_sid: where the node takes one account's calls alone, this
-    must be its; one is made up by default. direction: inbound, or outbound-api for the other webhook.
+    if not there. auth_token: empty sends no signature. account_sid: where the node takes one account's calls alone, it
+    must be that one; by default it is made up. direction: inbound, or outbound-api for the other webhook.
     query: appended to the webhook's address (`business_id=7`). limit_seconds: a call still up then has failed.
     While it runs, `carrier`, `conversation` and `events()` can be looked at.
     """

@@ -1,6 +1,6 @@
 """The simulators for a test that is a plain function: they run on a loop in a thread of its own.
 
-What is looked at afterwards (`errors`, `sessions`, a report) is read from the test's thread, when nothing runs any more.
+What is looked at afterwards (`errors`, `sessions`, a report) is read from the test's thread when nothing runs.
 """
 
 import asyncio
