@@ -175,15 +175,22 @@ def _database_url() -> str:
 
 @app.command()
 def demo(
+    agent: Annotated[
+        str | None,
+        typer.Argument(metavar="[module:agent]", help="Your agent, as for serve [default: one of the demo's own]."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Directory for what the demo writes.")] = Path("fastbridge-demo"),
     wav: Annotated[
-        Path | None, typer.Option(help="A recording to use as the caller's voice, instead of the built-in one.")
+        list[Path] | None,
+        typer.Option(help="A recording for a line of the caller's, in place of a built-in one; again for the next."),
     ] = None,
 ) -> None:
     """Hold a call with a simulated caller and a simulated model: no account, no network."""
+    greeted = not agent or bool(load_agent(agent).greeting)  # what is wrong with it is told before anything starts
+
     from fastbridge.sim.demo import run
 
-    raise typer.Exit(run(out=out, wav=wav))
+    raise typer.Exit(run(out=out, wav=wav or (), agent=agent, greeted=greeted))
 
 
 @app.command()

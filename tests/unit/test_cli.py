@@ -20,6 +20,8 @@ from fastbridge.errors import ConfigError
 class FakeAgent:
     """Stands in for fastbridge.agent.Agent."""
 
+    greeting = "Hello."
+
     def advice(self):
         return []
 
@@ -280,17 +282,22 @@ def test_tune_is_handed_its_options_and_the_settings(capsys, monkeypatch):
     ]
 
 
-def test_demo_is_handed_its_options(capsys, monkeypatch):
+def test_demo_is_handed_its_options(capsys, monkeypatch, module):
     given = []
     demo = ModuleType("fastbridge.sim.demo")
     demo.run = lambda **options: given.append(options) or 3
     monkeypatch.setitem(sys.modules, "fastbridge.sim.demo", demo)
-    assert run(capsys, "demo", "--out", "there", "--wav", "me.wav")[0] == 3
+    module("my_agents", "from fastbridge.agent import Agent\nday, night = Agent(), Agent()\nnight.greeting = ''\n")
+    assert run(capsys, "demo", "--out", "there", "--wav", "me.wav", "--wav", "too.wav")[0] == 3
     assert run(capsys, "demo")[0] == 3
-    assert [(str(each["out"]), each["wav"] and str(each["wav"])) for each in given] == [
-        ("there", "me.wav"),
-        ("fastbridge-demo", None),
+    assert run(capsys, "demo", "my_agents:day")[0] == run(capsys, "demo", "my_agents:night")[0] == 3
+    assert [(str(each["out"]), [*map(str, each["wav"])], each["agent"], each["greeted"]) for each in given] == [
+        ("there", ["me.wav", "too.wav"], None, True),
+        ("fastbridge-demo", [], None, True),
+        ("fastbridge-demo", [], "my_agents:day", True),
+        ("fastbridge-demo", [], "my_agents:night", False),
     ]
+    assert "my_agents has no Agent called 'noon'" in complaint(capsys, "demo", "my_agents:noon")
 
 
 def test_load_agent_puts_the_working_directory_on_the_path_once(module, monkeypatch, tmp_path):
