@@ -21,11 +21,16 @@ PUBLIC: dict[str, list[str] | None] = {
 }
 """By module; None: what its `__all__` has."""
 WITH_METHODS = {"Agent", "CallContext", "CallReport", "ModelServer", "NodeProcess", "PlainNode", "CarrierApi"}
+THE_NODES_OWN = {
+    *("all_tools", "advice", "for_call", "filled", "in_language", "call_settings", "answers"),
+    *("destination", "destination_name", "journal", "take", "intervals", "wrong_sizes"),
+}
+"""Methods that the node calls, or its own tests."""
 HEAD = """# What is public
 
-Made from the code by `python tools/make_api.py`. What is listed here stays, or the changelog says that it changed; every
-other module and name is the node's own. A name's whole text: `help(fastbridge.Agent)`. The faults of `fastbridge.sim.faults`
-are in [Testing your agent](testing-your-agent.md#what-there-is), pytest's fixtures
+Made from the code by `python tools/make_api.py`. What is listed here stays, or the changelog says that it changed;
+every other module and name is the node's own. A name's whole text: `help(fastbridge.Agent)`. The faults of
+`fastbridge.sim.faults` are in [Testing your agent](testing-your-agent.md#what-there-is), pytest's fixtures
 [there, too](testing-your-agent.md#a-call-in-a-test).
 """
 
@@ -51,7 +56,7 @@ def row(shown: str, value: Any) -> str:
 
 def methods(cls: type) -> list[tuple[str, Any]]:
     """Those with a text of their own, in the order of the code."""
-    members = [(name, value) for name, value in vars(cls).items() if not name.startswith("_")]
+    members = [(name, value) for name, value in vars(cls).items() if name[0] != "_" and name not in THE_NODES_OWN]
     return [(name, value) for name, value in members if described(value)]
 
 

@@ -17,19 +17,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack, overload
 
-from fastbridge import events, languages, threads
-from fastbridge.agent_fields import (
-    FIELDS,
-    PLACEHOLDER,
-    TOOL_OPTIONS,
-    AgentChanges,
-    advice,
-    check_hook,
-    check_placeholders,
-    check_values,
-    known_names,
-    own_setting,
-)
+from fastbridge import agent_fields, events, languages, threads
+from fastbridge.agent_fields import PLACEHOLDER, AgentChanges
 from fastbridge.calllog import CallLog, OwnLog
 from fastbridge.config import DEFAULT_INSTRUCTIONS, Settings
 from fastbridge.errors import ConfigError
@@ -235,15 +224,15 @@ class Agent:
 
         def __new__(cls, *_: Any, **given: Any) -> Self:
             if cls.__init__ is Agent.__init__:
-                known_names(given.keys() - {"_copied"}, FIELDS, "an Agent")
+                agent_fields.known_names(given.keys() - {"_copied"}, _field_names(cls), "an Agent")
             return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        check_values(vars(self), FIELDS, "an Agent")
+        agent_fields.check_values(vars(self), agent_fields.FIELDS, "an Agent")
         if not self._copied:  # a copy's texts may hold a caller's name, whatever that is
             self._check_placeholders()
         for name, function in self.hooks.items():
-            check_hook(name, function, CallContext)
+            agent_fields.check_hook(name, function, CallContext)
         given, self.tools = self.tools, []
         for tool in given:
             self._add(tool if isinstance(tool, Tool) else tool_from(tool))
@@ -251,7 +240,7 @@ class Agent:
         self.variables = dict(self.variables)
         self.transfer_to = {str(name): _number(number, "transfer_to") for name, number in self.transfer_to.items()}
         self.allowed_callers = frozenset(_number(number, "allowed_callers") for number in self.allowed_callers)
-        self.settings = {name: own_setting(name, value) for name, value in self.settings.items()}
+        self.settings = {name: agent_fields.own_setting(name, value) for name, value in self.settings.items()}
 
     # --- tools ---
 
@@ -269,7 +258,7 @@ class Agent:
     def tool(self, function: _F | None = None, **options: Any) -> _F | Callable[[_F], _F]:
         """Register a function as a tool: name, description and schema come from its name, docstring and annotations."""
 
-        known_names(options, TOOL_OPTIONS, "@agent.tool")
+        agent_fields.known_names(options, agent_fields.TOOL_OPTIONS, "@agent.tool")
         if function is not None and not callable(function):
             raise ConfigError(f"@agent.tool stands before a function, not before {function!r}.")
 
@@ -323,7 +312,7 @@ class Agent:
         return self._hook("on_end", function)
 
     def _hook(self, name: str, function: _F) -> _F:
-        check_hook(name, function, CallContext)
+        agent_fields.check_hook(name, function, CallContext)
         if name in self.hooks:
             raise ConfigError(f"The agent already has an {name}: one function may call several.")
         self.hooks[name] = function
@@ -334,8 +323,8 @@ class Agent:
     def changed(self, **changes: Unpack[AgentChanges]) -> Self:
         """A copy in which these fields differ. Neither ever changes the other."""
         given: dict[str, Any] = dict(changes)
-        known_names(given, [each.name for each in dataclasses.fields(self) if each.name[0] != "_"], "an Agent")
-        check_values(given, FIELDS, "an Agent")
+        agent_fields.known_names(given, _field_names(type(self)), "an Agent")
+        agent_fields.check_values(given, agent_fields.FIELDS, "an Agent")
         if "settings" in given:
             given["settings"] = {**self.settings, **given["settings"]}
         return dataclasses.replace(self, **{"tools": list(self.tools), **given, "_copied": True})
@@ -354,10 +343,10 @@ class Agent:
 
     def advice(self) -> list[str]:
         """What works, and is hardly what was meant: a sentence each."""
-        return advice(self)
+        return agent_fields.advice(self)
 
     def _check_placeholders(self) -> None:
-        check_placeholders({"instructions": self.instructions, "greeting": self.greeting}, self.variables)
+        agent_fields.check_placeholders({"instructions": self.instructions, "greeting": self.greeting}, self.variables)
 
     def for_call(self, context: CallContext) -> Self:
         """The agent of one call, its own: with what its number and its business change."""
@@ -399,6 +388,11 @@ class Agent:
         return mask_phone(next(named, ""))
 
 
+def _field_names(cls: type[Agent]) -> list[str]:
+    """What may be given."""
+    return [each.name for each in dataclasses.fields(cls) if not each.name.startswith("_")]
+
+
 def default_agent(settings: Settings) -> Agent:
     """The agent that answers when the user gives none: what the environment says, else its own words in the
     environment's language."""
@@ -420,7 +414,7 @@ def tool_from(
 ) -> Tool:
     """A Tool from a typed function. ConfigError where a parameter has no usable annotation."""
     given = {"name": name, "timeout_seconds": timeout_seconds, "filler": filler, "max_calls": max_calls}
-    check_values(given, TOOL_OPTIONS, "a tool")
+    agent_fields.check_values(given, agent_fields.TOOL_OPTIONS, "a tool")
     name = name or getattr(function, "__name__", type(function).__name__)
     arguments = Arguments(function, f"Tool {name!r}", CallContext)
     if not _TOOL_NAME.fullmatch(name.replace("<lambda>", "lambda")):
