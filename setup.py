@@ -1,4 +1,5 @@
-"""Only what pyproject.toml cannot say: the Cython extensions, their directives, and the checked build.
+"""Only what pyproject.toml cannot say: the Cython extensions, their directives, the checked build, and the README as a
+package index shows it, where a link that is relative leads nowhere.
 
 FASTBRIDGE_DEBUG=1 builds with bounds checks, asserts and, where FASTBRIDGE_SANITIZE names sanitizers
 (address,undefined), with those. Each kind of build has its own folder under build/, so that none takes another's
@@ -6,7 +7,10 @@ objects, a second build compiles only what changed, and no generated file lands 
 """
 
 import os
+import re
 import sys
+import tomllib
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -40,7 +44,17 @@ directives = {
     "embedsignature.format": "clinic",  # the one that stubtest can read
 }
 
+
+def readme() -> str:
+    """README.md with absolute links."""
+    repository = tomllib.loads(Path("pyproject.toml").read_text())["project"]["urls"]["Repository"]
+    text = re.sub(r"(!\[[^]]*\]\()(?!https?:)", rf"\1{repository}/raw/main/", Path("README.md").read_text())
+    return re.sub(r"(?<!!)(\[[^]]*\]\()(?!https?:|#)", rf"\1{repository}/blob/main/", text)
+
+
 setup(
+    long_description=readme(),
+    long_description_content_type="text/markdown",
     ext_modules=cythonize(
         [
             Extension(

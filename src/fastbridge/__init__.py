@@ -1,8 +1,18 @@
 """fastbridge: put a speech AI on your phone line.
 
-Bridges Twilio Media Streams to the OpenAI Realtime API, hundreds of calls on one core. What a user writes is an
-`Agent`; everything else is `fastbridge serve`. Importing this package is cheap: names are loaded when used, and
-`fastbridge.logging` needs nothing but the standard library.
+Bridges Twilio Media Streams to the OpenAI Realtime API, hundreds of calls on one core. What a user writes is
+
+    Agent         who answers: its words, its voice, its tools and hooks
+    CallContext   the call that a tool or hook serves: who is calling, and what can be done to the call
+    Tool          a function that the model may call, where more is to be said of it than its signature does
+    Turn          what `on_transcript` is told: who said what
+    Record        what `on_end` is told: the document that is kept of a call
+
+and everything else is `fastbridge serve my_agent:agent`. For tests there is `fastbridge.sim`, for the log of another
+service `fastbridge.logging`; docs/api.md lists what is public. The other modules are the node's own.
+
+Importing this package is cheap: names are loaded when used, and `fastbridge.logging` needs nothing but the standard
+library.
 """
 
 from importlib.util import find_spec
@@ -10,8 +20,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fastbridge.agent import Agent, CallContext, Tool
+    from fastbridge.history import Turn
+    from fastbridge.record import Record
 
-__all__ = ["Agent", "CallContext", "Tool"]
+    __version__: str
+
+__all__ = ["Agent", "CallContext", "Record", "Tool", "Turn"]
+_MODULES = {"Agent": "agent", "CallContext": "agent", "Record": "record", "Tool": "agent", "Turn": "history"}
 
 
 def require_compiled() -> None:
@@ -24,9 +39,17 @@ def require_compiled() -> None:
 
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
-        require_compiled()
-        from fastbridge import agent
+    if name == "__version__":
+        from importlib.metadata import version
 
-        return getattr(agent, name)
+        return version("fastbridge")
+    if name in _MODULES:
+        require_compiled()
+        from importlib import import_module
+
+        return getattr(import_module(f"fastbridge.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"} - {"TYPE_CHECKING", "find_spec"})

@@ -15,13 +15,12 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack, overload
 
-from pydantic import TypeAdapter, ValidationError
-
-from fastbridge import events, languages, threads
+from fastbridge import agent_fields, events, languages, threads
+from fastbridge.agent_fields import PLACEHOLDER, AgentChanges
 from fastbridge.calllog import CallLog, OwnLog
-from fastbridge.config import DEFAULT_INSTRUCTIONS, PER_CALL_SETTINGS, Settings
+from fastbridge.config import DEFAULT_INSTRUCTIONS, Settings
 from fastbridge.errors import ConfigError
 from fastbridge.logging import mask_phone
 from fastbridge.schema import Arguments
@@ -38,7 +37,6 @@ HANG_UP_TOOL = "hang_up"
 TRANSFER_TOOL = "transfer_call"
 
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -65,7 +63,7 @@ class CallContext:
     parameters: Mapping[str, str] = field(repr=False)
     account_sid: str = ""
     variables: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    agent: Agent | None = field(default=None, repr=False, compare=False)
+    agent: Agent = field(default_factory=lambda: Agent(), repr=False, compare=False)
     control: CallControl | None = field(default=None, repr=False, compare=False)
     call_log: CallLog | None = field(default=None, repr=False, compare=False)
 
@@ -135,12 +133,8 @@ class Tool:
 
     def definition(self) -> dict[str, Any]:
         """The tool as `session.update` wants it."""
-        return {
-            "type": "function",
-            "name": self.name,
-            "description": self.description,
-            "parameters": self.parameters,
-        }
+        shown = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        return {"type": "function", **shown}
 
     async def call(
         self,
@@ -216,7 +210,25 @@ class Agent:
     _for_number: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
     _for_business: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
 
+    _copied: bool = field(default=False, repr=False, compare=False)
+
+    if TYPE_CHECKING:  # for the eyes of an editor: a tool may be given as the function that it is
+
+        def __init__(self, **fields: Unpack[AgentChanges]) -> None: ...
+
+    else:
+
+        def __new__(cls, *_: Any, **given: Any) -> Self:
+            if cls.__init__ is Agent.__init__:
+                agent_fields.known_names(given.keys() - {"_copied"}, _field_names(cls), "an Agent")
+            return super().__new__(cls)
+
     def __post_init__(self) -> None:
+        agent_fields.check_values(vars(self), agent_fields.FIELDS, "an Agent")
+        if not self._copied:  # a copy's texts may hold a caller's name, whatever that is
+            self._check_placeholders()
+        for name, function in self.hooks.items():
+            agent_fields.check_hook(name, function, CallContext)
         given, self.tools = self.tools, []
         for tool in given:
             self._add(tool if isinstance(tool, Tool) else tool_from(tool))
@@ -224,7 +236,7 @@ class Agent:
         self.variables = dict(self.variables)
         self.transfer_to = {str(name): _number(number, "transfer_to") for name, number in self.transfer_to.items()}
         self.allowed_callers = frozenset(_number(number, "allowed_callers") for number in self.allowed_callers)
-        self.settings = {name: _setting(name, value) for name, value in self.settings.items()}
+        self.settings = {name: agent_fields.own_setting(name, value) for name, value in self.settings.items()}
 
     # --- tools ---
 
@@ -241,6 +253,10 @@ class Agent:
     ) -> Callable[[_F], _F]: ...
     def tool(self, function: _F | None = None, **options: Any) -> _F | Callable[[_F], _F]:
         """Register a function as a tool: name, description and schema come from its name, docstring and annotations."""
+
+        agent_fields.known_names(options, agent_fields.TOOL_OPTIONS, "@agent.tool")
+        if function is not None and not callable(function):
+            raise ConfigError(f"@agent.tool stands before a function, not before {function!r}.")
 
         def register(target: _F) -> _F:
             self._add(tool_from(target, **options))
@@ -292,6 +308,7 @@ class Agent:
         return self._hook("on_end", function)
 
     def _hook(self, name: str, function: _F) -> _F:
+        agent_fields.check_hook(name, function, CallContext)
         if name in self.hooks:
             raise ConfigError(f"The agent already has an {name}: one function may call several.")
         self.hooks[name] = function
@@ -299,24 +316,33 @@ class Agent:
 
     # --- what differs from call to call ---
 
-    def changed(self, **changes: Any) -> Self:
+    def changed(self, **changes: Unpack[AgentChanges]) -> Self:
         """A copy in which these fields differ. Neither ever changes the other."""
-        unknown = changes.keys() - {each.name for each in dataclasses.fields(self) if not each.name.startswith("_")}
-        if unknown:
-            raise ConfigError(f"An agent has no {', '.join(sorted(unknown))}.")
-        if "settings" in changes:
-            changes["settings"] = {**self.settings, **changes["settings"]}
-        return dataclasses.replace(self, **{"tools": list(self.tools), **changes})
+        given: dict[str, Any] = dict(changes)
+        agent_fields.known_names(given, _field_names(type(self)), "an Agent")
+        agent_fields.check_values(given, agent_fields.FIELDS, "an Agent")
+        if "settings" in given:
+            given["settings"] = {**self.settings, **given["settings"]}
+        return dataclasses.replace(self, **{"tools": list(self.tools), **given, "_copied": True})
 
-    def for_number(self, number: str, **changes: Any) -> None:
+    def for_number(self, number: str, **changes: Unpack[AgentChanges]) -> None:
         """Calls to this number (E.164) are answered by a changed copy."""
-        self.changed(**changes)  # what is wrong is to be known now, not when the telephone rings
-        self._for_number[_number(number, "for_number")] = changes
+        self.changed(**changes)._check_placeholders()  # what is wrong is to be known before the telephone rings
+        self._for_number[_number(number, "for_number")] = dict(changes)
 
-    def for_business(self, business_id: str, **changes: Any) -> None:
+    def for_business(self, business_id: str, **changes: Unpack[AgentChanges]) -> None:
         """Calls whose webhook URL carries this `business_id` are answered by a changed copy: wins over the number's."""
-        self.changed(**changes)
-        self._for_business[business_id] = changes
+        if not isinstance(business_id, str) or not business_id:
+            raise ConfigError(f"for_business: a business_id is the text of the webhook's URL, not {business_id!r}.")
+        self.changed(**changes)._check_placeholders()
+        self._for_business[business_id] = dict(changes)
+
+    def advice(self) -> list[str]:
+        """What works, and is hardly what was meant: a sentence each."""
+        return agent_fields.advice(self)
+
+    def _check_placeholders(self) -> None:
+        agent_fields.check_placeholders({"instructions": self.instructions, "greeting": self.greeting}, self.variables)
 
     def variants(self) -> list[Self]:
         """Itself, and what each of its numbers and businesses makes of it."""
@@ -337,7 +363,7 @@ class Agent:
         }
 
         def fill(text: str) -> str:
-            return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
+            return PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
 
         return self.changed(instructions=fill(self.instructions), greeting=fill(self.greeting))
 
@@ -363,6 +389,11 @@ class Agent:
         return mask_phone(next(named, ""))
 
 
+def _field_names(cls: type[Agent]) -> list[str]:
+    """What may be given."""
+    return [each.name for each in dataclasses.fields(cls) if not each.name.startswith("_")]
+
+
 def default_agent(settings: Settings) -> Agent:
     """The agent that answers when the user gives none: what the environment says, else its own words in the
     environment's language."""
@@ -383,6 +414,8 @@ def tool_from(
     max_calls: int | None = None,
 ) -> Tool:
     """A Tool from a typed function. ConfigError where a parameter has no usable annotation."""
+    given = {"name": name, "timeout_seconds": timeout_seconds, "filler": filler, "max_calls": max_calls}
+    agent_fields.check_values(given, agent_fields.TOOL_OPTIONS, "a tool")
     name = name or getattr(function, "__name__", type(function).__name__)
     arguments = Arguments(function, f"Tool {name!r}", CallContext)
     if not _TOOL_NAME.fullmatch(name.replace("<lambda>", "lambda")):
@@ -418,26 +451,6 @@ def _number(number: str, where: str) -> str:
     if not isinstance(number, str) or not E164.fullmatch(number):
         raise ConfigError(f"{where}: a number is + and 7 to 15 digits, such as +14155550123, not {number!r}.")
     return number
-
-
-def _setting(name: str, value: Any) -> Any:
-    """A setting of the agent's own, checked as the node's is."""
-    if name not in PER_CALL_SETTINGS:
-        known = ", ".join(sorted(PER_CALL_SETTINGS))
-        raise ConfigError(f"An agent has no setting {name!r} of its own: it may have {known}.")
-    try:
-        return _checker(name).validate_python(value)
-    except ValidationError:
-        what = Settings.model_fields[name].description
-        raise ConfigError(f"settings: {name} must be {what}, not {value!r}.") from None
-
-
-@functools.cache
-def _checker(name: str) -> TypeAdapter[Any]:
-    """For a setting's type with its bounds. Kept: making one takes longer than a call's start may."""
-    info = Settings.model_fields[name]
-    hint: Any = info.annotation
-    return TypeAdapter(Annotated[(hint, *info.metadata)] if info.metadata else hint)
 
 
 def _one_line(value: Any) -> str:

@@ -18,14 +18,15 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from fastbridge import listening
+from fastbridge import listening, notices
 from fastbridge import logging as log
-from fastbridge.cli import choose_agent
+from fastbridge.agent_file import choose_agent
 from fastbridge.config import Settings, load_settings
 from fastbridge.drain import Drain
-from fastbridge.errors import ConfigError
+from fastbridge.errors import AgentError, ConfigError
 from fastbridge.server import create_app
 from fastbridge.sockets import CarrierSocket
+from fastbridge.stray_settings import unknown_variables
 from fastbridge.webhook_socket import WebhookSocket
 
 logger = logging.getLogger(__name__)
@@ -64,8 +65,10 @@ class Application:
         try:
             self._app = begin(hosting(receive))
         except Exception as error:
-            if not isinstance(error, ConfigError):  # a bug, ours or in the user's agent
+            if not isinstance(error, ConfigError):  # a bug of ours
                 logger.exception("the node could not be made")
+            if isinstance(error, AgentError) and error.trace:
+                logger.error("the agent could not be loaded\n%s", error.trace.rstrip())
             words = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
             await send({"type": "lifespan.startup.failed", "message": f"fastbridge: {words}"})
             return
@@ -79,6 +82,8 @@ def begin(config: uvicorn.Config) -> Starlette:
     log.take_over_uvicorn()
     log.log_uncaught()
     agent = choose_agent(None, settings)
+    for sentence in (*unknown_variables(), *agent.advice()):
+        notices.advice(sentence)
     listening.prepare(settings, settings.max_calls)
     app = create_app(settings, agent)
     outfit(config)

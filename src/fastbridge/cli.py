@@ -1,26 +1,24 @@
 """The `fastbridge` command: thin. Every command imports its own heavy modules, so that `--help` answers at once.
 
-What the user can put right ends in one sentence on stderr and exit code 2; a bug, ours or in the user's agent, in a
-traceback.
+What the user can put right ends in one sentence on stderr and exit code 2, before which stands what Python says of the
+user's own lines; a bug of ours in a traceback.
 """
 
 import errno
-import importlib
-import importlib.util
-import os
 import sys
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fastbridge import require_compiled
-from fastbridge.errors import ConfigError
+from fastbridge.agent_file import choose_agent, load_agent
+from fastbridge.errors import AgentError, ConfigError
 
 if TYPE_CHECKING:
     from fastbridge.agent import Agent
-    from fastbridge.config import Settings
+
+__all__ = ["app", "choose_agent", "load_agent", "main"]
 
 app = typer.Typer(
     help="Put a speech AI on your phone line: Twilio Media Streams to the OpenAI Realtime API.",
@@ -40,6 +38,8 @@ def main() -> None:
         log = sys.modules.get("fastbridge.logging")  # imported only by what has something to log
         if log is not None:
             log.flush()  # what was logged before stands before it
+        if isinstance(error, AgentError):
+            print(error.trace, end="", file=sys.stderr)
         print(f"fastbridge: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 
@@ -90,6 +90,7 @@ def serve(
     log.configure_from(settings)
     say_closed(closed)
     chosen = choose_agent(agent, settings)
+    _advise(chosen)
 
     from fastbridge.server import serve as run_server
 
@@ -116,10 +117,21 @@ def worker(
     settings = load_settings()
     log.configure_from(settings, lock=log_lock)
     chosen = choose_agent(agent, settings)
+    if number == 0 and not again:  # it goes first, and speaks for all
+        _advise(chosen)
 
     from fastbridge.worker import run
 
     run(settings, chosen, number=number, line=line, again=again)
+
+
+def _advise(chosen: "Agent") -> None:
+    """Say what is hardly meant so, of the agent and of the environment."""
+    from fastbridge import notices
+    from fastbridge.stray_settings import unknown_variables
+
+    for sentence in (*unknown_variables(), *chosen.advice()):
+        notices.advice(sentence)
 
 
 @app.command()
@@ -169,15 +181,22 @@ def _database_url() -> str:
 
 @app.command()
 def demo(
+    agent: Annotated[
+        str | None,
+        typer.Argument(metavar="[module:agent]", help="Your agent, as for serve [default: one of the demo's own]."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Directory for what the demo writes.")] = Path("fastbridge-demo"),
     wav: Annotated[
-        Path | None, typer.Option(help="A recording to use as the caller's voice, instead of the built-in one.")
+        list[Path] | None,
+        typer.Option(help="A recording for a line of the caller's, in place of a built-in one; again for the next."),
     ] = None,
 ) -> None:
     """Hold a call with a simulated caller and a simulated model: no account, no network."""
+    greeted = not agent or bool(load_agent(agent).greeting)  # what is wrong with it is told before anything starts
+
     from fastbridge.sim.demo import run
 
-    raise typer.Exit(run(out=out, wav=wav))
+    raise typer.Exit(run(out=out, wav=wav or (), agent=agent, greeted=greeted))
 
 
 @app.command()
@@ -297,57 +316,3 @@ def options(
     ] = False,
 ) -> None:
     """Options before the command; --version acts in its callback."""
-
-
-def choose_agent(spec: str | None, settings: "Settings") -> "Agent":
-    """The agent that was named, here or by FASTBRIDGE_AGENT; else the built-in one. Raises as `load_agent` does."""
-    from fastbridge.agent import default_agent
-
-    wanted = spec or settings.agent_spec
-    return load_agent(wanted) if wanted else default_agent(settings)
-
-
-def load_agent(spec: str) -> "Agent":
-    """The agent that `module:name` or `path/file.py:name` names; modules are looked for in the working directory too.
-
-    Raises ConfigError if there is no such thing. An exception inside the user's module comes out as it is.
-    """
-    from fastbridge.agent import Agent
-
-    place, _, name = spec.rpartition(":")
-    if not place or not name:
-        raise ConfigError(f"{spec!r} names no agent: write module:agent, such as my_agent:agent.")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    found: Any = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    if not isinstance(found, Agent):
-        raise ConfigError(f"{place} has no Agent called {name!r}: define one there, such as {name} = Agent(...).")
-    return found
-
-
-def _load_module(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except (ModuleNotFoundError, TypeError, ValueError) as error:
-        missing = getattr(error, "name", None)
-        if isinstance(error, ModuleNotFoundError) and not f"{name}.".startswith(f"{missing}."):
-            raise  # the module is there; what it imports is not
-        raise ConfigError(
-            f"There is no module {name!r}: give a module importable from here, or a path to a .py file."
-        ) from None
-
-
-def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise ConfigError(f"There is no file {str(path)!r}: give the path of your agent's .py file.")
-    sys.path.insert(0, str(path.resolve().parent))  # for what it imports from beside it
-    spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
-    assert spec is not None  # a .py file always has a spec and a loader
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Registered first, as the import system does: dataclasses and type hints look their module up while it runs.
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module

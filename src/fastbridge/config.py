@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     AliasChoices,
+    DirectoryPath,
     Field,
     JsonValue,
     SecretStr,
@@ -24,6 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fastbridge import languages, voices
 from fastbridge.errors import ConfigError
 from fastbridge.urls import is_loopback, normalised_url
 
@@ -36,6 +38,7 @@ _NOT_REASONING = re.compile(r"gpt-(?:4o-)?realtime(?!-2(?!\d))")
 """OpenAI's own that do not. A deployment of Azure's, or another server's model, may have any name."""
 _SPOKEN = "a sentence or two, up to 1000 characters"
 _COUNT = "a whole number, at least 1"
+LANGUAGE_CODE = r"^([A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3})?$"
 
 
 def _env(default: Any, *variables: str, what: str, per_call: bool = False, **bounds: Any) -> Any:
@@ -171,7 +174,7 @@ class Settings(BaseSettings):
     fallback_number: str | None = _env(
         None, "FASTBRIDGE_FALLBACK_NUMBER", what="a number such as +14155550123", pattern=r"^\+[1-9][0-9]{6,14}$"
     )
-    prompts_dir: Path | None = _env(None, "FASTBRIDGE_PROMPTS_DIR", what="a directory of recordings")
+    prompts_dir: DirectoryPath | None = _env(None, "FASTBRIDGE_PROMPTS_DIR", what="a directory that is there")
 
     # The carrier
     twilio_account_sid: str | None = _env(
@@ -199,7 +202,7 @@ class Settings(BaseSettings):
         "",
         "FASTBRIDGE_LANGUAGE",
         what="a language's code, such as he or de-AT",
-        pattern=r"^([A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3})?$",
+        pattern=LANGUAGE_CODE,
     )
 
     # What the carrier says to a caller whom nobody answers. An agent in another language may have its own.
@@ -223,7 +226,7 @@ class Settings(BaseSettings):
     # The built-in agent, for when none of your own is given
     instructions: str = _env(DEFAULT_INSTRUCTIONS, "FASTBRIDGE_INSTRUCTIONS", what="a text")
     greeting: str = _env(DEFAULT_GREETING, "FASTBRIDGE_GREETING", what="a sentence, or nothing for no greeting")
-    voice: str = _env("marin", "FASTBRIDGE_VOICE", what="a voice's name")
+    voice: str = _env("marin", "FASTBRIDGE_VOICE", what=f"one of {', '.join(voices.VOICES)}")
 
     # Admission and capacity
     max_calls: int = _env(400, "FASTBRIDGE_MAX_CALLS", what=_COUNT, ge=1)
@@ -319,6 +322,20 @@ class Settings(BaseSettings):
         if value or info.field_name in ("greeting", "public_url") or info.field_name is None:
             return value
         return cls.model_fields[info.field_name].get_default()
+
+    @field_validator("voice")
+    @classmethod
+    def _has_voice(cls, value: str, info: ValidationInfo) -> str:
+        if not voices.usable(value, info.data.get("openai_base_url")):
+            raise ValueError("not a voice")
+        return value
+
+    @field_validator("language")
+    @classmethod
+    def _is_language(cls, value: str) -> str:
+        if not languages.exists(value):
+            raise ValueError("not a language")
+        return value
 
     @field_validator("public_url")
     @classmethod
@@ -423,13 +440,14 @@ def _sentence(error: ValidationError) -> str:
     """The first complaint of pydantic's report, in words for whoever set the variable."""
     first = error.errors(include_url=False, include_context=False)[0]
     place = str(first["loc"][0])
-    field = next(name for name, info in Settings.model_fields.items() if place in (name, *_variables(name)))
-    variable = next((name for name in _variables(field) if name in os.environ), _variables(field)[0])
+    field = next(name for name, info in Settings.model_fields.items() if place in (name, *variables(name)))
+    variable = next((name for name in variables(field) if name in os.environ), variables(field)[0])
     if Settings.model_fields[field].annotation in (SecretStr, SecretStr | None):
         return f"{variable} must be {_what(field)}."
     return f"{variable} must be {_what(field)}, not {str(first['input'])[:80]!r}."
 
 
-def _variables(field: str) -> list[str]:
+def variables(field: str) -> list[str]:
+    """The names by which the environment may set this one; the first that is set wins."""
     alias = Settings.model_fields[field].validation_alias
     return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []

@@ -21,6 +21,7 @@ import httpx2
 from fastbridge.config import Settings, load_settings
 from fastbridge.endpoint import azure_base_url
 from fastbridge.errors import ConfigError
+from fastbridge.stray_settings import unknown_variables
 
 TIMEOUT_S = 5.0
 MAX_SKEW_S = 5.0
@@ -51,7 +52,7 @@ def main() -> int:
 
 async def examine(transport: httpx2.AsyncBaseTransport | None = None) -> list[Finding]:
     """Every check's finding. `transport` stands in for the network."""
-    findings = [compiled_modules(), libraries()]
+    findings = [compiled_modules(), libraries(), *unknown_settings()]
     try:
         settings = load_settings()
     except ConfigError as error:
@@ -108,6 +109,11 @@ def libraries() -> Finding:
     if not _importable("uvloop"):
         return Finding("libraries", ", ".join(found), "uvloop cannot be imported: reinstall it.")
     return Finding("libraries", ", ".join(found))
+
+
+def unknown_settings() -> list[Finding]:
+    """What is called like a setting and is none: told, and no fault."""
+    return [Finding("settings", sentence) for sentence in unknown_variables()]
 
 
 def check_port(host: str, port: int) -> None:

@@ -2,6 +2,7 @@
 
     FastbridgeError             blame: local
     ├── ConfigError             local    a setting or a file is wrong; the message is one sentence that says what to do
+    │   └── AgentError          local    the agent's own code is wrong; the sentence says file and line
     ├── IllegalEvent            local    a state table met an event it has no row for: a bug of ours
     ├── CarrierError            carrier  Twilio refused or broke its own protocol
     └── ModelError              model    the model refused, failed or broke its protocol: `code`, `kind`, `param`
@@ -23,6 +24,15 @@ class FastbridgeError(Exception):
 
 class ConfigError(FastbridgeError):
     """The settings cannot work. The message is one sentence that names the variable and says what to do."""
+
+
+class AgentError(ConfigError):
+    """The agent's own code cannot be imported. The message is one sentence with file and line; `trace` is what Python
+    says of it, without our frames, and empty where the sentence says all."""
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
 
 
 class IllegalEvent(FastbridgeError):  # noqa: N818 - the event is what is illegal

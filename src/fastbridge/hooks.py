@@ -6,12 +6,11 @@ raises goes to the log. The queue holds MAX_WAITING events; one more drops the o
 
 import asyncio
 import inspect
-import typing
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastbridge import events
+from fastbridge import agent_fields, events
 from fastbridge.agent import Agent, CallContext, run
 from fastbridge.clock import Clock
 
@@ -114,11 +113,4 @@ async def call_hook(function: Callable[..., Any], value: Any, context: CallConte
 
 def context_parameter(function: Callable[..., Any]) -> str | None:
     """The parameter that wants the call's context, if any."""
-    try:
-        hints = typing.get_type_hints(function)
-    except (NameError, TypeError, AttributeError):
-        hints = {}
-    for name in inspect.signature(function).parameters:
-        if hints.get(name) is CallContext or name == "context":
-            return name
-    return None
+    return agent_fields.context_parameter(function, CallContext)

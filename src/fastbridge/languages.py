@@ -81,6 +81,27 @@ LANGUAGES = {
 }
 
 
+_CODES = """
+aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el
+en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu
+iw ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my
+na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn
+so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu
+"""
+CODES = frozenset(_CODES.split())
+"""Those of two letters: ISO 639-1, and `iw`, as Hebrew was called."""
+
+
+def exists(language: str) -> bool:
+    """Whether there is such a language, as far as its first part tells. Of three letters all are taken for one."""
+    return language == "" or len(short(language)) == 3 or short(language) in CODES
+
+
+def code(name: str) -> str:
+    """The code of a language by its English name; empty for one that we do not know."""
+    return next((code for code, known in LANGUAGES.items() if known.name.lower() == name.strip().lower()), "")
+
+
 def short(language: str) -> str:
     """Its first part, in small letters: `de` for `de-AT`, `he` for `he_IL`; empty where there is none."""
     first = language.replace("_", "-").partition("-")[0].lower()

@@ -27,6 +27,11 @@ def too_few_descriptors(calls: int, *, needed: int, limit: int) -> None:
     _warn(text, limit=limit)
 
 
+def advice(sentence: str) -> None:
+    """Something works that is hardly meant so: a setting that is none, a tool without a docstring."""
+    event("BOOT", sentence, level=logging.WARNING, stacklevel=2)
+
+
 def unsigned(host: str, port: int) -> None:
     """There is no auth token, so that nobody has to sign: for development."""
     _warn("signatures are not checked: whoever reaches this port can open calls", host=host, port=port)

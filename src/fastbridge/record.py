@@ -8,7 +8,7 @@ in full, or not at all; what was said is in it unless `FASTBRIDGE_RECORD_TRANSCR
 import hashlib
 import hmac
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from fastbridge import events, stats
 from fastbridge._assistant import AssistantLane
@@ -25,6 +25,40 @@ if TYPE_CHECKING:
 RECORD_VERSION = 2
 """Rises when a field goes, or means something else; a new field leaves it as it is."""
 MAX_ERRORS = 100
+
+_Identities = TypedDict("_Identities", {"from": str | None, "to": str | None, "caller_id": str | None})
+
+
+class Record(_Identities):
+    """What is kept of a call, and what `on_end` is told. docs/call-record.md tells what each field means."""
+
+    version: int
+    call_sid: str
+    stream_sid: str
+    direction: str
+    business_id: str | None
+    started_at: str
+    duration_ms: int
+    end_reason: str
+    transferred_to: str | None
+    timings_ms: dict[str, Any]
+    turns: list[dict[str, Any]]
+    caller_turns: int
+    silences: int
+    responses: dict[str, int]
+    barge_ins: list[dict[str, Any]]
+    accounting: dict[str, Any]
+    pacing: dict[str, Any]
+    tools: list[dict[str, Any]]
+    model_line: dict[str, Any]
+    answers: dict[str, int]
+    waiting: dict[str, Any]
+    tokens: dict[str, int]
+    cost: dict[str, Any]
+    model_events: dict[str, int]
+    errors: list[str]
+    errors_by_type: dict[str, int]
+    log: dict[str, Any]
 
 
 def record(call: "Call") -> dict[str, Any]:

@@ -311,9 +311,9 @@ class TestOverrides:
         assert (agent.variables, copy.greeting, copy.voice) == ({"a": 1}, "Hi.", "cedar")
 
     def test_what_an_agent_does_not_have(self):
-        with pytest.raises(ConfigError, match="no greting"):
+        with pytest.raises(ConfigError, match="no 'greting': did you mean 'greeting'"):
             Agent().changed(greting="Hi.")
-        with pytest.raises(ConfigError, match="no greting"):
+        with pytest.raises(ConfigError, match="no 'greting': did you mean 'greeting'"):
             Agent().for_number("+14155550123", greting="Hi.")
 
     def test_by_number_and_by_business_which_wins(self):

@@ -1,9 +1,10 @@
 import importlib.metadata
 import os
-import runpy
+import re
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +20,21 @@ from fastbridge.errors import ConfigError
 class FakeAgent:
     """Stands in for fastbridge.agent.Agent."""
 
+    greeting = "Hello."
+
+    def advice(self):
+        return []
+
+
+@dataclass
+class BuiltIn:
+    """Stands in for the built-in one."""
+
+    greeting: str
+
+    def advice(self):
+        return []
+
 
 @pytest.fixture(autouse=True)
 def served(monkeypatch, tmp_path):
@@ -29,7 +45,7 @@ def served(monkeypatch, tmp_path):
     calls = []
     agent = ModuleType("fastbridge.agent")
     agent.Agent = FakeAgent
-    agent.default_agent = lambda settings: ("default", settings.greeting)
+    agent.default_agent = lambda settings: BuiltIn(settings.greeting)
     server = ModuleType("fastbridge.server")
     server.serve = lambda settings, agent: calls.append((settings, agent))
     for module in (agent, server):
@@ -113,12 +129,9 @@ def test_help_imports_nothing_heavy():
     assert done.stdout == "[]\n"
 
 
-def test_python_m_fastbridge_is_the_command(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["fastbridge", "--help"])
-    with pytest.raises(SystemExit) as caught:
-        runpy.run_module("fastbridge", run_name="__main__")
-    assert caught.value.code == 0
-    assert "Usage: fastbridge" in capsys.readouterr().out
+def test_python_m_fastbridge_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "fastbridge", "--help"], capture_output=True, text=True, check=True)
+    assert "Usage: fastbridge" in done.stdout
 
 
 # serve
@@ -127,7 +140,7 @@ def test_python_m_fastbridge_is_the_command(monkeypatch, capsys):
 def test_serve_with_the_built_in_agent(capsys, served, ready):
     assert run(capsys, "serve")[0] == 0
     ((settings, agent),) = served
-    assert (settings.port, agent) == (ready, ("default", settings.greeting))
+    assert (settings.port, agent) == (ready, BuiltIn(settings.greeting))
 
 
 def test_options_beat_the_environment(capsys, served, ready, monkeypatch):
@@ -192,15 +205,24 @@ def test_an_agent_that_is_not_there_is_one_sentence(capsys, served, ready, modul
     assert served == []
 
 
-def test_a_bug_in_the_users_module_is_shown_as_it_is(served, ready, module, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["fastbridge", "serve", "my_agents:agent"])
-    module("my_agents", "1 / 0\n")
-    with pytest.raises(ZeroDivisionError):
-        cli.main()
-    module("my_agents", "import not_installed_anywhere\n")
-    with pytest.raises(ModuleNotFoundError, match="not_installed_anywhere"):
-        cli.main()
+def test_a_bug_in_the_users_module_is_told_with_its_lines_and_none_of_ours(capsys, served, ready, module):
+    module("my_agents", "def work():\n    return 1 / 0\nwork()\n")
+    code, out, err = run(capsys, "serve", "my_agents:agent")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1] == "fastbridge: my_agents.py, line 2: ZeroDivisionError: division by zero."
+    assert re.findall(r'File ".*/(.*)", line (\d+)', err) == [("my_agents.py", "3"), ("my_agents.py", "2")]
     assert served == []
+
+
+def test_what_is_hardly_meant_is_said_before_the_node_serves(capsys, served, ready, module, monkeypatch, caplog):
+    monkeypatch.setenv("FASTBRIDGE_SILENCE_SECOND", "5")
+    monkeypatch.setattr(FakeAgent, "advice", lambda self: ["tool 'x' has no docstring"])
+    module("my_agents", "from fastbridge.agent import Agent\nagent = Agent()\n")
+    assert run(capsys, "serve", "my_agents:agent")[0] == 0
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "[BOOT] FASTBRIDGE_SILENCE_SECOND is no setting: did you mean FASTBRIDGE_SILENCE_SECONDS?",
+        "[BOOT] tool 'x' has no docstring",
+    ]
 
 
 def test_missing_settings_are_one_sentence(capsys, served):
@@ -260,17 +282,22 @@ def test_tune_is_handed_its_options_and_the_settings(capsys, monkeypatch):
     ]
 
 
-def test_demo_is_handed_its_options(capsys, monkeypatch):
+def test_demo_is_handed_its_options(capsys, monkeypatch, module):
     given = []
     demo = ModuleType("fastbridge.sim.demo")
     demo.run = lambda **options: given.append(options) or 3
     monkeypatch.setitem(sys.modules, "fastbridge.sim.demo", demo)
-    assert run(capsys, "demo", "--out", "there", "--wav", "me.wav")[0] == 3
+    module("my_agents", "from fastbridge.agent import Agent\nday, night = Agent(), Agent()\nnight.greeting = ''\n")
+    assert run(capsys, "demo", "--out", "there", "--wav", "me.wav", "--wav", "too.wav")[0] == 3
     assert run(capsys, "demo")[0] == 3
-    assert [(str(each["out"]), each["wav"] and str(each["wav"])) for each in given] == [
-        ("there", "me.wav"),
-        ("fastbridge-demo", None),
+    assert run(capsys, "demo", "my_agents:day")[0] == run(capsys, "demo", "my_agents:night")[0] == 3
+    assert [(str(each["out"]), [*map(str, each["wav"])], each["agent"], each["greeted"]) for each in given] == [
+        ("there", ["me.wav", "too.wav"], None, True),
+        ("fastbridge-demo", [], None, True),
+        ("fastbridge-demo", [], "my_agents:day", True),
+        ("fastbridge-demo", [], "my_agents:night", False),
     ]
+    assert "my_agents has no Agent called 'noon'" in complaint(capsys, "demo", "my_agents:noon")
 
 
 def test_load_agent_puts_the_working_directory_on_the_path_once(module, monkeypatch, tmp_path):

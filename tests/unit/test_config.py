@@ -6,6 +6,7 @@ from pydantic import SecretStr, ValidationError
 from environment import clear_environment
 from fastbridge.config import DEFAULT_GREETING, Settings, load_settings
 from fastbridge.errors import ConfigError
+from fastbridge.voices import VOICES
 
 SECRET = "sk-very-secret-value"
 BAD_SECRET = 12345678
@@ -385,3 +386,26 @@ def test_settings_of_records_and_metrics_are_checked(monkeypatch, variable, word
     monkeypatch.setenv(variable, word)
     with pytest.raises(ConfigError, match=f"{variable} must be .*, not '{word}'"):
         load_settings()
+
+
+class TestWhatUsedToStartSilently:
+    @pytest.mark.parametrize(
+        ("name", "value", "sentence"),
+        [
+            ("FASTBRIDGE_PROMPTS_DIR", "/no/such", "must be a directory that is there, not '/no/such'."),
+            ("FASTBRIDGE_VOICE", "marine", f"must be one of {', '.join(VOICES)}, not 'marine'."),
+            ("FASTBRIDGE_LANGUAGE", "zz", "must be a language's code, such as he or de-AT, not 'zz'."),
+        ],
+    )
+    def test_a_value_that_is_none(self, monkeypatch, tmp_path, name, value, sentence):
+        clear_environment(monkeypatch, tmp_path)
+        monkeypatch.setenv(name, value)
+        with pytest.raises(ConfigError) as caught:
+            load_settings()
+        assert str(caught.value) == f"{name} {sentence}"
+
+    def test_another_service_has_voices_of_its_own(self, monkeypatch, tmp_path):
+        clear_environment(monkeypatch, tmp_path)
+        monkeypatch.setenv("FASTBRIDGE_VOICE", "Ara")
+        monkeypatch.setenv("OPENAI_BASE_URL", "https://realtime.example.com/v1")
+        assert load_settings().voice == "Ara"

@@ -330,3 +330,11 @@ def test_check_port(free_port):
     with pytest.raises(ConfigError, match=r"Cannot listen on '192\.0\.2\.1': set FASTBRIDGE_HOST"):
         doctor.check_port("192.0.2.1", free_port)
     assert "choose one above 1023" in str(doctor.port_error("127.0.0.1", 80, PermissionError(13, "denied")))
+
+
+def test_a_name_that_is_no_setting_is_told_and_is_no_fault(world, monkeypatch):
+    monkeypatch.setenv("FASTBRIDGE_PROMTS_DIR", "/x")
+    [told] = doctor.unknown_settings()
+    assert (told.check, told.ok) == ("settings", True)
+    assert told.detail == "FASTBRIDGE_PROMTS_DIR is no setting: did you mean FASTBRIDGE_PROMPTS_DIR?"
+    assert told in asyncio.run(doctor.examine(httpx2.MockTransport(world)))

@@ -13,6 +13,7 @@ EXAMPLES = {
         ("the oldest silent one made room",),
         {"reason": "connections", "more": 0, "connections": 3000, "address": "192.0.2.7"},
     ),
+    "advice": (("FASTBRIDGE_PROMTS_DIR is no setting: did you mean FASTBRIDGE_PROMPTS_DIR?",), {}),
     "unsigned": (("127.0.0.1", 5050), {}),
     "standard_descriptors": (("0 2",), {}),
     "worker_ended": ((1, -9), {}),

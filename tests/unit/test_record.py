@@ -2,6 +2,7 @@
 
 import json
 import re
+import typing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def test_the_document_describes_every_field():
     cells = re.findall(r"^\| (`.*?) \| ", table, re.MULTILINE)
     described = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
     assert described == list(rig.call.document)
+    assert sorted(described) == sorted(typing.get_type_hints(record.Record))
     assert f"version {record.RECORD_VERSION}" in DOCUMENT
 
 

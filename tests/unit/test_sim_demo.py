@@ -12,9 +12,9 @@ from fastbridge.errors import ConfigError
 from fastbridge.sim import demo, render
 from fastbridge.sim.audio import RATE_HZ, speech, write_wav_stereo
 from fastbridge.sim.carrier import Clear, Frame, Span
-from fastbridge.sim.demo_play import Play
+from fastbridge.sim.demo_play import CALLER_WORDS, INTERRUPT_AFTER_MS, Play
 from fastbridge.sim.report import CallReport, Event
-from fastbridge.sim.script import Speak
+from fastbridge.sim.script import Interrupt, Speak
 from fastbridge.sim.verdict import Check
 
 
@@ -88,12 +88,41 @@ def test_a_node_that_does_not_start_is_one_sentence(
     assert capsys.readouterr().err == "fastbridge: The node ended with status 1\n"
 
 
-def test_a_recording_becomes_the_first_line(tmp_path: Path, performed: list[Any]) -> None:
-    write_wav_stereo(tmp_path / "mine.wav", speech("caller_accepts"), speech("caller_accepts"))
-    demo.run(tmp_path / "out", tmp_path / "mine.wav")
-    recording = performed[1][1]
-    assert recording == speech("caller_accepts")
-    assert Play(recording, lambda: 0.0).script[0] == Speak(recording, text="(your recording)")
+def test_recordings_become_the_lines_in_their_order(tmp_path: Path, performed: list[Any]) -> None:
+    mine = [tmp_path / "one.wav", tmp_path / "two.wav"]
+    for path, name in zip(mine, ("caller_accepts", "caller_appointment"), strict=True):
+        write_wav_stereo(path, speech(name), speech(name))
+    demo.run(tmp_path / "out", mine)
+    recordings = performed[1][1]
+    assert recordings == [speech("caller_accepts"), speech("caller_appointment")]
+    first, second, third, _ = Play(recordings, lambda: 0.0).script
+    assert first == Speak(recordings[0], text="(your recording)")
+    assert second == Interrupt(recordings[1], INTERRUPT_AFTER_MS, "(your recording)")
+    assert third == Speak("caller_accepts", text=CALLER_WORDS["caller_accepts"])
+    with pytest.raises(ConfigError, match="has 3 lines of the caller's, not 4"):
+        demo.run(tmp_path / "out", mine * 2)
+    assert demo.run(tmp_path / "out", mine * 2, "my_agent:agent") == 0
+
+
+def test_an_agent_of_the_users_is_called_and_what_the_model_made_up_is_said(
+    tmp_path: Path, performed: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert demo.run(tmp_path, (), "my_agent:agent", greeted=False) == 0
+    assert performed[1][1:4] == ([], "my_agent:agent", False)
+    assert "The model was simulated: it said what your agent wants said" in capsys.readouterr().out
+
+
+def test_without_matplotlib_there_is_all_but_the_picture(
+    tmp_path: Path, performed: list[Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, "available", lambda: False)
+    monkeypatch.setattr(render, "timeline", None)
+    (tmp_path / "timeline.png").write_text("of an earlier call")
+    assert demo.run(tmp_path) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["call.json", "call.wav", "node.log"]
+    out = capsys.readouterr().out
+    assert "timeline.png" not in out
+    assert "There is no picture: that needs matplotlib" in out
 
 
 @pytest.mark.parametrize(
@@ -105,7 +134,7 @@ def test_a_recording_that_cannot_be_used_is_refused_before_anything_starts(
 ) -> None:
     write_wav_stereo(tmp_path / "mine.wav", audio, audio)
     with pytest.raises(ConfigError, match=sentence):
-        demo.run(tmp_path / "out", tmp_path / "mine.wav")
+        demo.run(tmp_path / "out", [tmp_path / "mine.wav"])
     assert len(performed) == 1
     assert not (tmp_path / "out").exists()
 

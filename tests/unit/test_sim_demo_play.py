@@ -2,11 +2,21 @@
 
 from typing import Any
 
+from fastbridge.filler import exactly
 from fastbridge.sim.audio import speech
-from fastbridge.sim.demo_play import ASSISTANT_WORDS, CALLER_WORDS, TOOL, TOOL_ARGUMENTS, Play
+from fastbridge.sim.demo_play import (
+    ASSISTANT_WORDS,
+    CALLER_WORDS,
+    SAY_EXACTLY,
+    TOOL,
+    TOOL_ARGUMENTS,
+    YOURS,
+    Play,
+    Talk,
+)
 from fastbridge.sim.report import Event
 from fastbridge.sim.scenario import CallTool, ResponseRequest, Say
-from fastbridge.sim.script import Conversation, HangUp, Interrupt, Speak
+from fastbridge.sim.script import AfterAssistant, AfterMs, Conversation, HangUp, Interrupt, Speak
 
 
 def request(*, greeting: bool = False, last: dict[str, Any] | None = None) -> ResponseRequest:
@@ -14,7 +24,7 @@ def request(*, greeting: bool = False, last: dict[str, Any] | None = None) -> Re
 
 
 def play_at_line(lines: int) -> Play:
-    play = Play(None, lambda: 5.0)
+    play = Play((), lambda: 5.0)
     play.caller = Conversation([])
     play.caller.events += [(0, "speak", ""), (1, "speak_end", "")] * lines
     return play
@@ -47,6 +57,28 @@ def test_a_caller_who_pauses_gets_the_times_again_and_no_second_look_up() -> Non
 
 
 def test_the_caller_interrupts_once_and_hangs_up_at_the_end() -> None:
-    script = Play(None, lambda: 0.0).script
+    script = Play((), lambda: 0.0).script
     assert [type(step) for step in script] == [Speak, Interrupt, Speak, HangUp]
     assert [step.text for step in script[:3] if not isinstance(step, HangUp)] == list(CALLER_WORDS.values())  # type: ignore[union-attr]
+
+
+class TestTalk:
+    def test_the_model_says_what_the_agent_wants_said_and_makes_the_rest_up(self) -> None:
+        talk = Talk((), lambda: 7.0, greeted=True)
+        answer = talk.scenario.script
+        assert answer is not None
+        wanted = ResponseRequest(0, 0, True, "client", {"instructions": f"{SAY_EXACTLY}Rosa's, hello!"}, [])
+        assert answer(wanted) == Say("Rosa's, hello!")
+        assert answer(request()) == Say("This is the simulated model, and this its answer number 1.")
+        assert [event.kind for event in talk.events] == ["response"] * 2
+
+    def test_it_goes_by_the_words_with_which_the_node_asks(self) -> None:
+        assert exactly("Hello.") == f"{SAY_EXACTLY}Hello."
+
+    def test_the_callers_lines_are_the_recordings_or_two_of_ours(self) -> None:
+        mine = speech("caller_accepts")
+        script = Talk([mine, mine, mine], lambda: 0.0, greeted=True).script
+        assert script == [Speak(mine, text=YOURS)] * 3 + [HangUp(AfterAssistant(600))]
+        ours = Talk((), lambda: 0.0, greeted=False).script
+        assert [type(step) for step in ours] == [Speak, Speak, HangUp]
+        assert (ours[0].when, ours[1].when) == (AfterMs(1000), AfterAssistant(700))

@@ -50,3 +50,11 @@ def test_nobody_waits_while_the_assistant_speaks_or_the_caller_goes_on() -> None
 def test_an_answer_that_never_comes() -> None:
     said = audio(("voice", 500), ("quiet", 5000))
     assert waits(said, QUIET * 275, greeted=False) == [Span(500, 5500)]
+
+
+@pytest.mark.parametrize("greeted", [True, False])
+@pytest.mark.parametrize("heard", [b"", QUIET, QUIET * 100])
+def test_a_call_in_which_nothing_was_heard_is_one_wait(heard: bytes, greeted: bool) -> None:
+    whole = [Span(0, len(heard) // 8)]
+    assert waits(heard, heard, greeted=greeted) == whole
+    assert silences(heard, 3000) == whole

@@ -1,13 +1,17 @@
 """The node as a process: what it is given, and how it says that it did not start."""
 
 import asyncio
+import os
+import sys
+import sysconfig
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from fastbridge.config import Settings
 from fastbridge.errors import FastbridgeError
-from fastbridge.sim import node
+from fastbridge.sim import AfterMs, HangUp, node
 
 
 def test_the_node_gets_its_own_environment_and_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,8 +23,51 @@ def test_the_node_gets_its_own_environment_and_nothing_of_ours(monkeypatch: pyte
     assert (given["PORT"], given["PUBLIC_URL"]) == ("7000", "http://127.0.0.1:7000")
     assert given["TWILIO_AUTH_TOKEN"] == "secret"
     assert given["OPENAI_BASE_URL"] == "http://127.0.0.1:8000/v1"
-    assert given["PYTHONPATH"] == str(Path("src").resolve())
+    assert given["PYTHONPATH"].startswith(str(Path("src").resolve()))
     assert not strangers & given.keys()
+
+
+def test_what_we_can_import_the_node_can(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("here", "mine", "lost"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "mine"), str(tmp_path / "nowhere")])
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    paths = node.environment("http://127.0.0.1:1", "", "AC1", "secret", "/records")["PYTHONPATH"].split(os.pathsep)
+    assert {str(tmp_path / "here"), str(tmp_path / "mine")} <= set(paths)
+    assert not {str(tmp_path / "nowhere"), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")} & set(paths)
+
+
+def test_a_call_with_an_agent_beside_the_test_and_a_hang_up_that_goes_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "my_agent_beside.py").write_text("from fastbridge import Agent\nagent = Agent(hang_up=True)\n")
+    monkeypatch.chdir(tmp_path)
+
+    async def ready(agent: str) -> None:
+        async with node.NodeProcess("http://127.0.0.1:1/v1", agent) as running:
+            caller = running.caller([HangUp(AfterMs(0))], from_number="+14155550100")
+            if sys.platform == "linux":
+                variables = Path(f"/proc/{running.pid}/environ").read_text().split("\0")  # noqa: ASYNC240
+                assert f"{node.API_URL}={running.api.url}" in variables
+            report = await caller.call()
+            assert not [error for error in report.errors if "403" in error]
+            async with httpx2.AsyncClient(trust_env=False) as http:
+                answer = await http.post(f"{running.api.url}/2010-04-01/Accounts/x/Calls/y.json")
+            assert answer.status_code == 401
+
+    for agent in ("my_agent_beside:agent", "my_agent_beside.py:agent"):
+        asyncio.run(ready(agent))
+
+
+def test_settings_may_name_another_api() -> None:
+    async def api_url() -> None:
+        settings = {node.API_URL: "http://127.0.0.1:9/"}
+        async with node.NodeProcess("http://127.0.0.1:1/v1", settings=settings) as running:
+            with pytest.raises(RuntimeError, match="not running"):
+                _ = running.api.url
+
+    asyncio.run(api_url())
 
 
 def test_the_environment_is_prepared_for_every_setting_a_node_reads() -> None:

@@ -197,3 +197,10 @@ def test_a_warning_in_the_log_fails(run: Run, line: str) -> None:
     run.log += line + "\n"
     assert run.failed() == ["no warning in the log"]
     assert line in run.checks()[-1].measured
+
+
+def test_a_call_without_tool_and_interruption_is_not_asked_for_them(run: Run) -> None:
+    left_out = {"interrupted, silent within 200 ms", "the tool was called once"}
+    checks = judge(run.report, items=run.items, model_errors=[], record=run.record, log=run.log, tool=None)
+    assert {check.name for check in run.checks()} - {check.name for check in checks} == left_out
+    assert all(check.holds for check in checks)

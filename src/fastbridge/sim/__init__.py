@@ -5,9 +5,10 @@ strict: what Twilio or OpenAI would reject or ignore is in `errors`.
 
     scenario = Scenario(greeting=Say("Hello, how can I help?"), turns=[Say("We open at nine.")])
     async with ModelServer(scenario) as model, NodeProcess(model.base_url, "my_agent:agent") as node:
-        caller = SimulatedCaller(node.url, [Speak("caller_appointment"), HangUp()], auth_token=node.auth_token)
-        report = await caller.call()
+        report = await node.caller([Speak("caller_appointment"), HangUp()]).call()
     assert not report.errors and not model.errors and not report.gaps()
+
+With pytest the fixtures `fastbridge_model` and `fastbridge_node` are the same for a plain function.
 """
 
 from fastbridge.sim import faults
@@ -16,6 +17,7 @@ from fastbridge.sim.carrier_api import CarrierApi
 from fastbridge.sim.disruption import Disruption, Elapsed, On, Refuse
 from fastbridge.sim.model_server import ModelServer
 from fastbridge.sim.node import NodeProcess
+from fastbridge.sim.plain import PlainNode, StartNode
 from fastbridge.sim.report import CallReport
 from fastbridge.sim.scenario import CallTool, Cancelled, Ends, Fail, Incomplete, Say, Scenario, Stuck
 from fastbridge.sim.script import AfterAssistant, AfterMs, Dtmf, HangUp, Interrupt, Speak, WhileAssistant
@@ -38,11 +40,13 @@ __all__ = [
     "ModelServer",
     "NodeProcess",
     "On",
+    "PlainNode",
     "Refuse",
     "Say",
     "Scenario",
     "SimulatedCaller",
     "Speak",
+    "StartNode",
     "Stuck",
     "WhileAssistant",
     "faults",

@@ -5,7 +5,8 @@ headers, sends 20 ms of audio every 20 ms by absolute deadlines, plays what come
 requests that Twilio makes then. What is said and when is a script (`fastbridge.sim.script`); what was measured is a
 `CallReport`. This file holds the sockets and the clock; Twilio's rules are in `fastbridge.sim.carrier`.
 
-    caller = SimulatedCaller("http://127.0.0.1:5050", [Speak("caller_appointment"), HangUp()], auth_token="secret")
+    script = [Speak("caller_appointment"), HangUp()]
+    caller = SimulatedCaller("http://127.0.0.1:5050", script, auth_token="secret", account_sid="AC0123…")
     report = await caller.call()
     assert not report.errors and not report.gaps()
 
@@ -47,7 +48,8 @@ class SimulatedCaller:
     """One call, made once by `call()`.
 
     base_url: the node's public address, which Twilio's signatures are computed for. via: where the node really listens,
-    if not there. auth_token: empty sends no signature. direction: inbound, or outbound-api for the other webhook.
+    if not there. auth_token: empty sends no signature. account_sid: where the node takes one account's calls alone, it
+    must be that one; by default it is made up. direction: inbound, or outbound-api for the other webhook.
     query: appended to the webhook's address (`business_id=7`). limit_seconds: a call still up then has failed.
     While it runs, `carrier`, `conversation` and `events()` can be looked at.
     """

@@ -2,12 +2,13 @@
 
 The node runs as it would in earnest, in a process of its own, behind real sockets. This process plays the two parties
 it talks to: the simulated model and the simulated caller, who measures what arrives. Afterwards everything is judged,
-and a folder shows it: `call.wav`, `timeline.png`, `call.json`, `node.log`.
+and a folder shows it: `call.wav`, `timeline.png` (where matplotlib is installed), `call.json`, `node.log`.
 """
 
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from fastbridge.sim.audio import (
     write_wav_stereo,
 )
 from fastbridge.sim.caller import SimulatedCaller
-from fastbridge.sim.demo_play import TOOL, Play
+from fastbridge.sim.demo_play import CALLER_WORDS, Play, Talk
 from fastbridge.sim.model_server import ModelServer
 from fastbridge.sim.node import NodeProcess
 from fastbridge.sim.progress import Moment, progress
@@ -47,22 +48,31 @@ class Performance:
     unheard: list[render.Unheard]
 
 
-def run(out: Path | None = None, wav: Path | None = None, limit_seconds: float = 120.0) -> int:
+def run(
+    out: Path | None = None,
+    wav: Sequence[Path] = (),
+    agent: str | None = None,
+    *,
+    greeted: bool = True,
+    limit_seconds: float = 120.0,
+) -> int:
     """Hold the call, write the folder, say in one sentence what was measured. 0 if every invariant held, else 1.
 
-    out: the folder, `fastbridge-demo` by default. wav: the caller's first line, in place of the shipped one.
-    ConfigError, before anything starts, for a recording or a folder that cannot be used.
+    out: the folder, `fastbridge-demo` by default. wav: the caller's lines, one each, in place of the shipped ones.
+    agent: who answers, as for `fastbridge serve`, in place of the demo's own; greeted: it speaks first. ConfigError,
+    before anything starts, for a recording or a folder that cannot be used.
     """
     folder = Path("fastbridge-demo") if out is None else out
-    render.require()
-    recording = None if wav is None else _recording(wav)
+    if agent is None and len(wav) > len(CALLER_WORDS):
+        raise ConfigError(f"The demo's own play has {len(CALLER_WORDS)} lines of the caller's, not {len(wav)}.")
+    recordings = [_recording(path) for path in wav]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "node.log").write_bytes(b"")
     except OSError as error:
         raise ConfigError(f"Cannot write to {folder}: {error.strerror or error}.") from error
     try:
-        performance = asyncio.run(_perform(folder, recording, limit_seconds))
+        performance = asyncio.run(_perform(folder, recordings, agent, greeted, limit_seconds))
     except FastbridgeError as error:
         print(f"fastbridge: {error}", file=sys.stderr)
         return 1
@@ -71,6 +81,10 @@ def run(out: Path | None = None, wav: Path | None = None, limit_seconds: float =
     for check in failed:
         print(f"✗ {check.name}: {check.measured}")
     print(closing_sentence(performance, folder))
+    if agent is not None:
+        print("The model was simulated: it said what your agent wants said, made the rest up, and called no tool.")
+    if not render.available():
+        print("There is no picture: that needs matplotlib (pip install 'fastbridge[demo]').")
     return 1 if failed else 0
 
 
@@ -78,15 +92,16 @@ def closing_sentence(performance: Performance, folder: Path) -> str:
     """What was measured, for a person."""
     report, record = performance.report, performance.record
     spacing = report.spacing()
-    latency_ms = max((each.latency_ms for each in report.interruptions()), default=float("nan"))
+    latencies_ms = [each.latency_ms for each in report.interruptions()]
+    silenced = f"the interruption silenced the assistant in {max(latencies_ms):.0f} ms, " if latencies_ms else ""
+    picture = f" and look at {folder / 'timeline.png'}" if render.available() else ""
     held = sum(check.holds for check in performance.checks)
     frames_in = record["accounting"]["frames_in"] if record else 0
     return (
         f"{held} of {len(performance.checks)} invariants held in a call of {report.duration_ms / 1000:.1f} s: "
         f"{len(report.frames)} frames to the caller, none closer than {spacing.min_ms:.1f} ms, "
-        f"{len(report.gaps())} gaps, the interruption silenced the assistant in {latency_ms:.0f} ms, "
-        f"{frames_in} caller frames accounted for; "
-        f"listen to {folder / 'call.wav'} and look at {folder / 'timeline.png'}."
+        f"{len(report.gaps())} gaps, {silenced}{frames_in} caller frames accounted for; "
+        f"listen to {folder / 'call.wav'}{picture}."
     )
 
 
@@ -103,30 +118,33 @@ def _write(folder: Path, performance: Performance) -> None:
     report = performance.report
     write_wav_stereo(folder / "call.wav", report.said, report.heard)
     (folder / "call.json").write_text(json.dumps(performance.record, indent=2) + "\n")
+    if not render.available():
+        (folder / "timeline.png").unlink(missing_ok=True)  # of an earlier call
+        return
     facts = [render.Fact(check.name, check.measured, check.holds) for check in performance.checks]
     render.timeline(folder / "timeline.png", report, facts=facts, unheard=performance.unheard)
 
 
-async def _perform(folder: Path, recording: bytes | None, limit_seconds: float) -> Performance:
+async def _perform(
+    folder: Path, recordings: Sequence[bytes], agent: str | None, greeted: bool, limit_seconds: float
+) -> Performance:
     loop = asyncio.get_running_loop()
-    play = Play(recording, lambda: loop.time() * 1000)
+
+    def now_ms() -> float:
+        return loop.time() * 1000
+
+    play = Play(recordings, now_ms) if agent is None else Talk(recordings, now_ms, greeted=greeted)
     async with (
         ModelServer(play.scenario) as model,
-        NodeProcess(model.base_url, AGENT, log=folder / "node.log") as node,
+        NodeProcess(model.base_url, agent or AGENT, log=folder / "node.log") as node,
     ):
-        caller = SimulatedCaller(
-            node.url,
-            play.script,
-            auth_token=node.auth_token,
-            account_sid=node.account_sid,
-            limit_seconds=limit_seconds,
-        )
+        caller = node.caller(play.script, limit_seconds=limit_seconds)
         play.caller = caller.conversation
         report = await _watched(caller, play)
         record = await node.record(caller.call_sid)
         await node.stop()
         items = [item for session in model.sessions for item in session.items.values()]
-        checks = judge(report, items=items, model_errors=model.errors, record=record, log=node.log(), tool=TOOL)
+        checks = judge(report, items=items, model_errors=model.errors, record=record, log=node.log(), tool=play.tool)
     cut = [each for each in place(report, items) if each.unheard and report.spans]
     unheard = [render.Unheard(_ear_ms(report, each.heard), each.unheard) for each in cut]
     return Performance(report, checks, record, unheard)
@@ -138,7 +156,7 @@ def _ear_ms(report: CallReport, position: int) -> float:
     return max(ends, default=0) / 8
 
 
-async def _watched(caller: SimulatedCaller, play: Play) -> CallReport:
+async def _watched(caller: SimulatedCaller, play: Play | Talk) -> CallReport:
     """The call, shown while it runs; its events and the play's, on one clock."""
     call = asyncio.create_task(caller.call())
     with progress() as display:

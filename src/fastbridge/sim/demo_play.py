@@ -2,14 +2,17 @@
 
 The caller goes by a script and by its ear; the simulated model answers by how far the caller's lines have come, so that
 a caller's recording with pauses in it, each of which is a turn to the model, does not throw the play out of step.
+
+With an agent of the user's there is no play but a Talk: the model says what the node tells it to say in so many words,
+answers each turn with a line of its own, and calls no tool, for what that does in earnest nobody here can know.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fastbridge.sim.audio import speech
 from fastbridge.sim.report import Event
 from fastbridge.sim.scenario import CallTool, ResponseRequest, Say, Scenario, Turn
-from fastbridge.sim.script import AfterAssistant, Conversation, HangUp, Interrupt, Speak, Step
+from fastbridge.sim.script import AfterAssistant, AfterMs, Conversation, HangUp, Interrupt, Speak, Step
 
 TOOL = "check_availability"
 TOOL_ARGUMENTS = {"day": "Thursday", "part_of_day": "afternoon"}
@@ -32,26 +35,34 @@ ASSISTANT_WORDS = {
 }
 
 
+YOURS = "(your recording)"
+SAY_EXACTLY = "Say exactly this, and nothing else: "
+"""How the node asks for words of its own."""
+
+
 class Play:
-    """One performance. `recording`, if any, is the caller's first line in place of the shipped one.
+    """One performance. `recordings` are the caller's lines in their order, in place of as many of the shipped ones.
 
     now_ms: the clock of the events. `caller` is set before the call begins.
     """
 
-    def __init__(self, recording: bytes | None, now_ms: Callable[[], float]) -> None:
+    tool: str | None = TOOL
+
+    def __init__(self, recordings: Sequence[bytes], now_ms: Callable[[], float]) -> None:
         self.events: list[Event] = []
         self.caller: Conversation | None = None
         self._now_ms = now_ms
         self._tool_called = False
-        first = _line("caller_appointment") if recording is None else Speak(recording, text="(your recording)")
+        mine = dict(zip(CALLER_WORDS, recordings, strict=False))
+        words = {name: YOURS if name in mine else text for name, text in CALLER_WORDS.items()}
+        first, second, third = ((mine.get(name, name), words[name]) for name in CALLER_WORDS)
         self.script: list[Step] = [
-            first,
-            Interrupt("caller_interrupts", INTERRUPT_AFTER_MS, CALLER_WORDS["caller_interrupts"]),
-            _line("caller_accepts"),
+            Speak(first[0], AfterAssistant(700), first[1]),
+            Interrupt(second[0], INTERRUPT_AFTER_MS, second[1]),
+            Speak(third[0], AfterAssistant(700), third[1]),
             HangUp(AfterAssistant(600)),
         ]
-        words = [CALLER_WORDS[name] for name in ("caller_appointment", "caller_interrupts", "caller_accepts")]
-        self.scenario = Scenario(script=self._answer, caller_transcripts=words)
+        self.scenario = Scenario(script=self._answer, caller_transcripts=[*CALLER_WORDS.values()])
 
     def _answer(self, request: ResponseRequest) -> Turn:
         if request.is_greeting:
@@ -76,5 +87,28 @@ class Play:
         self.events.append(Event(self._now_ms(), kind, text))
 
 
-def _line(name: str) -> Speak:
-    return Speak(name, AfterAssistant(700), CALLER_WORDS[name])
+class Talk:
+    """A call with an agent of the user's: its greeting, and an answer to each of the caller's lines.
+
+    recordings: the caller's lines; two of ours, where there are none. greeted: the agent speaks first.
+    """
+
+    tool: str | None = None
+
+    def __init__(self, recordings: Sequence[bytes], now_ms: Callable[[], float], *, greeted: bool) -> None:
+        self.events: list[Event] = []
+        self.caller: Conversation | None = None
+        self._now_ms = now_ms
+        ours = {name: CALLER_WORDS[name] for name in ("caller_appointment", "caller_accepts")}
+        lines: list[tuple[bytes | str, str]] = [(each, YOURS) for each in recordings] or [*ours.items()]
+        self.script: list[Step] = [Speak(audio, AfterAssistant(700), text) for audio, text in lines]
+        if not greeted:
+            self.script[0] = Speak(lines[0][0], AfterMs(1000), lines[0][1])
+        self.script.append(HangUp(AfterAssistant(600)))
+        self.scenario = Scenario(script=self._answer, caller_transcripts=[text for _, text in lines])
+
+    def _answer(self, request: ResponseRequest) -> Turn:
+        _, told, words = str(request.params.get("instructions") or "").partition(SAY_EXACTLY)
+        text = words if told else f"This is the simulated model, and this its answer number {request.reply_index + 1}."
+        self.events.append(Event(self._now_ms(), "response", text))
+        return Say(text)

@@ -46,9 +46,13 @@ def sounds(heard: bytes, *, breath_ms: int = BREATH_MS) -> list[Span]:
 
 
 def silences(heard: bytes, over_ms: int = BREATH_MS) -> list[Span]:
-    """Everything between the sounds that is longer than `over_ms`, from the beginning to the end."""
+    """Everything between the sounds that is longer than `over_ms`, from the beginning to the end. Where nothing was
+    heard, all of it, however short."""
     end_ms = len(heard) // FRAME_BYTES * FRAME_MS
-    edges = [0, *(edge for span in sounds(heard, breath_ms=0) for edge in span), end_ms]
+    audible_spans = sounds(heard, breath_ms=0)
+    if not audible_spans:
+        return [Span(0, end_ms)]
+    edges = [0, *(edge for span in audible_spans for edge in span), end_ms]
     pairs = (Span(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True))
     return [span for span in pairs if span.length_ms > over_ms]
 
@@ -56,7 +60,8 @@ def silences(heard: bytes, over_ms: int = BREATH_MS) -> list[Span]:
 def waits(said: bytes, heard: bytes, over_ms: int = LONGEST_WAIT_MS, *, greeted: bool = True) -> list[Span]:
     """How long the caller waited to be spoken to, where that was longer than `over_ms`: after each of the caller's own
     lines, and, where the caller is `greeted`, from the beginning. Silence after the assistant's answer is the caller's
-    own. `said` and `heard` begin at the same moment."""
+    own. A call in which nothing was heard, or that was none, was one wait. `said` and `heard` begin at the same
+    moment."""
     answers = sounds(heard)
     lines = [span for span in sounds(said) if span.length_ms >= VOICE_MS]
     onsets = sorted(span.start_ms for span in (*answers, *lines))
@@ -68,4 +73,4 @@ def waits(said: bytes, heard: bytes, over_ms: int = LONGEST_WAIT_MS, *, greeted:
         until_ms = min((onset for onset in onsets if onset >= start_ms), default=end_ms)
         if until_ms - start_ms > over_ms:
             found.append(Span(start_ms, until_ms))
-    return found
+    return found if found or answers else [Span(0, end_ms)]

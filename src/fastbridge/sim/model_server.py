@@ -41,8 +41,8 @@ class ModelServer:
         async with ModelServer(Scenario()) as server:
             client = AsyncOpenAI(api_key="any", base_url=server.base_url)
 
-    `scenario` is one for all sessions, or a function of the connection attempt's number, from 0. `port` 0 takes a
-    free one. `sessions` holds every session there was, in the order they connected.
+    `scenario` is one for all sessions, or a function of the connection attempt's number, from 0; a new one is for the
+    sessions to come. `port` 0 takes a free one. `sessions` holds every session there was, in the order they connected.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ModelServer:
         self.sessions: list[ModelSession] = []
         self.attempts = 0
         """Connection attempts on the right path, refused ones too."""
-        self._scenario = scenario if scenario is not None else Scenario()
+        self.scenario = scenario if scenario is not None else Scenario()
         self._host = host
         self._port = port
         self._server: Server | None = None
@@ -99,13 +99,13 @@ class ModelServer:
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """None to accept; otherwise the answer instead of a session."""
         target = urlsplit(request.path)
-        if target.path == MODELS_PATH and isinstance(self._scenario, Scenario):
-            refuse = _credentials(self._scenario, request.headers)
+        if target.path == MODELS_PATH and isinstance(self.scenario, Scenario):
+            refuse = _credentials(self.scenario, request.headers)
             return _answer(200, MODELS) if refuse is None else _refusal(refuse)
         if target.path != PATH:
             return _refusal(Refuse(404, message=f"Invalid URL (GET {target.path})"))
         attempt, self.attempts = self.attempts, self.attempts + 1
-        scenario = self._scenario if isinstance(self._scenario, Scenario) else self._scenario(attempt)
+        scenario = self.scenario if isinstance(self.scenario, Scenario) else self.scenario(attempt)
         obstacle = scenario.on_connect(attempt) if scenario.on_connect is not None else None
         obstacle = obstacle or _credentials(scenario, request.headers) or _query(target.query)
         if obstacle is None:

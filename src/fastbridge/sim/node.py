@@ -1,7 +1,8 @@
 """A real node in a process of its own, on a free loopback port: `fastbridge serve` as in earnest, for demos and tests.
 
 It gets an environment of its own: nothing that sets up a node is inherited, and no `.env` is read, since its working
-directory is a fresh one. Stopping it is a signal, as in production.
+directory is a fresh one. What the caller's process can import it can import too. Twilio's REST API is simulated beside
+it, so that a hang-up or a transfer of its goes nowhere else. Stopping it is a signal, as in production.
 """
 
 import asyncio
@@ -12,15 +13,19 @@ import shutil
 import signal
 import socket
 import sys
+import sysconfig
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 import httpx2
 
 from fastbridge.errors import FastbridgeError
+from fastbridge.sim.caller import SimulatedCaller
+from fastbridge.sim.carrier_api import CarrierApi
+from fastbridge.sim.script import Step
 
 READY_SECONDS = 60.0
 """An idle machine needs two; a busy one is no reason to fail."""
@@ -47,12 +52,28 @@ OWN_VARIABLES = (
 """How the variables begin that set up a node."""
 
 
+API_URL = "FASTBRIDGE_TWILIO_API_URL"
+
+
+class CallerOptions(TypedDict, total=False):
+    """What else a `SimulatedCaller` takes."""
+
+    call_sid: str
+    from_number: str
+    to_number: str
+    direction: str
+    query: str
+    limit_seconds: float
+    patience_ms: int
+
+
 class NodeProcess:
     """`async with NodeProcess(model.base_url, "my_agent:agent") as node`: a node that is ready for calls.
 
-    model_url: its OPENAI_BASE_URL. agent: as for `fastbridge serve`; empty for the built-in one. log: where its output
-    goes; by default a temporary file. settings: further environment variables. command: starts another bridge in its
-    place, with the same environment and webhooks. FastbridgeError when it does not start.
+    model_url: its OPENAI_BASE_URL. agent: as for `fastbridge serve`, importable from where you are; empty for the
+    built-in one. log: where its output goes; by default a temporary file. settings: further environment variables.
+    command: starts another bridge in its place, with the same environment and webhooks. `api` is its Twilio REST API,
+    unless the settings name another. FastbridgeError when it does not start.
     """
 
     def __init__(
@@ -68,7 +89,8 @@ class NodeProcess:
         self.account_sid = "AC" + secrets.token_hex(16)
         self.url = f"http://127.0.0.1:{free_port()}"
         self._model_url = model_url
-        serve = [sys.executable, "-m", "fastbridge", "serve", *([agent] if agent else [])]
+        self.api = CarrierApi(self.account_sid, self.auth_token)
+        serve = [sys.executable, "-m", "fastbridge", "serve", *([_absolute(agent)] if agent else [])]
         self._command = list(command) or serve
         self._given_log = log
         self._settings = dict(settings or {})
@@ -78,6 +100,14 @@ class NodeProcess:
     def set(self, **variables: str) -> None:
         """More environment variables, before it starts."""
         self._settings = self._settings | variables
+
+    def caller(self, script: Sequence[Step], **options: Unpack[CallerOptions]) -> SimulatedCaller:
+        """Somebody who calls this node, of its account and with its signatures, and whose call its `api` can change.
+        options: as for `SimulatedCaller`."""
+        keys = {"auth_token": self.auth_token, "account_sid": self.account_sid}
+        caller = SimulatedCaller(self.url, script, **keys, **options)
+        self.api.register(caller)
+        return caller
 
     async def __aenter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="fastbridge-node-"))
@@ -90,6 +120,9 @@ class NodeProcess:
 
     async def _start(self) -> None:
         given = environment(self.url, self._model_url, self.account_sid, self.auth_token, str(self._folder / "records"))
+        if API_URL not in self._settings:
+            await self.api.__aenter__()
+            given[API_URL] = self.api.url
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, env=given | self._settings, cwd=self._folder, stdout=log, stderr=log
@@ -100,6 +133,7 @@ class NodeProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+        await self.api.__aexit__(kind, error, trace)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
@@ -163,9 +197,7 @@ class NodeProcess:
 def environment(url: str, model_url: str, account_sid: str, auth_token: str, records: str) -> dict[str, str]:
     """Ours without anything that sets up a node, and with what this one needs."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
-    paths = [str(Path(entry).resolve()) for entry in kept.pop("PYTHONPATH", "").split(os.pathsep) if entry]
-    if paths:
-        kept["PYTHONPATH"] = os.pathsep.join(paths)
+    kept["PYTHONPATH"] = os.pathsep.join(_import_path(kept))
     return kept | {
         "DATABASE_URL": "none",
         "FASTBRIDGE_HOST": "127.0.0.1",
@@ -180,6 +212,20 @@ def environment(url: str, model_url: str, account_sid: str, auth_token: str, rec
         "TWILIO_ACCOUNT_SID": account_sid,
         "TWILIO_AUTH_TOKEN": auth_token,
     }
+
+
+def _import_path(variables: Mapping[str, str]) -> list[str]:
+    """Where the node looks for modules before its interpreter's own places: where we look, and where we are."""
+    own = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    entries = [entry for entry in variables.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    found = dict.fromkeys(Path(entry).resolve() for entry in [*entries, *sys.path, ""])
+    return [str(path) for path in found if path.is_dir() and not any(path.is_relative_to(place) for place in own)]
+
+
+def _absolute(agent: str) -> str:
+    """A file's path holds in the node's own folder too."""
+    place, _, name = agent.rpartition(":")
+    return f"{Path(place).resolve()}:{name}" if place.endswith(".py") else agent
 
 
 def free_port() -> int:

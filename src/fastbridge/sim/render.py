@@ -4,6 +4,7 @@ Drawn from a `CallReport` alone, so that it shows what the caller's ear got and 
 matplotlib is imported when something is drawn, never before.
 """
 
+import importlib.util
 import textwrap
 from collections.abc import Sequence
 from os import PathLike
@@ -81,6 +82,11 @@ def require(what: str = "the timeline") -> None:
         import matplotlib  # noqa: F401
     except ImportError:
         raise ConfigError(f"Drawing {what} needs matplotlib: pip install 'fastbridge[demo]'.") from None
+
+
+def available() -> bool:
+    """Whether there is something to draw with."""
+    return importlib.util.find_spec("matplotlib") is not None
 
 
 def timeline(

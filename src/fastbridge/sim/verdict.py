@@ -42,9 +42,10 @@ def judge(
     model_errors: list[str],
     record: Mapping[str, Any] | None,
     log: str,
-    tool: str,
+    tool: str | None,
 ) -> list[Check]:
-    """All checks of one call, in the order of telling."""
+    """All checks of one call, in the order of telling. tool: what must have been called once, in a call in which the
+    caller interrupts; None for a call without either."""
     return [
         _no_errors("Twilio accepted everything", report.errors),
         _no_errors("the model accepted everything", model_errors),
@@ -52,7 +53,7 @@ def judge(
         _sizes(report),
         _spacing(report),
         _gaps(report),
-        _interruptions(report),
+        *([_interruptions(report)] if tool is not None else []),
         _heard(report, items),
         *_books(record, tool),
         _log(log),
@@ -164,16 +165,17 @@ def _heard(report: CallReport, items: Iterable[Spoken]) -> Check:
     return Check("heard as said, byte for byte", not faults, "; ".join(faults) or f"{len(report.received)} bytes")
 
 
-def _books(record: Mapping[str, Any] | None, tool: str) -> list[Check]:
+def _books(record: Mapping[str, Any] | None, tool: str | None) -> list[Check]:
     if record is None:
         return [Check("the node wrote a record", False, "no record")]
     books, pacing = record["accounting"], record["pacing"]
     frames_in, forwarded, dropped = books["frames_in"], books["forwarded"], books["dropped"]
     exact = frames_in == forwarded + dropped and dropped == sum(books["by_reason"].values())
     calls = [call["outcome"] for call in record["tools"] if call["name"] == tool]
+    called = f"called {len(calls)} times: {', '.join(calls) or 'never'}"
     resets = pacing["tx_schedule_resets"]
     return [
-        Check("the tool was called once", calls == ["ok"], f"called {len(calls)} times: {', '.join(calls) or 'never'}"),
+        *([Check("the tool was called once", calls == ["ok"], called)] if tool is not None else []),
         Check("every caller frame accounted for", exact, f"{frames_in} = {forwarded} forwarded + {dropped} dropped"),
         Check(
             "pacing schedule never reset",

@@ -1,0 +1,39 @@
+"""Fixtures for whoever tests an agent with pytest: `fastbridge_model` and `fastbridge_node`.
+
+pytest loads this in every project beside which fastbridge is installed: so it imports nothing and registers nothing but
+two names, and what they need is loaded when a test asks for one of them.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from fastbridge.sim import ModelServer
+    from fastbridge.sim.plain import Stage, StartNode
+
+
+@pytest.fixture
+def _fastbridge_stage() -> "Iterator[Stage]":
+    from fastbridge.sim.plain import Stage
+
+    with Stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+def fastbridge_model(_fastbridge_stage: "Stage") -> "ModelServer":
+    """A simulated model; `fastbridge_model.scenario = Scenario(…)` is what it says. `errors`: what it refused."""
+    from fastbridge.sim import ModelServer
+
+    return _fastbridge_stage.enter(ModelServer())
+
+
+@pytest.fixture
+def fastbridge_node(_fastbridge_stage: "Stage", fastbridge_model: "ModelServer") -> "StartNode":
+    """`node = fastbridge_node("my_agent:agent")` starts a node that talks to `fastbridge_model`;
+    `report = node.call([Speak("caller_appointment"), HangUp()])` calls it."""
+    from fastbridge.sim.plain import StartNode
+
+    return StartNode(_fastbridge_stage, fastbridge_model)

@@ -1,0 +1,36 @@
+"""The tests that docs/testing-your-agent.md shows, with the README's agent, under plain pytest: they pass, and without
+the agent they do not. Of the faults' catalogue one is enough here; tests/e2e/test_faults.py has them all."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import documented
+
+TESTS = [block for block in documented.blocks("python") if block.is_test]
+AGENT = next(block for block in documented.blocks("python") if "TABLES" in block.text)
+ENOUGH = "not never_left_alone or 429"
+
+
+def run(folder: Path) -> subprocess.CompletedProcess[str]:
+    for number, block in enumerate(TESTS):
+        (folder / f"test_page_{number}.py").write_text(documented.program([block]))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "3", "-k", ENOUGH]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=140, check=False)
+
+
+@pytest.mark.timeout(150)
+def test_they_pass(tmp_path: Path) -> None:
+    (tmp_path / "my_agent.py").write_text(AGENT.text)
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert f"{len(TESTS)} passed" in done.stdout
+
+
+@pytest.mark.timeout(150)
+def test_they_fail_where_there_is_no_agent(tmp_path: Path) -> None:
+    done = run(tmp_path)
+    assert done.returncode == 1, done.stdout
+    assert f"{len(TESTS)} failed" in done.stdout
