@@ -14,7 +14,7 @@ import pytest
 
 from environment import clear_environment
 from fastbridge import call as call_module
-from fastbridge import rest, webhooks
+from fastbridge import cli, rest, webhooks
 from fastbridge.agent import Agent, CallContext
 from fastbridge.calls import Admission
 from fastbridge.config import load_settings
@@ -377,6 +377,18 @@ class NoCarrier:
         pass
 
 
+def advised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`fastbridge serve` with a setting that is none, as far as the node's start."""
+    clear_environment(monkeypatch, tmp_path)
+    given = {"FASTBRIDGE_PROMTS_DIR": "/x", "OPENAI_API_KEY": "sk-x", "FASTBRIDGE_DEV": "1", "PORT": "0"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with monkeypatch.context() as patched:
+        patched.setattr("fastbridge.server.serve", lambda settings, agent: None)
+        patched.setattr("fastbridge.logging.configure_from", lambda settings: None)
+        cli.serve()
+
+
 def switchboard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A real worker process, which ends by itself."""
     clear_environment(monkeypatch, tmp_path)
@@ -412,6 +424,7 @@ def long_calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 SCENES = [
+    advised,
     *(
         conversation,
         tools_left,

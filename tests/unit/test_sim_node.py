@@ -47,6 +47,9 @@ def test_a_call_with_an_agent_beside_the_test_and_a_hang_up_that_goes_nowhere_el
     async def ready(agent: str) -> None:
         async with node.NodeProcess("http://127.0.0.1:1/v1", agent) as running:
             caller = running.caller([HangUp(AfterMs(0))], from_number="+14155550100")
+            if sys.platform == "linux":
+                variables = Path(f"/proc/{running.pid}/environ").read_text().split("\0")  # noqa: ASYNC240
+                assert f"{node.API_URL}={running.api.url}" in variables
             report = await caller.call()
             assert not [error for error in report.errors if "403" in error]
             async with httpx2.AsyncClient(trust_env=False) as http:
