@@ -19,7 +19,7 @@ from fastbridge.model_line import is_hopeless
 from fastbridge.realtime import LOCAL_ID
 from fastbridge.replay import FILTERED, REPEAT, REPROMPT
 from fastbridge.responses import OWN_TURN, Create
-from fastbridge.session_config import turn_end_seconds
+from fastbridge.session_config import TURN_END_SLACK_SECONDS, turn_end_seconds
 
 if TYPE_CHECKING:
     from fastbridge.call import Call
@@ -99,6 +99,15 @@ class Answers:
         self._listen.clear()
         self._owe()
         self._told_frames = self._call.caller.voice_frames
+
+    @property
+    def told_late_seconds(self) -> float:
+        """By how much the model has told too late that the caller has stopped, where our ear heard that he did."""
+        call = self._call
+        if call.caller.last_voice_ns < self._speech_ns:
+            return 0.0
+        waited_seconds = (call.clock.now_ns() - call.caller.last_voice_ns) / 1e9
+        return max(waited_seconds - turn_end_seconds(call.session.settings) + TURN_END_SLACK_SECONDS / 2, 0.0)
 
     def listen(self) -> None:
         """Once a second: has the caller said anything, by our own ear, since the model has told of him last?"""

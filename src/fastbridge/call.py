@@ -294,7 +294,7 @@ class Call:
         self.hearing.noticed()
         self.speech_is_over()
         self.answers.speech_stopped()
-        self.waiting.review()
+        self.waiting.review(self.answers.told_late_seconds)
 
     def speech_is_over(self) -> None:
         """The caller has stopped, or whatever the model said of it counts no more."""

@@ -78,6 +78,16 @@ class TestFillers:
             rig.model(event)
         assert first_sound(rig) == pytest.approx(1.5, abs=0.06)
 
+    @pytest.mark.parametrize(("late_s", "heard", "filler_s"), [(0.5, True, 1.5), (1.5, True, 1.0), (1.5, False, 1.5)])
+    def test_sooner_where_the_model_has_told_late_that_he_stopped(self, rig, late_s, heard, filler_s):
+        rig.model(SPEECH_STARTED)
+        if heard:
+            rig.caller_says(*[LOUD] * 40)
+        rig.advance(late_s)
+        rig.model(SPEECH_STOPPED)
+        rig.model(COMMITTED)
+        assert first_sound(rig) == pytest.approx(filler_s, abs=0.1)
+
     def test_after_1_5_s_of_a_stall(self, rig):
         rig.begin("resp_1", "item_1")
         rig.delta(SECOND, "resp_1", "item_1")
