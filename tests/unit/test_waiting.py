@@ -78,7 +78,7 @@ class TestFillers:
             rig.model(event)
         assert first_sound(rig) == pytest.approx(1.5, abs=0.06)
 
-    @pytest.mark.parametrize(("late_s", "heard", "filler_s"), [(0.5, True, 1.5), (1.5, True, 1.0), (1.5, False, 1.5)])
+    @pytest.mark.parametrize(("late_s", "heard", "filler_s"), [(0.5, True, 1.5), (1.45, True, 1.2), (1.3, False, 1.5)])
     def test_sooner_where_the_model_has_told_late_that_he_stopped(self, rig, late_s, heard, filler_s):
         rig.model(SPEECH_STARTED)
         if heard:
