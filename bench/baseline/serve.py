@@ -163,13 +163,14 @@ class Node:
     def _on_early_message(self, carrier: CarrierConnection, token: str, text: str) -> None:
         """`connected`, then `start`, which must name the call that the token was given to."""
         try:
-            start = twilio.parse_start(decode_json(text))
-        except (ValueError, AttributeError):
-            start = None
-        if start is None:
+            message = decode_json(text)
+        except ValueError:
             return
+        if not isinstance(message, dict) or message.get("event") != "start":
+            return
+        start = twilio.parse_start(message)
         admitted = self._admitted.pop(token, ("", "", 0.0))
-        if (start.call_sid, start.account_sid) != admitted[:2]:
+        if isinstance(start, str) or (start.call_sid, start.account_sid) != admitted[:2]:
             self._spawn(carrier.close(1008, "start refused"))
             return
         call = Call(
