@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from fastbridge.agent import Agent
-from fastbridge.call import Call
 from helpers import SID
 from virtual import Rig, call_context
 
@@ -39,19 +38,8 @@ class CallRig(Rig):
         context = replace(call_context(parameters={"business_id": "7"}), account_sid="AC" + "0" * 32)
         self.control = control
         self.ended.clear()
-        self.call = Call(
-            settings=settings_object,
-            agent=agent or Agent(),
-            context=context,
-            stream_sid=SID.decode(),
-            carrier=self.carrier_link,
-            pacer=self.loop.pacer,
-            clock=self.loop.clock,
-            dial=self.dialled.append,
-            spawn=self._spawn,
-            ended=self.ended.append,
-            control=control,
-            lookup=None,
+        self.call = self.make_call(
+            settings=settings_object, agent=agent or Agent(), context=context, control=control, lookup=None
         )
 
     @property

@@ -212,10 +212,15 @@ class Rig:
         self.tasks: set[asyncio.Task[None]] = set()
         self.chunk = 0
         self._echoed = 0
-        self.call = Call(
+        self.call = self.make_call(
             settings=Settings.model_construct(**{"enable_min_dsp": False, **settings}),
             agent=agent or Agent(),
             context=call_context(),
+        )
+
+    def make_call(self, **given: Any) -> Call:
+        """A call between this rig's parties."""
+        return Call(
             stream_sid=SID.decode(),
             carrier=self.carrier_link,
             pacer=self.loop.pacer,
@@ -223,6 +228,7 @@ class Rig:
             dial=self.dialled.append,
             spawn=self._spawn,
             ended=self.ended.append,
+            **given,
         )
 
     def shut(self) -> None:

@@ -107,7 +107,7 @@ class Answers:
         if call.caller.last_voice_ns < self._speech_ns:
             return 0.0
         waited_seconds = (call.clock.now_ns() - call.caller.last_voice_ns) / 1e9
-        return max(waited_seconds - turn_end_seconds(call.session.settings) + TURN_END_SLACK_SECONDS / 2, 0.0)
+        return max(waited_seconds - self._quiet_seconds + TURN_END_SLACK_SECONDS / 2, 0.0)
 
     def listen(self) -> None:
         """Once a second: has the caller said anything, by our own ear, since the model has told of him last?"""

@@ -5,7 +5,6 @@ start-up, from the environment and `.env` (the environment wins), checked, and f
 error or traceback shows them. A value that cannot work ends in ConfigError: one sentence, never pydantic's report.
 """
 
-import ipaddress
 import os
 import re
 from pathlib import Path
@@ -26,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fastbridge import languages, voices
+from fastbridge.addresses import networks
 from fastbridge.errors import ConfigError
 from fastbridge.urls import is_loopback, normalised_url
 
@@ -347,8 +347,7 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:
-        for part in filter(None, map(str.strip, value.split(","))):
-            ipaddress.ip_network(part, strict=False)
+        networks(value)
         return value
 
     @model_validator(mode="after")

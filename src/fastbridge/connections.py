@@ -11,17 +11,15 @@ on, as far as it goes from one such proxy to the next.
 """
 
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from fastbridge import logging as log
 from fastbridge import notices
+from fastbridge.addresses import Address, Network, address_of
 
 if TYPE_CHECKING:
     from fastbridge.calls import Reason
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 Doing = Literal["silent", "idle", "unfinished", "busy"]
 EVICTED: tuple[Doing, ...] = ("silent", "idle", "unfinished")
 """In this order. Who is busy is never evicted."""
@@ -168,22 +166,6 @@ class Connections:
         self.leave(transport)
         transport.abort()
         self.turned_away(reason, f"the oldest {doing} one made room", ip)
-
-
-def address_of(text: str) -> Address | None:
-    """An address, with or without a port; None for what is none. IPv4 in IPv6's clothes is IPv4."""
-    for candidate in (text, text.strip("[]"), text.rpartition(":")[0].strip("[]")):
-        try:
-            address = ip_address(candidate.partition("%")[0])
-        except ValueError:
-            continue
-        return getattr(address, "ipv4_mapped", None) or address
-    return None
-
-
-def networks(text: str) -> tuple[Network, ...]:
-    """Addresses and networks, separated by commas. ValueError where one is neither."""
-    return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
 
 
 def peer_of(transport: object) -> str:

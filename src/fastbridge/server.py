@@ -25,6 +25,7 @@ from fastbridge import logging as log
 from fastbridge._pacing import Pacer
 from fastbridge._ticker import Ticker
 from fastbridge._wire import Outbox
+from fastbridge.addresses import networks
 from fastbridge.agent import Agent, CallContext
 from fastbridge.attempt import Attempt
 from fastbridge.breaker import Breaker
@@ -33,7 +34,7 @@ from fastbridge.calllog import CallLog
 from fastbridge.calls import Admission, Directory
 from fastbridge.clock import Beat, Clock
 from fastbridge.config import Settings
-from fastbridge.connections import Connections, networks
+from fastbridge.connections import Connections
 from fastbridge.dismantling import SECONDS as DISMANTLING_SECONDS
 from fastbridge.dismantling import dismantle, take_apart
 from fastbridge.drain import Drain, Drainable

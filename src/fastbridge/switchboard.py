@@ -28,9 +28,10 @@ from starlette.routing import Route
 
 from fastbridge import descriptors, listening, notices
 from fastbridge import logging as log
+from fastbridge.addresses import networks
 from fastbridge.calls import REASONS, Reason
 from fastbridge.config import Settings
-from fastbridge.connections import Connections, networks
+from fastbridge.connections import Connections
 from fastbridge.dispatch import ANYONE, CLOSE, Dispatcher
 from fastbridge.exporter import CONTENT_TYPE, Exporter, exposition
 from fastbridge.handover import Line, line_pair

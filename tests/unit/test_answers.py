@@ -216,9 +216,7 @@ ended_early = pytest.mark.parametrize(
 class TestCutShort:
     """Ended by the model or its server, and not because we wanted it."""
 
-    @pytest.mark.parametrize(
-        ("status", "reason"), [("incomplete", "max_output_tokens"), ("cancelled", "turn_detected")]
-    )
+    @ended_early
     def test_in_the_middle_goes_on_from_there(self, rig, status, reason):
         turn(rig)
         rig.begin("resp_1", "item_1")
@@ -227,9 +225,7 @@ class TestCutShort:
         rig.advance(0.7)
         assert "Go on from exactly there" in creates(rig)[0]["instructions"]
 
-    @pytest.mark.parametrize(
-        ("status", "reason"), [("incomplete", "max_output_tokens"), ("cancelled", "turn_detected")]
-    )
+    @ended_early
     def test_before_its_first_sound_is_asked_for_again(self, rig, status, reason):
         turn(rig)
         rig.begin("resp_1")

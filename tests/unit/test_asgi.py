@@ -277,16 +277,21 @@ def signalled(config: uvicorn.Config) -> uvicorn.Server:
     return server
 
 
+async def with_a_call() -> tuple[uvicorn.Server, Any, Any, Any]:
+    """A server, what started it, its node, and a call that lives."""
+    config = config_of()
+    server = signalled(config)
+    lifespan = await started(config)
+    call = SimpleNamespace(call_sid="CA" + "1" * 32, end_reason="customer_hangup")
+    lifespan.state["node"].directory.add(call)
+    return server, lifespan, lifespan.state["node"], call
+
+
 def test_the_first_signal_drains_and_the_end_of_that_is_uvicorns(monkeypatch):
     monkeypatch.setattr(drain, "LAST_WEBHOOK_SECONDS", 0.2)
 
     async def scene() -> None:
-        config = config_of()
-        server = signalled(config)
-        lifespan = await started(config)
-        node = lifespan.state["node"]
-        call = SimpleNamespace(call_sid="CA" + "1" * 32, end_reason="customer_hangup")
-        node.directory.add(call)
+        server, lifespan, node, call = await with_a_call()
         signal.raise_signal(signal.SIGTERM)
         await asyncio.sleep(0.3)
         assert (node.draining, server.should_exit) == (True, False)
@@ -303,12 +308,7 @@ def test_a_terminal_that_hangs_up_drains_and_is_no_second_signal(monkeypatch):
     monkeypatch.setattr(drain, "LAST_WEBHOOK_SECONDS", 0.1)
 
     async def scene() -> None:
-        config = config_of()
-        server = signalled(config)
-        lifespan = await started(config)
-        node = lifespan.state["node"]
-        call = SimpleNamespace(call_sid="CA" + "1" * 32, end_reason="customer_hangup")
-        node.directory.add(call)
+        server, lifespan, node, call = await with_a_call()
         for _ in range(3):
             signal.raise_signal(HANG_UPS[0])
         await asyncio.sleep(0.2)

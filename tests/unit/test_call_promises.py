@@ -145,13 +145,18 @@ class TestTakenBack:
 class TestTheFloor:
     """What comes while the caller speaks waits until he has been answered."""
 
-    def test_a_tools_result_is_told_at_once_and_needs_no_answer_of_its_own(self, make):
+    def spoken_into(self, make):
+        """A tool is at work, and has its result while the caller speaks."""
         rig = make(agent_with_tools(seconds=1.0))
         rig.begin("resp_1")
         rig.tool_call("call_1", "look")
         rig.done("resp_1")
         speaks(rig)
         rig.caller_says(*[LOUD] * 75)
+        return rig
+
+    def test_a_tools_result_is_told_at_once_and_needs_no_answer_of_its_own(self, make):
+        rig = self.spoken_into(make)
         assert (rig.outputs, rig.creates) == (["found"], [])
         confirm_what_was_told(rig)
         stops(rig)
@@ -161,12 +166,7 @@ class TestTheFloor:
         assert rig.creates == []
 
     def test_unless_the_answer_was_begun_without_it(self, make):
-        rig = make(agent_with_tools(seconds=1.0))
-        rig.begin("resp_1")
-        rig.tool_call("call_1", "look")
-        rig.done("resp_1")
-        speaks(rig)
-        rig.caller_says(*[LOUD] * 75)
+        rig = self.spoken_into(make)
         stops(rig)
         rig.begin("resp_2", "item_2")
         confirm_what_was_told(rig)  # too late
@@ -176,12 +176,7 @@ class TestTheFloor:
         assert rig.creates == [{}]
 
     def test_and_is_asked_for_where_the_model_does_not_answer_his_turn(self, make):
-        rig = make(agent_with_tools(seconds=1.0))
-        rig.begin("resp_1")
-        rig.tool_call("call_1", "look")
-        rig.done("resp_1")
-        speaks(rig)
-        rig.caller_says(*[LOUD] * 75)
+        rig = self.spoken_into(make)
         stops(rig)
         rig.advance(2.4)
         assert rig.creates == []

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbridge import notices
-from fastbridge.connections import Connections, address_of, networks, peer_of
+from fastbridge.addresses import networks
+from fastbridge.connections import Connections, peer_of
 
 
 class Line:
@@ -187,22 +188,6 @@ def test_a_long_chain_is_not_followed_for_ever():
     assert Door(proxies="10.0.0.0/8").connections.client("10.0.0.1", ["6.6.6.6," + "10.0.0.2," * 60]) == "10.0.0.1"
     chain = ["6.6.6.6, " + ", ".join(["10.0.0.2"] * 60)]
     assert Door(proxies="10.0.0.0/8").connections.client("10.0.0.1", chain) == "10.0.0.2"
-
-
-@pytest.mark.parametrize(("text", "found"), [("", None), ("x", None), ("1.2.3", None), ("fe80::1%eth0", "fe80::1")])
-def test_addresses(text, found):
-    address = address_of(text)
-    assert (str(address) if address else None) == found
-
-
-def test_networks():
-    assert [str(network) for network in networks("10.0.0.1, 10.2.3.4/8,,::1")] == [
-        "10.0.0.1/32",
-        "10.0.0.0/8",
-        "::1/128",
-    ]
-    with pytest.raises(ValueError, match="nonsense"):
-        networks("10.0.0.1, nonsense")
 
 
 @pytest.mark.parametrize(

@@ -145,17 +145,21 @@ class TestHeard:
         rig.advance(0.1)
         assert (rig.lines, rig.call.record()["turns"]) == ([], [])
 
-    def test_two_messages_of_one_response(self, rig):
-        rig.begin("resp_1", "item_1")
-        rig.delta(bytes(2000), "resp_1", "item_1")
-        rig.transcript("Let me see.", "resp_1", "item_1")
-        rig.advance(0.6)
+    def goes_on(self, rig):
+        """The response has another message, which is heard to its end."""
         item = {"id": "item_2", "type": "message"}
         rig.model({"type": "response.output_item.added", "response_id": "resp_1", "item": item})
         rig.delta(SECOND, "resp_1", "item_2")
         rig.transcript("At nine.", "resp_1", "item_2")
         rig.done("resp_1")
         rig.played(2)
+
+    def test_two_messages_of_one_response(self, rig):
+        rig.begin("resp_1", "item_1")
+        rig.delta(bytes(2000), "resp_1", "item_1")
+        rig.transcript("Let me see.", "resp_1", "item_1")
+        rig.advance(0.6)
+        self.goes_on(rig)
         assert rig.lines == ['AI: "Let me see."', 'AI: "At nine."']
 
     def test_a_message_that_was_heard_before_the_next_one_began(self, rig):
@@ -164,12 +168,7 @@ class TestHeard:
         rig.transcript("Let me see.", "resp_1", "item_1")
         rig.delta(bytes(2080), "resp_1", "item_1")
         rig.advance(0.5)
-        item = {"id": "item_2", "type": "message"}
-        rig.model({"type": "response.output_item.added", "response_id": "resp_1", "item": item})
-        rig.delta(SECOND, "resp_1", "item_2")
-        rig.transcript("At nine.", "resp_1", "item_2")
-        rig.done("resp_1")
-        rig.played(2)
+        self.goes_on(rig)
         assert rig.lines == ['AI: "Let me see."', 'AI: "At nine."']
 
     def test_a_false_interruption_changes_nothing(self, rig):

@@ -13,11 +13,12 @@ from attacker import ACCOUNT_SID, AUTH_TOKEN, PUBLIC_URL, new_call_sid, sign, st
 from environment import clear_environment
 from fastbridge import carrier_watch, sockets
 from fastbridge._pacing import Pacer
+from fastbridge.addresses import networks
 from fastbridge.agent import Agent
 from fastbridge.call import Call, CallContext
 from fastbridge.calls import Directory
 from fastbridge.config import load_settings
-from fastbridge.connections import Connections, networks
+from fastbridge.connections import Connections
 from fastbridge.dismantling import dismantle, take_apart
 from fastbridge.sockets import CarrierSocket, Messages, is_utf8
 from helpers import read_frames
