@@ -172,7 +172,12 @@ class Answers:
         if left_seconds > 0.001:
             self._listen.set(left_seconds)
             return
-        self._watchdog("speech_unstopped")
+        self.take_turn("speech_unstopped")
+
+    def take_turn(self, why: str) -> None:
+        """The caller has spoken, by our ear, and the model does not say so: the turn is ended for it, and answered."""
+        call = self._call
+        self._watchdog(why)
         self.speaking = False
         self._told_frames = call.caller.voice_frames
         self._uncommitted = True

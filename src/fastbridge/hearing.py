@@ -3,7 +3,8 @@
 A service that reads no more can go on talking, and its socket takes audio for a while: nothing tells. So a voice that
 came and went without a word of the model's brings a question that every session answers at once. No sign, and the
 caller is owed an answer; none for longer, and the session is given up. Noise that the model does not take for speech
-costs one question.
+costs one question. A sign, and still no word of what was long enough for a sentence: the event that tells of it may be
+lost, so the turn is taken for the model, a few times a call.
 """
 
 from enum import StrEnum
@@ -22,6 +23,10 @@ SIGN_SECONDS = 0.7
 """Without a sign for this long the caller is told to wait."""
 DEAF_SECONDS = 4.5
 """And for this long more, the model is deaf. What only stalls comes back sooner."""
+SENTENCE_FRAMES = 60
+"""So much voice is a sentence, and not a door, a horn or a cough."""
+MAX_TAKEN = 3
+"""Turns taken in a call without a word of the model's: where there are more, the line has a noise like a voice."""
 
 
 class State(StrEnum):
@@ -38,6 +43,7 @@ class Hearing:
         self.state = State.LISTENING
         self._call = call
         self._noticed_frames = 0  # of the caller's voice, as far as the model has heard it
+        self._taken = 0
         self._deadline = Deadline(call.clock, self._due)
 
     @property
@@ -63,11 +69,16 @@ class Hearing:
         self.state = State.LISTENING
 
     def sign(self) -> None:
-        """The model has read what we sent it, and heard nobody in it."""
+        """The model has read what we sent it, and tells of nobody in it."""
         owed = self.state is State.OWED
-        if owed or self.state is State.ASKED:
-            self.noticed()
-        if owed:
+        if not owed and self.state is not State.ASKED:
+            return
+        said_frames = self._call.caller.voice_frames - self._noticed_frames
+        self.noticed()
+        if said_frames >= SENTENCE_FRAMES and self._taken < MAX_TAKEN:
+            self._taken += 1
+            self._call.answers.take_turn("turns_untold")
+        elif owed:
             self._call.answers.heard_nothing()
 
     def close(self) -> None:

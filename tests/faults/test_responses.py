@@ -123,14 +123,20 @@ def test_a_response_that_begins_late(perform, ms, place, nth):
     assert words.count(ANSWER.transcript) <= 1
 
 
-@pytest.mark.parametrize("kind", [faults.endless_speech, faults.unanswered])
+TURNS = {
+    faults.endless_speech: "speech_unstopped",
+    faults.untold_speech: "turns_untold",
+    faults.unanswered: "turn_unanswered",
+}
+
+
+@pytest.mark.parametrize("kind", TURNS)
 @pytest.mark.parametrize("phase", ["answer", "tool", "barge_in"])
 @pytest.mark.parametrize("turn", [0, 1])
 def test_a_turn_that_the_service_does_not_take(perform, caplog, kind, phase, turn):
     stage = perform(kind(turn), phase)
     assert_answered(stage)
-    name = "speech_unstopped" if kind is faults.endless_speech else "turn_unanswered"
-    assert counted(stage, f"answers.{name}") == 1
+    assert counted(stage, f"answers.{TURNS[kind]}") == 1
     assert "[WATCHDOG]" in caplog.text
 
 

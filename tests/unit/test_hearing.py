@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fastbridge.hearing import State
+from fastbridge.hearing import MAX_TAKEN, SENTENCE_FRAMES, State
 from fastbridge.waiting import LIMIT_SECONDS
 from helpers import LOUD, QUIET
 from virtual import Rig
@@ -111,6 +111,47 @@ class TestTheSign:
         say(rig, 10, QUIET)
         assert rig.call.hearing.state is State.LISTENING
         assert not rig.call.answers.owed
+
+
+class TestASentenceOfWhichNothingIsTold:
+    """The model signs, and says nothing of what our own ear has heard: the turn is taken for it."""
+
+    def sentence(self, rig: Rig, *, late: bool = False) -> None:
+        before = len(questions(rig))
+        say(rig, SENTENCE_FRAMES)
+        say(rig, 130 if late else 60, QUIET)
+        assert len(questions(rig)) == before + 1
+        rig.model(SIGN)
+
+    @pytest.mark.parametrize("late", [False, True])
+    def test_is_committed_and_answered(self, rig, late):
+        self.sentence(rig, late=late)
+        assert len(rig.sent("input_audio_buffer.commit")) == len(rig.sent("response.create")) == 1
+        assert rig.call.answers.owed
+        assert rig.call.record()["answers"]["turns_untold"] == 1
+        rig.respond(SECOND)
+        rig.advance(2)
+        assert rig.downlink.endswith(SECOND)
+        assert not rig.call.answers.owed
+
+    def test_and_less_is_a_noise(self, rig):
+        say(rig, SENTENCE_FRAMES - 10)
+        say(rig, 60, QUIET)
+        rig.model(SIGN)
+        assert rig.sent("input_audio_buffer.commit") == []
+
+    def test_is_not_taken_from_a_line_whose_noise_is_like_a_voice(self, rig):
+        for number in range(MAX_TAKEN):
+            self.sentence(rig)
+            rig.respond(SECOND, number + 1)
+            rig.advance(3)
+        self.sentence(rig)
+        assert len(rig.sent("input_audio_buffer.commit")) == MAX_TAKEN
+
+    def test_only_the_answer_to_our_question_is_a_sign(self, rig):
+        say(rig, SENTENCE_FRAMES)
+        rig.call.hearing.sign()
+        assert rig.sent("input_audio_buffer.commit") == []
 
 
 def answered_then_lost(rig: Rig) -> None:

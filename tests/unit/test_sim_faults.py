@@ -159,6 +159,14 @@ def test_a_turn_that_never_ends_ends_by_a_commit() -> None:
     assert "input_audio_buffer.speech_stopped" in talk.kinds, "the next is heard to its end"
 
 
+def test_a_turn_of_which_nothing_is_told_ends_by_a_commit_too() -> None:
+    talk = Talk(faults.untold_speech()(BASE)(0)).whole()
+    assert "input_audio_buffer.speech_started" not in talk.kinds
+    talk.send("input_audio_buffer.commit")
+    talk.run(100)
+    assert talk.kinds[-3:].count("input_audio_buffer.committed") == 1
+
+
 def test_a_turn_that_is_not_answered() -> None:
     talk = Talk(faults.unanswered()(BASE)(0)).whole()
     assert talk.kinds.count("input_audio_buffer.committed") == 2

@@ -272,6 +272,12 @@ def endless_speech(turn: int = 0) -> Fault:
     return Fault("endless speech", _about(endless_speech), lambda base, _: replace(base, endless_turns=turns))
 
 
+def untold_speech(turn: int = 0) -> Fault:
+    """An endless turn of which not even the beginning is told: the service hears the caller, and nobody learns of it."""
+    script = _disrupted("", untold_speech, 1, Disruption(On("input_audio_buffer.speech_started", turn + 1), Lose())).script
+    return Fault("untold speech", _about(untold_speech), lambda base, n: script(endless_speech(turn).script(base, n), n))
+
+
 def unanswered(turn: int = 0) -> Fault:
     """The service hears the caller's turn to its end, and makes no response to it."""
     turns = frozenset({turn})
@@ -443,6 +449,7 @@ CATALOGUE: tuple[Fault, ...] = (
     recoverable_errors(),
     rubbish(),
     endless_speech(),
+    untold_speech(),
     unanswered(),
     empty_transcripts(),
     flood(),
