@@ -15,6 +15,7 @@ from fastbridge import events
 from fastbridge._caller import FORWARDED
 from fastbridge.clock import Deadline
 from fastbridge.errors import ModelUnavailable
+from fastbridge.hearing import VOICE_FRAMES
 from fastbridge.model_line import is_hopeless
 from fastbridge.realtime import LOCAL_ID
 from fastbridge.replay import FILTERED, REPEAT, REPROMPT
@@ -30,6 +31,8 @@ RESUME_SECONDS = 2.0
 """After a lost line the caller, who was speaking, says nothing more for this long: their words are lost."""
 OVERDUE_SECONDS = 0.7
 """What the caller has waited by then, of the patience he has."""
+STALL_SECONDS = 8.0
+"""What the model tells of a voice so long ago came late; a voice before that was another one's, or none."""
 RETRY_SECONDS = (0.6, 1.4)
 """Before the second and the third try of a failed response, at most."""
 REPROMPT_SECONDS = 3.0
@@ -91,22 +94,27 @@ class Answers:
         self._listen.set(self._quiet_seconds)
         self._check_clock()
 
-    def speech_stopped(self) -> None:
+    def speech_stopped(self) -> float:
+        """The caller waits, and has done so by this many seconds: see `_told_late_seconds`."""
         if self._last_word:
-            return
+            return 0.0
+        late_seconds = self._told_late_seconds()
         self.speaking = False
         self._call.session.responses.floor.stops()
         self._listen.clear()
         self._owe()
         self._told_frames = self._call.caller.voice_frames
+        return late_seconds
 
-    @property
-    def told_late_seconds(self) -> float:
-        """By how much the model has told too late that the caller has stopped, where our ear heard that he did."""
+    def _told_late_seconds(self) -> float:
+        """By how much the model has told too late that the caller has stopped, where our ear heard that he did: since
+        the model told that he began, or before that, where that came too late as well."""
         call = self._call
-        if call.caller.last_voice_ns < self._speech_ns:
-            return 0.0
         waited_seconds = (call.clock.now_ns() - call.caller.last_voice_ns) / 1e9
+        if call.caller.last_voice_ns < self._speech_ns:
+            heard_frames = call.caller.voice_frames - self._told_frames
+            if heard_frames < VOICE_FRAMES or waited_seconds > STALL_SECONDS:
+                return 0.0
         return max(waited_seconds - self._quiet_seconds + TURN_END_SLACK_SECONDS / 2, 0.0)
 
     def listen(self) -> None:

@@ -293,8 +293,7 @@ class Call:
         self._speech_stopped_ns = self.clock.now_ns()
         self.hearing.noticed()
         self.speech_is_over()
-        self.answers.speech_stopped()
-        self.waiting.review(self.answers.told_late_seconds)
+        self.waiting.review(self.answers.speech_stopped())
 
     def speech_is_over(self) -> None:
         """The caller has stopped, or whatever the model said of it counts no more."""

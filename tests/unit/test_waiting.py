@@ -88,6 +88,23 @@ class TestFillers:
         rig.model(COMMITTED)
         assert first_sound(rig) == pytest.approx(filler_s, abs=0.1)
 
+    @pytest.mark.parametrize(
+        ("frames", "late_s", "filler_s"), [(40, 1.45, 1.2), (40, 0.5, 1.5), (22, 1.3, 1.5), (40, 9.0, 1.5)]
+    )
+    def test_sooner_where_it_told_both_ends_too_late(self, rig, frames, late_s, filler_s):
+        """A stall: both in one burst. Not for a cough, nor for a voice of long ago."""
+        rig.caller_says(*[LOUD] * frames)
+        rig.advance(late_s / 2)
+        rig.model({"type": "session.updated", "session": {"audio": {}}})  # it heard nobody, so far
+        rig.advance(late_s / 2)
+        for event in (SPEECH_STARTED, SPEECH_STOPPED, COMMITTED):
+            rig.model(event)
+        told_ms = rig.now_ms
+        rig.advance(filler_s - 0.15)
+        assert all(entry.at_ms < told_ms for entry in rig.written("media"))
+        rig.advance(0.3)
+        assert any(entry.at_ms >= told_ms for entry in rig.written("media"))
+
     def test_after_1_5_s_of_a_stall(self, rig):
         rig.begin("resp_1", "item_1")
         rig.delta(SECOND, "resp_1", "item_1")
