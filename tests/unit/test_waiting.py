@@ -89,7 +89,7 @@ class TestFillers:
         assert first_sound(rig) == pytest.approx(filler_s, abs=0.1)
 
     @pytest.mark.parametrize(
-        ("frames", "late_s", "filler_s"), [(40, 1.45, 1.2), (40, 0.5, 1.5), (22, 1.3, 1.5), (40, 9.0, 1.5)]
+        ("frames", "late_s", "filler_s"), [(40, 1.45, 1.2), (40, 0.5, 1.5), (15, 1.7, 1.5), (40, 9.0, 1.5)]
     )
     def test_sooner_where_it_told_both_ends_too_late(self, rig, frames, late_s, filler_s):
         """A stall: both in one burst. Not for a cough, nor for a voice of long ago."""
