@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 from pydantic import TypeAdapter, ValidationError
 
 from fastbridge import languages, voices
-from fastbridge.config import LANGUAGE_CODE, PER_CALL_SETTINGS, Settings, load_settings
+from fastbridge.config import CONVERSATION_SETTINGS, LANGUAGE_CODE, PER_CALL_SETTINGS, Settings, load_settings
 from fastbridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -132,6 +132,17 @@ TOOL_OPTIONS: dict[str, Check] = {
     "filler": FIELDS["filler"],
     "max_calls": (lambda value: value is None or (_count(value) and value > 0), "a whole number, 1 or more, or None"),
 }
+
+
+KEPT_FIELDS = frozenset({"dsp", "allowed_callers"})
+"""What an agent that `on_call` makes cannot change any more: the lanes run, the caller is let in."""
+
+
+def too_late(found: "Agent", answering: "Agent", settings: Settings) -> list[str]:
+    """What `found`, taking over a call from `answering`, would have otherwise, and what is settled by now."""
+    fields = [name for name in sorted(KEPT_FIELDS) if getattr(found, name) != getattr(answering, name)]
+    kept = [name for name in found.settings if name not in CONVERSATION_SETTINGS]
+    return fields + [name for name in kept if getattr(settings, name) != found.settings[name]]
 
 
 def known_names(given: Iterable[str], known: Collection[str], whose: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastbridge import events
+from fastbridge import agent_fields, events
 from fastbridge.agent import E164, Agent, Tool
 from fastbridge.clock import Clock, Deadline
 from fastbridge.config import Settings
@@ -168,12 +168,18 @@ class Conduct:
 
     def _on_agent(self, agent: Agent) -> None:
         agent = agent.in_language(self._call.settings.language)
+        late = agent_fields.too_late(agent, self.agent, self._call.settings)
+        if late:
+            why = f"{', '.join(late)}: settled when the stream starts, before on_call"
+            events.settings_refused(self._call.log, why)
         self.agent = self.tools.agent = self.hooks.agent = agent
         self.context = self.tools.context = self.hooks.context = replace(self.context, agent=agent)
         self.filler.words = agent.filler
-        self._call.session.configure(agent, self._session_settings(agent))
+        self.keys.end_key, self.keys.pause_seconds = agent.keys_end, agent.keys_end_seconds
+        settings = self._session_settings(agent)
+        self._call.session.configure(agent, settings)
         self._call.ladder.use(agent.language)
-        lock = self._call.settings.greeting_lock if agent.greeting_lock is None else agent.greeting_lock
+        lock = settings.greeting_lock if agent.greeting_lock is None else agent.greeting_lock
         self._call.greeting.change(agent.greeting, lock=lock)
 
     def _session_settings(self, agent: Agent) -> Settings:

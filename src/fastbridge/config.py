@@ -413,6 +413,14 @@ PER_CALL_SETTINGS = frozenset(
     if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("per_call")
 )
 """Those of which an agent may have its own."""
+CONVERSATION_SETTINGS = frozenset(
+    name
+    for name in PER_CALL_SETTINGS
+    if name.startswith(
+        ("greeting", "turn_detection", "vad_", "noise_reduction", "speed", "max_output", "reasoning", "transcription")
+    )
+)
+"""Of these, what `on_call` may still change; the rest is settled when the stream starts."""
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -16,22 +16,22 @@ class Keys:
 
     def __init__(self, clock: Clock, *, end_key: str, pause_seconds: float, deliver: Callable[[str], object]) -> None:
         self.pressed = 0
-        self._end_key = end_key
-        self._pause_seconds = pause_seconds
+        self.end_key = end_key
+        self.pause_seconds = pause_seconds
         self._deliver = deliver
         self._digits = ""
         self._pause = Deadline(clock, self._flush)
 
     def press(self, digit: str) -> None:
         self.pressed += 1
-        if digit == self._end_key and self._digits:
+        if digit == self.end_key and self._digits:
             self._flush()
             return
         self._digits += digit
         if len(self._digits) >= MAX_DIGITS:
             self._flush()
         else:
-            self._pause.set(self._pause_seconds)
+            self._pause.set(self.pause_seconds)
 
     def close(self) -> None:
         self._pause.clear()

@@ -78,6 +78,76 @@ def test_what_on_call_changes_to_what_no_model_takes_is_not_used(make, caplog):
     assert len(rig.sent("response.create")) == 1, "the greeting is the changed agent's all the same"
 
 
+OTHERWISE: dict[str, Any] = {
+    "dsp": False,
+    "allowed_callers": ["+14155550100"],
+    "silence_seconds": 31,
+    "barge_in_frames": 7,
+    "max_call_seconds": 61,
+    "busy_message": "Later.",
+}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_what_on_call_cannot_change_any_more_is_named(make, caplog, name):
+    change = {name: OTHERWISE[name]}
+    agent = Agent()
+
+    @agent.on_call
+    def look(context: CallContext) -> Agent:
+        return context.agent.changed(**change if hasattr(Agent(), name) else {"settings": change})
+
+    make(agent).up()
+    (warning,) = [record.getMessage() for record in caplog.records if "are not used" in record.getMessage()]
+    assert f"not used: {name}: settled when the stream starts" in warning
+    assert "55501" not in warning
+
+
+def test_what_on_call_leaves_as_it_was_is_no_warning(make, caplog):
+    agent = Agent(dsp=False, settings={"silence_seconds": 31, "vad_threshold": 0.8})
+
+    @agent.on_call
+    def look(context: CallContext) -> Agent:
+        return context.agent.changed(greeting="Hi.")
+
+    make(agent, silence_seconds=31).up()
+    assert "are not used" not in caplog.text
+
+
+@pytest.mark.parametrize("of_the_agent", [True, False])
+def test_on_call_may_still_lift_the_greeting_lock(make, of_the_agent):
+    agent = Agent(greeting="Hi.")
+
+    @agent.on_call
+    def look(context: CallContext) -> Agent:
+        change: Any = {"greeting_lock": False} if of_the_agent else {"settings": {"greeting_lock": False}}
+        return context.agent.changed(**change)
+
+    assert not make(agent).up().call.greeting.locked
+    assert make(Agent(greeting="Hi.")).up().call.greeting.locked
+
+
+def test_on_call_may_still_say_how_keys_end(make):
+    heard: list[str] = []
+    agent = Agent(keys_end="#", keys_end_seconds=3)
+    agent.on_dtmf(lambda digits: heard.append(digits))
+
+    @agent.on_call
+    def look(context: CallContext) -> Agent:
+        return context.agent.changed(keys_end="*", keys_end_seconds=9)
+
+    rig = make(agent).up()
+    for key in ("1", "#", "*"):
+        rig.do(rig.call.conduct.key, key)
+    rig.advance(0.1)
+    assert heard == ["1#"]
+    rig.do(rig.call.conduct.key, "5")
+    rig.advance(8)
+    assert heard == ["1#"]
+    rig.advance(1.1)
+    assert heard == ["1#", "5"]
+
+
 @pytest.mark.parametrize(
     ("explicit", "agents", "nodes", "expected"),
     [
