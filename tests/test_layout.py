@@ -27,7 +27,8 @@ LAYERS = [
     ["call", "calls"],
     ["conduct"],
     ["lookup"],
-    ["answers", "carrier_watch", "hearing", "ladder", "waiting"],
+    ["answers", "carrier_watch", "ladder", "waiting"],
+    ["hearing"],
     ["model_line"],
     ["renewal"],
     [
