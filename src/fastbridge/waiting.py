@@ -44,6 +44,7 @@ class Waiting:
         self._cause: str | None = None
         self._since_ns = self._accounted_ns = call.started_ns
         self._in_row = 0
+        self._last = (0, 0, 0)  # the last wait: when it ended, since when, and the fillers in a row
         self._tried_ns = 0
         self._postponed = 0
         self._deadline = Deadline(call.clock, self._due)
@@ -56,12 +57,24 @@ class Waiting:
         cause = self._cause_now()
         if cause != self._cause:
             if cause is None:
-                self._in_row = 0
-                self.intentional += 1
-            if self._cause is None:
-                self._since_ns = self._call.clock.now_ns() - int(overdue_seconds * 1e9)
+                self._ends()
+            elif self._cause is None:
+                self._begins(self._call.clock.now_ns() - int(overdue_seconds * 1e9))
             self._cause = cause
         self._arm()
+
+    def _begins(self, since_ns: int) -> None:
+        """A wait that ended in this very moment has not ended: two of the parts were told one after the other."""
+        ended_ns, old_since_ns, in_row = self._last
+        if ended_ns == self._call.clock.now_ns():
+            since_ns, self._in_row = min(since_ns, old_since_ns), in_row
+            self.intentional -= 1
+        self._since_ns = since_ns
+
+    def _ends(self) -> None:
+        self._last = self._call.clock.now_ns(), self._since_ns, self._in_row
+        self._in_row = 0
+        self.intentional += 1
 
     def sound(self, response_id: str) -> None:
         """The first frame of a response has left. Not of ours: the wait is over."""

@@ -105,6 +105,17 @@ class TestFillers:
         rig.advance(0.3)
         assert any(entry.at_ms >= told_ms for entry in rig.written("media"))
 
+    def test_from_its_beginning_where_it_ends_and_begins_in_one_moment(self, rig):
+        """What is owed changes hands: nobody has heard anything meanwhile."""
+        for event in (SPEECH_STARTED, SPEECH_STOPPED, COMMITTED):
+            rig.model(event)
+        rig.advance(1.0)
+        before = rig.call.waiting.intentional
+        for event in (SPEECH_STARTED, SPEECH_STOPPED, COMMITTED):
+            rig.model({**event, "item_id": "item_v"})
+        assert first_sound(rig) == pytest.approx(0.5, abs=0.06)
+        assert rig.call.waiting.intentional == before
+
     def test_after_1_5_s_of_a_stall(self, rig):
         rig.begin("resp_1", "item_1")
         rig.delta(SECOND, "resp_1", "item_1")
