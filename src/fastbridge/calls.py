@@ -214,6 +214,7 @@ class Directory:
         key = self._pending_by_call.get(call_sid)
         if key is not None:
             self._drop(key)
+            self._streams.forget(call_sid)  # nor does it come again, whatever streams of it have run
         return key is not None
 
     def lose(self, call_sid: str, reason: EndReason, why: str) -> bool:

@@ -230,6 +230,15 @@ def test_a_replay_after_expiry_or_hangup_is_refused(make, now):
     assert admit(directory, 2) == Refusal("replay")
 
 
+def test_a_replay_after_hanging_up_is_refused_though_a_stream_of_it_has_run(make):
+    directory = make()
+    directory.redeem(admit(directory).token, sid(1), ACCOUNT)
+    directory.remove(run(directory, end_reason="transferred"))
+    assert isinstance(admit(directory, 1), Admission)
+    assert directory.abandon(sid(1))
+    assert admit(directory, 1) == Refusal("replay")
+
+
 def test_another_account_cannot_ask_for_the_token_of_a_call(make):
     directory = make()
     admit(directory)
