@@ -198,71 +198,10 @@ class Line(Connection):
         self.text(media_json(self.chunk, base64_text(payload), STREAM_SID.encode()))
 
 
-class RunningNode:
-    """The node, in a thread of its own. `node` is its composition root: look, and change only through `do`."""
+class Door:
+    """What anybody can do to the node at this address: with the secrets above, what Twilio does."""
 
-    def __init__(self, model_url: str, *, send_buffer_bytes: int = 0, **settings: Any) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        if send_buffer_bytes:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
-        self.address = self._socket.getsockname()
-        self.settings: Settings = load_settings(
-            **{
-                "public_url": PUBLIC_URL,
-                "openai_api_key": API_KEY,
-                "openai_base_url": model_url,
-                "twilio_auth_token": AUTH_TOKEN,
-                "twilio_account_sid": ACCOUNT_SID,
-                "database_url": "none",
-                "metrics_port": 0,
-                **settings,
-            }
-        )
-        self.server: Server = create_server(self.settings, Agent())
-        self.node = self.server.config.app.state.node
-        self._thread = threading.Thread(target=self._serve, name="node")
-        self._loop: asyncio.AbstractEventLoop
-
-    def _serve(self) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            self._loop = runner.get_loop()
-            runner.run(self.server.serve(sockets=[self._socket]))
-
-    def __enter__(self) -> Self:
-        self._thresholds = gc.get_threshold()
-        self._thread.start()
-        assert eventually(lambda: self.server.started)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.should_exit = True
-        self._thread.join(LIMIT_SECONDS * 2)
-        gc.unfreeze()  # what a node does for good, a test run must undo
-        gc.set_threshold(*self._thresholds)
-        assert not self._thread.is_alive(), "the node does not stop"
-
-    @property
-    def running(self) -> bool:
-        return self._thread.is_alive()
-
-    def do(self, function: Callable[[], Any]) -> Any:
-        """Call it on the node's loop."""
-
-        async def inside() -> Any:
-            return function()
-
-        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(LIMIT_SECONDS)
-
-    @property
-    def counters(self) -> dict[str, int]:
-        return {reason: count for reason, count in self.node.directory.counters.items() if count}
-
-    @property
-    def live(self) -> int:
-        return self.node.directory.live
-
-    def call(self, call_sid: str) -> Any:
-        return self.node.directory.get(call_sid)
+    address: tuple[str, int]
 
     # HTTP
 
@@ -345,6 +284,73 @@ class RunningNode:
         token = self.token(call_sid)
         assert token is not None
         return self.line(token, **options)
+
+
+class RunningNode(Door):
+    """The node, in a thread of its own. `node` is its composition root: look, and change only through `do`."""
+
+    def __init__(self, model_url: str, *, send_buffer_bytes: int = 0, **settings: Any) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        if send_buffer_bytes:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
+        self.address = self._socket.getsockname()
+        self.settings: Settings = load_settings(
+            **{
+                "public_url": PUBLIC_URL,
+                "openai_api_key": API_KEY,
+                "openai_base_url": model_url,
+                "twilio_auth_token": AUTH_TOKEN,
+                "twilio_account_sid": ACCOUNT_SID,
+                "database_url": "none",
+                "metrics_port": 0,
+                **settings,
+            }
+        )
+        self.server: Server = create_server(self.settings, Agent())
+        self.node = self.server.config.app.state.node
+        self._thread = threading.Thread(target=self._serve, name="node")
+        self._loop: asyncio.AbstractEventLoop
+
+    def _serve(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            self._loop = runner.get_loop()
+            runner.run(self.server.serve(sockets=[self._socket]))
+
+    def __enter__(self) -> Self:
+        self._thresholds = gc.get_threshold()
+        self._thread.start()
+        assert eventually(lambda: self.server.started)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.should_exit = True
+        self._thread.join(LIMIT_SECONDS * 2)
+        gc.unfreeze()  # what a node does for good, a test run must undo
+        gc.set_threshold(*self._thresholds)
+        assert not self._thread.is_alive(), "the node does not stop"
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def do(self, function: Callable[[], Any]) -> Any:
+        """Call it on the node's loop."""
+
+        async def inside() -> Any:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(LIMIT_SECONDS)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {reason: count for reason, count in self.node.directory.counters.items() if count}
+
+    @property
+    def live(self) -> int:
+        return self.node.directory.live
+
+    def call(self, call_sid: str) -> Any:
+        return self.node.directory.get(call_sid)
 
     def started_at_once(self, call_sid: str, **options: Any) -> Line:
         """A call that may be over already."""

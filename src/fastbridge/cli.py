@@ -237,6 +237,7 @@ def load(
         int, typer.Option(help="Where the model listens (ws://127.0.0.1:PORT/v1/realtime) [default: any free port].")
     ] = 0,
     auth_token: Annotated[str, typer.Option(help="Sign as Twilio would, for a bridge given by URL.")] = "",
+    account_sid: Annotated[str, typer.Option(help="Whose the calls are, for a bridge that asks.")] = "",
     public_url: Annotated[str, typer.Option(help="The address that is signed, if it is not the bridge's.")] = "",
     webhook: Annotated[str, typer.Option(help="The voice webhook's path.")] = "/webhook/incoming_call",
     delta_bytes: Annotated[int, typer.Option(help="Audio in a delta of the model's.", min=1, max=48_000)] = 3200,
@@ -260,6 +261,7 @@ def load(
         pid=pid,
         model_port=model_port,
         auth_token=auth_token,
+        account_sid=account_sid,
         public_url=public_url,
         webhook=webhook,
         delta_bytes=delta_bytes,

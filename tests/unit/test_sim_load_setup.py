@@ -43,7 +43,7 @@ def test_what_is_signed_is_the_public_address():
     assert Target("http://127.0.0.1:5050").signature(url, {}) == {}
 
 
-async def bridge(twiml: str, status: int = 101, trailing: bytes = b""):
+async def bridge(twiml: str, status: int = 101, trailing: bytes = b"", webhook_status: int = 200):
     """A server that answers one webhook and one handshake; what it got is in the list."""
     seen: list[bytes] = []
 
@@ -54,7 +54,8 @@ async def bridge(twiml: str, status: int = 101, trailing: bytes = b""):
             length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
             seen.append(await reader.readexactly(length))
             body = twiml.format(url=f"ws://voice.example.com/media/{port}").encode()
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+            head = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (webhook_status, len(body))
+            writer.write(head + body)
         elif status == 101:
             key = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
             from websockets.utils import accept_key
@@ -108,6 +109,7 @@ def test_a_call_comes_up_by_webhook_and_handshake():
     [
         ("<Response><Hangup/></Response>", {}, "without a stream"),
         ("not xml", {}, "webhook failed"),
+        ("bad_sid", {"webhook_status": 403}, "answered 403 without a stream: 'bad_sid'"),
         (TWIML, {"status": 403}, "refused.*403"),
         (TWIML, {"trailing": b"\x81\x02{}"}, "spoke before"),
     ],

@@ -203,10 +203,11 @@ async def _ask_webhook(http: httpx2.AsyncClient, target: Target, call_sid: str) 
     }
     try:
         answer = await http.post(url, data=form, headers=target.signature(target.signed_as(url), form))
-        stream = ElementTree.fromstring(answer.text).find("Connect/Stream")
+        found = ElementTree.fromstring(answer.text) if answer.status_code == 200 else None
     except (httpx2.HTTPError, ElementTree.ParseError) as error:
         raise SetupError(f"the webhook failed: {error!r}") from None
-    if answer.status_code != 200 or stream is None or not stream.get("url"):
+    stream = found.find("Connect/Stream") if found is not None else None
+    if stream is None or not stream.get("url"):
         raise SetupError(f"the webhook answered {answer.status_code} without a stream: {answer.text[:80]!r}")
     parameters = {item.get("name", ""): item.get("value", "") for item in stream.findall("Parameter")}
     return stream.get("url", ""), parameters
