@@ -47,7 +47,7 @@ LAYERS = [
         "tools",
         "trace",
     ],
-    ["session_config", "session_listener"],
+    ["facts", "session_config", "session_listener"],
     ["opening", "replay", "responses", "telling"],
     ["aftermath", "trouble"],
     ["floor", "function_calls", "turn_events"],

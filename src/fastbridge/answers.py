@@ -143,7 +143,7 @@ class Answers:
     @property
     def untold(self) -> bool:
         """The caller has interrupted and speaks on, by our ear; the model has told nothing of it."""
-        if self._interrupted_ns is None or not self._call.caller_is_loud:
+        if self._interrupted_ns is None or not self._call.facts.caller_is_loud:
             return False
         return self._call.clock.now_ns() - self._interrupted_ns < UNTOLD_SECONDS * 1e9
 

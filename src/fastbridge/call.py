@@ -28,6 +28,7 @@ from fastbridge.conduct import CarrierControl, Conduct
 from fastbridge.config import Settings
 from fastbridge.ending import EndReason
 from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.facts import MEDIA_GAP_SECONDS, Facts
 from fastbridge.greeting import Greeting
 from fastbridge.hearing import Hearing
 from fastbridge.history import ToolCall
@@ -43,9 +44,8 @@ from fastbridge.trouble import Trouble
 from fastbridge.twilio import TERMINAL_STATUSES, parse_dtmf, parse_mark, parse_media
 from fastbridge.waiting import Waiting
 
-MEDIA_GAP_SECONDS = 0.75
-"""No caller audio for this long while the caller speaks: the model can end the turn only on silence it is sent."""
 GAP_SILENCE_FRAMES = 50
+"""In a gap while the caller speaks: the model can end the turn only on silence it is sent."""
 GOODBYE_SECONDS = 10.0
 """What a call that is being left, or apologised for, may last longer than any other."""
 
@@ -100,6 +100,7 @@ class Call:
         self.log = context.call_log or CallLog(self.call_sid, settings, lambda: clock.now_ns() / 1e9)
         self.document: dict[str, Any] | None = None
         """The record, once the call has ended."""
+        self.facts = Facts(self)
         self.trouble = Trouble(self.log, self.stats)
         self.aftermath = Aftermath(self.log, self.stats, words=settings.record_transcripts, told=tool_done_late)
         self._carrier = carrier
@@ -301,12 +302,6 @@ class Call:
         self.conduct.speech_stopped()
         self.interruption.on_speech_stopped()
 
-    @property
-    def caller_is_loud(self) -> bool:
-        """Whether the caller speaks now by our own ear, whatever the model says."""
-        heard = self.clock.now_ns() - self.caller.last_media_ns <= MEDIA_GAP_SECONDS * 1e9
-        return heard and self.detector.speaking
-
     def _check_media_gap(self) -> None:
         if self.clock.now_ns() - self.caller.last_media_ns >= MEDIA_GAP_SECONDS * 1e9:
             self.caller.send_silence(GAP_SILENCE_FRAMES)
@@ -390,7 +385,7 @@ class Call:
 
     def _lasted_too_long(self) -> None:
         """As long as a call may; but a goodbye that is being said is said to its end."""
-        if (self.conduct.departure.asked or self.ladder.ending) and not self._overtime:
+        if self.facts.leaving and not self._overtime:
             self._overtime = True
             self._max_duration.set(GOODBYE_SECONDS)
         else:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastbridge import agent_fields, events
-from fastbridge.agent import E164, Agent, Tool
+from fastbridge.agent import E164, Agent
 from fastbridge.clock import Clock, Deadline
 from fastbridge.config import Settings
 from fastbridge.departure import Departure, Errand
@@ -103,9 +103,9 @@ class Conduct:
         )
         self.hooks = Hooks(agent, self.context, clock, spawn)
         self.said = Said(call, lambda turn: self.hooks.emit("on_transcript", turn))
-        self.filler = Filler(self, say=lambda text: self._say("filler", text))
+        self.filler = Filler(call.facts, say=lambda text: self._say("filler", text))
         self.silence = self._silence(clock)
-        self.departure = Departure(self, clock, spawn)
+        self.departure = Departure(self, call.facts, clock, spawn)
         self.keys = Keys(
             clock, end_key=agent.keys_end, pause_seconds=agent.keys_end_seconds, deliver=self._on_keys_gathered
         )
@@ -114,7 +114,7 @@ class Conduct:
     def _silence(self, clock: Clock) -> Silence:
         settings = self._call.settings
         return Silence(
-            self,
+            self._call.facts,
             clock,
             seconds=settings.silence_seconds,
             prompts=settings.silence_prompts,
@@ -123,38 +123,6 @@ class Conduct:
             give_up=lambda: self._give_up(EndReason.SILENCE, GOODBYE_SILENCE, firm=False),
             give_up_noise=lambda: self._give_up(EndReason.LINE_NOISE, GOODBYE_NOISE, firm=True),
         )
-
-    # --- the call's moment ---
-
-    @property
-    def quiet(self) -> bool:
-        """Nothing is being said, and nothing is about to be."""
-        lane, session = self._call.assistant, self._call.session
-        if lane.playing or lane.held or self._call.answers.owed:
-            return False
-        if self.departure.firm:
-            return not session.responses.says_last_word
-        return not (session.ready and (session.responses.busy or self.tools.busy))
-
-    @property
-    def attentive(self) -> bool:
-        """The session is up and nobody is leaving: silence counts."""
-        return self._call.session.ready and not self.departure.asked and not self._call.ladder.ending
-
-    @property
-    def caller_speaking(self) -> bool:
-        return self.silence.caller_speaking
-
-    @property
-    def running_tools(self) -> list[Tool]:
-        return self.tools.running_tools
-
-    @property
-    def speechless(self) -> bool:
-        """The model has nothing else to say, and could."""
-        call = self._call
-        busy = call.assistant.playing or call.assistant.held or call.session.responses.busy
-        return not (busy or self.caller_speaking) and self.attentive
 
     # --- the call's course ---
 
@@ -322,7 +290,7 @@ class Conduct:
     # --- silence, and the longest call ---
 
     def _on_time_running_out(self) -> None:
-        if self.attentive:
+        if self._call.facts.attentive:
             events.time_running_out(self._call.log)
             self._ask("time_limit", TIME_LIMIT)
 

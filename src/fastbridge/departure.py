@@ -59,15 +59,17 @@ class Errand:
     to: str = ""
 
 
+class Moment(Protocol):
+    """What a departure asks of its call: see `facts`."""
+
+    @property
+    def quiet(self) -> bool: ...
+    @property
+    def caller_speaks(self) -> bool: ...
+
+
 class Stage(Protocol):
-    """What a departure asks of its call."""
-
-    @property
-    def quiet(self) -> bool:
-        """Nothing is being said, nothing is about to be, nobody works on it."""
-
-    @property
-    def caller_speaking(self) -> bool: ...
+    """Whom it tells."""
 
     def departed(self, errand: Errand) -> None:
         """It is done: the call is over."""
@@ -80,11 +82,16 @@ class Departure:
     """spawn(coroutine): a task beside the audio."""
 
     def __init__(
-        self, stage: Stage, clock: Clock, spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+        self,
+        stage: Stage,
+        facts: Moment,
+        clock: Clock,
+        spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
     ) -> None:
         self.state = State.STAYING
         self.errand: Errand | None = None
         self._stage = stage
+        self._facts = facts
         self._clock = clock
         self._spawn = spawn
         self._task: asyncio.Task[None] | None = None
@@ -142,7 +149,7 @@ class Departure:
 
     def _look(self) -> None:
         now = self._clock.now_ns()
-        if not self._stage.quiet or (self._stage.caller_speaking and not self.firm):
+        if not self._facts.quiet or (self._facts.caller_speaks and not self.firm):
             self._quiet_ns = None
         elif self._quiet_ns is None:
             self._quiet_ns = now

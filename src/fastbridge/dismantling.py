@@ -14,6 +14,7 @@ from fastbridge.carrier_watch import CarrierWatch
 from fastbridge.clock import Deadline
 from fastbridge.conduct import Conduct
 from fastbridge.departure import Departure
+from fastbridge.facts import Facts
 from fastbridge.filler import Filler
 from fastbridge.greeting import Greeting
 from fastbridge.hearing import Hearing
@@ -36,9 +37,9 @@ from fastbridge.waiting import Waiting
 SECONDS = 40.0
 """After a call's end: longer than any tool or request that it may have left behind."""
 PARTS = (
-    Answers, Attempt, Call, CarrierWatch, Conduct, Deadline, Departure, Filler, Greeting, Hearing, Hooks, Interruption,
-    Keys, Ladder, Lookup, ModelLine, Opening, Renewal, ResponseController, Said, Session, Silence, ToolRunner, Trace,
-    Waiting,
+    Answers, Attempt, Call, CarrierWatch, Conduct, Deadline, Departure, Facts, Filler, Greeting, Hearing, Hooks,
+    Interruption, Keys, Ladder, Lookup, ModelLine, Opening, Renewal, ResponseController, Said, Session, Silence,
+    ToolRunner, Trace, Waiting,
 )  # fmt: skip
 """What belongs to one call alone."""
 

@@ -116,7 +116,7 @@ class Greeting:
         call, lane = self._call, self._call.assistant
         silent_ns = call.clock.now_ns() - lane.schedule.play_end_ns
         unfinished = call.session.responses.busy and silent_ns < HEARD_SECONDS * 1e9
-        if lane.playing or lane.held or unfinished:
+        if call.facts.assistant_speaks or unfinished:
             self._check.set(CHECK_SECONDS)
         else:
             self._release()

@@ -73,7 +73,7 @@ class Interruption:
 
     def on_edge(self) -> None:
         """Our detector hears a voice over the assistant's."""
-        if self._may_begin():
+        if self._call.facts.may_interrupt:
             self._hold("local")
             if self._model_hears or not self._confirm_ms:
                 self._commit("speech_started" if self._model_hears else "at_once")
@@ -83,7 +83,7 @@ class Interruption:
         self._call.detector.expect_voice()
         if self.held:
             self._commit("speech_started")
-        elif self._may_begin():
+        elif self._call.facts.may_interrupt:
             self._model_alone.set(MODEL_ALONE_SECONDS)
 
     def on_speech_stopped(self) -> None:
@@ -92,7 +92,7 @@ class Interruption:
 
     def on_first_frame(self) -> None:
         """The assistant begins to speak; the caller may be doing so already."""
-        if (self._model_hears or self._goes_on()) and self._may_begin():
+        if (self._model_hears or self._call.facts.caller_goes_on) and self._call.facts.may_interrupt:
             self._model_alone.set(MODEL_ALONE_SECONDS)
 
     def on_caller_turn(self) -> None:
@@ -102,7 +102,7 @@ class Interruption:
 
     def on_keys(self) -> None:
         """The caller answers with the keys: nothing that a noise does."""
-        if not self.held and self._may_begin():
+        if not self.held and self._call.facts.may_interrupt:
             self._hold("keys")
         if self.held:
             self._commit("keys")
@@ -122,25 +122,15 @@ class Interruption:
         self._model_alone.clear()
         self._look.clear()
 
-    def _goes_on(self) -> bool:
-        """The caller has interrupted, and still speaks: by the model's account, and our ear's."""
-        return self._call.answers.speaking and self._call.caller_is_loud
-
     def _heard_by_the_model_alone(self) -> None:
-        if not self._may_begin():
+        if not self._call.facts.may_interrupt:
             return
         detector = self._call.detector
-        if self._model_hears or (self._goes_on() and detector.level_dbfs >= detector.threshold_dbfs):
+        if self._model_hears or (self._call.facts.caller_goes_on and detector.level_dbfs >= detector.threshold_dbfs):
             self._hold("model")
             self._commit("speech_started")
-        elif self._goes_on():  # between two syllables, or he has just stopped
+        elif self._call.facts.caller_goes_on:  # between two syllables, or he has just stopped
             self._model_alone.set(MODEL_ALONE_SECONDS)
-
-    def _may_begin(self) -> bool:
-        call = self._call
-        if self.held or call.greeting.locked or call.ladder.ending or call.conduct.departure.firm:
-            return False
-        return call.live and call.assistant.playing
 
     def _judge(self) -> None:
         """Every 20 ms of a hold: a voice that lasts, or a line gone quiet?"""

@@ -162,22 +162,16 @@ class Renewal:
     def _look(self) -> None:
         """Move at a boundary, else look again in a moment."""
         attempt, link, opening = self._attempt, self._link, self._opening
-        if attempt is None or link is None or opening is None or not self._at_boundary():
+        facts = self._call.facts
+        impatient = self._call.clock.now_ns() - self._ready_ns > PATIENCE_SECONDS * 1e9
+        boundary = facts.between_responses if impatient else facts.between_turns
+        if attempt is None or link is None or opening is None or not boundary:
             self._deadline.set(BOUNDARY_SECONDS)
             return
         self._to(Event.STOP)
         self._forget(hang_up=False)
         self._line.renew(attempt, link, opening)
         events.realtime_renewed(self._call.log, self._line.counters["renewals"])
-
-    def _at_boundary(self) -> bool:
-        call = self._call
-        if not self._line.up or call.session.responses.busy or call.tools.running or call.ladder.ending:
-            return False
-        if self._call.clock.now_ns() - self._ready_ns > PATIENCE_SECONDS * 1e9:
-            return True
-        speaks = call.answers.speaking or call.caller_is_loud
-        return not (call.assistant.playing or call.assistant.held or call.answers.owed or speaks)
 
     def _to(self, event: Event) -> None:
         row = TRANSITIONS[self.state]

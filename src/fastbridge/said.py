@@ -65,8 +65,7 @@ class Said:
 
     def _settle(self, heard: Heard, *, over: bool) -> None:
         """What was not heard and will not be was not said. over: nothing more will be heard."""
-        lane = self._call.assistant
-        stopped = over or not (lane.playing or lane.held)
+        stopped = over or not self._call.facts.assistant_speaks
         for turn in self._history.untold.values():
             if turn.role != "assistant" or turn.heard_ms is not None or (self._is_generating(turn) and not over):
                 continue

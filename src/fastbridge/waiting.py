@@ -54,7 +54,7 @@ class Waiting:
         if not self._call.live:
             return
         self._account()
-        cause = self._cause_now()
+        cause = self._call.facts.waits_for
         if cause != self._cause:
             if cause is None:
                 self._ends()
@@ -97,20 +97,6 @@ class Waiting:
 
     # --- what is owed ---
 
-    def _cause_now(self) -> str | None:
-        call = self._call
-        if call.ladder.ending or call.answers.speaking:
-            return None
-        if call.greeting.awaited or call.stats.ready_ms is None:
-            return "connecting"
-        if not call.line.up:
-            return "lost" if call.session.responses.busy or call.answers.owed or call.tools.running else "idle"
-        if call.tools.running:
-            return "tool"
-        if call.session.responses.busy:
-            return "response"
-        return "answer" if call.answers.owed else None
-
     def _silent_since_ns(self) -> int:
         return max(self._since_ns, self._call.assistant.schedule.play_end_ns)
 
@@ -131,20 +117,17 @@ class Waiting:
         now = self._call.clock.now_ns()
         since = max(self._silent_since_ns(), self._tried_ns)
         silent = not self._call.assistant.playing and now - since >= self._limit_ns()
-        if self._cause_now() != self._cause or not silent:
+        if self._call.facts.waits_for != self._cause or not silent:
             self._postponed = 0
             self.review()
             return
-        if self._call.answers.untold or (self._caller_may_be_speaking() and self._postponed < MAX_POSTPONED):
+        speaking = self._call.facts.caller_may_be_speaking and self._postponed < MAX_POSTPONED
+        if self._call.answers.untold or speaking:
             self._postponed += 1
             self._deadline.set(POSTPONE_SECONDS)
             return
         self._postponed = 0
         self._fill(now)
-
-    def _caller_may_be_speaking(self) -> bool:
-        """What the model has not told, or cannot."""
-        return self._call.interruption.held or (not self._call.line.up and self._call.caller_is_loud)
 
     def _fill(self, now: int) -> None:
         self._account()

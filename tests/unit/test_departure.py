@@ -24,13 +24,13 @@ class Rig:
     def __init__(self) -> None:
         self.loop = VirtualLoop()
         self.quiet = True
-        self.caller_speaking = False
+        self.caller_speaks = False
         self.acts: list[float] = []
         self.told: list[tuple[str, ...]] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.act_seconds = 0.0
         self.well = True
-        self.departure = Departure(self, self.loop.clock, self._spawn)
+        self.departure = Departure(self, self, self.loop.clock, self._spawn)
 
     def departed(self, errand: Errand) -> None:
         self.told.append(("departed", errand.name))
@@ -77,10 +77,10 @@ def test_waits_for_the_last_word_and_for_the_callers(rig):
     rig.quiet = False
     rig.ask()
     rig.loop.advance(5)
-    rig.quiet, rig.caller_speaking = True, True
+    rig.quiet, rig.caller_speaks = True, True
     rig.loop.advance(5)
     assert rig.acts == []
-    rig.caller_speaking = False
+    rig.caller_speaks = False
     rig.loop.advance(1)
     assert rig.acts == [pytest.approx(10 + TAIL_SECONDS, abs=0.2)]
 
