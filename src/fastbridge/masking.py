@@ -32,13 +32,11 @@ _BETWEEN = r"[\s.,/·…\u2010-\u2015\u05be\u200b-\u200f\u202a-\u202e\u2060-\u20
 _WORD = re.compile(r"\w++")
 _GAP = re.compile(rf"{_BETWEEN}{{1,4}}+(?:(?:{'|'.join(sorted(FILLERS))}){_BETWEEN}{{1,4}}+){{0,2}}+", re.IGNORECASE)
 _WORTH_A_LOOK = re.compile(r"\d(?:[\W_]{0,4}+\d){5}")
-_DATE = (
-    r"(?:(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])"
-    r"|(?:0?[1-9]|[12]\d|3[01])[-./ ](?:0?[1-9]|[12]\d|3[01])[-./ ](?:19|20)\d\d)(?!\d)"
-)
-_HAS_DATE = re.compile(rf"(?<!\d){_DATE}")
-_WHEN = rf"(?:{_DATE}|(?:[01]?\d|2[0-3])[.][0-5]\d(?!\d))"
-_SCHEDULE = re.compile(rf"{_WHEN}(?:[\s,\u2013-]{{1,3}}{_WHEN})*+")
+_YEAR, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|[12]\d|3[01])"
+_DATE = re.compile(rf"(?<![\d.-])(?:{_YEAR}([-./]){_DAY}\1{_DAY}|{_DAY}([-./]){_DAY}\2{_YEAR})(?!\d)")
+_SPACED_DATE = re.compile(rf"(?<!\d)(?:{_YEAR} {_DAY} {_DAY}|{_DAY} {_DAY} {_YEAR})(?!\d)")
+_CLOCK = r"(?:[01]?\d|2[0-3])[.][0-5]\d(?!\d)"
+_SCHEDULE = re.compile(rf"{_CLOCK}(?:[\s,\u2013-]{{1,3}}{_CLOCK})*+")
 _SAME_GAP = ("-", " ", ".", "\u2013", "\u2011")
 _CUE = re.compile(
     r"\bssn\b|\bsocial\b|\bidentity (?:card|number)|\bteudat\b|\bzehut\b|זהות|(?<!\w)ת\.? ?[\"'״׳]?ז(?!\w)",
@@ -108,7 +106,8 @@ class Mask:
         for run in runs:
             found = _card(text, run) if "cards" in self._kinds else []
             if not found and "identities" in self._kinds:
-                found = _identities(text, run)
+                found = [span for part in _parts(text, run) for span in _identities(text, part)]
+                found = found or _identities(text, run)
             spans += found
         if "identities" in self._kinds:
             spans += [(*found.span(), "[id]") for found in _NINO.finditer(text)]
@@ -164,9 +163,12 @@ def _joined(text: str, end: int, start: int) -> bool:
 def _groups(text: str, *, spoken: bool) -> Iterator[_Group]:
     last: _Group | None = None  # that may still become another number: forty, two
     times: _Group | None = None  # double, triple
+    dates = deque(found.span() for found in _DATE.finditer(text))
     for found in _WORD.finditer(text):
+        while dates and dates[0][1] <= found.start():
+            dates.popleft()
         new = _group(found, spoken=spoken)
-        if new is None or (new.role is None and text.startswith(_CARD, new.start - len(_CARD))):
+        if new is None or (dates and dates[0][0] <= found.start()) or (new.role is None and text.startswith(_CARD, new.start - len(_CARD))):
             times = None
             continue
         if new.role is Role.TIMES:
@@ -254,21 +256,32 @@ def _is_phone(text: str, run: _Run, digits: str) -> bool:
 
 
 def _is_list(text: str, run: _Run) -> bool:
-    """Dates and times, or small numbers that rise: what is free, and no card."""
+    """Times with a dot, or small numbers that rise: what is free, and no card."""
     if _SCHEDULE.fullmatch(text, run[0].start, run[-1].end) is not None:
         return True
     small = all(len(group.digits) <= 2 for group in run)
     return small and all(int(one.digits) < int(next_one.digits) for one, next_one in pairwise(run))
 
 
+def _parts(text: str, run: _Run) -> list[_Run]:
+    """What lies between commas and pauses: another number may follow."""
+    parts: list[_Run] = [[run[0]]]
+    for one, next_one in pairwise(run):
+        if text[one.end : next_one.start] in _SAME_GAP:
+            parts[-1].append(next_one)
+        else:
+            parts.append([next_one])
+    return parts
+
+
 def _identities(text: str, run: _Run) -> list[_Span]:
     digits = "".join(group.digits for group in run)
-    if set(digits) == {"0"}:
+    if set(digits) == {"0"} or _is_phone(text, run, digits):
         return []
     start, end = run[0].start, run[-1].end
     if len(digits) in (IDENTITY_DIGITS - 1, IDENTITY_DIGITS) and _CUE.search(text, max(0, start - _CUE_CHARS), start):
         return [(start, end, "[id]")]
-    if len(digits) == IDENTITY_DIGITS and luhn(digits) and _may_be_identity(text, run, digits):
+    if len(digits) == IDENTITY_DIGITS and luhn(digits) and _may_be_identity(text, run):
         return [(start, end, "[id]")]
     found = [(one.start, one.end, "[id]") for one in run if len(one.digits) == IDENTITY_DIGITS and luhn(one.digits)]
     return found + [
@@ -276,13 +289,13 @@ def _identities(text: str, run: _Run) -> list[_Span]:
     ]
 
 
-def _may_be_identity(text: str, run: _Run, digits: str) -> bool:
+def _may_be_identity(text: str, run: _Run) -> bool:
     """Whether nine digits are grouped as nobody groups a telephone number with its area code, a date or an amount."""
     shape = [len(group.digits) for group in run]
     said = text[run[0].start : run[-1].end]
     area_code = len(run) > 1 and run[0].digits[0] == "0" and shape[0] in (2, 3)
     amount = re.search(r"\d,\d", said) is not None or (len(run) == 2 and re.search(r"\d[.]\d", said) is not None)
-    return not (area_code or amount or "/" in said or _HAS_DATE.search(said) or _is_phone(text, run, digits))
+    return not (area_code or amount or "/" in said or _SPACED_DATE.search(said))
 
 
 def _is_ssn(text: str, run: _Run, at: int) -> bool:
@@ -301,14 +314,13 @@ def _add_scattered(runs: list[list[_Run]], spans: list[list[_Span]]) -> None:
     chain: list[tuple[int, _Run, str]] = []
     for index, of_turn in enumerate(runs):
         pieces = [(index, run, "".join(group.digits for group in run)) for run in of_turn]
-        if not pieces or any(len(piece[2]) not in PIECE_DIGITS for piece in (pieces[0], pieces[-1])):
+        fits = bool(pieces) and len(pieces[0][2]) in PIECE_DIGITS
+        if fits and _is_whole([*chain, pieces[0]], spans):
             chain = []
-            continue
-        if not chain or not _is_whole([*chain, pieces[0]], spans):
-            chain = [*chain, pieces[0]] if len(pieces) == 1 else [pieces[-1]]
+        elif fits and len(pieces) == 1:
+            chain = [*chain, pieces[0]][-REMEMBERED_TURNS:]
         else:
-            chain = []
-        chain = chain[-REMEMBERED_TURNS:]
+            chain = [piece for piece in pieces[-1:] if len(piece[2]) in PIECE_DIGITS]
 
 
 def _is_whole(chain: list[tuple[int, _Run, str]], spans: list[list[_Span]]) -> bool:
