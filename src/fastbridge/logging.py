@@ -1,9 +1,10 @@
 """The logging policy. Nobody else configures logging.
 
 Owns levels, formats and what may not be in a line: no record, whatever a peer put into it, breaks out of its line or
-shows a telephone number, a card's or an identity's (`masking`), a stream token or one of our secrets. What is worth a line is decided where it happens; macro
-events go through `event`, to a logger of their own that no rule for noisy modules silences. Lines are made here and
-written by a thread (`logwriter`): nobody who logs waits. Nothing here raises, and nothing here is for every frame.
+shows a telephone number, a card's or an identity's (`masking`), a stream token or one of our secrets. What is worth a
+line is decided where it happens; macro events go through `event`, to a logger of their own that no rule for noisy
+modules silences. Lines are made here and written by a thread (`logwriter`): nobody who logs waits. Nothing here raises,
+and nothing here is for every frame.
 
 Any service may use it: `configure()` goes by the environment, and the standard library is all that it needs.
 """

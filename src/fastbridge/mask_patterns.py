@@ -36,7 +36,7 @@ def _mask(kinds: str, patterns: str) -> Mask:
 
 
 def checked_patterns(text: str) -> str:
-    """The setting's text as it is. ValueError where it is no such object, ConfigError where a pattern cannot be used."""
+    """The setting's text as it is. ValueError: it is no such object; ConfigError: a pattern of it cannot be used."""
     _replace(text)
     return text
 

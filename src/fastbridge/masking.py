@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from fastbridge.number_words import FILLERS, ROLES, Role
+from fastbridge.number_words import FILLERS, HEBREW_AND, ROLES, Role
 
 KINDS = ("cards", "identities")
 CARD_DIGITS = range(13, 20)
@@ -39,7 +39,7 @@ _CLOCK = r"(?:[01]?\d|2[0-3])[.][0-5]\d(?!\d)"
 _SCHEDULE = re.compile(rf"{_CLOCK}(?:[\s,\u2013-]{{1,3}}{_CLOCK})*+")
 _SAME_GAP = ("-", " ", ".", "\u2013", "\u2011")
 _CUE = re.compile(
-    r"\bssn\b|\bsocial\b|\bidentity (?:card|number)|\bteudat\b|\bzehut\b|זהות|(?<!\w)ת\.? ?[\"'״׳]?ז(?!\w)",
+    r"\bssn\b|\bsocial\b|\bidentity (?:card|number)|\bteudat\b|\bzehut\b|זהות|(?<!\w)ת\.? ?[\"'\u05f3\u05f4]?ז(?!\w)",
     re.IGNORECASE,
 )
 _NINO_LETTERS = "(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]"
@@ -168,7 +168,11 @@ def _groups(text: str, *, spoken: bool) -> Iterator[_Group]:
         while dates and dates[0][1] <= found.start():
             dates.popleft()
         new = _group(found, spoken=spoken)
-        if new is None or (dates and dates[0][0] <= found.start()) or (new.role is None and text.startswith(_CARD, new.start - len(_CARD))):
+        if (
+            new is None
+            or (dates and dates[0][0] <= found.start())
+            or (new.role is None and text.startswith(_CARD, new.start - len(_CARD)))
+        ):
             times = None
             continue
         if new.role is Role.TIMES:
@@ -198,7 +202,7 @@ def _group(found: re.Match[str], *, spoken: bool) -> _Group | None:
 def _known(word: str) -> tuple[Role, str] | None:
     word = word.lower()
     known = ROLES.get(word)
-    return ROLES.get(word[1:]) if known is None and word[:1] == "ו" else known  # Hebrew's "and" is a prefix
+    return ROLES.get(word[1:]) if known is None and word[:1] == HEBREW_AND else known
 
 
 def _is_number(word: str) -> bool:
@@ -284,9 +288,7 @@ def _identities(text: str, run: _Run) -> list[_Span]:
     if len(digits) == IDENTITY_DIGITS and luhn(digits) and _may_be_identity(text, run):
         return [(start, end, "[id]")]
     found = [(one.start, one.end, "[id]") for one in run if len(one.digits) == IDENTITY_DIGITS and luhn(one.digits)]
-    return found + [
-        (run[at].start, run[at + 2].end, "[id]") for at in range(len(run) - 2) if _is_ssn(text, run, at)
-    ]
+    return found + [(run[at].start, run[at + 2].end, "[id]") for at in range(len(run) - 2) if _is_ssn(text, run, at)]
 
 
 def _may_be_identity(text: str, run: _Run) -> bool:

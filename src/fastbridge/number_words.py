@@ -64,5 +64,7 @@ ROLES = {
     for digits, words in table.items()
     for word in words.split()
 }
-FILLERS = frozenset("uh um er erm then dash hyphen space אה אמ ואז מקף רווח".split())
+FILLERS = frozenset({"uh", "um", "er", "erm", "dash", "hyphen", "space", "אה", "אמ", "ואז", "מקף", "רווח"})
 """What may stand between two digits of one number."""
+HEBREW_AND = "\u05d5"
+"""A prefix, with which the last one of several is said."""
