@@ -392,7 +392,7 @@ def test_what_is_masked_is_the_settings_affair(caplog):
 def test_a_number_at_the_end_of_what_is_shown_is_not_cut_before_it_is_masked(call_log, caplog):
     events.transcript(call_log, caller=True, text="x" * 190 + f" {CARD}")
     events.tool_result(call_log, "pay", "ok", 1, "x" * 110 + f" {CARD}")
-    assert "4242 " not in caplog.text
+    assert not any("4242" in record.getMessage() for record in caplog.records)
 
 
 def test_rates(call_log, caplog):

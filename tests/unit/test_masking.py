@@ -184,6 +184,22 @@ def test_a_card_in_several_turns(turns, shown):
     assert dialogue.turn("caller", turns[-1]) == (turns if shown is None else shown)[-1]
 
 
+def test_an_identity_number_with_pauses_between_its_digits():
+    assert BUILT_IN("one, two, three. Four, five, 6, 7, 8, two") == "[id]"
+
+
+@pytest.mark.parametrize("hours", ["9, 10, 11, 12, 13, 14, {}", "8 10 12 14 15 16 {}", "10.30, 11.00, 11.30, 12.{}"])
+def test_what_is_free_is_no_card_whatever_its_sum(hours):
+    lists = [hours.format(last) for last in range(17, 60)]
+    assert any(luhn("".join(filter(str.isdecimal, one))) for one in lists)
+    assert [BUILT_IN(one) for one in lists] == lists
+
+
+def test_the_end_of_a_mask_is_no_piece_of_another_number():
+    turns = ["[card …4242]", "4242 4242 4242"]
+    assert BUILT_IN.turns(turns) == turns
+
+
 def test_a_dialogue_remembers_no_more_than_it_says():
     dialogue = Dialogue(BUILT_IN)
     for _ in range(100):
