@@ -31,7 +31,8 @@ _CARD = "[card …"
 _BETWEEN = r"[\s.,/·…\u2010-\u2015\u05be\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff-]"
 _WORD = re.compile(r"\w++")
 _GAP = re.compile(rf"{_BETWEEN}{{1,4}}+(?:(?:{'|'.join(sorted(FILLERS))}){_BETWEEN}{{1,4}}+){{0,2}}+", re.IGNORECASE)
-_WORTH_A_LOOK = re.compile(r"\d(?:[\W_]{0,4}+\d){5}")
+_WORTH_A_LOOK = re.compile(rf"(?<!\w)(?:[A-Za-z]{{2}})?\d(?:{_BETWEEN}{{0,4}}+\d){{5}}")
+"""What a line must have that holds such a number; hardly any of ours has, for a sid's digits are part of a word."""
 _YEAR, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|[12]\d|3[01])"
 _DATE = re.compile(rf"(?<![\d.-])(?:{_YEAR}([-./]){_DAY}\1{_DAY}|{_DAY}([-./]){_DAY}\2{_YEAR})(?!\d)")
 _SPACED_DATE = re.compile(rf"(?<!\d)(?:{_YEAR} {_DAY} {_DAY}|{_DAY} {_DAY} {_YEAR})(?!\d)")

@@ -184,6 +184,13 @@ def test_a_card_in_several_turns(turns, shown):
     assert dialogue.turn("caller", turns[-1]) == (turns if shown is None else shown)[-1]
 
 
+@pytest.mark.parametrize("date", ["25 01 2024 {}", "2024 01 25, {}", "{} 25 01 2024"])
+def test_a_date_and_an_hour_are_no_identity_number(date):
+    said = [date.format(hour) for hour in range(10)]
+    assert sum(luhn("".join(filter(str.isdecimal, one))) for one in said) == 1
+    assert [BUILT_IN(one) for one in said] == said
+
+
 def test_an_identity_number_with_pauses_between_its_digits():
     assert BUILT_IN("one, two, three. Four, five, 6, 7, 8, two") == "[id]"
 
