@@ -14,7 +14,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 RUN useradd --system --no-create-home --uid 10001 fastbridge && install -d -o fastbridge -m 0700 /data
 WORKDIR /app
 COPY --from=build /build/dist dist
-RUN python -m pip install --no-cache-dir dist/*.whl && rm -r dist
+RUN python -m pip install --no-cache-dir "$(echo dist/*.whl)[patterns]" && rm -r dist
 COPY asgi.py asgi.py
 USER fastbridge
 EXPOSE 5050

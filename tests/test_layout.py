@@ -75,7 +75,9 @@ LAYERS = [
     ["_measure", "_mulaw", "_pcm", "_prefetch", "arrival"],
     ["logging", "stray_settings"],
     ["config", "loglimits", "logwriter", "usage"],
-    ["addresses", "errors", "languages", "urls", "voices"],
+    ["mask_patterns"],
+    ["masking"],
+    ["addresses", "errors", "languages", "number_words", "urls", "voices"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NETWORK_PACKAGES = {"websockets", "uvicorn"}

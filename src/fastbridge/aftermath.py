@@ -36,7 +36,8 @@ class Aftermath:
         if error is not None:
             events.tool_failed(self._log, entry["name"], error)
         events.tool_done_late(self._log, entry["name"], outcome, elapsed_ms, output)
-        result = {"result": output[:MAX_RESULT_CHARS]} if self._words else {"characters": len(output)}
+        shown = self._log.mask(output[: 2 * MAX_RESULT_CHARS])[:MAX_RESULT_CHARS]  # no number cut in two
+        result = {"result": shown} if self._words else {"characters": len(output)}
         entry["done_late"] = {"outcome": outcome, "elapsed_ms": elapsed_ms, **result}
         if self.document is not None:
             self.document = {**self.document, "tools": [dict(tool) for tool in self._stats.tool_calls]}

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastbridge import logging as log
 from fastbridge.loglimits import EVENTS
+from fastbridge.mask_patterns import mask_of
+from fastbridge.masking import BUILT_IN, Dialogue
 
 if TYPE_CHECKING:
     from fastbridge.config import Settings
@@ -130,6 +132,7 @@ class CallLog:
     """`log("HANGUP", "the caller said goodbye", after_ms=300)`: a line of this call.
 
     rate and once: limiters of the call, for whoever logs for it. words: whether what people say may be in the log.
+    mask, dialogue: through which it goes then.
     lines: written so far. held_back: those that were not, by kind.
     """
 
@@ -138,6 +141,8 @@ class CallLog:
     ) -> None:
         self.call_sid = call_sid
         self.words = settings is None or settings.log_transcripts
+        self.mask = BUILT_IN if settings is None else mask_of(settings)
+        self.dialogue = Dialogue(self.mask)
         self.rate = log.RateLimiter(now_s)
         self.once = log.OncePerCall()
         self._own_limiters = log.RateLimiter(now_s), log.OncePerCall(), log.EveryNth()

@@ -27,6 +27,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from fastbridge import languages, voices
 from fastbridge.addresses import networks
 from fastbridge.errors import ConfigError
+from fastbridge.mask_patterns import WHAT_PATTERNS_ARE, checked_patterns
 from fastbridge.urls import is_loopback, normalised_url
 
 DEFAULT_INSTRUCTIONS = (
@@ -199,10 +200,7 @@ class Settings(BaseSettings):
 
     # Of every agent that has none of its own
     language: str = _env(
-        "",
-        "FASTBRIDGE_LANGUAGE",
-        what="a language's code, such as he or de-AT",
-        pattern=LANGUAGE_CODE,
+        "", "FASTBRIDGE_LANGUAGE", what="a language's code, such as he or de-AT", pattern=LANGUAGE_CODE
     )
 
     # What the carrier says to a caller whom nobody answers. An agent in another language may have its own.
@@ -294,6 +292,14 @@ class Settings(BaseSettings):
     record_transcripts: bool = _env(True, "FASTBRIDGE_RECORD_TRANSCRIPTS", what="1 or 0")
     record_days: int = _env(0, "FASTBRIDGE_RECORD_DAYS", what="a number of days, 0 for ever", ge=0, le=36_500)
     prices: str = _env("", "FASTBRIDGE_PRICES", what="a JSON object of models and their prices")
+
+    # What no log and no record shows
+    mask: Literal["all", "cards", "identities", "none"] = _env(
+        "all", "FASTBRIDGE_MASK", what="all, cards, identities or none"
+    )
+    mask_patterns: Annotated[str, AfterValidator(checked_patterns)] = _env(
+        "", "FASTBRIDGE_MASK_PATTERNS", what=WHAT_PATTERNS_ARE
+    )
 
     # Metrics
     metrics_host: str = _env("127.0.0.1", "FASTBRIDGE_METRICS_HOST", what="an address to listen on")

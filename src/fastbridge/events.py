@@ -128,7 +128,7 @@ def realtime_format(log: CallLog, formats: tuple[object, object]) -> None:
 
 def realtime_malformed(log: CallLog, kind: str, cause: str) -> None:
     """A message of the model's lacks what it must have. kind: its type, if it has one."""
-    text = f"malformed {clean(kind) or 'message'}: {redacted(cause)}"
+    text = f"malformed {clean(kind) or 'message'}: {redacted(cause, log.mask)}"
     log("REALTIME", text, level=logging.WARNING, tally="malformed", depth=1)
 
 
@@ -186,7 +186,7 @@ def first_chunk(log: CallLog, size_bytes: int) -> None:
 
 def transcript(log: CallLog, *, caller: bool, text: str, cut: bool = False) -> None:
     """A turn of one side, once it is known; of the assistant what was heard. cut: it was interrupted there."""
-    words = said(text, words=log.words)
+    words = said(text, words=log.words, hide=lambda text: log.dialogue.turn(caller, text))
     if cut and log.words:
         words = words.removesuffix("…") + "…"
     who = "Customer" if caller else "AI"
@@ -195,7 +195,7 @@ def transcript(log: CallLog, *, caller: bool, text: str, cut: bool = False) -> N
 
 def transcript_delta(log: CallLog, text: str) -> None:
     """A piece of a turn, as it comes: with LOG_TRANSCRIPT_DELTAS only."""
-    log("TRANSCRIPT", f'delta: "{said(text, words=log.words)}"', free=True, depth=1)
+    log("TRANSCRIPT", f'delta: "{said(text, words=log.words, hide=log.mask.piece)}"', free=True, depth=1)
 
 
 def transcription_failed(log: CallLog, error: ModelError) -> None:
@@ -216,7 +216,7 @@ def response_done(log: CallLog, response_id: str, status: str) -> None:
 
 def tool_call(log: CallLog, tool: str, arguments: str) -> None:
     """The model calls a tool. arguments: its JSON."""
-    log("TOOL_CALL", f"{clean(tool)}: {given(arguments, words=log.words)}", depth=1)
+    log("TOOL_CALL", f"{clean(tool)}: {given(arguments, words=log.words, mask=log.mask)}", depth=1)
 
 
 def tool_not_run(log: CallLog, tool: str, why: str) -> None:
@@ -227,7 +227,7 @@ def tool_not_run(log: CallLog, tool: str, why: str) -> None:
 def tool_result(log: CallLog, tool: str, outcome: str, elapsed_ms: int, output: str) -> None:
     """A tool has ended, and this came back. outcome: ok, error (which has an ERROR of its own); timeout, unknown,
     refused: a warning."""
-    text, tally = returned(output, words=log.words), "ok" if outcome == "ok" else "failed"
+    text, tally = returned(output, words=log.words, mask=log.mask), "ok" if outcome == "ok" else "failed"
     level = logging.WARNING if outcome in ("timeout", "unknown", "refused") else logging.INFO
     same: dict[str, Any] = {"tally": tally, "fingerprint": f"tool {outcome} {clean(tool)}", "depth": 1}
     log("TOOL_RESULT", text, tool=tool, outcome=outcome, elapsed_ms=elapsed_ms, level=level, **same)
@@ -241,7 +241,7 @@ def tool_abandoned(log: CallLog, tool: str, elapsed_ms: int) -> None:
 
 def tool_done_late(log: CallLog, tool: str, outcome: str, elapsed_ms: int, output: str) -> None:
     """A tool has ended for which nobody waited any more: it took too long, or the call was over. outcome: ok, error."""
-    text = f"done late: {returned(output, words=log.words)}"
+    text = f"done late: {returned(output, words=log.words, mask=log.mask)}"
     log("TOOL_RESULT", text, tool=tool, outcome=outcome, elapsed_ms=elapsed_ms, level=logging.WARNING, depth=1)
 
 
@@ -442,7 +442,7 @@ def _raised(log: CallLog, key: str, tag: str, name: str, error: BaseException) -
 def _cause(log: CallLog, error: ModelError) -> str:
     """Our own words for it, and the model's, which may quote the conversation."""
     theirs = error.words if log.words or not error.words else length(error.words)
-    return redacted(": ".join(part for part in (error.message, theirs) if part)).rstrip(" .")
+    return redacted(": ".join(part for part in (error.message, theirs) if part), log.mask).rstrip(" .")
 
 
 def _names(error: ModelError) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """The logging policy. Nobody else configures logging.
 
 Owns levels, formats and what may not be in a line: no record, whatever a peer put into it, breaks out of its line or
-shows a telephone number, a stream token or one of our secrets. What is worth a line is decided where it happens; macro
-events go through `event`, to a logger of their own that no rule for noisy modules silences. Lines are made here and
-written by a thread (`logwriter`): nobody who logs waits. Nothing here raises, and nothing here is for every frame.
+shows a telephone number, a card's or an identity's (`masking`), a stream token or one of our secrets. What is worth a
+line is decided where it happens; macro events go through `event`, to a logger of their own that no rule for noisy
+modules silences. Lines are made here and written by a thread (`logwriter`): nobody who logs waits. Nothing here raises,
+and nothing here is for every frame.
 
 Any service may use it: `configure()` goes by the environment, and the standard library is all that it needs.
 """
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from fastbridge.loglimits import EVENTS, EveryNth, OncePerCall, RateLimiter, Repeats, log_every, log_every_n
 from fastbridge.logwriter import CLOSE_SECONDS, LineWriter
+from fastbridge.masking import BUILT_IN, Mask
 
 if TYPE_CHECKING:
     from fastbridge.config import Settings
@@ -102,18 +104,35 @@ def configure(
 
 def configure_from(settings: "Settings", *, lock: Path | None = None) -> None:
     """The same for a node: by its settings, none of whose secrets any line shows."""
+    from fastbridge.mask_patterns import mask_of  # who has no settings has none of this
+
     level, complaints = resolve_level(settings.log_level, settings.debug)
     values = (getattr(settings, name) for name in type(settings).model_fields)
     secrets = [value.get_secret_value() for value in values if hasattr(value, "get_secret_value")]
-    _apply(level, complaints, as_json=settings.log_json, noisy=NOISY, secrets=secrets, lock=lock)
+    _apply(
+        level,
+        complaints,
+        as_json=settings.log_json,
+        noisy=NOISY,
+        secrets=secrets,
+        lock=lock,
+        mask=mask_of(settings),
+    )
 
 
 def _apply(
-    level: int, complaints: list[str], *, as_json: bool, noisy: Iterable[str], secrets: Iterable[str], lock: Path | None
+    level: int,
+    complaints: list[str],
+    *,
+    as_json: bool,
+    noisy: Iterable[str],
+    secrets: Iterable[str],
+    lock: Path | None,
+    mask: Mask = BUILT_IN,
 ) -> None:
     for complaint in complaints:
         print(complaint, file=sys.stderr)
-    scrub = Scrubber(list(secrets))
+    scrub = Scrubber(list(secrets), mask)
     handler = QueuedHandler(sys.stdout, JsonFormatter(scrub) if as_json else HumanFormatter(scrub), lock=lock)
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, QueuedHandler)]:
@@ -260,12 +279,14 @@ def _quoted(value: object) -> str:
 
 
 class Scrubber:
-    """Takes out of any text what no log may hold: our secrets, API keys, stream tokens, telephone numbers.
+    """Takes out of any text what no log may hold: our secrets, API keys, stream tokens, telephone numbers, and what
+    `mask` finds.
 
     For lines that hold none the patterns are not even tried: between two of a node's lines they leave the caches.
     """
 
-    def __init__(self, secrets: list[str]) -> None:
+    def __init__(self, secrets: list[str], mask: Mask = BUILT_IN) -> None:
+        self._mask = mask
         # A very short "secret" is a test's, and would blank out half the language.
         self._secrets = sorted((secret for secret in secrets if len(secret) >= 8), key=len, reverse=True)
 
@@ -279,7 +300,16 @@ class Scrubber:
             text = _STREAM_TOKEN.sub(r"\1****", text)
         if "+" in text:
             text = _PHONE.sub(lambda found: _masked(found[0]), text)
-        return text
+        return self._mask.written(text)
+
+    def value(self, value: object) -> object:
+        """A field's, as JSON takes it. A number that is a card's is text then."""
+        if isinstance(value, str):
+            return self(value)
+        if type(value) is int and value > 9_999_999:
+            text = self(str(value))
+            return value if text == str(value) else text
+        return value
 
 
 class _EventRecord(logging.LogRecord):
@@ -347,7 +377,7 @@ class HumanFormatter(_Stamped):
 class JsonFormatter(_Stamped):
     """One JSON object a line, pure ASCII: timestamp, level, module, message, the event's fields, exception."""
 
-    def __init__(self, scrub: Callable[[str], str]) -> None:
+    def __init__(self, scrub: Scrubber) -> None:
         super().__init__(datefmt="%Y-%m-%dT%H:%M:%S")
         self._scrub = scrub
 
@@ -360,7 +390,7 @@ class JsonFormatter(_Stamped):
         }
         fields: dict[str, Any] = getattr(record, "fields", {})
         for name, value in fields.items():
-            out.setdefault(name, self._scrub(value) if isinstance(value, str) else value)
+            out.setdefault(name, self._scrub.value(value))
         trace = _traceback(self, record)
         if trace:
             out["exception"] = self._scrub(trace)

@@ -2,7 +2,7 @@
 
 Every number is read from its owner; nothing is counted here. The document's fields are described in
 docs/call-record.md, which a test holds to them. Whoever called is named as `FASTBRIDGE_RECORD_IDENTITIES` says: masked,
-in full, or not at all; what was said is in it unless `FASTBRIDGE_RECORD_TRANSCRIPTS` is 0.
+in full, or not at all; what was said is in it, masked, unless `FASTBRIDGE_RECORD_TRANSCRIPTS` is 0.
 """
 
 import hashlib
@@ -15,12 +15,15 @@ from fastbridge._assistant import AssistantLane
 from fastbridge._caller import CallerLane
 from fastbridge._pacing import Pacer
 from fastbridge.logging import mask_phone
+from fastbridge.mask_patterns import mask_of
+from fastbridge.masking import Mask
 from fastbridge.usage import Usage, cost_usd, price_of
 
 if TYPE_CHECKING:
     from fastbridge.call import Call
     from fastbridge.calls import Admission
     from fastbridge.config import Settings
+    from fastbridge.history import Turn
 
 RECORD_VERSION = 2
 """Rises when a field goes, or means something else; a new field leaves it as it is."""
@@ -187,14 +190,25 @@ def _masked(number: str) -> str:
 
 
 def _turns(call: "Call") -> list[dict[str, Any]]:
-    said = (turn for turn in call.session.history.ordered() if turn.text or turn.failed)
+    said = [turn for turn in call.session.history.ordered() if turn.text or turn.failed]
     words = call.settings.record_transcripts
+    shown = _masked_texts(said, mask_of(call.settings)) if words else {}
     return [
-        {"role": turn.role, "text": turn.text if words else None, "heard_ms": turn.heard_ms}
+        {"role": turn.role, "text": shown.get(turn.item_id), "heard_ms": turn.heard_ms}
         | ({} if words else {"characters": len(turn.text)})
         | ({"failed": True} if turn.failed else {})
         for turn in said
     ]
+
+
+def _masked_texts(said: "list[Turn]", mask: Mask) -> dict[str, str]:
+    """By item. What one speaker said is looked at as one: a number may be in two turns."""
+    texts: dict[str, str] = {}
+    for role in {turn.role for turn in said}:
+        turns = [turn for turn in said if turn.role == role]
+        masked = mask.turns([turn.text for turn in turns])
+        texts |= dict(zip((turn.item_id for turn in turns), masked, strict=True))
+    return texts
 
 
 def _cost(call: "Call") -> dict[str, Any]:

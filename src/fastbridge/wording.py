@@ -1,4 +1,4 @@
-"""How what people, tools and the model said reads in a line of the log: short, and its telephone numbers masked.
+"""How what people, tools and the model said reads in a line of the log: short, and the numbers in it masked.
 
 Pure. Lengths are in characters. Whether words may be in a line at all is `LOG_TRANSCRIPTS`, and the caller's affair.
 """
@@ -6,14 +6,18 @@ Pure. Lengths are in characters. Whether words may be in a line at all is `LOG_T
 import functools
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from fastbridge.logging import clean
+from fastbridge.masking import BUILT_IN, Mask
 
 MAX_WORDS = 200
 """Characters of a turn, or of an error's words, that a line shows."""
 LOOKED_AT_CHARS = 1000
 """No more of a text is looked through for what must be masked: no more of it can be seen."""
+MASKED_CHARS = 4 * LOOKED_AT_CHARS
+"""The same before the mask has made it shorter: a number that is cut in two is none."""
 
 # With a plus, digits in a row, with a trunk prefix, or as America groups them. Dates, times and ids are none of these.
 _NUMBER = re.compile(
@@ -27,8 +31,13 @@ _NUMBER = re.compile(
 _KEY = re.compile(r"\bsk-\S+")
 
 
-def masked(text: str) -> str:
-    """The beginning of a text, with the telephone numbers in it, however they are grouped, as `+9725****12`."""
+def masked(text: str, mask: Mask = BUILT_IN) -> str:
+    """The beginning of a text without what `mask` finds, and with the telephone numbers in it as `+9725****12`."""
+    return _phones_masked(mask(text[:MASKED_CHARS]))
+
+
+def _phones_masked(text: str) -> str:
+    """However they are grouped."""
     return _NUMBER.sub(_masked_number, text[:LOOKED_AT_CHARS])
 
 
@@ -37,26 +46,28 @@ def _masked_number(found: re.Match[str]) -> str:
     return f"{digits[:5] if len(digits) > 8 else ''}****{digits[-2:]}"
 
 
-def said(text: str, *, words: bool) -> str:
-    """A turn, or a piece of one. words: whether it may be shown."""
-    return clean(masked(text), MAX_WORDS) if words else length(text)
+def said(text: str, *, words: bool, hide: Callable[[str], str] = BUILT_IN) -> str:
+    """A turn, or a piece of one. words: whether it may be shown. hide: for what may not even then."""
+    return clean(_phones_masked(hide(text[:MASKED_CHARS])), MAX_WORDS) if words else length(text)
 
 
-def redacted(text: str) -> str:
+def redacted(text: str, mask: Mask = BUILT_IN) -> str:
     """What somebody says of an error, without keys and numbers."""
-    return clean(masked(_KEY.sub("sk-****", text[:LOOKED_AT_CHARS])), MAX_WORDS)
+    return clean(masked(_KEY.sub("sk-****", text[:LOOKED_AT_CHARS]), mask), MAX_WORDS)
 
 
-def given(arguments: str, *, words: bool) -> str:
+def given(arguments: str, *, words: bool, mask: Mask = BUILT_IN) -> str:
     """The values of a tool's arguments, as one reads them: `2024-01-25 14:00`."""
     if not words:
         return length(arguments)
     found = _parsed(arguments or "{}")
     values = found.values() if isinstance(found, dict) else [arguments if found is None else found]
-    return clean(masked(" ".join(_shown(value) for value in values if value is not None)))
+    # Each by itself: two dates, or a card and the guests, are not one number.
+    shown = (mask(_shown(value)[:MASKED_CHARS]) for value in values if value is not None)
+    return clean(_phones_masked(" ".join(shown)))
 
 
-def returned(output: str, *, words: bool) -> str:
+def returned(output: str, *, words: bool, mask: Mask = BUILT_IN) -> str:
     """What a tool gave back: text as it is, of a list how many, of an object each of its fields in this way, so that
     `{"available_slots": [1, 2, 3]}` reads `Available slots: 3`."""
     if not words:
@@ -68,7 +79,7 @@ def returned(output: str, *, words: bool) -> str:
     elif isinstance(found, dict):
         text = "; ".join(f"{str(name).replace('_', ' ')}: {_brief(value)}" for name, value in found.items())
         text = text[:1].upper() + text[1:]
-    return clean(masked(text if text not in ("", "null") else "nothing"))
+    return clean(masked(text if text not in ("", "null") else "nothing", mask))
 
 
 def length(text: str) -> str:

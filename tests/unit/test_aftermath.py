@@ -41,6 +41,12 @@ def test_it_is_in_the_log_and_in_the_record_that_was_made_before(scene, caplog):
     assert record.getMessage().startswith("[TOOL_RESULT] done late: Booked for 14:00, tool=book, outcome=ok")
 
 
+def test_its_result_is_masked_before_it_is_cut(scene):
+    words = "x" * (MAX_RESULT_CHARS - 10) + " 4242 4242 4242 4242"
+    scene.aftermath.tool_ended(scene.entry, "ok", words, 1, None)
+    assert scene.entry["done_late"]["result"] == ("x" * (MAX_RESULT_CHARS - 10) + " [card …4242]")[:MAX_RESULT_CHARS]
+
+
 def test_two_of_them_are_both_in_the_last_document(scene):
     scene.aftermath.document = {"tools": []}
     for entry in scene.stats.tool_calls:

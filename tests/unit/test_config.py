@@ -33,6 +33,7 @@ def test_defaults():
     assert settings.greeting_lock
     assert settings.enable_min_dsp
     assert settings.log_transcripts
+    assert (settings.mask, settings.mask_patterns) == ("all", "")
     flags = ("log_json", "log_realtime_events", "log_audio_chunks", "log_transcript_deltas", "debug_tx")
     assert not any(getattr(settings, flag) for flag in flags)
     assert (settings.public_url, settings.openai_api_key, settings.records_dir) == ("", None, None)
@@ -98,6 +99,8 @@ def test_every_setting_is_described():
         ("LOG_TRANSCRIPT_DELTAS", "1", "log_transcript_deltas", True),
         ("LOG_TRANSCRIPTS", "0", "log_transcripts", False),
         ("DEBUG_TX", "1", "debug_tx", True),
+        ("FASTBRIDGE_MASK", "cards", "mask", "cards"),
+        ("FASTBRIDGE_MASK_PATTERNS", '{"p": "POL-[0-9]+"}', "mask_patterns", '{"p": "POL-[0-9]+"}'),
     ],
 )
 def test_a_setting_comes_from_its_variable(monkeypatch, variable, text, field, value):
@@ -260,6 +263,8 @@ def test_a_bad_secret_is_not_shown():
         ("TWILIO_ACCOUNT_SID", "AC12", "TWILIO_ACCOUNT_SID must be AC and 32 hexadecimal digits, not 'AC12'."),
         ("TWILIO_PHONE_NUMBER", "0501234", "TWILIO_PHONE_NUMBER must be a number such as +14155550123, not '0501234'."),
         ("FASTBRIDGE_STREAM_TOKEN_SECONDS", "61", None),
+        ("FASTBRIDGE_MASK", "0", "FASTBRIDGE_MASK must be all, cards, identities or none, not '0'."),
+        ("FASTBRIDGE_MASK_PATTERNS", "POL-[0-9]+", None),
         ("FASTBRIDGE_MAX_CALLS", "0", None),
         ("BARGE_IN_THRESHOLD_DBFS", "nan", None),
         ("OPENAI_BASE_URL", "api.openai.com", None),

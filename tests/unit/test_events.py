@@ -343,6 +343,58 @@ def test_numbers_are_masked_wherever_they_are_told(call_log, caplog):
     assert caplog.text.count("****67") == 4
 
 
+CARD = "4242 4242 4242 4242"
+
+
+def test_cards_are_masked_wherever_they_are_told_on_both_sides(call_log, caplog):
+    for caller in (True, False):
+        events.transcript(call_log, caller=caller, text=f"It is {CARD}.")
+    events.tool_call(call_log, "pay", f'{{"card": "{CARD}", "guests": 2}}')
+    events.tool_result(call_log, "pay", "ok", 1, f"Paid with {CARD}")
+    events.tool_done_late(call_log, "pay", "ok", 1, f'{{"card": "{CARD}"}}')
+    events.realtime_complains(call_log, ModelError(words=f"{CARD} is no voice"))
+    events.realtime_malformed(call_log, "x", f"{CARD} is no voice")
+    assert "4242 " not in caplog.text
+    assert caplog.text.count("[card …4242]") == 7
+    assert "[TOOL_CALL] pay: [card …4242] 2," in caplog.text
+
+
+def test_a_card_in_two_turns_shows_its_beginning_at_most(call_log, caplog):
+    events.transcript(call_log, caller=True, text="my card is 4242 4242")
+    events.transcript(call_log, caller=False, text="Go on, 4242 4242.")
+    events.transcript(call_log, caller=True, text="4242 4242")
+    assert 'Customer: "[card]"' in caplog.records[-1].getMessage()
+    assert "Go on, 4242 4242." in caplog.text
+
+
+def test_a_delta_shows_no_digit(call_log, caplog):
+    for piece in ("42", "42 four", " two"):
+        events.transcript_delta(call_log, piece)
+    assert [record.getMessage().partition(",")[0] for record in caplog.records] == [
+        '[TRANSCRIPT] delta: "**"',
+        '[TRANSCRIPT] delta: "** *"',
+        '[TRANSCRIPT] delta: " *"',
+    ]
+
+
+def test_what_is_masked_is_the_settings_affair(caplog):
+    caplog.set_level("INFO")
+    log = CallLog("CA123", Settings.model_construct(mask="none", mask_patterns='{"policy": "POL-[0-9]+"}'))
+    events.transcript(log, caller=True, text=f"{CARD}, POL-17")
+    events.tool_call(log, "pay", f'["{CARD}", "POL-17"]')
+    events.tool_result(log, "pay", "ok", 1, f"{CARD}, POL-17")
+    events.realtime_complains(log, ModelError(words=f"{CARD}, POL-17"))
+    events.transcript_delta(log, "42")
+    assert caplog.text.count(CARD) == caplog.text.count("[policy]") == 4
+    assert 'delta: "42"' in caplog.text
+
+
+def test_a_number_at_the_end_of_what_is_shown_is_not_cut_before_it_is_masked(call_log, caplog):
+    events.transcript(call_log, caller=True, text="x" * 190 + f" {CARD}")
+    events.tool_result(call_log, "pay", "ok", 1, "x" * 110 + f" {CARD}")
+    assert not any("4242" in record.getMessage() for record in caplog.records)
+
+
 def test_rates(call_log, caplog):
     for _ in range(100):
         events.tx_slow(call_log, "late")

@@ -416,3 +416,29 @@ def test_a_time_stamp_is_that_of_its_own_second():
 def test_of_two_secrets_the_longer_one_goes_whole():
     scrub = log.Scrubber(["secret-of-old", "secret-of-old-times"])
     assert scrub("a secret-of-old-times b secret-of-old c") == "a **** b **** c"
+
+
+CARD = "4242 4242 4242 4242"
+
+
+@pytest.mark.parametrize("log_json", [False, True])
+def test_cards_and_identities_are_in_no_line_whoever_writes_it(lines, log_json):
+    written = lines(log_json=log_json)
+    log.event("CRM", f"found {CARD}", card=CARD, number=4242424242424242, id="123-45-6789", orders=3)
+    try:
+        raise LookupError(f"no customer with {CARD}")
+    except LookupError:
+        logging.getLogger("fastbridge.x").exception("of %s", "123456782")
+    found = written()
+    text = "\n".join(found)
+    assert not re.search("4242.?4242|6789|6782", text)
+    assert text.count("4242]") >= 4
+    assert text.count("[id]") >= 2
+    if log_json:
+        assert json.loads(found[0])["orders"] == 3
+
+
+def test_a_nodes_lines_are_masked_as_its_settings_say(lines):
+    written = lines(mask="none", mask_patterns='{"policy": "POL-[0-9]+"}')
+    log.event("CRM", f"found {CARD} POL-17")
+    assert written()[0].endswith(f"[CRM] found {CARD} [policy]")

@@ -16,7 +16,10 @@ from fastbridge import logging as log
 ROOT = Path(__file__).parents[2]
 WORKER = ROOT / "examples" / "worker.py"
 PACKAGE = Path(fastbridge.__file__).parent
-OURS = {"fastbridge", "fastbridge.logging", "fastbridge.loglimits", "fastbridge.logwriter"}
+OURS = {
+    "fastbridge",
+    *(f"fastbridge.{name}" for name in ("logging", "loglimits", "logwriter", "masking", "number_words")),
+}
 IMPORT = """
 import sys, time
 before = set(sys.modules)

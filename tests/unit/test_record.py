@@ -132,6 +132,39 @@ def test_without_transcripts_the_record_has_no_words():
     assert rig.call.document["turns"] == [{"role": "assistant", "text": None, "heard_ms": None, "characters": 6}]
 
 
+def said_by_the_caller(rig, *texts):
+    for number, text in enumerate(texts):
+        item = {"item_id": f"said_{number}"}
+        rig.model({"type": "input_audio_buffer.committed", **item})
+        rig.model({"type": "conversation.item.input_audio_transcription.completed", **item, "transcript": text})
+
+
+def test_what_both_sides_said_is_masked_and_the_agents_own_code_is_told_it_as_it_was():
+    rig = Rig().up()
+    told = []
+    rig.call.conduct.hooks.agent.hooks["on_transcript"] = told.append
+    rig.respond(bytes(800), text="So that is 4242 4242 4242 4242?")
+    rig.advance(0.5)
+    said_by_the_caller(rig, "my card is 4242 4242", "4242 4242", "My ID is 123456782")
+    rig.advance(0.5)
+    rig.shut()
+    assert {turn["text"] for turn in rig.call.document["turns"]} == {
+        "my card is [card]",
+        "[card]",
+        "My ID is [id]",
+        "So that is [card …4242]?",
+    }
+    assert "4242 4242" in [turn.text for turn in told]
+    assert "4242 4242" in [turn.text for turn in rig.call.session.history.turns.values()]
+
+
+def test_a_record_is_masked_as_the_settings_say():
+    rig = Rig(mask="none", mask_patterns='{"policy": "POL-[0-9]+"}').up()
+    said_by_the_caller(rig, "4242 4242 4242 4242 POL-17")
+    rig.shut()
+    assert rig.call.document["turns"][0]["text"] == "4242 4242 4242 4242 [policy]"
+
+
 def test_a_turn_that_nobody_could_write_down_is_a_turn_without_words():
     rig = Rig().up()
     for number in range(2):
