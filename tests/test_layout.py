@@ -21,8 +21,8 @@ LAYERS = [
     ["agent_file", "worker"],
     ["switchboard"],
     ["browse", "dispatch", "doctor", "server"],
-    ["dismantling", "drain", "exporter", "listening", "webhook_socket"],
-    ["metrics", "webhooks", "sockets"],
+    ["dismantling", "drain", "exporter", "listening", "number", "trial", "tunnel", "webhook_socket"],
+    ["fitness", "metrics", "webhooks", "sockets"],
     ["model_socket"],
     ["call", "calls"],
     ["conduct"],
@@ -74,7 +74,7 @@ LAYERS = [
     ["_measure", "_mulaw", "_pcm", "_prefetch", "arrival"],
     ["logging", "stray_settings"],
     ["config", "loglimits", "logwriter", "usage"],
-    ["addresses", "errors", "languages", "urls", "voices"],
+    ["addresses", "errors", "findings", "languages", "reach", "urls", "voices"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NETWORK_PACKAGES = {"websockets", "uvicorn"}

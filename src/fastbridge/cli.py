@@ -74,6 +74,7 @@ def serve(
     from fastbridge import logging as log
     from fastbridge.config import load_settings
     from fastbridge.doctor import check_port, port_error
+    from fastbridge.fitness import WORKERS_NEED_LINUX
     from fastbridge.listening import fill_standard_descriptors, say_closed
 
     closed = fill_standard_descriptors()
@@ -83,7 +84,7 @@ def serve(
     check_port(settings.host, settings.port)
     if settings.workers > 1:
         if sys.platform != "linux":
-            raise ConfigError("Several workers need Linux: start one, and put several nodes behind a load balancer.")
+            raise ConfigError(WORKERS_NEED_LINUX)
         from fastbridge.switchboard import serve as run_switchboard
 
         raise typer.Exit(run_switchboard(settings, agent, closed))
@@ -134,19 +135,34 @@ def _advise(chosen: "Agent") -> None:
         notices.advice(sentence)
 
 
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+
+
 @app.command()
-def doctor() -> None:
-    """Check settings, keys, webhook and clock, and say what to do about each fault. Exit code 1 if there is any."""
+def doctor(
+    agent: Annotated[
+        str | None,
+        typer.Option(
+            metavar="module:agent", help="The agent to examine, as for serve [default: what serve would take]."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Set the number's webhooks to this node; shows what changes, and asks.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --fix: do not ask.")] = False,
+) -> None:
+    """Check settings, agent, keys, number, webhook, media stream and clock, and say what to do about each fault. Exit
+    code 1 if there is any."""
     from fastbridge.doctor import main as examine
 
-    raise typer.Exit(examine())
+    raise typer.Exit(examine(lambda settings: choose_agent(agent, settings), json=as_json, fix=fix, yes=yes))
 
 
 calls = typer.Typer(
     help="List the calls of the past; `fastbridge calls show CALL_SID` shows one.", invoke_without_command=True
 )
 app.add_typer(calls, name="calls")
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
 
 @calls.callback()

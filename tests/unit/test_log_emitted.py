@@ -24,7 +24,8 @@ from fastbridge.server import create_app, model_error
 from fastbridge.store import RecordStore
 from fastbridge.switchboard import Switchboard, WorkerProcess
 from fastbridge.twilio import Start
-from front_desk import INCOMING, make_node, post
+from fastbridge.sockets import CarrierSocket
+from front_desk import INCOMING, exchange, make_node, post
 from helpers import LOUD, QUIET, SID
 from longcall import LongCall
 from recording_transport import Transport
@@ -402,6 +403,25 @@ def crowds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         node.connections.enter(Transport(), "192.0.2.7")
 
 
+def strangers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A stream that comes twice, one that a proxy has made a plain request of, and a number of no business."""
+    clear_environment(monkeypatch, tmp_path)
+    node = create_app(load_settings(public_url="https://voice.example.com", database_url="none"), Agent()).state.node
+    socket = CarrierSocket(None, SimpleNamespace(connections=set()), {"node": node})  # type: ignore[arg-type]
+
+    async def knock() -> None:
+        socket.connection_made(Transport())
+        upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        key = f"Sec-WebSocket-Key: {'A' * 22}==\r\n"
+        socket.data_received(f"GET /media/x HTTP/1.1\r\nHost: x\r\n{upgrade}{key}\r\n".encode())
+
+    asyncio.run(knock())
+    desk = make_node()
+    exchange(desk, "GET", "/media/x")
+    desk.agent.for_business("456", greeting="Hi.")
+    post(desk, f"{INCOMING}?business_id=457")
+
+
 class NoCarrier:
     def write(self, frame: bytes) -> None:
         pass
@@ -481,6 +501,7 @@ SCENES = [
         front_desk,
         node_life,
         crowds,
+        strangers,
         switchboard,
         long_calls,
     ),

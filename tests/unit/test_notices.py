@@ -13,6 +13,12 @@ EXAMPLES = {
         ("the oldest silent one made room",),
         {"reason": "connections", "more": 0, "connections": 3000, "address": "192.0.2.7"},
     ),
+    "stream_refused": (
+        ("its token is unknown: it is none of this process's",),
+        {"more": 0, "address": "192.0.2.7"},
+    ),
+    "upgrade_dropped": (("Upgrade Connection",), {"admitted": "yes", "more": 0, "address": "192.0.2.7"}),
+    "business_unknown": (("457",), {"more": 0}),
     "advice": (("FASTBRIDGE_PROMTS_DIR is no setting: did you mean FASTBRIDGE_PROMPTS_DIR?",), {}),
     "unsigned": (("127.0.0.1", 5050), {}),
     "standard_descriptors": (("0 2",), {}),
