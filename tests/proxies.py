@@ -18,15 +18,39 @@ from fastbridge.sim.node import free_port
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "reverse-proxies.md").read_text(encoding="utf-8")
 CERTIFICATE = "/etc/ssl/private/voice.example.com.pem"
 LANGUAGES = {"nginx": "nginx", "caddy": "caddyfile", "haproxy": "haproxy"}
+CA = """[ca]
+default_ca = own
+[own]
+database = {database}
+serial = {database}.serial
+new_certs_dir = {folder}
+default_md = sha256
+policy = any
+copy_extensions = copy
+[any]
+commonName = supplied
+"""
 PATH = os.environ.get("PATH", "") + ":/usr/sbin"
 
 
 def make_certificate(file: Path, name: str = HOST, *, not_after: str = "") -> Path:
-    """A certificate signed by itself, and its key, for this name. not_after: `20200101000000Z`, for one that is over."""
-    lifetime = ["-not_before", "20190101000000Z", "-not_after", not_after] if not_after else ["-days", "2"]
-    command = f"openssl req -x509 -newkey rsa:2048 -nodes -subj /CN={name} -addext subjectAltName=DNS:{name} -keyout -"
-    out = subprocess.run([*command.split(), *lifetime], capture_output=True, check=True)
-    file.write_bytes(out.stdout)
+    """A certificate signed by itself, and its key. not_after: `20200101000000Z`, for one that is over."""
+    request = f"openssl req -newkey rsa:2048 -nodes -subj /CN={name} -addext subjectAltName=DNS:{name}"
+    if not not_after:
+        command = f"{request} -x509 -days 2 -keyout {file} -out {file}.crt"
+        subprocess.run(command.split(), capture_output=True, check=True)
+    else:
+        folder, config = file.parent, file.with_suffix(".cnf")
+        config.write_text(CA.format(database=file.with_suffix(".txt"), folder=folder))
+        file.with_suffix(".txt").write_text("")
+        file.with_suffix(".txt.serial").write_text("01")
+        sign = f"openssl ca -batch -selfsign -notext -config {config} -keyfile {file} -in {file}.csr"
+        for command in (
+            f"{request} -keyout {file} -out {file}.csr",
+            f"{sign} -startdate 20190101000000Z -enddate {not_after} -out {file}.crt",
+        ):
+            subprocess.run(command.split(), capture_output=True, check=True)
+    file.write_bytes(file.read_bytes() + Path(f"{file}.crt").read_bytes())
     return file
 
 

@@ -7,7 +7,7 @@ user's own lines; a bug of ours in a traceback.
 import errno
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -69,17 +69,55 @@ def serve(
             help="Processes that share the port, for more calls than one core can [env FASTBRIDGE_WORKERS, default 1]."
         ),
     ] = None,
+    tunnel: Annotated[
+        bool,
+        typer.Option(
+            "--tunnel", help="Open a public address for this run, by cloudflared or ngrok, whichever is there."
+        ),
+    ] = False,
 ) -> None:
     """Answer calls."""
+    from fastbridge.listening import fill_standard_descriptors
+
+    closed = fill_standard_descriptors()
+    given = {"host": host, "port": port, "workers": workers}
+    options = {name: value for name, value in given.items() if value is not None}
+    if tunnel:
+        _serve_through_tunnel(agent, options, closed)
+    else:
+        _serve(agent, options, closed)
+
+
+def _serve_through_tunnel(agent: str | None, options: dict[str, Any], closed: list[int]) -> None:
+    """The tunnel comes from this machine itself: where nobody says otherwise, nobody else need reach the port."""
+    import os
+
+    from fastbridge.config import load_settings
+    from fastbridge.doctor import check_port
+    from fastbridge.tunnel import PLACEHOLDER, UNSIGNED, Tunnel
+
+    settings = load_settings(**options, public_url=PLACEHOLDER)
+    if settings.twilio_auth_token is None:
+        raise ConfigError(UNSIGNED)
+    settings.require_serving()
+    if "host" not in settings.model_fields_set:
+        options["host"] = "127.0.0.1"
+    check_port(options.get("host", settings.host), settings.port)
+    with Tunnel(settings.port, settings.host) as opened:
+        os.environ["PUBLIC_URL"] = opened.url  # for the workers, too
+        print(opened.told, file=sys.stderr)
+        _serve(agent, options, closed)
+
+
+def _serve(agent: str | None, options: dict[str, Any], closed: list[int]) -> None:
+    """options: of the settings, by name. closed: standard descriptors that were."""
     from fastbridge import logging as log
     from fastbridge.config import load_settings
     from fastbridge.doctor import check_port, port_error
     from fastbridge.fitness import WORKERS_NEED_LINUX
-    from fastbridge.listening import fill_standard_descriptors, say_closed
+    from fastbridge.listening import say_closed
 
-    closed = fill_standard_descriptors()
-    given = {"host": host, "port": port, "workers": workers}
-    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    settings = load_settings(**options)
     settings.require_serving()
     check_port(settings.host, settings.port)
     if settings.workers > 1:

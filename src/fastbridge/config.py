@@ -386,7 +386,7 @@ class Settings(BaseSettings):
         if self.metrics_port and self.metrics_port == self.port:
             yield f"PORT and FASTBRIDGE_METRICS_PORT are both {self.port}: choose another for metrics, or 0 for none."
         if self.twilio_auth_token is None and not self.dev:
-            yield "TWILIO_AUTH_TOKEN is missing: set it, or set FASTBRIDGE_DEV=1 for a machine that no stranger reaches."
+            yield "TWILIO_AUTH_TOKEN is missing: set it, or set FASTBRIDGE_DEV=1 for a machine no stranger reaches."
         yield from self.session_faults()
 
     def require_session(self) -> None:

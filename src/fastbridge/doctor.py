@@ -1,8 +1,8 @@
 """`fastbridge doctor`: is this machine fit to answer calls, and if not, what is to be done?
 
-Each check is a function that returns Findings and never raises; the network ones run side by side. All faults are told,
-not only the first. No secret is printed: answers of servers are read, not shown. Nothing is changed but by `--fix`, which
-shows what it will write, and asks.
+Each check is a function that returns Findings and never raises; the network ones run side by side. All faults are
+told, not only the first. No secret is printed: answers of servers are read, not shown. Nothing is changed but by
+`--fix`, which shows what it will write, and asks.
 """
 
 import asyncio

@@ -53,6 +53,11 @@ def unsigned(host: str, port: int) -> None:
     _warn("signatures are not checked: whoever reaches this port can open calls", host=host, port=port)
 
 
+def tunnel_ended(program: str, url: str) -> None:
+    """The tunnel has ended by itself: nobody reaches this node any more."""
+    event("NODE", f"{program} has ended: no call comes in any more", public_url=url, level=logging.ERROR, stacklevel=2)
+
+
 def standard_descriptors(numbers: str) -> None:
     """Standard input, output or error were closed when the process began."""
     _warn("file descriptors 0 to 2 should be open: these were not, and are /dev/null now", closed=numbers)

@@ -1,4 +1,4 @@
-"""A public address, looked at step by step: name, connection, TLS, answer. Whatever stops it says at which step, and why.
+"""A public address, step by step: name, connection, TLS, answer. Whatever stops it says at which step, and why.
 
 By hand rather than by an HTTP client, whose errors say less, and which speaks no WebSocket. Each step takes 5 s at
 most. Certificates are judged as strangers judge them. What a server says is read here and never shown.
@@ -63,7 +63,7 @@ class Answer:
 
 
 class Line:
-    """One connection to an address's host, for one request. `async with Line(url) as line`; Trouble where there is none."""
+    """One connection to an address's host, for one request. `async with Line(url) as line`; Trouble where none is."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -140,7 +140,9 @@ class Line:
             todo = "See whether what listens there speaks TLS, and is the proxy at all."
             raise Trouble("closed", f"{where} takes connections and closes them", todo) from None
         except (OSError, TimeoutError):
-            todo = "Open the port in the firewall; if this machine cannot reach its own public address, run this on another."
+            todo = (
+                "Open the port in the firewall; if a machine cannot reach its own public address, run this on another."
+            )
             raise Trouble("unreachable", f"{where} cannot be reached", todo) from None
 
     async def _first(self, addresses: list[str]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -2,8 +2,8 @@
 
 A node at all (`/healthz`), then a webhook signed with the auth token, then the stream's handshake at the address and
 with the token that the TwiML gives, and a ping through it. No `start` is sent, so that no call begins and no model is
-paid for; the webhook says that it is a probe, so that no hook of the agent's runs; and its call is said to be over before
-the stream is closed, so that nothing is missed, recorded or logged. What stops it is told by its cause.
+paid for; the webhook says that it is a probe, so that no hook of the agent's runs; and its call is said to be over
+before the stream is closed, so that nothing is missed, recorded or logged. What stops it is told by its cause.
 """
 
 import contextlib
@@ -161,7 +161,7 @@ class Trial:
         form = self._form("completed")
         if await self._taken(f"http://127.0.0.1:{self._settings.port}", self._settings.public_url, form):
             detail = "the node does not believe its signature, though it does without the proxy"
-            todo = "Let the proxy pass on path, query and body as they come: they are signed."
+            todo = "Let the proxy pass on path, query, body and X-Twilio-Signature as they come."
             return Trouble("url_changed", detail, todo)
         for url in _likely(self._settings):
             if await self._taken(self._settings.public_url, url, form):
@@ -169,8 +169,8 @@ class Trial:
                 return Trouble("another_public_url", f"the node thinks that its PUBLIC_URL is {url}", todo)
         detail = "the node does not believe its signature"
         todo = (
-            "The node runs with another TWILIO_AUTH_TOKEN, TWILIO_ACCOUNT_SID or PUBLIC_URL than these: restart it with "
-            "the same .env."
+            "The node runs with another TWILIO_AUTH_TOKEN, TWILIO_ACCOUNT_SID or PUBLIC_URL than these: restart it "
+            "with the same .env."
         )
         return Trouble("signature", detail, todo)
 

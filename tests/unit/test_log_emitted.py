@@ -21,10 +21,10 @@ from fastbridge.calls import Admission
 from fastbridge.config import load_settings
 from fastbridge.handover import line_pair
 from fastbridge.server import create_app, model_error
+from fastbridge.sockets import CarrierSocket
 from fastbridge.store import RecordStore
 from fastbridge.switchboard import Switchboard, WorkerProcess
 from fastbridge.twilio import Start
-from fastbridge.sockets import CarrierSocket
 from front_desk import INCOMING, exchange, make_node, post
 from helpers import LOUD, QUIET, SID
 from longcall import LongCall

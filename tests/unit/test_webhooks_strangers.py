@@ -1,4 +1,4 @@
-"""What comes to the webhooks and is no call: the doctor's probe, a stream without its upgrade, a business that is none."""
+"""What comes and is no call: the doctor's probe, a stream without its upgrade, a business that is none."""
 
 import pytest
 

@@ -274,12 +274,8 @@ def endless_speech(turn: int = 0) -> Fault:
 
 def untold_speech(turn: int = 0) -> Fault:
     """An endless turn of which not even the beginning is told: the service hears the caller, and nobody learns of it."""
-    script = _disrupted(
-        "", untold_speech, 1, Disruption(On("input_audio_buffer.speech_started", turn + 1), Lose())
-    ).script
-    return Fault(
-        "untold speech", _about(untold_speech), lambda base, n: script(endless_speech(turn).script(base, n), n)
-    )
+    script = _disrupted("", untold_speech, 1, Disruption(On("input_audio_buffer.speech_started", turn + 1), Lose())).script
+    return Fault("untold speech", _about(untold_speech), lambda base, n: script(endless_speech(turn).script(base, n), n))
 
 
 def unanswered(turn: int = 0) -> Fault:
