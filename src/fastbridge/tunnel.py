@@ -12,9 +12,7 @@ import shutil
 import subprocess
 import threading
 import time
-import urllib.error
 import urllib.request
-from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -53,7 +51,7 @@ class Tunnel:
         self.url = ""
         self._port = port
         self._host = "127.0.0.1" if host in ANY_HOST else f"[{host}]" if ":" in host else host
-        self._last: deque[str] = deque(maxlen=3)  # lines that it has printed, should it fail
+        self._last = ""  # line that it has printed, should it fail
         self._open = threading.Event()
         self._stopping = False
 
@@ -68,7 +66,10 @@ class Tunnel:
             errors="replace",
             start_new_session=True,
         )
-        threading.Thread(target=self._read, name="tunnel", daemon=True).start()
+        assert self._process.stdout is not None
+        self._printed = self._process.stdout
+        self._reader = threading.Thread(target=self._read, name="tunnel", daemon=True)
+        self._reader.start()
         try:
             self._wait()
         except BaseException:
@@ -98,28 +99,32 @@ class Tunnel:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join(1.0)
 
     def _wait(self) -> None:
         deadline_s = time.monotonic() + OPEN_SECONDS
         while not self._open.wait(0.2) and not self.url:
             if self._process.poll() is not None:
-                said = clean(" / ".join(self._last)) or f"exit code {self._process.returncode}"
+                self._reader.join(1.0)
+                said = clean(self._last) or f"exit code {self._process.returncode}"
                 raise ConfigError(f"{self.program} opened no tunnel: {said}")
             if time.monotonic() > deadline_s:
                 told = f"within {OPEN_SECONDS:.0f} s: see what it says by itself"
                 raise ConfigError(f"{self.program} opened no tunnel {told}.")
             if self.program == "ngrok":
                 self.url = self.url or ngrok_address(self._port)
+        self._open.set()
 
     def _read(self) -> None:
         """What it prints, to its end: a pipe that nobody reads would stop it."""
-        for line in self._process.stdout or ():
-            found = _ADDRESS[self.program].search(line)
-            if found is not None and not self.url:
-                self.url = found[found.re.groups]
-                self._open.set()
-            self._last.append(" ".join(line.split()))
-        if self.url and not self._stopping:
+        with self._printed as lines:
+            for line in lines:
+                found = _ADDRESS[self.program].search(line)
+                if found is not None and not self.url:
+                    self.url = found[found.re.groups]
+                    self._open.set()
+                self._last = " ".join(line.split()) or self._last
+        if self._open.is_set() and not self._stopping:
             notices.tunnel_ended(self.program, self.url)
 
 
