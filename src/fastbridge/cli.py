@@ -91,9 +91,10 @@ def serve(
 def _serve_through_tunnel(agent: str | None, options: dict[str, Any], closed: list[int]) -> None:
     """The tunnel comes from this machine itself: where nobody says otherwise, nobody else need reach the port."""
     import os
+    import signal
 
     from fastbridge.config import load_settings
-    from fastbridge.doctor import check_port
+    from fastbridge.listening import check_port
     from fastbridge.tunnel import PLACEHOLDER, UNSIGNED, Tunnel
 
     settings = load_settings(**options, public_url=PLACEHOLDER)
@@ -103,19 +104,22 @@ def _serve_through_tunnel(agent: str | None, options: dict[str, Any], closed: li
     if "host" not in settings.model_fields_set:
         options["host"] = "127.0.0.1"
     check_port(options.get("host", settings.host), settings.port)
-    with Tunnel(settings.port, settings.host) as opened:
-        os.environ["PUBLIC_URL"] = opened.url  # for the workers, too
-        print(opened.told, file=sys.stderr)
-        _serve(agent, options, closed)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # until there is a server; the tunnel ends with us
+    try:
+        with Tunnel(settings.port, options.get("host", settings.host)) as opened:
+            os.environ["PUBLIC_URL"] = opened.url  # for the workers, too
+            print(opened.told, file=sys.stderr)
+            _serve(agent, options, closed)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _serve(agent: str | None, options: dict[str, Any], closed: list[int]) -> None:
     """options: of the settings, by name. closed: standard descriptors that were."""
     from fastbridge import logging as log
     from fastbridge.config import load_settings
-    from fastbridge.doctor import check_port, port_error
     from fastbridge.fitness import WORKERS_NEED_LINUX
-    from fastbridge.listening import say_closed
+    from fastbridge.listening import check_port, port_error, say_closed
 
     settings = load_settings(**options)
     settings.require_serving()

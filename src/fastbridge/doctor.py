@@ -7,10 +7,8 @@ told, not only the first. No secret is printed: answers of servers are read, not
 
 import asyncio
 import contextlib
-import errno
 import importlib
 import importlib.metadata
-import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -24,6 +22,7 @@ from fastbridge.config import Settings
 from fastbridge.endpoint import azure_base_url
 from fastbridge.errors import AgentError, ConfigError
 from fastbridge.findings import Finding, as_json, show
+from fastbridge.listening import check_port
 from fastbridge.number import CHECK as NUMBER
 from fastbridge.number import Change, Number, Numbers, ask, host_of
 from fastbridge.rest import API_VERSION, api_url, credentials
@@ -165,29 +164,6 @@ def libraries() -> Iterator[Finding]:
 def unknown_settings() -> list[Finding]:
     """What is called like a setting and is none: told, and no fault."""
     return [Finding("settings", sentence) for sentence in unknown_variables()]
-
-
-def check_port(host: str, port: int) -> None:
-    """Raise ConfigError unless we can listen there. The server binds for itself, and says less when it cannot."""
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, proto) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            probe.listen(1)
-    except OSError as error:
-        raise port_error(host, port, error) from None
-
-
-def port_error(host: str, port: int, error: OSError) -> ConfigError:
-    """Why we could not listen, in a sentence."""
-    if error.errno == errno.EADDRINUSE:
-        return ConfigError(f"Port {port} is in use: stop what listens there, or choose another with --port or PORT.")
-    if error.errno == errno.EACCES:
-        return ConfigError(f"Port {port} needs more rights than we have: choose one above 1023 with --port or PORT.")
-    return ConfigError(
-        f"Cannot listen on {host!r}: set FASTBRIDGE_HOST to an address of this machine, such as 0.0.0.0."
-    )
 
 
 def _importable(name: str) -> bool:

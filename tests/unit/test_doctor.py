@@ -13,7 +13,7 @@ import pytest
 from environment import clear_environment
 from fastbridge import doctor
 from fastbridge.agent import Agent
-from fastbridge.errors import AgentError, ConfigError
+from fastbridge.errors import AgentError
 from fastbridge.findings import Finding
 from fastbridge.sim.carrier_api import CarrierApi
 
@@ -368,8 +368,8 @@ def test_no_network_at_all_is_a_table_of_crosses_not_a_traceback(world, main, ca
 def test_the_table_tells_no_secret(world, main, capsys):
     world.openai = (500, {"error": f"your key {KEY}"})
     world.numbers = (200, {"token": TOKEN})
-    for json in (False, True):
-        main(json=json)
+    for as_json in (False, True):
+        main(json=as_json)
     out = capsys.readouterr().out
     assert KEY not in out
     assert TOKEN not in out
@@ -394,7 +394,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def fix(world, monkeypatch, capsys):
-    """fix(typed, yes=…): exit code, what was said on stderr, and the number afterwards. typed: None without a terminal."""
+    """fix(typed, yes=…): exit code, what stderr was told, and the number afterwards. typed: None without a terminal."""
 
     def run(typed, yes=False, before="https://demo.twilio.com/", findings=None, faults=()):
         world.trial = findings or world.trial
@@ -468,19 +468,6 @@ def test_without_fix_nobody_is_asked_and_nothing_written(world):
     world.numbers = (200, {"incoming_phone_numbers": [number("https://demo.twilio.com/")]})
     examine(world)
     assert {request.method for request in world.asked} == {"GET"}
-
-
-def test_check_port(free_port):
-    doctor.check_port("127.0.0.1", free_port)
-    with (
-        socket.create_server(("127.0.0.1", free_port)),
-        pytest.raises(ConfigError, match=f"Port {free_port} is in use"),
-    ):
-        doctor.check_port("127.0.0.1", free_port)
-    doctor.check_port("127.0.0.1", free_port)
-    with pytest.raises(ConfigError, match=r"Cannot listen on '192\.0\.2\.1': set FASTBRIDGE_HOST"):
-        doctor.check_port("192.0.2.1", free_port)
-    assert "choose one above 1023" in str(doctor.port_error("127.0.0.1", 80, PermissionError(13, "denied")))
 
 
 def test_a_name_that_is_no_setting_is_told_and_is_no_fault(world, monkeypatch):

@@ -24,11 +24,13 @@ from fastbridge.server import create_app, model_error
 from fastbridge.sockets import CarrierSocket
 from fastbridge.store import RecordStore
 from fastbridge.switchboard import Switchboard, WorkerProcess
+from fastbridge.tunnel import Tunnel
 from fastbridge.twilio import Start
 from front_desk import INCOMING, exchange, make_node, post
 from helpers import LOUD, QUIET, SID
 from longcall import LongCall
 from recording_transport import Transport
+from tunnels import finder, stand_in
 from virtual import RecordingModel, Rig
 
 PACKAGE = Path(__file__).parents[2] / "src" / "fastbridge"
@@ -422,6 +424,13 @@ def strangers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     post(desk, f"{INCOMING}?business_id=457")
 
 
+def lost_tunnel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A tunnel that opens and then ends by itself."""
+    monkeypatch.chdir(tmp_path)
+    with Tunnel(5050, find=finder(stand_in(tmp_path, "cloudflared", after="time.sleep(0.3); sys.exit(1)"))) as opened:
+        opened._reader.join(10)
+
+
 class NoCarrier:
     def write(self, frame: bytes) -> None:
         pass
@@ -502,6 +511,7 @@ SCENES = [
         node_life,
         crowds,
         strangers,
+        lost_tunnel,
         switchboard,
         long_calls,
     ),

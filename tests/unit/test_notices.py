@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fastbridge import notices
+from tunnels import CLOUDFLARED_URL
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "logging.md").read_text(encoding="utf-8")
 EXAMPLES = {
@@ -23,6 +24,7 @@ EXAMPLES = {
     "unsigned": (("127.0.0.1", 5050), {}),
     "standard_descriptors": (("0 2",), {}),
     "worker_ended": ((1, -9), {}),
+    "tunnel_ended": (("cloudflared", CLOUDFLARED_URL), {}),
     "worker_silent": ((1,), {}),
     "records_lost": ((3,), {}),
     "too_few_descriptors": ((400,), {"needed": 1264, "limit": 1024}),
