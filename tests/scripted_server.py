@@ -40,7 +40,7 @@ def answer(status: int, body: str = "", **headers: str) -> bytes:
 
 
 class ScriptedServer:
-    """`async with ScriptedServer({"/healthz": answer(200)}) as server`: by the beginning of the path, the longest first."""
+    """`async with ScriptedServer({"/healthz": answer(200)}) as server`: by the path's beginning, the longest first."""
 
     def __init__(self, plays: dict[str, Play]) -> None:
         self.plays = plays

@@ -101,12 +101,12 @@ def ask(method: str, path: str, *, user: str = ACCOUNT, fault: int = 0, **form: 
 
     async def run() -> Any:
         faults = [fault] if fault else []
-        async with CarrierApi(ACCOUNT, "secret", numbers=[NUMBER, OTHER], faults=faults) as api:
-            async with httpx2.AsyncClient(auth=(user, "secret")) as http:
-                url = f"{api.url}/2010-04-01/Accounts/{ACCOUNT}{path}.json"
-                options = {"params": form} if method == "GET" else {"data": form}
-                answer = await http.request(method, url, **options)
-                return answer.status_code, answer.json(), api
+        api = CarrierApi(ACCOUNT, "secret", numbers=[NUMBER, OTHER], faults=faults)
+        async with api, httpx2.AsyncClient(auth=(user, "secret")) as http:
+            url = f"{api.url}/2010-04-01/Accounts/{ACCOUNT}{path}.json"
+            options = {"params": form} if method == "GET" else {"data": form}
+            answer = await http.request(method, url, **options)
+            return answer.status_code, answer.json(), api
 
     return asyncio.run(run())
 

@@ -57,7 +57,9 @@ def test_neither_is_installed():
 
 
 def test_one_that_fails_is_told_in_its_own_words(folder):
-    before = 'say("ERR failed to request quick Tunnel: Post https://api.trycloudflare.com/tunnel: no such host"); sys.exit(1)'
+    before = (
+        'say("ERR failed to request quick Tunnel: https://api.trycloudflare.com/tunnel: no such host"); sys.exit(1)'
+    )
     opening = Tunnel(5050, find=finder(stand_in(folder, "cloudflared", before=before)))
     with pytest.raises(ConfigError, match=r"^cloudflared opened no tunnel: .*no such host"), opening:
         pass
