@@ -26,7 +26,9 @@ MEMORY_NS = 3600 * NS_PER_SECOND
 MAX_REMEMBERED = 65_536
 MAX_STREAMS = 16
 """Streams of one call in an hour; one more is refused as a replay."""
-NOT_IN_TIME = "no stream came in time: does the proxy pass on Upgrade? fastbridge doctor tells"
+LOOK_AT = "does the proxy pass on Upgrade? fastbridge doctor tells"
+"""Where a stream that was never seen is lost most often."""
+NOT_IN_TIME = f"no stream came in time: {LOOK_AT}"
 FINAL = 1 << 62
 """The sequence number of a terminal status: nothing comes after it."""
 

@@ -12,8 +12,9 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import h11
@@ -176,7 +177,7 @@ class Line:
             return Trouble("no_tls", f"{self.host}, port {self.port} speaks no TLS", todo)
         return Trouble("tls", f"TLS with {self.host} fails", "See the proxy's log, and its TLS versions and ciphers.")
 
-    async def _in_time(self, step: "asyncio._CoroutineLike[Answer]") -> Answer:
+    async def _in_time(self, step: Coroutine[Any, Any, Answer]) -> Answer:
         try:
             return await asyncio.wait_for(step, STEP_SECONDS)
         except TimeoutError:

@@ -25,7 +25,7 @@ from fastbridge import logging as log
 from fastbridge.agent import Agent, CallContext
 from fastbridge.announcements import PATH, Announcer
 from fastbridge.arrival import Arrival
-from fastbridge.calls import Admission, Direction, Directory, Reason, Refusal
+from fastbridge.calls import LOOK_AT, Admission, Direction, Directory, Reason, Refusal
 from fastbridge.config import Settings
 from fastbridge.ending import OURS_TO_EXPLAIN, EndReason
 from fastbridge.http_gate import MAX_BODY_BYTES
@@ -279,7 +279,7 @@ class _Desk:
         call = directory.get(webhook.call_sid)
         if call is None:
             _logger.debug("stream_ended for a call that is not live: %s", webhook.call_sid)
-            directory.lose(webhook.call_sid, EndReason.NO_STREAM, "Twilio could not connect the stream")
+            directory.lose(webhook.call_sid, EndReason.NO_STREAM, f"Twilio could not connect the stream: {LOOK_AT}")
             reason = directory.ended_reason(webhook.call_sid)
         else:
             call.on_stream_ended()

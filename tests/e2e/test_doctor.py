@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from attacker import RunningNode, eventually
+from attacker import HOST, RunningNode, eventually, new_call_sid
 from fastbridge.findings import Finding
 from fastbridge.sim.node import free_port
 from fastbridge.trial import Trial
@@ -273,3 +273,17 @@ def test_a_certificate_that_twilio_would_not_take(scene, certificates, monkeypat
     if believed:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     assert scene.fault(certificate=certificate).fault == fault
+
+
+def test_a_call_whose_stream_does_not_come_is_missed_without_anybody_asking(node_with, caplog):
+    node = node_with(stream_token_seconds=1)
+    call_sid = new_call_sid()
+    token = node.token(call_sid)
+    assert eventually(lambda: "never began" in caplog.text)
+    (line,) = (record.getMessage() for record in caplog.records if "never began" in record.getMessage())
+    why = "no stream came in time: does the proxy pass on Upgrade? fastbridge doctor tells"
+    where = f"stream_url=wss://{HOST}/media/, call_sid={call_sid}"
+    assert line == f"[CALL_END] never began, reason=no_stream, why={why}, {where}"
+    assert token not in caplog.text
+    assert node.status(f"/media/{token}") == 403
+    assert "[NODE] a media stream was refused: its token has expired" in caplog.text

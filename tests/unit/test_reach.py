@@ -62,6 +62,17 @@ def test_a_port_that_nobody_listens_on():
         )
 
 
+def test_the_first_address_that_takes_us_is_enough(monkeypatch):
+    async def resolve(self):
+        return ["127.0.0.2", "127.0.0.1"]
+
+    async def act(line, server):
+        return (await line.ask("GET", "/", {})).status
+
+    monkeypatch.setattr(Line, "_resolve", resolve)
+    assert run({"/": answer(204)}, act) == 204
+
+
 def test_a_server_that_does_not_answer(monkeypatch):
     monkeypatch.setattr(reach, "STEP_SECONDS", 0.2)
 
@@ -125,13 +136,17 @@ def test_a_ping_there_and_back(pong):
     assert headers["x-own"] == "1"
 
 
-@pytest.mark.parametrize(("said", "fault"), [(None, "no_answer"), (b"", "broken"), (b"\x88\x02\x03\xe8", "broken")])
-def test_a_stream_through_which_nothing_comes(monkeypatch, said, fault):
+@pytest.mark.parametrize(
+    ("said", "stays", "fault"),
+    [(b"", True, "no_answer"), (b"", False, "broken"), (b"\x88\x02\x03\xe8", True, "broken")],
+    ids=["held back", "cut", "closed"],
+)
+def test_a_stream_through_which_nothing_comes(monkeypatch, said, stays, fault):
     monkeypatch.setattr(reach, "STEP_SECONDS", 0.3)
 
     async def open_it(request):
-        request.writer.write(request.accept())
-        return said
+        request.writer.write(request.accept() + said)
+        return None if stays else b""
 
     async def act(line, server):
         await line.upgrade("/", {})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastbridge import webhooks
+from fastbridge import calls, webhooks
 from front_desk import CALL, CALLER, INCOMING, admitted, exchange, make_node, post
 
 
@@ -102,3 +102,15 @@ def test_an_agent_without_businesses_knows_all_that_may_be_one(node, caplog):
     assert "business" not in caplog.text
     post(node, f"{INCOMING}?business_id=a/b")
     assert "business_id=a/b" in caplog.text
+
+
+# A stream that Twilio could not connect
+
+
+def test_where_to_look_is_said_when_twilio_asks_what_to_do_next(node):
+    lost = []
+    node.directory.on_lost = lambda admission, reason, why: lost.append((reason, why))
+    node.successor = False
+    post(node, INCOMING)
+    post(node, "/webhook/stream_ended")
+    assert lost == [("no_stream", f"Twilio could not connect the stream: {calls.LOOK_AT}")]
