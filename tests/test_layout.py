@@ -74,7 +74,7 @@ LAYERS = [
     ["_measure", "_mulaw", "_pcm", "_prefetch", "arrival"],
     ["logging", "stray_settings"],
     ["config", "loglimits", "logwriter", "usage"],
-    ["addresses", "errors", "findings", "languages", "reach", "urls", "voices"],
+    ["addresses", "complaints", "errors", "findings", "languages", "reach", "urls", "voices"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NETWORK_PACKAGES = {"websockets", "uvicorn"}

@@ -5,7 +5,6 @@ start-up, from the environment and `.env` (the environment wins), checked, and f
 error or traceback shows them. A value that cannot work ends in ConfigError: one sentence, never pydantic's report.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fastbridge import languages, voices
 from fastbridge.addresses import networks
+from fastbridge.complaints import complaints, names_of, what_it_is
 from fastbridge.errors import ConfigError
 from fastbridge.urls import is_loopback, normalised_url
 
@@ -380,7 +380,7 @@ class Settings(BaseSettings):
         elif self.openai_api_key is None and not is_loopback(self.openai_base_url):
             yield "OPENAI_API_KEY is missing: set it in the environment or in .env."
         if not self.public_url:
-            yield f"PUBLIC_URL is missing: set it to {_what('public_url')}."
+            yield f"PUBLIC_URL is missing: set it to {what_it_is(type(self).model_fields['public_url'])}."
         if self.public_url.startswith("http://") and not self.dev and not is_loopback(self.public_url):
             yield f"PUBLIC_URL must start with https://, not {self.public_url!r}: Twilio streams to wss addresses only."
         if self.metrics_port and self.metrics_port == self.port:
@@ -428,33 +428,11 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise ConfigError(next(iter(complaints(error).values()))) from None
+        raise ConfigError(next(iter(complaints(error, Settings.model_fields).values()))) from None
     except (OSError, UnicodeDecodeError):
         raise ConfigError("The file .env cannot be read: make it readable UTF-8 text, or remove it.") from None
 
 
-def _what(field: str) -> str:
-    return Settings.model_fields[field].description or "something else"
-
-
-def complaints(error: ValidationError) -> dict[str, str]:
-    """Pydantic's report: for each field a sentence, in words for whoever set the variable."""
-    found: dict[str, str] = {}
-    for each in error.errors(include_url=False, include_context=False):
-        found.setdefault(*_complaint(each))
-    return found
-
-
-def _complaint(error: Any) -> tuple[str, str]:
-    place = str(error["loc"][0])
-    field = next(name for name, info in Settings.model_fields.items() if place in (name, *variables(name)))
-    variable = next((name for name in variables(field) if name in os.environ), variables(field)[0])
-    if Settings.model_fields[field].annotation in (SecretStr, SecretStr | None):
-        return field, f"{variable} must be {_what(field)}."
-    return field, f"{variable} must be {_what(field)}, not {str(error['input'])[:80]!r}."
-
-
 def variables(field: str) -> list[str]:
     """The names by which the environment may set this one; the first that is set wins."""
-    alias = Settings.model_fields[field].validation_alias
-    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
+    return names_of(Settings.model_fields[field])

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from fastbridge.config import Settings, complaints, load_settings
+from fastbridge.complaints import complaints
+from fastbridge.config import Settings, load_settings
 from fastbridge.errors import ConfigError
 from fastbridge.store import NO_DATABASE, open_engine
 from fastbridge.usage import price_of
@@ -26,13 +27,13 @@ def load_what_works() -> tuple[Settings | None, list[str]]:
     try:
         return Settings(), []
     except ValidationError as error:
-        wrong = complaints(error)
+        wrong = complaints(error, Settings.model_fields)
     except (OSError, UnicodeDecodeError):
         return None, list(_said(load_settings))
     try:
         return Settings(**{name: Settings.model_fields[name].get_default() for name in wrong}), list(wrong.values())
     except ValidationError as error:  # what was wrong only beside a default
-        return None, [*wrong.values(), *complaints(error).values()]
+        return None, [*wrong.values(), *complaints(error, Settings.model_fields).values()]
 
 
 def faults(settings: Settings) -> Iterator[str]:
