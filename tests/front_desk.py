@@ -71,7 +71,7 @@ def make_node(**settings):
     return node
 
 
-def exchange(node, method, target, *, headers=None, chunks=(b"",), client=("192.0.2.1", 4), **state):
+def exchange(node, method, target, *, headers=None, chunks=(b"",), client=("192.0.2.1", 4), app=None, **state):
     """One request over ASGI, its body in these chunks; HANG never sends another, GONE is a client that left."""
     path, _, query = target.partition("?")
     scope = {
@@ -103,7 +103,10 @@ def exchange(node, method, target, *, headers=None, chunks=(b"",), client=("192.
     async def send(message):
         sent.append(message)
 
-    asyncio.run(Starlette(routes=webhooks.routes(node))(scope, receive, send))
+    if app is None:
+        app = Starlette(routes=webhooks.routes(node))
+        app.router.redirect_slashes = False
+    asyncio.run(app(scope, receive, send))
     found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     body = b"".join(message.get("body", b"") for message in sent[1:])
     return Answer(status=sent[0]["status"], headers=found, body=body, bytes_read=sum(map(len, read)))

@@ -21,8 +21,8 @@ LAYERS = [
     ["agent_file", "worker"],
     ["switchboard"],
     ["browse", "dispatch", "doctor", "server"],
-    ["dismantling", "drain", "exporter", "listening", "webhook_socket"],
-    ["metrics", "webhooks", "sockets"],
+    ["dismantling", "drain", "exporter", "listening", "number", "trial", "tunnel", "webhook_socket"],
+    ["fitness", "metrics", "webhooks", "sockets"],
     ["model_socket"],
     ["call", "calls"],
     ["conduct"],
@@ -77,7 +77,7 @@ LAYERS = [
     ["config", "loglimits", "logwriter", "usage"],
     ["mask_patterns"],
     ["masking"],
-    ["addresses", "errors", "languages", "number_words", "urls", "voices"],
+    ["addresses", "complaints", "errors", "findings", "languages", "number_words", "reach", "urls", "voices"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NETWORK_PACKAGES = {"websockets", "uvicorn"}

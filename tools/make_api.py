@@ -22,7 +22,7 @@ PUBLIC: dict[str, list[str] | None] = {
 """By module; None: what its `__all__` has."""
 WITH_METHODS = {"Agent", "CallContext", "CallReport", "ModelServer", "NodeProcess", "PlainNode", "CarrierApi"}
 THE_NODES_OWN = {
-    *("all_tools", "advice", "for_call", "filled", "in_language", "call_settings", "answers"),
+    *("all_tools", "advice", "for_call", "filled", "in_language", "call_settings", "answers", "knows_business"),
     *("destination", "destination_name", "journal", "take", "intervals", "wrong_sizes"),
 }
 """Methods that the node calls, or its own tests."""

@@ -271,8 +271,7 @@ class Agent:
     def all_tools(self) -> list[Tool]:
         """Those of `tools`, and those that `hang_up` and `transfer_to` bring."""
         built_in = [_hang_up_tool()] if self.hang_up else []
-        if self.transfer_to:
-            built_in.append(_transfer_tool(tuple(self.transfer_to)))
+        built_in += [_transfer_tool(tuple(self.transfer_to))] if self.transfer_to else []
         own = {tool.name for tool in self.tools}
         return [*self.tools, *(tool for tool in built_in if tool.name not in own)]
 
@@ -337,6 +336,10 @@ class Agent:
         self.changed(**changes)._check_placeholders()
         self._for_business[business_id] = dict(changes)
 
+    def knows_business(self, business_id: str) -> bool:
+        """Whether it has this one, or no business at all."""
+        return not self._for_business or business_id in self._for_business
+
     def advice(self) -> list[str]:
         """What works, and is hardly what was meant: a sentence each."""
         return agent_fields.advice(self)
@@ -385,8 +388,7 @@ class Agent:
 
     def destination_name(self, wanted: str) -> str:
         """The name of a destination, which may be shown; its number may not."""
-        named = (name for name, number in self.transfer_to.items() if wanted in (name, number))
-        return mask_phone(next(named, ""))
+        return mask_phone(next((name for name, number in self.transfer_to.items() if wanted in (name, number)), ""))
 
 
 def _field_names(cls: type[Agent]) -> list[str]:

@@ -26,6 +26,9 @@ MEMORY_NS = 3600 * NS_PER_SECOND
 MAX_REMEMBERED = 65_536
 MAX_STREAMS = 16
 """Streams of one call in an hour; one more is refused as a replay."""
+LOOK_AT = "does the proxy pass on Upgrade? fastbridge doctor tells"
+"""Where a stream that was never seen is lost most often."""
+NOT_IN_TIME = f"no stream came in time: {LOOK_AT}"
 FINAL = 1 << 62
 """The sequence number of a terminal status: nothing comes after it."""
 
@@ -50,7 +53,9 @@ Reason = Literal[
     # media socket
     "connections",
     "connections_per_ip",
+    "no_upgrade",
     "token_unknown",
+    "token_spent",
     "token_expired",
     "token_mismatch",
     "handshake_signature",
@@ -58,6 +63,7 @@ Reason = Literal[
     "bad_start",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
+TokenFault = Literal["token_unknown", "token_spent", "token_expired"]
 
 
 class LiveCall(Protocol):
@@ -121,6 +127,7 @@ class Directory:
         self._total_connections = 0
         self.on_lost: Callable[[Admission, EndReason, str], object] = lambda admission, reason, why: None
         """Told of a call that was let in and never began: why not, as a reason and in words."""
+        self._gone: _Memory[TokenFault] = _Memory(now_ns)  # tokens that were worth something, by their hash
         self._minted: _Memory[str] = _Memory(now_ns)  # the account a token was given to
         self._streams: _Memory[int] = _Memory(now_ns)  # that have run and ended
         self._ended: _Memory[str] = _Memory(now_ns)
@@ -188,14 +195,19 @@ class Directory:
 
     def peek(self, token: str) -> Admission | None:
         """The admission this token stands for, not consumed: for the handshake, before any `start` was seen."""
-        admission = self._pending.get(_key(token))
+        found = self.judge(token)
+        if isinstance(found, Admission):
+            return found
+        self.refuse(found)
+        return None
+
+    def judge(self, token: str) -> Admission | TokenFault:
+        """The same, or what is wrong with the token. Nothing is counted."""
+        key = _key(token)
+        admission = self._pending.get(key)
         if admission is None:
-            self.refuse("token_unknown")
-            return None
-        if admission.expires_ns <= self._now_ns():
-            self.refuse("token_expired")
-            return None
-        return admission
+            return self._gone.get(key.hex()) or "token_unknown"
+        return admission if admission.expires_ns > self._now_ns() else "token_expired"
 
     def redeem(self, token: str, call_sid: str, account_sid: str) -> Admission | None:
         """Consume the token, if it is unexpired and was given to this very call; else None, and nothing is consumed."""
@@ -224,12 +236,13 @@ class Directory:
         if key is None:
             return False
         admission = self._pending[key]
-        self._drop(key)
+        self._drop(key, "token_spent" if admission.expires_ns > self._now_ns() else "token_expired")
         self._ended.put(call_sid, reason)
         self.on_lost(admission, reason, why)
         return True
 
-    def _drop(self, key: bytes) -> None:
+    def _drop(self, key: bytes, fault: TokenFault = "token_spent") -> None:
+        self._gone.put(key.hex(), fault)
         del self._pending_by_call[self._pending.pop(key).call_sid]
 
     def expire(self) -> None:
@@ -239,7 +252,7 @@ class Directory:
             oldest = next(iter(self._pending.values()))
             if oldest.expires_ns > now_ns:
                 return
-            self.lose(oldest.call_sid, EndReason.NO_STREAM, "no stream came in time")
+            self.lose(oldest.call_sid, EndReason.NO_STREAM, NOT_IN_TIME)
 
     def refuse(self, reason: Reason) -> None:
         """Count a rejection. The reasons are a closed set: a peer cannot invent one."""

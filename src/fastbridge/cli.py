@@ -7,7 +7,7 @@ user's own lines; a bug of ours in a traceback.
 import errno
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -69,21 +69,64 @@ def serve(
             help="Processes that share the port, for more calls than one core can [env FASTBRIDGE_WORKERS, default 1]."
         ),
     ] = None,
+    tunnel: Annotated[
+        bool,
+        typer.Option(
+            "--tunnel", help="Open a public address for this run, by cloudflared or ngrok, whichever is there."
+        ),
+    ] = False,
 ) -> None:
     """Answer calls."""
-    from fastbridge import logging as log
-    from fastbridge.config import load_settings
-    from fastbridge.doctor import check_port, port_error
-    from fastbridge.listening import fill_standard_descriptors, say_closed
+    from fastbridge.listening import fill_standard_descriptors
 
     closed = fill_standard_descriptors()
     given = {"host": host, "port": port, "workers": workers}
-    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    options = {name: value for name, value in given.items() if value is not None}
+    if tunnel:
+        _serve_through_tunnel(agent, options, closed)
+    else:
+        _serve(agent, options, closed)
+
+
+def _serve_through_tunnel(agent: str | None, options: dict[str, Any], closed: list[int]) -> None:
+    """The tunnel comes from this machine itself: where nobody says otherwise, nobody else need reach the port."""
+    import os
+    import signal
+
+    from fastbridge.config import load_settings
+    from fastbridge.listening import check_port
+    from fastbridge.tunnel import PLACEHOLDER, UNSIGNED, Tunnel
+
+    settings = load_settings(**options, public_url=PLACEHOLDER)
+    if settings.twilio_auth_token is None:
+        raise ConfigError(UNSIGNED)
+    settings.require_serving()
+    if "host" not in settings.model_fields_set:
+        options["host"] = "127.0.0.1"
+    check_port(options.get("host", settings.host), settings.port)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # until there is a server; the tunnel ends with us
+    try:
+        with Tunnel(settings.port, options.get("host", settings.host)) as opened:
+            os.environ["PUBLIC_URL"] = opened.url  # for the workers, too
+            print(opened.told, file=sys.stderr)
+            _serve(agent, options, closed)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _serve(agent: str | None, options: dict[str, Any], closed: list[int]) -> None:
+    """options: of the settings, by name. closed: standard descriptors that were."""
+    from fastbridge import logging as log
+    from fastbridge.config import load_settings
+    from fastbridge.fitness import WORKERS_NEED_LINUX
+    from fastbridge.listening import check_port, port_error, say_closed
+
+    settings = load_settings(**options)
     settings.require_serving()
     check_port(settings.host, settings.port)
     if settings.workers > 1:
         if sys.platform != "linux":
-            raise ConfigError("Several workers need Linux: start one, and put several nodes behind a load balancer.")
+            raise ConfigError(WORKERS_NEED_LINUX)
         from fastbridge.switchboard import serve as run_switchboard
 
         raise typer.Exit(run_switchboard(settings, agent, closed))
@@ -134,19 +177,34 @@ def _advise(chosen: "Agent") -> None:
         notices.advice(sentence)
 
 
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+
+
 @app.command()
-def doctor() -> None:
-    """Check settings, keys, webhook and clock, and say what to do about each fault. Exit code 1 if there is any."""
+def doctor(
+    agent: Annotated[
+        str | None,
+        typer.Option(
+            metavar="module:agent", help="The agent to examine, as for serve [default: what serve would take]."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Set the number's webhooks to this node; shows what changes, and asks.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --fix: do not ask.")] = False,
+) -> None:
+    """Check settings, agent, keys, number, webhook, media stream and clock, and say what to do about each fault. Exit
+    code 1 if there is any."""
     from fastbridge.doctor import main as examine
 
-    raise typer.Exit(examine())
+    raise typer.Exit(examine(lambda settings: choose_agent(agent, settings), json=as_json, fix=fix, yes=yes))
 
 
 calls = typer.Typer(
     help="List the calls of the past; `fastbridge calls show CALL_SID` shows one.", invoke_without_command=True
 )
 app.add_typer(calls, name="calls")
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
 
 @calls.callback()

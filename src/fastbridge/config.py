@@ -5,8 +5,8 @@ start-up, from the environment and `.env` (the environment wins), checked, and f
 error or traceback shows them. A value that cannot work ends in ConfigError: one sentence, never pydantic's report.
 """
 
-import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fastbridge import languages, voices
 from fastbridge.addresses import networks
+from fastbridge.complaints import complaints, names_of, what_it_is
 from fastbridge.errors import ConfigError
 from fastbridge.mask_patterns import WHAT_PATTERNS_ARE, checked_patterns
 from fastbridge.urls import is_loopback, normalised_url
@@ -375,42 +376,43 @@ class Settings(BaseSettings):
 
     def require_serving(self) -> None:
         """Raise ConfigError unless these settings are enough to answer calls."""
+        for fault in self.serving_faults():
+            raise ConfigError(fault)
+
+    def serving_faults(self) -> Iterator[str]:
+        """What is missing, or wrong together: a sentence each."""
         if self.azure_openai_endpoint is not None:
-            self._require_azure()
+            yield from self._azure_faults()
         elif self.openai_api_key is None and not is_loopback(self.openai_base_url):
-            raise ConfigError("OPENAI_API_KEY is missing: set it in the environment or in .env.")
+            yield "OPENAI_API_KEY is missing: set it in the environment or in .env."
         if not self.public_url:
-            raise ConfigError(f"PUBLIC_URL is missing: set it to {_what('public_url')}.")
+            yield f"PUBLIC_URL is missing: set it to {what_it_is(type(self).model_fields['public_url'])}."
         if self.public_url.startswith("http://") and not self.dev and not is_loopback(self.public_url):
-            raise ConfigError(
-                f"PUBLIC_URL must start with https://, not {self.public_url!r}: Twilio streams to wss addresses only."
-            )
+            yield f"PUBLIC_URL must start with https://, not {self.public_url!r}: Twilio streams to wss addresses only."
         if self.metrics_port and self.metrics_port == self.port:
-            raise ConfigError(
-                f"PORT and FASTBRIDGE_METRICS_PORT are both {self.port}: choose another for metrics, or 0 for none."
-            )
+            yield f"PORT and FASTBRIDGE_METRICS_PORT are both {self.port}: choose another for metrics, or 0 for none."
         if self.twilio_auth_token is None and not self.dev:
-            raise ConfigError(
-                "TWILIO_AUTH_TOKEN is missing: set it, or set FASTBRIDGE_DEV=1 for a machine that no stranger reaches."
-            )
-        self.require_session()
+            yield "TWILIO_AUTH_TOKEN is missing: set it, or set FASTBRIDGE_DEV=1 for a machine no stranger reaches."
+        yield from self.session_faults()
 
     def require_session(self) -> None:
         """Raise ConfigError unless the model takes these settings of its session together."""
-        if self.turn_detection == "semantic_vad" and self.vad_idle_ms:
-            raise ConfigError("FASTBRIDGE_VAD_IDLE_MS is for server_vad: unset it, or FASTBRIDGE_TURN_DETECTION.")
-        if self.turn_detection == "server_vad" and self.vad_eagerness is not None:
-            raise ConfigError("FASTBRIDGE_VAD_EAGERNESS is for FASTBRIDGE_TURN_DETECTION=semantic_vad: set that, too.")
-        if self.reasoning_effort is not None and _NOT_REASONING.match(self.model):
-            raise ConfigError(
-                f"FASTBRIDGE_REASONING_EFFORT is for models that reason, which {self.model} does not: unset one."
-            )
+        for fault in self.session_faults():
+            raise ConfigError(fault)
 
-    def _require_azure(self) -> None:
+    def session_faults(self) -> Iterator[str]:
+        if self.turn_detection == "semantic_vad" and self.vad_idle_ms:
+            yield "FASTBRIDGE_VAD_IDLE_MS is for server_vad: unset it, or FASTBRIDGE_TURN_DETECTION."
+        if self.turn_detection == "server_vad" and self.vad_eagerness is not None:
+            yield "FASTBRIDGE_VAD_EAGERNESS is for FASTBRIDGE_TURN_DETECTION=semantic_vad: set that, too."
+        if self.reasoning_effort is not None and _NOT_REASONING.match(self.model):
+            yield f"FASTBRIDGE_REASONING_EFFORT is for models that reason, which {self.model} does not: unset one."
+
+    def _azure_faults(self) -> Iterator[str]:
         if self.openai_base_url is not None:
-            raise ConfigError("AZURE_OPENAI_ENDPOINT and OPENAI_BASE_URL name two places: set one of them.")
+            yield "AZURE_OPENAI_ENDPOINT and OPENAI_BASE_URL name two places: set one of them."
         if self.azure_openai_api_key is None and self.azure_openai_ad_token is None:
-            raise ConfigError("AZURE_OPENAI_API_KEY is missing: set it, or AZURE_OPENAI_AD_TOKEN.")
+            yield "AZURE_OPENAI_API_KEY is missing: set it, or AZURE_OPENAI_AD_TOKEN."
 
 
 PER_CALL_SETTINGS = frozenset(
@@ -440,27 +442,11 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise ConfigError(_sentence(error)) from None
+        raise ConfigError(next(iter(complaints(error, Settings.model_fields).values()))) from None
     except (OSError, UnicodeDecodeError):
         raise ConfigError("The file .env cannot be read: make it readable UTF-8 text, or remove it.") from None
 
 
-def _what(field: str) -> str:
-    return Settings.model_fields[field].description or "something else"
-
-
-def _sentence(error: ValidationError) -> str:
-    """The first complaint of pydantic's report, in words for whoever set the variable."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    place = str(first["loc"][0])
-    field = next(name for name, info in Settings.model_fields.items() if place in (name, *variables(name)))
-    variable = next((name for name in variables(field) if name in os.environ), variables(field)[0])
-    if Settings.model_fields[field].annotation in (SecretStr, SecretStr | None):
-        return f"{variable} must be {_what(field)}."
-    return f"{variable} must be {_what(field)}, not {str(first['input'])[:80]!r}."
-
-
 def variables(field: str) -> list[str]:
     """The names by which the environment may set this one; the first that is set wins."""
-    alias = Settings.model_fields[field].validation_alias
-    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
+    return names_of(Settings.model_fields[field])

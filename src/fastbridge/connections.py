@@ -131,9 +131,13 @@ class Connections:
         """Count it, and say so now and then: the rest would be an attacker's log. counted: already."""
         if not counted:
             self.refuse(reason)
-        more = self._said.skipped(reason, SAY_SECONDS)
+        self.now_and_then(reason, notices.crowded, what, reason=reason, connections=self.open, address=ip or "-")
+
+    def now_and_then(self, key: str, say: Callable[..., object], *words: str, **fields: object) -> None:
+        """A line that strangers can cause, at most every SAY_SECONDS for each key: it is told how many `more` came."""
+        more = self._said.skipped(key, SAY_SECONDS)
         if more is not None:
-            notices.crowded(what, reason=reason, more=more, connections=self.open, address=ip or "-")
+            say(*words, more=more, **fields)
 
     def _is_proxy(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self._proxies)

@@ -17,7 +17,7 @@ from fastbridge.calls import Reason
 from fastbridge.connections import Connections, peer_of
 from fastbridge.handover import MAX_PAYLOAD_BYTES
 from fastbridge.http_gate import MAX_HEAD_BYTES, HttpGate
-from fastbridge.sockets import MEDIA_PATH
+from fastbridge.urls import MEDIA_PATH
 from fastbridge.webhook_socket import HEAD_SECONDS, WebhookSocket
 from fastbridge.webhooks import call_sid_of
 

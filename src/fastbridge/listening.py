@@ -4,6 +4,7 @@ Nothing here reads or writes a connection.
 """
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from fastbridge import descriptors, notices
+from fastbridge.errors import ConfigError
 
 if TYPE_CHECKING:
     from fastbridge.config import Settings
@@ -25,6 +27,29 @@ def prepare(settings: "Settings", calls: int) -> None:
     descriptors.prepare(calls)
     if settings.unsigned:
         notices.unsigned(settings.host, settings.port)
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise ConfigError unless we can listen there. The server binds for itself, and says less when it cannot."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, proto) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except OSError as error:
+        raise port_error(host, port, error) from None
+
+
+def port_error(host: str, port: int, error: OSError) -> ConfigError:
+    """Why we could not listen, in a sentence."""
+    if error.errno == errno.EADDRINUSE:
+        return ConfigError(f"Port {port} is in use: stop what listens there, or choose another with --port or PORT.")
+    if error.errno == errno.EACCES:
+        return ConfigError(f"Port {port} needs more rights than we have: choose one above 1023 with --port or PORT.")
+    return ConfigError(
+        f"Cannot listen on {host!r}: set FASTBRIDGE_HOST to an address of this machine, such as 0.0.0.0."
+    )
 
 
 def sockets(settings: "Settings") -> list[socket.socket] | None:

@@ -19,6 +19,22 @@ def crowded(what: str, *, reason: str, more: int, connections: int, address: str
     _warn(text, reason=reason, more=more, connections=connections, address=address)
 
 
+def stream_refused(why: str, *, more: int, address: str) -> None:
+    """A stream's handshake brought a token that is worth nothing. why: in words; more: since this was said last."""
+    _warn(f"a media stream was refused: {why}", more=more, address=address)
+
+
+def upgrade_dropped(missing: str, *, admitted: str, more: int, address: str) -> None:
+    """A stream's address was asked for without an upgrade. admitted: yes, if its token is that of a call let in."""
+    text = "a stream came as a plain request: a proxy has dropped Upgrade"
+    _warn(text, missing=missing, admitted=admitted, more=more, address=address)
+
+
+def business_unknown(business_id: str, *, more: int) -> None:
+    """A webhook's URL names a business that the agent does not know, or that cannot be one's name."""
+    _warn("no such business: the agent answers as for any", business_id=business_id, more=more)
+
+
 def too_few_descriptors(calls: int, *, needed: int, limit: int) -> None:
     """The limit of open files is below what the configured calls need."""
     text = (
@@ -35,6 +51,11 @@ def advice(sentence: str) -> None:
 def unsigned(host: str, port: int) -> None:
     """There is no auth token, so that nobody has to sign: for development."""
     _warn("signatures are not checked: whoever reaches this port can open calls", host=host, port=port)
+
+
+def tunnel_ended(program: str, url: str) -> None:
+    """The tunnel has ended by itself: nobody reaches this node any more."""
+    event("NODE", f"{program} has ended: no call comes in any more", public_url=url, level=logging.ERROR, stacklevel=2)
 
 
 def standard_descriptors(numbers: str) -> None:

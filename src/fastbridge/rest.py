@@ -87,12 +87,17 @@ def _code(response: httpx2.Response) -> int | None:
 
 def carrier_rest(settings: Settings, *, told: Told = say) -> CarrierRest | None:
     """The client that these settings are enough for; None without credentials."""
-    user, secret = settings.twilio_account_sid, settings.twilio_auth_token
+    known = credentials(settings)
+    return CarrierRest(api_url(settings), *known, told=told) if known is not None else None
+
+
+def credentials(settings: Settings) -> tuple[str, str] | None:
+    """User and password of Twilio's API: an API key's, or the account's own."""
     if settings.twilio_api_key is not None and settings.twilio_api_secret is not None:
-        user, secret = settings.twilio_api_key, settings.twilio_api_secret
-    if user is None or secret is None:
+        return settings.twilio_api_key, settings.twilio_api_secret.get_secret_value()
+    if settings.twilio_account_sid is None or settings.twilio_auth_token is None:
         return None
-    return CarrierRest(api_url(settings), user, secret.get_secret_value(), told=told)
+    return settings.twilio_account_sid, settings.twilio_auth_token.get_secret_value()
 
 
 def api_url(settings: Settings) -> str:

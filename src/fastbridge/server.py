@@ -42,16 +42,17 @@ from fastbridge.ending import EndReason
 from fastbridge.endpoint import model_client
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.exporter import CONTENT_TYPE, Exporter, exposition
+from fastbridge.fitness import require_fit
 from fastbridge.jsontext import parse_event
 from fastbridge.lookup import Lookups
 from fastbridge.metrics import Metrics, Snapshot
 from fastbridge.model_errors import FATAL_ERRORS, read_error
 from fastbridge.model_socket import CLOSE_GRACE_SECONDS, MAX_MODEL_MESSAGE_BYTES, MODEL_BUFFER_BYTES, RealtimeSocket
 from fastbridge.record import unbegun
-from fastbridge.sockets import MEDIA_PATH, CarrierSocket
+from fastbridge.sockets import CarrierSocket
 from fastbridge.store import RecordStore
 from fastbridge.twilio import Start
-from fastbridge.usage import price_of
+from fastbridge.urls import MEDIA_PATH
 from fastbridge.webhook_socket import WebhookSocket
 
 if sys.platform == "linux":
@@ -107,9 +108,7 @@ class Node:
         self._expiry: asyncio.TimerHandle | None = None
         self.ready = True
         self.metrics = Metrics()
-        price_of(settings.model, settings.prices)  # a bad price list ends here, not with the first call
-        for each in agent.variants():
-            each.call_settings(settings).require_session()
+        require_fit(settings, agent)
         url = settings.database_url.get_secret_value()
         self.store = RecordStore(url, settings.records_dir, days=settings.record_days)
         self._calls: set[Call] = set()

@@ -17,6 +17,7 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN, State
 from websockets.server import ServerProtocol
 
+from fastbridge import notices
 from fastbridge._websocket import FrameReader, TextSink
 from fastbridge.connections import peer_of
 from fastbridge.ending import EndReason
@@ -25,6 +26,7 @@ from fastbridge.messages import Messages, is_utf8
 from fastbridge.model_socket import CLOSE_GRACE_SECONDS
 from fastbridge.outgoing import WiredTransport
 from fastbridge.twilio import Start, parse_start, valid_handshake
+from fastbridge.urls import MEDIA_PATH
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -53,7 +55,15 @@ FRAME_DEADLINE_SECONDS = 5.0
 """A frame whose rest has not come by then never will."""
 CARRIER_BUFFER_BYTES = 32_768
 """Written to Twilio and not taken: about 2 s of audio. Beyond, pacing pauses."""
-MEDIA_PATH = "/media/"
+NOTHING_HERE = "there is nothing here"
+UNKNOWN_TOKEN = "the stream token is unknown, spent or expired"
+WRONG_SIGNATURE = "the signature is wrong"
+TOKEN_FAULTS: dict[str, str] = {
+    "token_unknown": "its token is unknown: it is none of this process's",
+    "token_spent": "its token was used before, or its call is over",
+    "token_expired": "its token has expired: FASTBRIDGE_STREAM_TOKEN_SECONDS after the webhook",
+}
+"""In words, for the log. Who comes with one is not told which."""
 
 
 class CarrierSocket(asyncio.Protocol):
@@ -161,15 +171,18 @@ class CarrierSocket(asyncio.Protocol):
         node = self._node
         path = request.path
         if not path.startswith(MEDIA_PATH):
-            return HTTPStatus.NOT_FOUND, "there is nothing here"
+            return HTTPStatus.NOT_FOUND, NOTHING_HERE
         self._ip = node.connections.client(self._ip, request.headers.get_all("X-Forwarded-For"))
         if not node.directory.connected(self._ip):
             node.connections.turned_away("connections", "a stream was refused", self._ip, counted=True)
             return HTTPStatus.SERVICE_UNAVAILABLE, "too many connections"
         self._counted = True
-        self._admission = node.directory.peek(path.removeprefix(MEDIA_PATH).rstrip("/"))
-        if self._admission is None:
-            return HTTPStatus.FORBIDDEN, "the stream token is unknown, spent or expired"
+        found = node.directory.judge(path.removeprefix(MEDIA_PATH).rstrip("/"))
+        if isinstance(found, str):
+            node.directory.refuse(found)
+            node.connections.now_and_then(found, notices.stream_refused, TOKEN_FAULTS[found], address=self._ip or "-")
+            return HTTPStatus.FORBIDDEN, UNKNOWN_TOKEN
+        self._admission = found
         secret = node.settings.twilio_auth_token
         if secret is None:
             return None
@@ -178,7 +191,7 @@ class CarrierSocket(asyncio.Protocol):
         if len(signature) != 1 or not valid_handshake(secret.get_secret_value(), public_url, path, signature[0]):
             node.directory.refuse("handshake_signature")
             logger.warning("[SERVER_ERROR] a media handshake was not signed for %s", public_url)
-            return HTTPStatus.FORBIDDEN, "the signature is wrong"
+            return HTTPStatus.FORBIDDEN, WRONG_SIGNATURE
         return None
 
     def _reject(self, status: HTTPStatus, text: str) -> None:

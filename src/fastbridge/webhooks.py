@@ -20,21 +20,26 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from fastbridge import events, twilio
+from fastbridge import events, notices, twilio
 from fastbridge import logging as log
 from fastbridge.agent import Agent, CallContext
 from fastbridge.announcements import PATH, Announcer
 from fastbridge.arrival import Arrival
-from fastbridge.calls import Admission, Direction, Directory, Reason, Refusal
+from fastbridge.calls import LOOK_AT, Admission, Direction, Directory, Reason, Refusal
 from fastbridge.config import Settings
 from fastbridge.ending import OURS_TO_EXPLAIN, EndReason
 from fastbridge.http_gate import MAX_BODY_BYTES
 from fastbridge.languages import Message
+from fastbridge.urls import MEDIA_PATH
 
 MAX_PARAMS = 256
 BODY_DEADLINE_S = 5.0
 MAX_PARAMETER_CHARS = 400
 MAX_PARAMETERS = 16
+PROBE = "FastbridgeProbe"
+"""The parameter of `fastbridge doctor`'s own webhook, signed like Twilio's: a token is given, nobody is looked up."""
+NO_UPGRADE = "a media stream needs Upgrade: websocket and Connection: Upgrade; missing: "
+SAY_SECONDS = 10.0
 KEEP_RECORDINGS = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 _FORM = "application/x-www-form-urlencoded"
@@ -101,6 +106,7 @@ def routes(node: Node) -> list[Route]:
         webhook("stream_ended", desk.stream_ended, _hang_up),
         webhook("call_status", desk.call_status, _nothing),
         Route(f"{PATH}{{name}}", desk.recording, methods=["GET"]),
+        Route(f"{MEDIA_PATH}{{token:path}}", desk.plain_stream, methods=["GET"]),
         Route("/healthz", desk.healthz, methods=["GET"]),
         Route("/readyz", desk.readyz, methods=["GET"]),
     ]
@@ -165,7 +171,17 @@ class _Desk:
             raise RequestError("bad_sid", 403)
         if settings.twilio_account_sid not in (None, account_sid):
             raise RequestError("bad_sid", 403)
+        self._look_at_business(query)
         return Webhook(call_sid, account_sid, params, own_parameters(query))
+
+    def _look_at_business(self, query: twilio.Params) -> None:
+        """A number that is set up for a business which is not there would be answered by another in silence."""
+        for name, value in query:
+            known = bool(_BUSINESS_ID.match(value)) and self._node.agent.knows_business(value)
+            if name == "business_id" and not known:
+                more = self._refusals.skipped("business_id", SAY_SECONDS)
+                if more is not None:
+                    notices.business_unknown(value, more=more)
 
     async def _body(self, request: Request) -> bytes:
         """The body, within its bounds."""
@@ -200,7 +216,8 @@ class _Desk:
     def connect(self, direction: Direction, webhook: Webhook) -> Response:
         """A call waits for its TwiML: connect it to a media stream, or tell it that we are busy."""
         from_number = webhook.params.get("From", "")[:MAX_PARAMETER_CHARS]
-        if direction == "inbound" and not self._node.agent.answers(from_number):
+        probing = PROBE in webhook.params
+        if direction == "inbound" and not probing and not self._node.agent.answers(from_number):
             return self._unwelcome(webhook)
         admission = self._node.directory.admit(
             webhook.call_sid,
@@ -210,7 +227,7 @@ class _Desk:
             direction=direction,
             parameters=webhook.own,
         )
-        if isinstance(admission, Admission):
+        if isinstance(admission, Admission) and not probing:
             self._node.announce(admission)
         response = _twiml(self._answer(webhook, admission))
         if isinstance(admission, Refusal) and self._refusals.every(admission.reason, 1.0):
@@ -220,7 +237,7 @@ class _Desk:
     def _answer(self, webhook: Webhook, admission: Admission | Refusal) -> str:
         settings = self._node.settings
         if isinstance(admission, Admission):
-            stream_url = f"{settings.stream_url}/media/{admission.token}"
+            stream_url = f"{settings.stream_url}{MEDIA_PATH}{admission.token}"
             return twilio.connect_twiml(stream_url, f"{settings.public_url}/webhook/stream_ended", admission.parameters)
         if admission.reason == "model_down":
             return self._excuse(webhook)
@@ -262,7 +279,7 @@ class _Desk:
         call = directory.get(webhook.call_sid)
         if call is None:
             _logger.debug("stream_ended for a call that is not live: %s", webhook.call_sid)
-            directory.lose(webhook.call_sid, EndReason.NO_STREAM, "Twilio could not connect the stream")
+            directory.lose(webhook.call_sid, EndReason.NO_STREAM, f"Twilio could not connect the stream: {LOOK_AT}")
             reason = directory.ended_reason(webhook.call_sid)
         else:
             call.on_stream_ended()
@@ -298,6 +315,21 @@ class _Desk:
         if audio is None:
             return PlainTextResponse("Not Found", 404)
         return Response(audio, media_type="audio/x-wav", headers=KEEP_RECORDINGS)
+
+    async def plain_stream(self, request: Request) -> Response:
+        """A stream's address, asked for without an upgrade: what came was no request for a stream any more."""
+        headers = request.headers
+        asked = {word.strip().lower() for word in headers.get("connection", "").split(",")}
+        there = {"Upgrade": headers.get("upgrade", "").lower() == "websocket", "Connection": "upgrade" in asked}
+        missing = " ".join(name for name, present in there.items() if not present)
+        directory = self._node.directory
+        directory.refuse("no_upgrade")
+        admitted = isinstance(directory.judge(request.path_params["token"]), Admission)
+        more = self._refusals.skipped(("no_upgrade", admitted), SAY_SECONDS)
+        if more is not None:
+            address = _client_ip(request) or "-"
+            notices.upgrade_dropped(missing, admitted="yes" if admitted else "no", more=more, address=address)
+        return PlainTextResponse(f"{NO_UPGRADE}{missing}\n", 426, headers={"Upgrade": "websocket"})
 
     async def healthz(self, request: Request) -> Response:
         """The loop turns. Nothing else: a restart would cure nothing else."""

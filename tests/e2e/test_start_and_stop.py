@@ -6,12 +6,16 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from fastbridge.errors import FastbridgeError
 from fastbridge.sim import ModelServer, NodeProcess
+from fastbridge.twilio import sign
+from tunnels import CLOUDFLARED_URL, stand_in
 
 Scene = Callable[[NodeProcess], Coroutine[Any, Any, None]]
 
@@ -82,3 +86,29 @@ def test_standard_descriptors_that_are_closed():
 def test_one_port_for_two_is_one_sentence():
     with pytest.raises(FastbridgeError, match=r"fastbridge: PORT and FASTBRIDGE_METRICS_PORT are both 5051: [^.]+\.$"):
         with_node(None, PORT="5051", FASTBRIDGE_METRICS_PORT="5051")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_tunnel_opens_before_the_node_and_ends_with_it(workers, tmp_path):
+    """The tunnel is a stand-in that prints what cloudflared is documented to print: nothing passes through it."""
+    stand_in(tmp_path, "cloudflared", before="import os; open('pid', 'w').write(str(os.getpid()))")
+    tunnel = Path()
+
+    async def scene(node: NodeProcess) -> None:
+        nonlocal tunnel
+        tunnel = Path(f"/proc/{(node._folder / 'pid').read_text()}")
+        assert f"fastbridge: cloudflared leads {CLOUDFLARED_URL} here, until this run ends." in node.log()
+        sid, path = "CA" + "1" * 32, "/webhook/incoming_call"
+        form = {"CallSid": sid, "AccountSid": node.account_sid}
+        headers = {"X-Twilio-Signature": sign(node.auth_token, CLOUDFLARED_URL + path, form)}
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            answer = await http.post(node.url + path, data=form, headers=headers)
+        assert f'url="wss{CLOUDFLARED_URL.removeprefix("https")}/media/' in answer.text
+        assert tunnel.exists()
+        os.kill(node.pid, signal.SIGTERM)
+        assert await node._process.wait() == 0
+
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    command = (sys.executable, "-m", "fastbridge", "serve", "--tunnel")
+    with_node(scene, command=command, PATH=path, FASTBRIDGE_WORKERS=workers, FASTBRIDGE_DRAIN_SECONDS="1")
+    assert not tunnel.exists()

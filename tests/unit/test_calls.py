@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from fastbridge import calls
-from fastbridge.calls import NS_PER_SECOND, Admission, Directory, Refusal
+from fastbridge.calls import NOT_IN_TIME, NS_PER_SECOND, Admission, Directory, Refusal
 from fastbridge.config import Settings
 from fastbridge.ending import EndReason
 from fastbridge.errors import IllegalEvent
@@ -79,7 +79,7 @@ def test_a_token_admits_once(make):
     assert directory.redeem(admission.token, sid(1), ACCOUNT) is admission
     assert directory.redeem(admission.token, sid(1), ACCOUNT) is None
     assert directory.peek(admission.token) is None
-    assert directory.counters["token_unknown"] == 2
+    assert (directory.counters["token_spent"], directory.counters["token_unknown"]) == (2, 0)
 
 
 def test_a_token_expires(make, now):
@@ -92,6 +92,27 @@ def test_a_token_expires(make, now):
     assert directory.redeem(admission.token, sid(1), ACCOUNT) is None
     assert directory.counters["token_expired"] == 2
     assert directory.pending == 0
+    assert directory.judge(admission.token) == "token_expired"
+
+
+def test_what_is_wrong_with_a_token_is_told_and_not_counted(make, now):
+    directory = make()
+    first, second, third = admit(directory, 1), admit(directory, 2), admit(directory, 3)
+    assert directory.judge(first.token) is first
+    directory.abandon(sid(1))
+    directory.lose(sid(2), EndReason.NO_STREAM, "it closed before its start")
+    assert [directory.judge(token) for token in (first.token, second.token, "x")] == [
+        "token_spent",
+        "token_spent",
+        "token_unknown",
+    ]
+    now.wait(31)
+    directory.expire()
+    assert directory.judge(third.token) == "token_expired"
+    now.wait(3601)
+    directory.redeem(admit(directory, 4).token, sid(4), ACCOUNT)
+    assert directory.judge(third.token) == "token_unknown"
+    assert not any(directory.counters[f"token_{fault}"] for fault in ("unknown", "spent", "expired"))
 
 
 @pytest.mark.parametrize(
@@ -204,7 +225,7 @@ def test_a_call_that_never_begins_is_missed_and_gives_its_place_back(make, now, 
         assert lost == []
         now.wait(2)
         directory.expire()
-        expected = (admission, "no_stream", "no stream came in time")
+        expected = (admission, "no_stream", NOT_IN_TIME)
     assert lost == [expected]
     assert directory.ended_reason(sid(1)) == expected[1]
     assert (directory.pending, directory.peek(admission.token)) == (0, None)

@@ -1,6 +1,7 @@
 import importlib.metadata
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from environment import clear_environment
 from fastbridge import cli
 from fastbridge import logging as log
 from fastbridge.errors import ConfigError
+from tunnels import CLOUDFLARED_URL, stand_in
 
 
 class FakeAgent:
@@ -256,15 +258,90 @@ def test_another_fault_of_the_server_is_not_hidden(ready, monkeypatch):
         cli.main()
 
 
+# serve --tunnel
+
+
+@pytest.fixture
+def tunnelled(ready, monkeypatch, tmp_path):
+    """Settings enough to be found by the world, and a cloudflared that does as it should."""
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "x")
+    monkeypatch.delenv("FASTBRIDGE_DEV")
+    monkeypatch.delenv("FASTBRIDGE_HOST")
+    monkeypatch.setenv("PUBLIC_URL", "https://old.example")
+    stand_in(tmp_path, "cloudflared")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def opened(folder):
+    return (folder / "target").exists()
+
+
+def test_a_tunnels_address_is_the_public_one_of_this_run(capsys, served, tunnelled, ready):
+    before = signal.getsignal(signal.SIGTERM)
+    code, out, err = run(capsys, "serve", "--tunnel")
+    ((settings, _),) = served
+    assert (code, out, settings.public_url) == (0, "", CLOUDFLARED_URL)
+    assert settings.host == "127.0.0.1", "nobody but the tunnel need reach the port"
+    assert (tunnelled / "target").read_text() == f"http://127.0.0.1:{ready}"
+    assert err.startswith(f"fastbridge: cloudflared leads {CLOUDFLARED_URL} here, until this run ends.")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_who_says_where_to_listen_is_obeyed(capsys, served, tunnelled):
+    assert run(capsys, "serve", "--tunnel", "--host", "0.0.0.0")[0] == 0
+    assert served[0][0].host == "0.0.0.0"
+
+
+def test_no_tunnel_to_a_node_that_checks_no_signatures(capsys, served, tunnelled, monkeypatch):
+    monkeypatch.delenv("TWILIO_AUTH_TOKEN")
+    monkeypatch.setenv("FASTBRIDGE_DEV", "1")
+    assert complaint(capsys, "serve", "--tunnel") == (
+        "--tunnel lets the whole world in: set TWILIO_AUTH_TOKEN first, without which anybody could open calls."
+    )
+    assert (served, opened(tunnelled)) == ([], False)
+
+
+def test_what_else_is_wrong_is_told_before_a_tunnel_is_opened(capsys, served, tunnelled, monkeypatch, ready):
+    with socket.create_server(("127.0.0.1", ready)):
+        assert complaint(capsys, "serve", "--tunnel").startswith(f"Port {ready} is in use")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert complaint(capsys, "serve", "--tunnel").startswith("OPENAI_API_KEY is missing")
+    assert (served, opened(tunnelled)) == ([], False)
+
+
+def test_no_program_for_a_tunnel_is_one_sentence(capsys, served, tunnelled):
+    (tunnelled / "cloudflared").unlink()
+    assert complaint(capsys, "serve", "--tunnel").startswith("--tunnel needs cloudflared or ngrok: install one")
+
+
+def test_an_agent_that_cannot_be_loaded_ends_the_tunnel(capsys, served, tunnelled, module):
+    stand_in(tunnelled, "cloudflared", before="import os; open('pid', 'w').write(str(os.getpid()))")
+    code, _, err = run(capsys, "serve", "nowhere:agent", "--tunnel")
+    assert (code, err.splitlines()[-1][:30]) == (2, "fastbridge: There is no module")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tunnelled / "pid").read_text()), 0)
+
+
 # The other commands
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_doctor_exits_with_its_verdict(capsys, monkeypatch, code):
+def test_doctor_is_handed_its_options_and_exits_with_its_verdict(capsys, monkeypatch, module, code):
+    given = []
+
+    def main(load, **options):
+        given.append((load(None) if options["fix"] else None, options))
+        return code
+
     doctor = ModuleType("fastbridge.doctor")
-    doctor.main = lambda: code
+    doctor.main = main
     monkeypatch.setitem(sys.modules, "fastbridge.doctor", doctor)
+    module("my_agents", "from fastbridge.agent import Agent\nagent = Agent()\n")
     assert run(capsys, "doctor")[0] == code
+    assert run(capsys, "doctor", "--json", "--fix", "--yes", "--agent", "my_agents:agent")[0] == code
+    assert given[0] == (None, {"json": False, "fix": False, "yes": False})
+    assert given[1] == (sys.modules["my_agents"].agent, {"json": True, "fix": True, "yes": True})
 
 
 def test_tune_is_handed_its_options_and_the_settings(capsys, monkeypatch):

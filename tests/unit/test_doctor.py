@@ -1,5 +1,8 @@
 import asyncio
+import io
+import json
 import socket
+import sys
 import time
 from email.utils import formatdate
 from types import SimpleNamespace
@@ -9,13 +12,20 @@ import pytest
 
 from environment import clear_environment
 from fastbridge import doctor
-from fastbridge.errors import ConfigError
+from fastbridge.agent import Agent
+from fastbridge.errors import AgentError
+from fastbridge.findings import Finding
+from fastbridge.sim.carrier_api import CarrierApi
 
 KEY, TOKEN = "sk-secret-key-of-mine", "0123456789abcdef0123456789abcdef"
 ACCOUNT = "AC" + "0" * 32
 NUMBER = "+14155550123"
 URL = "https://voice.example.com"
 MODEL = "gpt-realtime-2.1"
+
+
+def number(voice_url):
+    return {"sid": "PN" + "3" * 32, "phone_number": NUMBER, "voice_url": voice_url}
 
 
 class World(SimpleNamespace):
@@ -25,8 +35,13 @@ class World(SimpleNamespace):
         super().__init__(
             openai=(200, {"id": MODEL}),
             account=(200, {"status": "active"}),
-            numbers=(200, {"incoming_phone_numbers": [{"voice_url": f"{URL}/webhook/incoming_call?business_id=4"}]}),
-            public=(200, {"alive": True}),
+            numbers=(200, {"incoming_phone_numbers": [number(f"{URL}/webhook/incoming_call?business_id=4")]}),
+            azure=(200, {}),
+            trial=[
+                Finding("public URL", "reaches a node"),
+                Finding("webhook", "is answered"),
+                Finding("media stream", "opens"),
+            ],
             local=None,
             skew_s=0,
             date=True,
@@ -41,7 +56,7 @@ class World(SimpleNamespace):
         elif host == "api.twilio.com":
             answer = self.numbers if path.endswith("/IncomingPhoneNumbers.json") else self.account
         else:
-            answer = self.local if host == "127.0.0.1" else self.public
+            answer = self.local if host == "127.0.0.1" else self.azure
         if answer is None:
             raise httpx2.ConnectError("refused", request=request)
         headers = {"Date": formatdate(time.time() + self.skew_s, usegmt=True)} if self.date else {}
@@ -72,12 +87,30 @@ def free_port(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def world():
-    return World()
+def world(monkeypatch):
+    world = World()
+
+    class Trial:
+        def __init__(self, settings, saw):
+            pass
+
+        async def run(self):
+            return world.trial
+
+    monkeypatch.setattr(doctor, "Trial", Trial)
+    return world
 
 
-def examine(world):
-    return {each.check: each for each in asyncio.run(doctor.examine(httpx2.MockTransport(world)))}
+def built_in(settings):
+    return Agent()
+
+
+def look(world, load=built_in, **options):
+    return asyncio.run(doctor.examine(load, httpx2.MockTransport(world), **options))
+
+
+def examine(world, **options):
+    return {each.check: each for each in look(world, **options)}
 
 
 def fault(world, check):
@@ -92,11 +125,14 @@ def test_all_is_well(world, free_port):
     assert [each for each in findings.values() if not each.ok] == []
     assert list(findings) == [
         "settings",
+        "agent",
         "OpenAI key",
         "Twilio credentials",
         "phone number",
-        "public URL",
         "port",
+        "public URL",
+        "webhook",
+        "media stream",
         "clock",
         "compiled modules",
         "libraries",
@@ -115,7 +151,6 @@ def test_it_asks_as_it_should(world):
         f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json?PhoneNumber=%2B14155550123"
     )
     assert numbers in asked
-    assert asked[f"{URL}/healthz"] == ""
 
 
 @pytest.mark.parametrize(
@@ -144,7 +179,7 @@ def test_azure_is_asked_in_its_own_way(world, monkeypatch, answer, detail):
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://mine.openai.azure.com/")
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
     monkeypatch.delenv("OPENAI_API_KEY")
-    world.public = answer
+    world.azure = answer
     finding = examine(world)["Azure OpenAI key"]
     assert finding.detail.startswith(detail)
     assert KEY not in f"{finding}"
@@ -181,12 +216,12 @@ def test_faults_of_the_twilio_credentials(world, answer, detail, todo):
         (None, "could not be looked up", "See Twilio credentials."),
         ((200, {"incoming_phone_numbers": []}), f"{NUMBER} is not this account's", "TWILIO_PHONE_NUMBER"),
         (
-            (200, {"incoming_phone_numbers": [{"voice_url": "https://demo.twilio.com/"}]}),
+            (200, {"incoming_phone_numbers": [number("https://demo.twilio.com/")]}),
             f"{NUMBER} calls https://demo.twilio.com/",
             f"{URL}/webhook/incoming_call",
         ),
         (
-            (200, {"incoming_phone_numbers": [{"voice_url": None}]}),
+            (200, {"incoming_phone_numbers": [number(None)]}),
             f"{NUMBER} calls nothing",
             f"{URL}/webhook/incoming_call",
         ),
@@ -197,14 +232,6 @@ def test_faults_of_the_phone_number(world, answer, detail, todo):
     found = fault(world, "phone number")
     assert found.detail == detail
     assert todo in found.todo
-
-
-@pytest.mark.parametrize("answer", [None, (404, {}), (200, {}), (200, b"ok"), (302, {"alive": True})])
-def test_a_public_url_that_reaches_something_else(world, answer):
-    world.public = answer
-    found = fault(world, "public URL")
-    assert found.detail == f"{URL} does not reach a node"
-    assert "fastbridge serve" in found.todo
 
 
 def test_a_clock_that_is_off(world, monkeypatch):
@@ -259,8 +286,7 @@ def test_uvloop_that_cannot_be_imported(world, monkeypatch):
         ("OPENAI_API_KEY", ["settings", "OpenAI key"]),
         ("TWILIO_AUTH_TOKEN", ["settings", "Twilio credentials", "phone number"]),
         ("TWILIO_ACCOUNT_SID", ["Twilio credentials", "phone number"]),
-        ("TWILIO_PHONE_NUMBER", ["phone number"]),
-        ("PUBLIC_URL", ["settings", "phone number", "public URL"]),
+        ("PUBLIC_URL", ["settings", "phone number"]),
     ],
 )
 def test_what_is_not_set(world, monkeypatch, variable, failing):
@@ -270,66 +296,178 @@ def test_what_is_not_set(world, monkeypatch, variable, failing):
     assert any(variable in findings[check].todo for check in failing)
 
 
-def test_settings_that_do_not_work_stop_the_rest(world, monkeypatch):
-    monkeypatch.setenv("PORT", "abc")
+def test_the_four_names_of_the_readme_are_enough(world, monkeypatch):
+    for name in ("TWILIO_PHONE_NUMBER", "FASTBRIDGE_HOST", "PORT"):
+        monkeypatch.delenv(name)
+    assert all(each.ok for check, each in examine(world).items() if check != "port")
+    assert any("PageSize=" in str(request.url) for request in world.asked)
+
+
+def test_all_faults_are_told_at_once(world, monkeypatch):
+    for name, value in {"PORT": "abc", "LEAD_MS": "-1", "FASTBRIDGE_PRICES": "{"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("OPENAI_API_KEY")
+    world.account, world.trial = (401, {}), [Finding("public URL", "x", "y", "refused")]
+    faults = [each for each in look(world) if not each.ok]
+    assert [each.check for each in faults] == ["settings"] * 4 + ["OpenAI key", "Twilio credentials", "public URL"]
+    words = ["PORT must be a port number", "LEAD_MS must be", "OPENAI_API_KEY is missing", "FASTBRIDGE_PRICES must be"]
+    assert [each.todo.startswith(word) for each, word in zip(faults, words, strict=False)] == [True] * 4
+    assert all(each.fault for each in faults), "each has a lasting name"
+
+
+def test_settings_of_which_nothing_can_be_read_stop_the_rest(world, tmp_path):
+    (tmp_path / ".env").write_bytes(b"PORT=\xff")
     findings = examine(world)
-    assert findings["settings"].todo == "PORT must be a port number from 0 to 65535, not 'abc'."
+    assert findings["settings"].todo.startswith("The file .env cannot be read")
     assert list(findings) == ["settings", "compiled modules", "libraries"]
     assert world.asked == []
 
 
-def test_no_network_at_all_is_a_table_of_crosses_not_a_traceback(world, monkeypatch, capsys):
-    world.openai = world.account = world.numbers = world.public = None
+# The agent
+
+
+def test_the_agent_is_examined_in_the_starts_own_sentences(world, capsys):
+    def broken(settings):
+        print("a module that talks")
+        raise AgentError("my_agent.py, line 3: a fault.", "Traceback\n")
+
+    found = examine(world, load=broken)["agent"]
+    assert (found.fault, found.todo) == ("agent", "my_agent.py, line 3: a fault.")
+    assert capsys.readouterr() == ("", "a module that talks\nTraceback\n")
+
+
+def test_an_agent_that_does_not_fit_and_one_that_is_hardly_meant_so(world):
+    agent = Agent(settings={"turn_detection": "semantic_vad", "vad_idle_ms": 6000})
+    agent.tool(lambda: "x")
+    found = [each for each in look(world, load=lambda settings: agent) if each.check == "agent"]
+    assert [each.ok for each in found] == [False, *[True] * len(agent.advice())]
+    assert found[0].todo == "FASTBRIDGE_VAD_IDLE_MS is for server_vad: unset it, or FASTBRIDGE_TURN_DETECTION."
+    assert [each.detail for each in found[1:]] == agent.advice()
+
+
+# The table, JSON and the exit code
+
+
+@pytest.fixture
+def main(world, monkeypatch):
+    """doctor.main, in this world."""
     real = doctor.examine
-    monkeypatch.setattr(doctor, "examine", lambda: real(httpx2.MockTransport(world)))
+    monkeypatch.setattr(doctor, "examine", lambda load, **given: real(load, httpx2.MockTransport(world), **given))
     monkeypatch.setenv("COLUMNS", "200")
-    assert doctor.main() == 1
+    return lambda **options: doctor.main(built_in, **options)
+
+
+def test_no_network_at_all_is_a_table_of_crosses_not_a_traceback(world, main, capsys):
+    world.openai = world.account = world.numbers = None
+    assert main() == 1
     out = capsys.readouterr().out
-    assert out.count("✗") == 5
-    assert out.count("✓") == 4
+    assert out.count("✗") == 4
     assert "Traceback" not in out
 
 
-def test_the_table_tells_no_secret(world, monkeypatch, capsys):
+def test_the_table_tells_no_secret(world, main, capsys):
     world.openai = (500, {"error": f"your key {KEY}"})
-    world.public = (200, {"token": TOKEN})
-    real = doctor.examine
-    monkeypatch.setattr(doctor, "examine", lambda: real(httpx2.MockTransport(world)))
-    doctor.main()
+    world.numbers = (200, {"token": TOKEN})
+    for as_json in (False, True):
+        main(json=as_json)
     out = capsys.readouterr().out
     assert KEY not in out
     assert TOKEN not in out
 
 
-def test_well_is_exit_code_0(world, monkeypatch, capsys):
-    real = doctor.examine
-    monkeypatch.setattr(doctor, "examine", lambda: real(httpx2.MockTransport(world)))
-    assert doctor.main() == 0
+def test_well_is_exit_code_0(main, capsys):
+    assert main() == 0
     assert "✗" not in capsys.readouterr().out
+    assert main(json=True) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] is True
+    assert [each["check"] for each in document["findings"]][:3] == ["settings", "agent", "openai_key"]
 
 
-def test_a_long_address_is_shown_whole_in_a_narrow_table(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
-    doctor.show([doctor.Finding("x", "y", "z" * 100)])
-    assert capsys.readouterr().out.count("z") == 100
+# --fix, against a simulated Twilio on a real socket
 
 
-def test_markup_in_an_address_is_text(capsys):
-    doctor.show([doctor.Finding("x", "http://[::1]/[bold]", "do [/this]")])
-    assert "[bold]" in capsys.readouterr().out
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
 
-def test_check_port(free_port):
-    doctor.check_port("127.0.0.1", free_port)
-    with (
-        socket.create_server(("127.0.0.1", free_port)),
-        pytest.raises(ConfigError, match=f"Port {free_port} is in use"),
-    ):
-        doctor.check_port("127.0.0.1", free_port)
-    doctor.check_port("127.0.0.1", free_port)
-    with pytest.raises(ConfigError, match=r"Cannot listen on '192\.0\.2\.1': set FASTBRIDGE_HOST"):
-        doctor.check_port("192.0.2.1", free_port)
-    assert "choose one above 1023" in str(doctor.port_error("127.0.0.1", 80, PermissionError(13, "denied")))
+@pytest.fixture
+def fix(world, monkeypatch, capsys):
+    """fix(typed, yes=…): exit code, what stderr was told, and the number afterwards. typed: None without a terminal."""
+
+    def run(typed, yes=False, before="https://demo.twilio.com/", findings=None, faults=()):
+        world.trial = findings or world.trial
+
+        async def scene():
+            async with CarrierApi(ACCOUNT, TOKEN, numbers=[number(before) | {"voice_method": "POST"}]) as api:
+                monkeypatch.setenv("FASTBRIDGE_TWILIO_API_URL", api.url)
+                confirm = doctor._confirm(yes)
+
+                def confirm_then_fail(*given):
+                    api._faults = list(faults)
+                    return confirm(*given)
+
+                found = await doctor.examine(built_in, confirm=confirm_then_fail)
+                return next(each for each in found if each.check == "phone number"), api.numbers[0]
+
+        monkeypatch.setattr("sys.stdin", Terminal(typed) if typed is not None else io.StringIO("y\n"))
+        monkeypatch.setattr("sys.stderr", Terminal())
+        found, after = asyncio.run(scene())
+        return found, sys.stderr.getvalue(), after
+
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    return run
+
+
+def test_fix_shows_what_changes_and_asks(fix):
+    found, said, after = fix("y\n")
+    assert said.splitlines() == [
+        f"{NUMBER} VoiceUrl: https://demo.twilio.com/ → {URL}/webhook/incoming_call",
+        f"{NUMBER} StatusCallback: (nothing) → {URL}/webhook/call_status",
+        f"{NUMBER} StatusCallbackMethod: (nothing) → POST",
+        "Write this to Twilio? [y/N] ",
+    ]
+    assert (found.ok, found.detail) == (True, f"{NUMBER} calls {URL}/webhook/incoming_call")
+    assert (after["voice_url"], after["status_callback"]) == (
+        f"{URL}/webhook/incoming_call",
+        f"{URL}/webhook/call_status",
+    )
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "n\n", "yep\n", None])
+def test_fix_without_a_yes_changes_nothing(fix, typed):
+    found, said, after = fix(typed)
+    assert found.fault == "not_set"
+    assert found.todo.startswith("Not set. In the Twilio console")
+    assert "status_callback" not in after
+    assert after["voice_url"] == "https://demo.twilio.com/"
+    assert ("there is nobody to ask; --yes says yes." in said) == (typed is None)
+
+
+def test_fix_for_scripts(fix):
+    found, said, after = fix(None, yes=True)
+    assert found.ok
+    assert after["voice_url"] == f"{URL}/webhook/incoming_call"
+    assert "[y/N]" not in said
+
+
+def test_fix_points_no_number_at_a_webhook_that_is_not_answered(fix):
+    findings = [Finding("webhook", "x", "y", "signature")]
+    found, said, after = fix("y\n", findings=findings)
+    assert (found.fault, found.todo) == ("not_set", "Not set: first let the webhook be answered at PUBLIC_URL.")
+    assert (said, after["voice_url"]) == ("", "https://demo.twilio.com/")
+
+
+def test_fix_that_twilio_refuses(fix):
+    found, _, _ = fix("y\n", faults=[500])
+    assert (found.fault, found.detail) == ("refused", "Twilio did not set the webhooks: HTTP 500, code 20500")
+
+
+def test_without_fix_nobody_is_asked_and_nothing_written(world):
+    world.numbers = (200, {"incoming_phone_numbers": [number("https://demo.twilio.com/")]})
+    examine(world)
+    assert {request.method for request in world.asked} == {"GET"}
 
 
 def test_a_name_that_is_no_setting_is_told_and_is_no_fault(world, monkeypatch):
@@ -337,4 +475,4 @@ def test_a_name_that_is_no_setting_is_told_and_is_no_fault(world, monkeypatch):
     [told] = doctor.unknown_settings()
     assert (told.check, told.ok) == ("settings", True)
     assert told.detail == "FASTBRIDGE_PROMTS_DIR is no setting: did you mean FASTBRIDGE_PROMPTS_DIR?"
-    assert told in asyncio.run(doctor.examine(httpx2.MockTransport(world)))
+    assert told in look(world)

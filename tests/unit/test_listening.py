@@ -12,6 +12,7 @@ import pytest
 from environment import clear_environment
 from fastbridge import descriptors, listening, notices
 from fastbridge.config import load_settings
+from fastbridge.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +112,18 @@ def test_what_was_closed_is_said_where_somebody_reads(monkeypatch, capsys):
     assert said[1:] == ["1"]
     assert capsys.readouterr().err.count("\n") == 1
     assert os.fstat(1)
+
+
+def test_check_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free_port = server.getsockname()[1]
+    listening.check_port("127.0.0.1", free_port)
+    with (
+        socket.create_server(("127.0.0.1", free_port)),
+        pytest.raises(ConfigError, match=f"Port {free_port} is in use"),
+    ):
+        listening.check_port("127.0.0.1", free_port)
+    listening.check_port("127.0.0.1", free_port)
+    with pytest.raises(ConfigError, match=r"Cannot listen on '192\.0\.2\.1': set FASTBRIDGE_HOST"):
+        listening.check_port("192.0.2.1", free_port)
+    assert "choose one above 1023" in str(listening.port_error("127.0.0.1", 80, PermissionError(13, "denied")))

@@ -21,13 +21,16 @@ from fastbridge.calls import Admission
 from fastbridge.config import load_settings
 from fastbridge.handover import line_pair
 from fastbridge.server import create_app, model_error
+from fastbridge.sockets import CarrierSocket
 from fastbridge.store import RecordStore
 from fastbridge.switchboard import Switchboard, WorkerProcess
+from fastbridge.tunnel import Tunnel
 from fastbridge.twilio import Start
-from front_desk import INCOMING, make_node, post
+from front_desk import INCOMING, exchange, make_node, post
 from helpers import LOUD, QUIET, SID
 from longcall import LongCall
 from recording_transport import Transport
+from tunnels import finder, stand_in
 from virtual import RecordingModel, Rig
 
 PACKAGE = Path(__file__).parents[2] / "src" / "fastbridge"
@@ -402,6 +405,32 @@ def crowds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         node.connections.enter(Transport(), "192.0.2.7")
 
 
+def strangers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A stream that comes twice, one that a proxy has made a plain request of, and a number of no business."""
+    clear_environment(monkeypatch, tmp_path)
+    node = create_app(load_settings(public_url="https://voice.example.com", database_url="none"), Agent()).state.node
+    socket = CarrierSocket(None, SimpleNamespace(connections=set()), {"node": node})  # type: ignore[arg-type]
+
+    async def knock() -> None:
+        socket.connection_made(Transport())
+        upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        key = f"Sec-WebSocket-Key: {'A' * 22}==\r\n"
+        socket.data_received(f"GET /media/x HTTP/1.1\r\nHost: x\r\n{upgrade}{key}\r\n".encode())
+
+    asyncio.run(knock())
+    desk = make_node()
+    exchange(desk, "GET", "/media/x")
+    desk.agent.for_business("456", greeting="Hi.")
+    post(desk, f"{INCOMING}?business_id=457")
+
+
+def lost_tunnel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A tunnel that opens and then ends by itself."""
+    monkeypatch.chdir(tmp_path)
+    with Tunnel(5050, find=finder(stand_in(tmp_path, "cloudflared", after="time.sleep(0.3); sys.exit(1)"))) as opened:
+        opened._reader.join(10)
+
+
 class NoCarrier:
     def write(self, frame: bytes) -> None:
         pass
@@ -481,6 +510,8 @@ SCENES = [
         front_desk,
         node_life,
         crowds,
+        strangers,
+        lost_tunnel,
         switchboard,
         long_calls,
     ),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fastbridge import notices
+from tunnels import CLOUDFLARED_URL
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "logging.md").read_text(encoding="utf-8")
 EXAMPLES = {
@@ -13,10 +14,17 @@ EXAMPLES = {
         ("the oldest silent one made room",),
         {"reason": "connections", "more": 0, "connections": 3000, "address": "192.0.2.7"},
     ),
+    "stream_refused": (
+        ("its token is unknown: it is none of this process's",),
+        {"more": 0, "address": "192.0.2.7"},
+    ),
+    "upgrade_dropped": (("Upgrade Connection",), {"admitted": "yes", "more": 0, "address": "192.0.2.7"}),
+    "business_unknown": (("457",), {"more": 0}),
     "advice": (("FASTBRIDGE_PROMTS_DIR is no setting: did you mean FASTBRIDGE_PROMPTS_DIR?",), {}),
     "unsigned": (("127.0.0.1", 5050), {}),
     "standard_descriptors": (("0 2",), {}),
     "worker_ended": ((1, -9), {}),
+    "tunnel_ended": (("cloudflared", CLOUDFLARED_URL), {}),
     "worker_silent": ((1,), {}),
     "records_lost": ((3,), {}),
     "too_few_descriptors": ((400,), {"needed": 1264, "limit": 1024}),

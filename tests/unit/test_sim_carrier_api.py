@@ -88,3 +88,53 @@ def test_a_client_that_leaves_is_nobodys_trouble():
             return api.errors
 
     assert asyncio.run(run()) == []
+
+
+# The account and its numbers
+
+NUMBER = {"sid": "PN" + "3" * 32, "phone_number": "+14155550123", "voice_url": "https://demo.twilio.com/"}
+OTHER = {"sid": "PN" + "4" * 32, "phone_number": "+14155550199", "voice_url": ""}
+
+
+def ask(method: str, path: str, *, user: str = ACCOUNT, fault: int = 0, **form: str) -> Any:
+    """(status, JSON), and the API."""
+
+    async def run() -> Any:
+        faults = [fault] if fault else []
+        api = CarrierApi(ACCOUNT, "secret", numbers=[NUMBER, OTHER], faults=faults)
+        async with api, httpx2.AsyncClient(auth=(user, "secret")) as http:
+            url = f"{api.url}/2010-04-01/Accounts/{ACCOUNT}{path}.json"
+            options = {"params": form} if method == "GET" else {"data": form}
+            answer = await http.request(method, url, **options)
+            return answer.status_code, answer.json(), api
+
+    return asyncio.run(run())
+
+
+def test_the_account_and_its_numbers():
+    assert ask("GET", "")[1]["status"] == "active"
+    assert ask("GET", "/IncomingPhoneNumbers")[1]["incoming_phone_numbers"] == [NUMBER, OTHER]
+    assert ask("GET", "/IncomingPhoneNumbers", PhoneNumber="+14155550199")[1]["incoming_phone_numbers"] == [OTHER]
+    assert ask("GET", "/IncomingPhoneNumbers", user="another")[0] == 401
+    assert ask("GET", "/IncomingPhoneNumbers", fault=500)[:1] == (500,)
+
+
+def test_a_numbers_webhooks_are_set():
+    code, answer, api = ask(
+        "POST", f"/IncomingPhoneNumbers/{NUMBER['sid']}", VoiceUrl="https://x.example/y", VoiceMethod="GET"
+    )
+    assert (code, answer) == (200, NUMBER | {"voice_url": "https://x.example/y", "voice_method": "GET"})
+    assert api.numbers == [answer, OTHER]
+    assert NUMBER["voice_url"] == "https://demo.twilio.com/", "what a test has given is its own"
+
+
+@pytest.mark.parametrize(
+    "form", [{"VoiceUrl": "x.example"}, {"VoiceMethod": "PUT"}, {"voice_url": "https://x.example"}]
+)
+def test_what_cannot_be_set_is_refused_and_nothing_set(form):
+    code, answer, api = ask("POST", f"/IncomingPhoneNumbers/{NUMBER['sid']}", **form)
+    assert (code, answer["code"], len(api.errors), api.numbers) == (400, 21402, 1, [NUMBER, OTHER])
+
+
+def test_a_number_that_is_not_there():
+    assert ask("POST", f"/IncomingPhoneNumbers/PN{'9' * 32}", VoiceMethod="GET")[:2][0] == 404

@@ -89,6 +89,14 @@ class Carrier:
         self.socket: Any = CarrierSocket(None, self.server_state, {"node": self.node})
         loop.do(self.socket.connection_made, self.transport)
 
+    def again(self) -> "Carrier":
+        """Another socket to the same node."""
+        self.lose()
+        self.transport = Transport()
+        self.socket = CarrierSocket(None, self.server_state, {"node": self.node})
+        self.loop.do(self.socket.connection_made, self.transport)
+        return self
+
     def knock(self, path: str = "", *, signature: str = "", extra: str = "") -> str:
         path = path or self.path
         signature = signature or sign("wss" + PUBLIC_URL.removeprefix("https") + path)
@@ -209,6 +217,22 @@ def test_a_refused_handshake_is_answered_and_closed(carrier, request_, status):
     assert carrier.node.directory._total_connections == 0
     assert carrier.server_state.connections == set()
     assert carrier.loop.pending_timers() == []
+
+
+@pytest.mark.parametrize("fault", ["unknown", "spent", "expired"])
+def test_a_token_that_is_worth_nothing_is_refused_and_said_now_and_then(carrier, fault, caplog):
+    path = "/media/guess" if fault == "unknown" else carrier.path
+    if fault == "spent":
+        carrier.node.directory.abandon(carrier.call_sid)
+    elif fault == "expired":
+        carrier.loop.advance(31)
+    assert carrier.knock(path).split()[1] == "403"
+    carrier.again().knock(path)
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert line.startswith(f"[NODE] a media stream was refused: {sockets.TOKEN_FAULTS[f'token_{fault}']}")
+    assert carrier.path.rpartition("/")[2] not in line
+    assert carrier.node.directory.counters[f"token_{fault}"] == 2
+    carrier.lose()
 
 
 def test_in_dev_without_a_token_no_signature_is_asked_for(loop):

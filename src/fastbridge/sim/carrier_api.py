@@ -1,7 +1,9 @@
-"""Twilio's REST API on a loopback socket, as far as a live call needs it: `POST …/Calls/{sid}.json`.
+"""Twilio's REST API on a loopback socket, as far as we ask it: `POST …/Calls/{sid}.json` for a live call, and what
+`fastbridge doctor` looks at, the account and its numbers, whose webhooks may be set.
 
 Real HTTP, Basic authentication, Twilio's answers and error codes. Calls of a `SimulatedCaller` that is registered are
-really ended or redirected. Faults come from a list, one a request. Source: Twilio, "Update a Call resource".
+really ended or redirected. Faults come from a list, one a request. Sources: Twilio, "Update a
+Call resource", "IncomingPhoneNumber resource".
 """
 
 import asyncio
@@ -18,6 +20,19 @@ import h11
 
 API_VERSION = "2010-04-01"
 _PATH = re.compile(rf"/{API_VERSION}/Accounts/(AC[0-9a-f]{{32}})/Calls/(CA[0-9a-f]{{32}})\.json")
+
+_ACCOUNT = re.compile(rf"/{API_VERSION}/Accounts/(AC[0-9a-f]{{32}})\.json")
+_NUMBERS = re.compile(
+    rf"/{API_VERSION}/Accounts/(AC[0-9a-f]{{32}})/IncomingPhoneNumbers(?:/(PN[0-9a-f]{{32}}))?\.json(?:\?(.*))?"
+)
+_WEBHOOKS = {
+    "VoiceUrl": "voice_url",
+    "VoiceMethod": "voice_method",
+    "VoiceApplicationSid": "voice_application_sid",
+    "StatusCallback": "status_callback",
+    "StatusCallbackMethod": "status_callback_method",
+}
+"""What may be set of a number, and how it is called in answers."""
 
 RESET = "reset"
 Fault = int | float | str
@@ -46,10 +61,14 @@ class CarrierApi:
     """`async with CarrierApi(user, secret) as api`: `api.url` is what FASTBRIDGE_TWILIO_API_URL should be.
 
     faults: one for each request to come; after the last of them all goes well. `updates` is what was asked for, failed
-    requests too; `errors` what Twilio would have refused.
+    requests too; `errors` what Twilio would have refused. numbers: the account's, as Twilio's answers show them
+    (`sid`, `phone_number`, `voice_url` …); what is set of them is set there.
     """
 
-    def __init__(self, user: str, secret: str, *, faults: Sequence[Fault] = ()) -> None:
+    def __init__(
+        self, user: str, secret: str, *, faults: Sequence[Fault] = (), numbers: Sequence[dict[str, str]] = ()
+    ) -> None:
+        self.numbers = [dict(number) for number in numbers]
         self.updates: list[Update] = []
         self.errors: list[str] = []
         self._credentials = f"{user}:{secret}"
@@ -101,7 +120,14 @@ class CarrierApi:
         headers = {name.lower(): value for name, value in request.headers}
         if headers.get(b"authorization") != b"Basic " + base64.b64encode(self._credentials.encode()):
             return self._refuse(401, 20003, "Authenticate")
-        found = _PATH.fullmatch(request.target.decode("ascii", "replace"))
+        target = request.target.decode("ascii", "replace")
+        if (found := _NUMBERS.fullmatch(target)) is not None:
+            if fault is not None:
+                return fault, _error(fault, 20429 if fault == 429 else 20500, "simulated")
+            return self._number(found[2], body) if found[2] else self._listed(found[3] or "")
+        if request.method == b"GET" and (found := _ACCOUNT.fullmatch(target)) is not None:
+            return 200, {"sid": found[1], "status": "active"}
+        found = _PATH.fullmatch(target)
         if found is None or request.method != b"POST":
             return self._refuse(404, 20404, "The requested resource was not found")
         form = {name: values[-1] for name, values in parse_qs(body.decode(), keep_blank_values=True).items()}
@@ -116,6 +142,24 @@ class CarrierApi:
             return 404, _error(404, 20404, f"Call {update.call_sid} is not in progress")
         status = "completed" if "Status" in form else "in-progress"
         return 200, {"sid": update.call_sid, "account_sid": update.account_sid, "status": status}
+
+    def _listed(self, query: str) -> tuple[int, dict[str, object]]:
+        wanted = parse_qs(query).get("PhoneNumber")
+        listed = [number for number in self.numbers if wanted is None or number["phone_number"] in wanted]
+        return 200, {"incoming_phone_numbers": listed, "page_size": 50}
+
+    def _number(self, sid: str, body: bytes) -> tuple[int, dict[str, object]]:
+        number = next((number for number in self.numbers if number["sid"] == sid), None)
+        form = {name: values[-1] for name, values in parse_qs(body.decode(), keep_blank_values=True).items()}
+        if number is None:
+            return self._refuse(404, 20404, "The requested resource was not found")
+        for name, value in form.items():
+            if name not in _WEBHOOKS or (name.endswith("Method") and value not in ("GET", "POST")):
+                return self._refuse(400, 21402, f"Invalid {name}")
+            if name in ("VoiceUrl", "StatusCallback") and not value.startswith(("http://", "https://")):
+                return self._refuse(400, 21402, f"Invalid {name}")
+        number |= {_WEBHOOKS[name]: value for name, value in form.items()}
+        return 200, dict(number)
 
     def _refuse(self, status: int, code: int, message: str) -> tuple[int, dict[str, object]]:
         self.errors.append(f"{status} {code} {message}")

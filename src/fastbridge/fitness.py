@@ -1,0 +1,68 @@
+"""All that keeps a node from starting, in the sentences in which the start says it. Opens, binds and connects nothing.
+
+A start ends with the first of these; whoever examines wants them all.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from fastbridge.complaints import complaints
+from fastbridge.config import Settings, load_settings
+from fastbridge.errors import ConfigError
+from fastbridge.store import NO_DATABASE, open_engine
+from fastbridge.usage import price_of
+
+if TYPE_CHECKING:
+    from fastbridge.agent import Agent
+
+WORKERS_NEED_LINUX = "Several workers need Linux: start one, and put several nodes behind a load balancer."
+
+
+def load_what_works() -> tuple[Settings | None, list[str]]:
+    """The settings, with the defaults in place of what cannot work, and a sentence for each of those. None where there
+    are none to be had."""
+    try:
+        return Settings(), []
+    except ValidationError as error:
+        wrong = complaints(error, Settings.model_fields)
+    except (OSError, UnicodeDecodeError):
+        return None, list(_said(load_settings))
+    try:
+        return Settings(**{name: Settings.model_fields[name].get_default() for name in wrong}), list(wrong.values())
+    except ValidationError as error:  # what was wrong only beside a default
+        return None, [*wrong.values(), *complaints(error, Settings.model_fields).values()]
+
+
+def faults(settings: Settings) -> Iterator[str]:
+    """Of settings that can be read: what a start would refuse of them, whoever answers."""
+    yield from settings.serving_faults()
+    if settings.workers > 1 and sys.platform != "linux":
+        yield WORKERS_NEED_LINUX
+    yield from _said(price_of, settings.model, settings.prices)
+    url = settings.database_url.get_secret_value()
+    if url != NO_DATABASE:
+        yield from _said(open_engine, url)
+
+
+def agent_faults(settings: Settings, agent: "Agent") -> Iterator[str]:
+    """Of an agent that can be loaded: what its settings, its numbers' and its businesses' make of the node's."""
+    known = {*settings.session_faults()}
+    for each in agent.variants():
+        yield from dict.fromkeys(fault for fault in each.call_settings(settings).session_faults() if fault not in known)
+
+
+def require_fit(settings: Settings, agent: "Agent") -> None:
+    """ConfigError, where a node of these would only break with the first call."""
+    price_of(settings.model, settings.prices)
+    for each in agent.variants():
+        each.call_settings(settings).require_session()
+
+
+def _said(check: Callable[..., Any], *given: Any) -> Iterator[str]:
+    try:
+        check(*given)
+    except ConfigError as error:
+        yield str(error)
