@@ -426,7 +426,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise ConfigError(_sentence(error)) from None
+        raise ConfigError(complaint(error)) from None
     except (OSError, UnicodeDecodeError):
         raise ConfigError("The file .env cannot be read: make it readable UTF-8 text, or remove it.") from None
 
@@ -435,7 +435,7 @@ def _what(field: str) -> str:
     return Settings.model_fields[field].description or "something else"
 
 
-def _sentence(error: ValidationError) -> str:
+def complaint(error: ValidationError) -> str:
     """The first complaint of pydantic's report, in words for whoever set the variable."""
     first = error.errors(include_url=False, include_context=False)[0]
     place = str(first["loc"][0])
