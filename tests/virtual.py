@@ -1,6 +1,5 @@
 """One real Call on virtual time (`fastbridge.testing.loop`) with recorded links. Nothing ever sleeps."""
 
-import asyncio
 import json
 from base64 import b64decode
 from collections.abc import Callable

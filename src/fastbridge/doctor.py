@@ -21,6 +21,7 @@ import httpx2
 from fastbridge.config import Settings, load_settings
 from fastbridge.endpoint import azure_base_url
 from fastbridge.errors import ConfigError
+from fastbridge.store import unusable
 from fastbridge.stray_settings import unknown_variables
 
 TIMEOUT_S = 5.0
@@ -67,7 +68,7 @@ async def examine(transport: httpx2.AsyncBaseTransport | None = None) -> list[Fi
             public_url(client, settings),
             port(client, settings),
         ]
-        return [serving(settings), *await asyncio.gather(*online), clock.finding(), *findings]
+        return [serving(settings), records(settings), *await asyncio.gather(*online), clock.finding(), *findings]
 
 
 def show(findings: Iterable[Finding]) -> None:
@@ -94,6 +95,16 @@ def serving(settings: Settings) -> Finding:
     except ConfigError as error:
         return Finding("settings", "not enough to answer calls", str(error))
     return Finding("settings", f"complete, PUBLIC_URL {settings.public_url}")
+
+
+def records(settings: Settings) -> Finding:
+    try:
+        faults = unusable(settings.database_url.get_secret_value(), settings.records_dir)
+    except ConfigError as error:
+        faults = [str(error)]
+    if faults:
+        return Finding("records", "cannot be kept", " ".join(faults))
+    return Finding("records", "can be kept")
 
 
 def compiled_modules() -> Finding:

@@ -92,6 +92,7 @@ def test_all_is_well(world, free_port):
     assert [each for each in findings.values() if not each.ok] == []
     assert list(findings) == [
         "settings",
+        "records",
         "OpenAI key",
         "Twilio credentials",
         "phone number",
@@ -241,6 +242,14 @@ def test_a_port_in_use(world, free_port):
     assert found.detail == f"{free_port}: a node is running on it"
 
 
+def test_records_that_cannot_be_kept(world, monkeypatch):
+    assert examine(world)["records"].todo == ""
+    monkeypatch.setenv("FASTBRIDGE_RECORDS_DIR", f"{__file__}/records")
+    assert "FASTBRIDGE_RECORDS_DIR: no record can be kept at" in examine(world)["records"].todo
+    monkeypatch.setenv("DATABASE_URL", "nowhere")
+    assert examine(world)["records"].todo.startswith("DATABASE_URL must be")
+
+
 def test_compiled_modules_that_are_missing(world, monkeypatch):
     monkeypatch.setattr(doctor, "COMPILED", ("errors", "_not_compiled"))
     found = fault(world, "compiled modules")
@@ -286,7 +295,7 @@ def test_no_network_at_all_is_a_table_of_crosses_not_a_traceback(world, monkeypa
     assert doctor.main() == 1
     out = capsys.readouterr().out
     assert out.count("✗") == 5
-    assert out.count("✓") == 4
+    assert out.count("✓") == 5
     assert "Traceback" not in out
 
 

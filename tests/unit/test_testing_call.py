@@ -60,7 +60,7 @@ def test_a_call_and_all_that_is_known_of_it() -> None:
     assert call.record["end_reason"] == "customer_hangup"
     assert "[CALL_END]" in call.log
     assert "[TRANSCRIPT]" in call.log
-    assert "httpx" not in call.log
+    assert repr(call).startswith("<VirtualCall of ")
     assert len(call.report.marks) == len([mark for mark in call.report.marks if mark.echoed_ms is not None])
     assert call.model.sessions[0].items
     assert call.real_waits == 0
@@ -88,7 +88,7 @@ def test_a_call_in_which_nothing_was_heard_is_one_wait() -> None:
 
 def test_a_caller_who_waits_in_vain_says_so() -> None:
     call = VirtualCall(Agent(), ASKS, SPOKEN, patience_ms=4000)
-    assert call.errors == ["caller waited 4 s in vain to Speak"]
+    assert call.errors == ["caller waited 4 s in vain to Speak: nothing was heard since its last step"]
     assert call.waits() != []
 
 
@@ -223,6 +223,7 @@ def test_a_tool_that_hangs_up_goes_by_the_api() -> None:
     assert [update.form for update in call.api.updates] == [{"Status": "completed"}] * 2
     assert call.record is not None
     assert call.record["end_reason"] == "agent_hangup"
+    assert "HTTP Request" not in call.log
 
 
 # What is given.

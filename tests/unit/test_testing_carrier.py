@@ -84,6 +84,7 @@ def test_an_order_of_the_api_ends_the_stream(form: dict[str, str], kinds: list[s
     assert line.loop.do(line.carrier.update, form)
     assert not line.loop.do(line.carrier.update, form), "one at a time"
     line.run(1)
+    assert b'"stop"' in line.sent[-1]
     report = line.ended()
     assert report.ended_by == "server"
     assert [event.kind for event in report.events if event.kind != "closed"] == kinds
@@ -102,9 +103,12 @@ def rest_of(api: CarrierApi) -> CarrierRest:
 
 
 @pytest.mark.parametrize(
-    ("faults", "done"), [((), True), ((503,), True), ((RESET,), True), ((5.0, 5.0), False), ((400, 400), False)]
+    ("faults", "done", "updates"),
+    [((), True, 1), ((503,), True, 2), ((RESET,), True, 1), ((5.0, 5.0), False, 0), ((400, 400), False, 1)],
 )
-def test_the_api_fails_as_its_faults_say_and_the_nodes_own_client_meets_it(faults: Any, done: bool) -> None:
+def test_the_api_fails_as_its_faults_say_and_the_nodes_own_client_meets_it(
+    faults: Any, done: bool, updates: int
+) -> None:
     api = CarrierApi(ACCOUNT_SID, AUTH_TOKEN, faults=faults)
     line = Line([HangUp(AfterMs(50_000))])
     api.register(line.carrier)
@@ -113,4 +117,5 @@ def test_the_api_fails_as_its_faults_say_and_the_nodes_own_client_meets_it(fault
         return await asyncio.ensure_future(rest_of(api).hang_up(ACCOUNT_SID, line.report.call_sid))
 
     assert line.loop.run_until_complete(ask()) is done
+    assert len(api.updates) == updates
     assert api.errors == []

@@ -43,6 +43,11 @@ async def unknown() -> None:
     await nobody_knows()
 
 
+def done() -> "asyncio.Future[None]":
+    future = nobody_knows()
+    future.set_result(None)
+    return future
+
 
 WAITS: dict[str, tuple[Callable[[], Awaitable[Any]], int]] = {
     "sleep": (lambda: asyncio.sleep(5), 0),
@@ -54,6 +59,7 @@ WAITS: dict[str, tuple[Callable[[], Awaitable[Any]], int]] = {
     "a future": (nobody_knows, 1),
     "a future in a timeout": (lambda: asyncio.wait_for(nobody_knows(), 9), 1),
     "one of two": (lambda: asyncio.gather(asyncio.sleep(5), nobody_knows()), 1),
+    "one of two that is done": (lambda: asyncio.gather(done(), asyncio.sleep(5)), 0),
     "one of a group": (lambda: grouped(asyncio.sleep(5), unknown()), 1),
     "wait for a future": (lambda: asyncio.wait([nobody_knows()], timeout=9), 1),
 }
@@ -74,14 +80,14 @@ def test_a_lock_is_the_worlds_while_a_socket_might_release_it(make: Callable[[],
 
 def test_what_waits_for_the_call_waits_for_its_timers(monkeypatch: pytest.MonkeyPatch) -> None:
     namespace: dict[str, Any] = {"__name__": "fastbridge.departure"}
-    exec("async def depart(future):\n    await future", namespace)  # noqa: S102 - a coroutine of ours
+    exec("async def depart(future):\n    await future", namespace)
     assert asyncio.run(waiting(sockets=True, on=lambda: namespace["depart"](nobody_knows()))) == 0
 
 
 def test_what_runs_waits_for_nothing() -> None:
     async def run() -> list[Any]:
         async def spin() -> None:
-            while True:
+            for _ in range(1000):
                 await asyncio.sleep(0)
 
         task = asyncio.ensure_future(spin())

@@ -60,6 +60,33 @@ def test_a_thread_is_not_overtaken(loop: VirtualLoop) -> None:
     task.result()
 
 
+def test_nor_is_one_that_no_task_waits_for(loop: VirtualLoop) -> None:
+    done = loop.do(loop.run_in_executor, None, time.sleep, REAL_SECONDS)
+    loop.advance(MINUTE)
+    assert done.done()
+
+
+def test_nor_is_a_socket_that_sets_an_event(loop: VirtualLoop) -> None:
+    """As the drivers of many databases, and HTTP clients, wait."""
+    mine, theirs = socket.socketpair()
+
+    async def tool() -> None:
+        event = asyncio.Event()
+        loop.add_reader(mine, event.set)
+        async with asyncio.timeout(0.001):
+            await event.wait()
+        loop.remove_reader(mine)
+
+    task = begun(loop, tool())
+    timer = threading.Timer(REAL_SECONDS, theirs.send, (b"x",))
+    timer.start()
+    loop.advance(MINUTE)
+    task.result()
+    timer.join()
+    mine.close()
+    theirs.close()
+
+
 def test_a_socket_is_not_overtaken_and_a_sleep_beside_an_open_one_is_virtual(loop: VirtualLoop) -> None:
     answers = socket.create_server(("127.0.0.1", 0))
 

@@ -34,7 +34,10 @@ def test_a_value_that_cannot_work_is_one_sentence() -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("FASTBRIDGE_SILENCE_SECOND", "FASTBRIDGE_SILENCE_SECOND is no setting: did you mean FASTBRIDGE_SILENCE_SECONDS?"),
+        (
+            "FASTBRIDGE_SILENCE_SECOND",
+            "FASTBRIDGE_SILENCE_SECOND is no setting: did you mean FASTBRIDGE_SILENCE_SECONDS?",
+        ),
         ("silence_seconds", "silence_seconds is no setting"),
         ("xyzzy", "xyzzy is no setting."),
     ],

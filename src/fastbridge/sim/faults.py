@@ -273,9 +273,9 @@ def endless_speech(turn: int = 0) -> Fault:
 
 
 def untold_speech(turn: int = 0) -> Fault:
-    """An endless turn of which not even the beginning is told: the service hears the caller, and nobody learns of it."""
-    script = _disrupted("", untold_speech, 1, Disruption(On("input_audio_buffer.speech_started", turn + 1), Lose())).script
-    return Fault("untold speech", _about(untold_speech), lambda base, n: script(endless_speech(turn).script(base, n), n))
+    """An endless turn of which not even the beginning is told: the service hears the caller, and nobody learns it."""
+    lost = _disrupted("untold speech", untold_speech, 1, Disruption(On(CALLER_SPEAKING.type, turn + 1), Lose()))
+    return replace(lost, script=lambda base, n: lost.script(endless_speech(turn).script(base, n), n))
 
 
 def unanswered(turn: int = 0) -> Fault:

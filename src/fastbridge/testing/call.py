@@ -1,8 +1,7 @@
 """One call to an agent, from its webhook to its end, on virtual time: the node's own call, its tools and hooks in
 earnest, between a simulated caller and a simulated service. No socket, no second process, nothing that sleeps.
 
-What a node has beside its calls is not here: the webhooks' HTTP, the store, several calls at once. `fastbridge_node` has
-that.
+What a node has beside its calls is not here, but with `fastbridge_node`: the webhooks' HTTP, the store, several calls.
 """
 
 import asyncio
@@ -94,6 +93,10 @@ class VirtualCall:
             account_sid=ACCOUNT_SID,
         )
         self._on_a_loop(self._hold)
+
+    def __repr__(self) -> str:
+        seconds, ended_by = self.report.duration_ms / 1000, self.report.ended_by
+        return f"<VirtualCall of {seconds:.1f} s, {len(self.turns)} turns, ended by {ended_by}>"
 
     @property
     def errors(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Twilio on virtual time: the media stream's other end with a caller who goes by a script, and the REST API."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from xml.etree import ElementTree
 
@@ -43,14 +43,14 @@ class VirtualCarrier:
         self._began_ms = self._now_ms()
         self._events: list[Event] = []
 
-    def start(self, parameters: dict[str, str], feed: Callable[[bytes], object]) -> None:
+    def start(self, parameters: Mapping[str, str], feed: Callable[[bytes], object]) -> None:
         """The stream is open, and the node has had its `start`."""
         self._feed = feed
         stream = self.stream = CarrierStream(
             call_sid=self.call_sid,
             account_sid=ACCOUNT_SID,
             stream_sid=self.report.stream_sid,
-            parameters=parameters,
+            parameters=dict(parameters),
             start_ms=self._now_ms(),
         )
         stream.start_messages()

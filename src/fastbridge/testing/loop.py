@@ -1,4 +1,4 @@
-"""A loop of virtual time: asyncio's own, but for its waiting, which is replaced by moving `now_ns`. Nothing ever sleeps.
+"""A loop of virtual time: asyncio's own, but for its waiting, which is replaced by moving `now_ns`. Nothing sleeps.
 
 Time stands still while the user's code works on something real: in a thread of `run_in_executor`, or where a task that
 was spawned here waits for the world (`hold`). A timeout of ours does not overtake it. After `patience_seconds` of real
@@ -76,7 +76,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def pending_timers(self) -> list[asyncio.TimerHandle]:
         return [handle for handle in self._timers() if not handle.cancelled()]
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         future = super().run_in_executor(executor, func, *args)
         self._threads.add(future)
         future.add_done_callback(self._threads.discard)

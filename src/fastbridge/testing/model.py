@@ -10,7 +10,6 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 from socket import gaierror
-from typing import Any
 
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
@@ -30,7 +29,7 @@ LATENCY_MS = 15.0
 HANDSHAKE_MS = 90.0
 KERNEL_BYTES = 200_000
 """What the two kernels take before the node's own buffer fills."""
-UNREACHABLE = {
+UNREACHABLE: dict[str, Callable[[], Exception]] = {
     "dns": lambda: gaierror(-2, "Name or service not known"),
     "refused": lambda: ConnectionRefusedError(111, "Connect call failed"),
     "tls": lambda: ssl.SSLCertVerificationError("certificate verify failed"),
@@ -55,9 +54,9 @@ def unframed(frame: bytes, *, masked: bool) -> str:
 
 
 class VirtualModel:
-    """scenario: one for all sessions, or a function of the connection attempt's number. `attempts` are the moments at
-    which the node dialled, in ms since this was made; `sessions` every session there was, `errors` what they
-    refused."""
+    """The service of one call: `sessions` are all there were, `attempts` the moments at which the node dialled, in ms.
+
+    scenario: one for all sessions, or a function of the connection attempt's number."""
 
     def __init__(self, loop: VirtualLoop, scenario: Scenario | Callable[[int], Scenario]) -> None:
         self.loop = loop

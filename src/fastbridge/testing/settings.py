@@ -11,7 +11,7 @@ from fastbridge.config import Settings, complaint, variables
 from fastbridge.errors import ConfigError
 
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
-AUTH_TOKEN = "simulated-auth-token"  # noqa: S105 - nobody's
+AUTH_TOKEN = "simulated-auth-token"
 OURS = {
     "DATABASE_URL": "none",
     "OPENAI_API_KEY": "sk-simulated",
