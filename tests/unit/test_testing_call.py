@@ -226,6 +226,28 @@ def test_a_tool_that_hangs_up_goes_by_the_api() -> None:
     assert "HTTP Request" not in call.log
 
 
+def test_what_a_tool_leaves_behind_ends_with_the_call() -> None:
+    agent = greeter()
+    seen: list[str] = []
+
+    async def background() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0)
+            seen.append("ended")
+
+    @agent.tool
+    async def hours() -> str:
+        """When we are open."""
+        seen.append(str(asyncio.ensure_future(background()).done()))
+        await asyncio.sleep(0.1)
+        return "From nine."
+
+    assert VirtualCall(agent, ASKS, TOOL_PLAY).errors == []
+    assert seen == ["False", "ended"]
+
+
 # What is given.
 
 

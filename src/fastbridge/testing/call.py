@@ -6,6 +6,7 @@ What a node has beside its calls is not here, but with `fastbridge_node`: the we
 
 import asyncio
 import contextlib
+import contextvars
 import json
 import logging
 import threading
@@ -37,6 +38,7 @@ from fastbridge.webhooks import own_parameters
 
 WEBHOOK_SECONDS = 0.15
 """From the webhook, at which an agent's `on_call` begins, to the stream."""
+CANCEL_SECONDS = 1.0
 LAST_SECONDS = 60.0
 """What hooks and tools may take after the end."""
 
@@ -140,7 +142,7 @@ class VirtualCall:
             except BaseException as error:
                 failed.append(error)
 
-        thread = threading.Thread(target=run, name="fastbridge-call")
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="fastbridge-call")
         thread.start()
         thread.join()
         if failed:
@@ -153,10 +155,7 @@ class VirtualCall:
                 loop.run_until_complete(self._call())
         finally:
             self.log = "".join(f"{line}\n" for line in lines)
-            for task in asyncio.all_tasks(loop):
-                task.cancel()
-            loop.do(lambda: None)
-            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(_ending(loop))
             loop.close()
 
     async def _call(self) -> None:
@@ -201,6 +200,16 @@ class VirtualCall:
         call.start()
         self._carrier.start(context.parameters, call.caller.feed_message)
         return call
+
+
+async def _ending(loop: LeapingLoop) -> None:
+    """Nothing of the user's outlives its call: what still runs is cancelled."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=CANCEL_SECONDS)
+    await loop.shutdown_asyncgens()
 
 
 class _Lines(logging.Handler):
