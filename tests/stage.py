@@ -1,181 +1,25 @@
 """A telephone call on virtual time with all its parties: caller, carrier, node's call, and a service that may fail.
 
-The call dials through the same seam as the node, as often as it likes: each dial is another connection attempt of the
-scenario, and what stops it is the error that the node's own dialling would see. Nothing ever sleeps.
+The service and the network to it are `fastbridge.testing.model`. Nothing ever sleeps.
 """
 
 import asyncio
-import json
-import ssl
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Sequence
-from socket import gaierror
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from websockets.datastructures import Headers
-from websockets.exceptions import InvalidStatus
-from websockets.http11 import Response
-
-from fastbridge import server, stats
+from fastbridge import stats
 from fastbridge.agent import Agent
 from fastbridge.call import Call
 from fastbridge.config import Settings
 from fastbridge.sim.carrier import CarrierStream
-from fastbridge.sim.channel import Channel
-from fastbridge.sim.disruption import NO_CLOSE_FRAME, Obstacle, Refuse, Unreachable
 from fastbridge.sim.model import ModelSession
 from fastbridge.sim.scenario import Say, Scenario
+from fastbridge.testing.loop import LeapingLoop
+from fastbridge.testing.model import VirtualModel, Wire, unframed
 from helpers import MS, QUIET, SID
-from virtual import SECOND_NS, VirtualLoop, call_context
+from virtual import call_context
 from witness import Witness
-
-LATENCY_MS = 15.0
-"""One way, between the node and the service."""
-HANDSHAKE_MS = 90.0
-KERNEL_BYTES = 200_000
-"""What the two kernels take before the node's own buffer fills."""
-UNREACHABLE = {
-    "dns": lambda: gaierror(-2, "Name or service not known"),
-    "refused": lambda: ConnectionRefusedError(111, "Connect call failed"),
-    "tls": lambda: ssl.SSLCertVerificationError("certificate verify failed"),
-}
-UNIX_S = 1_800_000_000.0
-
-
-def unframed(frame: bytes, *, masked: bool) -> str:
-    """The text of exactly one whole frame, the quick way: others prove the frames themselves."""
-    assert frame[0] == 0x81
-    short = frame[1] & 0x7F
-    head = 2 + {126: 2, 127: 8}.get(short, 0)
-    size = short if short < 126 else int.from_bytes(frame[2:head], "big")
-    if not masked:
-        payload = frame[head:]
-    else:
-        key = (frame[head : head + 4] * (size // 4 + 1))[:size]
-        head += 4
-        payload = (int.from_bytes(frame[head:], "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
-    assert len(payload) == size
-    return payload.decode()
-
-
-class StageLoop(VirtualLoop):
-    """Goes from one frame that is due to the next, not from millisecond to millisecond."""
-
-    def _jump(self, timeout: float | None) -> None:
-        wanted_ns = self.pacer.run(self.now_ns) if self.pacer.active else -1
-        if self._ready:
-            return
-        timer_ns = round(self._scheduled[0].when() * SECOND_NS) if self._scheduled else -1
-        targets = [target_ns for target_ns in (timer_ns, wanted_ns) if target_ns >= 0]
-        self.now_ns = max(self.now_ns + 1, min(targets, default=self.now_ns + MS))
-
-
-class Wire:
-    """One connection to the service, the node's end of it: a ModelLink of the call."""
-
-    def __init__(self, stage: "Stage", session: ModelSession, attempt: Any) -> None:
-        self.channel = Channel(session, stage.clock_ms)
-        self.session = session
-        self.hung_up = False
-        self._stage = stage
-        self._attempt = attempt
-        self._feed: Callable[[bytes], object] = stage.feed_of(attempt)
-        self._up: deque[tuple[float, bytes, bool]] = deque()
-        self._down: deque[tuple[float, str]] = deque()
-        self._close_at_ms: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._reading = True
-        self._unread_bytes = 0
-        self._paused = False
-        self._over = False
-        self.over_ms = -1.0
-        """When it ended, by whomever, in ms of the call."""
-
-    # What the call does.
-
-    def write(self, frame: bytes) -> None:
-        self._send(frame, framed=True)
-
-    def send_text(self, message: bytes) -> None:
-        self._send(message, framed=False)
-
-    def pause_reading(self) -> None:
-        self._reading = False
-
-    def resume_reading(self) -> None:
-        self._reading = True
-        self._wake()
-
-    def untaken_bytes(self) -> int:
-        return max(0, self._unread_bytes - KERNEL_BYTES)
-
-    def redirect(self, sink: object, feed_message: Callable[[bytes], object]) -> None:
-        self._feed = feed_message
-
-    def hang_up(self) -> None:
-        assert not self.hung_up, "hung up twice"
-        self.hung_up = True
-        self.stop()
-
-    def stop(self) -> None:
-        if not self._over:
-            self._over = True
-            self.over_ms = self._stage.now_ms
-        if self._timer is not None:
-            self._timer.cancel()
-
-    # What the network does.
-
-    def open(self) -> None:
-        self._wake()
-
-    def _send(self, raw: bytes, *, framed: bool) -> None:
-        assert not self.hung_up, "written after the hang-up"
-        if self._over:
-            return
-        self._up.append((self._stage.clock_ms + LATENCY_MS, raw, framed))
-        self._unread_bytes += len(raw)
-        if not self._paused and self._unread_bytes > KERNEL_BYTES + server.MODEL_BUFFER_BYTES:
-            self._paused = True
-            self._attempt.on_model_paused(True)
-        self._wake()
-
-    def _run(self) -> None:
-        now_ms = self._stage.clock_ms
-        self._take_up(now_ms)
-        if self._close_at_ms is None:
-            self._down.extend((now_ms + LATENCY_MS, text) for text in self.channel.poll(now_ms))
-            if self.channel.closed is not None:
-                self._close_at_ms = now_ms + LATENCY_MS
-        while self._down and self._down[0][0] <= now_ms and self._reading and not self._over:
-            self._feed(self._down.popleft()[1].encode())
-        if self._close_at_ms is not None and now_ms >= self._close_at_ms and not self._down and not self._over:
-            self.stop()
-            self._attempt.on_model_lost(*(self.channel.closed or (NO_CLOSE_FRAME, "")))
-        self._wake()
-
-    def _take_up(self, now_ms: float) -> None:
-        while self._up and self._up[0][0] <= now_ms and self.channel.deaf_until_ms <= now_ms:
-            _, raw, framed = self._up.popleft()
-            self._unread_bytes -= len(raw)
-            self.channel.receive(unframed(raw, masked=True) if framed else raw.decode(), now_ms)
-        if self._paused and self._unread_bytes < KERNEL_BYTES:
-            self._paused = False
-            self._attempt.on_model_paused(False)
-
-    def _wake(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._over:
-            return
-        dues = [self.channel.next_due_ms(), self._close_at_ms]
-        if self._up:
-            dues.append(max(self._up[0][0], self.channel.deaf_until_ms))
-        if self._down and self._reading:
-            dues.append(self._down[0][0])
-        due_ms = min((due for due in dues if due is not None), default=None)
-        if due_ms is not None:
-            self._timer = self._stage.loop.call_later(max(0.0, due_ms - self._stage.clock_ms) / 1000, self._run)
 
 
 class Stage:
@@ -190,19 +34,16 @@ class Stage:
         lines: Sequence[Say] = (),
         **settings: Any,
     ) -> None:
-        self.loop = StageLoop()
-        self.script = script
+        self.loop = LeapingLoop()
+        self.model = VirtualModel(self.loop, script)
         self.agent = agent or Agent()
         self.lines = lines
         self.patience_seconds = 45.0
         """How long a test waits until nothing is owed to the caller any more."""
-        self.attempts: list[float] = []
-        """When the node dialled, in ms of the call."""
-        self.wires: list[Wire] = []
         self.closed: list[tuple[float, int, str]] = []
         """The closing of the media stream: when, code, reason."""
         self.ended: list[Call] = []
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks = self.loop.tasks
         self.began_ns = self.loop.now_ns
         self.carrier = CarrierStream(
             call_sid=call_context().call_sid,
@@ -212,7 +53,7 @@ class Stage:
         )
         self.ear = Witness(self)
         self._frames: deque[bytes] = deque()
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._line: asyncio.TimerHandle | None = None
         self.call = Call(
             settings=Settings.model_construct(**settings),
             agent=self.agent,
@@ -221,8 +62,8 @@ class Stage:
             carrier=self,
             pacer=self.loop.pacer,
             clock=self.loop.clock,
-            dial=self._dial,
-            spawn=self._spawn,
+            dial=self.model.dial,
+            spawn=self.loop.spawn,
             ended=self.ended.append,
         )
         self.carrier.start_messages()
@@ -285,7 +126,7 @@ class Stage:
         frame = self._frames.popleft() if self._frames else QUIET
         self.call.caller.feed_message(self.carrier.media(frame).encode())
         self.ear.listen()
-        self._later(0.02, self._tick)
+        self._line = self.loop.call_later(0.02, self._tick)
 
     def _echo(self) -> None:
         for echo in self.carrier.poll(self.clock_ms):
@@ -295,37 +136,22 @@ class Stage:
     # The service.
 
     @property
+    def attempts(self) -> list[float]:
+        """When the node dialled, in ms of the call."""
+        return self.model.attempts
+
+    @property
+    def wires(self) -> list[Wire]:
+        return self.model.wires
+
+    @property
     def sessions(self) -> list[ModelSession]:
-        return [wire.session for wire in self.wires]
+        return self.model.sessions
 
     @property
     def session(self) -> ModelSession:
         """The newest."""
         return self.wires[-1].session
-
-    def feed_of(self, attempt: Any) -> Callable[[bytes], object]:
-        feed: Callable[[bytes], object] = getattr(attempt, "feed_message", None) or self.call.assistant.feed_message
-        return feed
-
-    def _dial(self, attempt: Any) -> None:
-        number = len(self.attempts)
-        self.attempts.append(self.now_ms)
-        scenario = self.script(number)
-        obstacle = scenario.on_connect(number) if scenario.on_connect is not None else None
-        if obstacle is None:
-            self._later(HANDSHAKE_MS / 1000, self._connected, attempt, scenario)
-        else:
-            seconds, error = _failure(obstacle)
-            self._later(seconds, attempt.on_model_failed, server.model_error(error))
-
-    def _connected(self, attempt: Any, scenario: Scenario) -> None:
-        serial = len(self.wires)
-        session = ModelSession(scenario, self.clock_ms, serial=serial, unix_s=UNIX_S + self.now_ms / 1000)
-        wire = Wire(self, session, attempt)
-        self.wires.append(wire)
-        attempt.on_model_connected(wire)
-        if not wire.hung_up:
-            wire.open()
 
     # The end.
 
@@ -333,8 +159,9 @@ class Stage:
         """Whatever happened, nothing is left behind and every book balances."""
         try:
             self.loop.do(self.call.close, "shutdown")
-            for timer in self._timers:
-                timer.cancel()
+            self.model.close()
+            if self._line is not None:
+                self._line.cancel()
             self.loop.advance(0)
             self.assert_settled()
         finally:
@@ -362,25 +189,6 @@ class Stage:
         for session in self.sessions:
             assert_asked_once(session)
 
-    def _later(self, seconds: float, callback: Callable[..., object], *arguments: object) -> None:
-        def run() -> None:
-            self._timers.discard(handle)
-            callback(*arguments)
-
-        handle = self.loop.call_later(seconds, run)
-        self._timers.add(handle)
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        task = self.loop.create_task(coroutine)
-        self.tasks.add(task)
-        task.add_done_callback(self._task_done)
-        return task
-
-    def _task_done(self, task: "asyncio.Task[None]") -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self.loop.failures.append({"exception": task.exception()})
-
 
 def assert_asked_once(session: ModelSession) -> None:
     """Every create has an id of its own, every response is cancelled at most once, every call answered at most once.
@@ -398,16 +206,3 @@ def assert_asked_once(session: ModelSession) -> None:
 def created_items(session: ModelSession) -> list[dict[str, Any]]:
     """What the node put into the conversation, in order: the replay and the results of tools."""
     return [request["item"] for request in session.requests if request["type"] == "conversation.item.create"]
-
-
-def _failure(obstacle: Obstacle) -> tuple[float, Exception]:
-    """After how many seconds the node's dialling fails, and with what."""
-    if isinstance(obstacle, Refuse):
-        kind = "invalid_request_error" if obstacle.status < 500 else "server_error"
-        body = {"error": {"message": obstacle.message, "type": kind, "param": None, "code": obstacle.code}}
-        headers = Headers({"Content-Type": "application/json"})
-        response = Response(obstacle.status, "Refused", headers, json.dumps(body).encode())
-        return (HANDSHAKE_MS + obstacle.delay_ms) / 1000, InvalidStatus(response)
-    if isinstance(obstacle, Unreachable):
-        return 0.02 + obstacle.delay_ms / 1000, UNREACHABLE[obstacle.why]()
-    return server.CONNECT_SECONDS, TimeoutError()

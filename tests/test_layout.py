@@ -17,6 +17,10 @@ MAX_TEST_LINES = 600
 # A module imports only from the lines below its own. (For type checking alone it may look up: nothing runs then.)
 LAYERS = [
     ["__main__", "asgi", "pytest_plugin"],
+    ["testing.__init__"],
+    ["testing.call"],
+    ["testing.carrier"],
+    ["testing.model"],
     ["cli"],
     ["agent_file", "worker"],
     ["switchboard"],
@@ -63,6 +67,7 @@ LAYERS = [
         "outgoing",
         "prompts",
     ],
+    ["testing.loop"],
     ["agent", "clock", "endpoint", "ending", "rest", "stats", "store", "twilio"],
     ["agent_fields", "events", "notices", "schema", "threads"],
     ["calllog", "model_errors", "wording"],
@@ -74,14 +79,26 @@ LAYERS = [
     ["_framing", "_pacing", "_websocket"],
     ["_measure", "_mulaw", "_pcm", "_prefetch", "arrival"],
     ["logging", "stray_settings"],
+    ["testing.settings"],
     ["config", "loglimits", "logwriter", "usage"],
     ["mask_patterns"],
     ["masking"],
-    ["addresses", "complaints", "errors", "findings", "languages", "number_words", "reach", "urls", "voices"],
+    [
+        "addresses",
+        "complaints",
+        "errors",
+        "findings",
+        "languages",
+        "number_words",
+        "reach",
+        "testing.hold",
+        "urls",
+        "voices",
+    ],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NETWORK_PACKAGES = {"websockets", "uvicorn"}
-NETWORK_MODULES = {"asgi", "messages", "model_socket", "sockets", "server", "webhook_socket", "worker"}
+NETWORK_MODULES = {"asgi", "messages", "model_socket", "sockets", "server", "testing.model", "webhook_socket", "worker"}
 SIM_USERS = {"cli", "pytest_plugin"}
 SIM_MAY_IMPORT = {"_bargein", "_load", "_measure", "_mulaw", "errors"}
 SOURCE_SUFFIXES = {".py", ".pyx", ".pxd", ".pyi"}
@@ -189,10 +206,17 @@ def test_only_the_socket_modules_know_the_network_libraries(path):
 
 
 @every_source
-def test_sim_is_imported_by_cli_and_sim_alone(path):
+def test_sim_is_imported_by_cli_and_what_tests_alone(path):
     name = name_of(path)
     uses_sim = any(other.partition(".")[0] == "sim" for other in own_imports(path))
-    assert not uses_sim or name in SIM_USERS or name.startswith("sim.")
+    assert not uses_sim or name in SIM_USERS or name.startswith(("sim.", "testing."))
+
+
+@every_source
+def test_testing_is_imported_by_the_plugin_and_itself_alone(path):
+    name = name_of(path)
+    uses = any(other.partition(".")[0] == "testing" for other in own_imports(path))
+    assert not uses or name == "pytest_plugin" or name.startswith("testing.")
 
 
 @every_source
@@ -225,7 +249,7 @@ def test_no_header_without_its_module(path):
 def test_every_module_has_a_test_file_of_its_name(path):
     if path.stem in UNTESTED:
         return
-    name = name_of(path).replace("sim.", "sim_").removeprefix("_")
+    name = name_of(path).replace(".", "_").removeprefix("_")
     assert (TESTS / "unit" / f"test_{name}.py").is_file()
 
 

@@ -1,14 +1,8 @@
-"""Calls on virtual time: a loop whose clock jumps from timer to timer, and one real Call on it with recorded links.
+"""One real Call on virtual time (`fastbridge.testing.loop`) with recorded links. Nothing ever sleeps."""
 
-Nothing ever sleeps. While a lane has audio the pacer runs at every virtual millisecond, as the server's ticker does.
-While a thread of `asyncio.to_thread` works time stands still, so that a timeout does not overtake it.
-"""
-
-import asyncio
 import json
-import selectors
 from base64 import b64decode
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -16,92 +10,15 @@ from websockets.frames import Opcode
 
 from fastbridge import stats
 from fastbridge._caller import GREETING_LOCK
-from fastbridge._pacing import Pacer
 from fastbridge.agent import Agent, CallContext
 from fastbridge.attempt import Attempt
 from fastbridge.call import Call
-from fastbridge.clock import Clock
 from fastbridge.config import Settings
 from fastbridge.errors import ModelUnavailable
+from fastbridge.testing.loop import SECOND_NS, START_NS, VirtualLoop
 from helpers import MS, QUIET, SID, base64_text, delta_json, mark_json, media_json, read_frames
 
-START_NS = 1_000_000 * MS
-SECOND_NS = 1000 * MS
-THREAD_SECONDS = 10.0
-"""Real time a thread may take before the test is given up."""
-
-
-class _Selector(selectors.DefaultSelector):
-    def __init__(self, choose: Callable[[float | None, Callable[[float], Any]], Any]) -> None:
-        super().__init__()
-        self._choose = choose
-
-    def select(self, timeout: float | None = None) -> Any:
-        return self._choose(timeout, super().select)
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """asyncio's own loop, whose waiting is replaced by moving `now_ns`."""
-
-    def __init__(self) -> None:
-        self.now_ns = START_NS
-        self.pacer = Pacer()
-        self.threads_hold_time = True
-        self.failures: list[dict[str, Any]] = []
-        """What the loop would have logged as an unhandled exception."""
-        self._threads = 0
-        super().__init__(_Selector(self._select))
-        self._clock_resolution = 1e-9
-        self.set_exception_handler(lambda _, context: self.failures.append(context))
-        self.clock = Clock(lambda: self.now_ns)
-
-    def time(self) -> float:
-        return self.now_ns / SECOND_NS
-
-    def do(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function inside the running loop, as a transport would; time does not pass."""
-
-        async def inside() -> Any:
-            return function(*arguments)
-
-        return self.run_until_complete(inside())
-
-    def advance(self, seconds: float) -> None:
-        self.run_until_complete(asyncio.sleep(seconds))
-
-    def pending_timers(self) -> list[asyncio.TimerHandle]:
-        return [handle for handle in self._scheduled if not handle.cancelled()]
-
-    def run_in_executor(self, executor: Any, function: Any, *arguments: Any) -> Any:
-        future = super().run_in_executor(executor, function, *arguments)
-        self._threads += 1
-        future.add_done_callback(self._thread_done)
-        return future
-
-    def _thread_done(self, _: object) -> None:
-        self._threads -= 1
-
-    def _select(self, timeout: float | None, select: Callable[[float], Any]) -> Any:
-        events = select(0)
-        if events or timeout == 0:
-            return events
-        if self._threads and self.threads_hold_time:
-            events = select(THREAD_SECONDS)
-            assert events, "a thread does not end"
-            return events
-        assert timeout is not None or self.pacer.active, "the loop waits for what can never happen"
-        self._jump(timeout)
-        return []
-
-    def _jump(self, timeout: float | None) -> None:
-        """To the next timer, or to the next millisecond if the pacer has work."""
-        boundary = self.now_ns - self.now_ns % MS + MS
-        target = boundary if timeout is None else self.now_ns + max(1, round(timeout * SECOND_NS))
-        if self.pacer.active and boundary <= target:
-            self.now_ns = boundary
-            self.pacer.run(boundary)
-        else:
-            self.now_ns = target
+__all__ = ["SECOND_NS", "START_NS", "Rig", "VirtualLoop", "call_context"]
 
 
 class Entry:
@@ -209,7 +126,7 @@ class Rig:
         """Every one that was connected."""
         self.dialled: list[Attempt] = []
         self.ended: list[Call] = []
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks = self.loop.tasks
         self.chunk = 0
         self._echoed = 0
         self.call = self.make_call(
@@ -226,7 +143,7 @@ class Rig:
             pacer=self.loop.pacer,
             clock=self.loop.clock,
             dial=self.dialled.append,
-            spawn=self._spawn,
+            spawn=self.loop.spawn,
             ended=self.ended.append,
             **given,
         )
@@ -461,14 +378,3 @@ class Rig:
         assert [turn for turn in untold if turn.role == "assistant" or turn.ended] == []
         assert self.loop.pending_timers() == []
         assert self.tasks == set()
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        task = self.loop.create_task(coroutine)
-        self.tasks.add(task)
-        task.add_done_callback(self._task_done)
-        return task
-
-    def _task_done(self, task: "asyncio.Task[None]") -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self.loop.failures.append({"exception": task.exception()})

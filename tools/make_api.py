@@ -14,15 +14,19 @@ PAGE = Path(__file__).parents[1] / "docs" / "api.md"
 PUBLIC: dict[str, list[str] | None] = {
     "fastbridge": None,
     "fastbridge.sim": None,
+    "fastbridge.testing": None,
     "fastbridge.sim.ear": ["audible", "silences", "sounds", "waits"],
     "fastbridge.sim.audio": ["read_wav", "speech", "write_wav_stereo"],
     "fastbridge.sim.disruption": ["Change", "Drop", "Jitter", "Lose", "Postpone", "Reject", "Repeat", "Send", "Stall"],
     "fastbridge.logging": None,
 }
 """By module; None: what its `__all__` has."""
-WITH_METHODS = {"Agent", "CallContext", "CallReport", "ModelServer", "NodeProcess", "PlainNode", "CarrierApi"}
+WITH_METHODS = {
+    *("Agent", "CallContext", "CallReport", "ModelServer", "NodeProcess", "PlainNode", "CarrierApi", "VirtualCall")
+}
 THE_NODES_OWN = {
     *("all_tools", "advice", "for_call", "filled", "in_language", "call_settings", "answers", "knows_business"),
+    *("dial", "close", "clock_ms", "now_ms", "next_fault", "answer"),
     *("destination", "destination_name", "journal", "take", "intervals", "wrong_sizes"),
 }
 """Methods that the node calls, or its own tests."""

@@ -26,6 +26,7 @@ from fastbridge.drain import Drain
 from fastbridge.errors import AgentError, ConfigError
 from fastbridge.server import create_app
 from fastbridge.sockets import CarrierSocket
+from fastbridge.store import unusable
 from fastbridge.stray_settings import unknown_variables
 from fastbridge.webhook_socket import WebhookSocket
 
@@ -82,7 +83,8 @@ def begin(config: uvicorn.Config) -> Starlette:
     log.take_over_uvicorn()
     log.log_uncaught()
     agent = choose_agent(None, settings)
-    for sentence in (*unknown_variables(), *agent.advice()):
+    records = unusable(settings.database_url.get_secret_value(), settings.records_dir)
+    for sentence in (*unknown_variables(), *records, *agent.advice()):
         notices.advice(sentence)
     listening.prepare(settings, settings.max_calls)
     app = create_app(settings, agent)

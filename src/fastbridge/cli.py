@@ -17,6 +17,7 @@ from fastbridge.errors import AgentError, ConfigError
 
 if TYPE_CHECKING:
     from fastbridge.agent import Agent
+    from fastbridge.config import Settings
 
 __all__ = ["app", "choose_agent", "load_agent", "main"]
 
@@ -133,7 +134,7 @@ def _serve(agent: str | None, options: dict[str, Any], closed: list[int]) -> Non
     log.configure_from(settings)
     say_closed(closed)
     chosen = choose_agent(agent, settings)
-    _advise(chosen)
+    _advise(chosen, settings)
 
     from fastbridge.server import serve as run_server
 
@@ -161,19 +162,21 @@ def worker(
     log.configure_from(settings, lock=log_lock)
     chosen = choose_agent(agent, settings)
     if number == 0 and not again:  # it goes first, and speaks for all
-        _advise(chosen)
+        _advise(chosen, settings)
 
     from fastbridge.worker import run
 
     run(settings, chosen, number=number, line=line, again=again)
 
 
-def _advise(chosen: "Agent") -> None:
-    """Say what is hardly meant so, of the agent and of the environment."""
+def _advise(chosen: "Agent", settings: "Settings") -> None:
+    """Say what is hardly meant so, of the agent, of the environment and of where records go."""
     from fastbridge import notices
+    from fastbridge.store import unusable
     from fastbridge.stray_settings import unknown_variables
 
-    for sentence in (*unknown_variables(), *chosen.advice()):
+    records = unusable(settings.database_url.get_secret_value(), settings.records_dir)
+    for sentence in (*unknown_variables(), *records, *chosen.advice()):
         notices.advice(sentence)
 
 

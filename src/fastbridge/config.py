@@ -442,9 +442,14 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise ConfigError(next(iter(complaints(error, Settings.model_fields).values()))) from None
+        raise ConfigError(complaint(error)) from None
     except (OSError, UnicodeDecodeError):
         raise ConfigError("The file .env cannot be read: make it readable UTF-8 text, or remove it.") from None
+
+
+def complaint(error: ValidationError) -> str:
+    """The first complaint of pydantic's report, in words for whoever set the variable."""
+    return next(iter(complaints(error, Settings.model_fields).values()))
 
 
 def variables(field: str) -> list[str]:

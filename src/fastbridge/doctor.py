@@ -26,6 +26,7 @@ from fastbridge.listening import check_port
 from fastbridge.number import CHECK as NUMBER
 from fastbridge.number import Change, Number, Numbers, ask, host_of
 from fastbridge.rest import API_VERSION, api_url, credentials
+from fastbridge.store import unusable
 from fastbridge.stray_settings import unknown_variables
 from fastbridge.trial import WEBHOOK, Trial
 
@@ -80,8 +81,8 @@ async def examine(
         if confirm is not None and subject is not None:
             number = await _fix(numbers, subject, number, trial, confirm)
     well = f"complete, PUBLIC_URL {settings.public_url}"
-    found = [*_settings(faults, well), *agent_of(settings, load), key, account, number, listening, *trial]
-    return [*found, clock.finding(), *own]
+    found = [*_settings(faults, well), *agent_of(settings, load), *records(settings), key, account, number, listening]
+    return [*found, *trial, clock.finding(), *own]
 
 
 def _settings(faults: list[str], well: str = "") -> list[Finding]:
@@ -142,6 +143,16 @@ def agent_of(settings: Settings, load: Load) -> list[Finding]:
     found = [Finding("agent", "does not fit the settings", each, "agent") for each in faults]
     found = found or [Finding("agent", f"{len(agent.all_tools)} tools, {len(agent.hooks)} hooks")]
     return [*found, *(Finding("agent", sentence) for sentence in agent.advice())]
+
+
+def records(settings: Settings) -> list[Finding]:
+    try:
+        faults = unusable(settings.database_url.get_secret_value(), settings.records_dir)
+    except ConfigError as error:
+        faults = [str(error)]
+    return [Finding("records", "cannot be kept", each, "records") for each in faults] or [
+        Finding("records", "can be kept")
+    ]
 
 
 def compiled_modules() -> Iterator[Finding]:

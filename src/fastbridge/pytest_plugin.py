@@ -1,7 +1,7 @@
-"""Fixtures for whoever tests an agent with pytest: `fastbridge_model` and `fastbridge_node`.
+"""Fixtures for whoever tests an agent with pytest: `fastbridge_call`, `fastbridge_model` and `fastbridge_node`.
 
 pytest loads this in every project beside which fastbridge is installed: so it imports nothing and registers nothing but
-two names, and what they need is loaded when a test asks for one of them.
+three names, and what they need is loaded when a test asks for one of them.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,16 @@ import pytest
 if TYPE_CHECKING:
     from fastbridge.sim import ModelServer
     from fastbridge.sim.plain import Stage, StartNode
+    from fastbridge.testing import VirtualCall
+
+
+@pytest.fixture
+def fastbridge_call() -> "type[VirtualCall]":
+    """`call = fastbridge_call("my_agent:agent", [Speak("caller_appointment"), HangUp()], Scenario(…))`: a call on
+    virtual time, held to its end."""
+    from fastbridge.testing import VirtualCall
+
+    return VirtualCall
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -289,6 +290,39 @@ def sqlite_file(url: sa.URL) -> Path | None:
     if url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
         return None
     return Path(name)
+
+
+def unusable(database_url: str, records_dir: Path | None) -> list[str]:
+    """A sentence for each place of these at which no record could be kept now. Nothing is left there."""
+    path = sqlite_file(open_engine(database_url).url) if database_url != NO_DATABASE else None
+    found = []
+    for variable, place, attempt in (
+        ("DATABASE_URL", path, _try_file),
+        ("FASTBRIDGE_RECORDS_DIR", records_dir, _try_folder),
+    ):
+        try:
+            if place is not None:
+                attempt(place)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            found.append(
+                f"{variable}: no record can be kept at {str(place)!r} ({why}); calls are answered all the same."
+            )
+    return found
+
+
+def _try_file(path: Path) -> None:
+    if path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    else:
+        _try_folder(path.parent)
+
+
+def _try_folder(folder: Path) -> None:
+    """There, or where it would be made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    tempfile.TemporaryFile(dir=folder).close()
 
 
 def write_record(folder: Path, record: dict[str, Any], *, again: bool = False) -> None:

@@ -134,7 +134,7 @@ def assert_apologised(told: Told) -> None:
     """Something was said, and then the carrier was sent on by the node."""
     assert told.report.ended_by == "server"
     assert sounds(told.report.heard) != []
-    assert told.report.errors in ([], ["caller waited 15 s in vain to Speak"])
+    assert [error for error in told.report.errors if not error.startswith("caller waited 15 s in vain to Speak")] == []
     assert told.record["end_reason"].startswith("model_")
     assert "[HANGUP]" in told.log
 

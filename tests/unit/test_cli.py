@@ -218,11 +218,14 @@ def test_a_bug_in_the_users_module_is_told_with_its_lines_and_none_of_ours(capsy
 
 def test_what_is_hardly_meant_is_said_before_the_node_serves(capsys, served, ready, module, monkeypatch, caplog):
     monkeypatch.setenv("FASTBRIDGE_SILENCE_SECOND", "5")
+    monkeypatch.setenv("FASTBRIDGE_RECORDS_DIR", f"{__file__}/records")
     monkeypatch.setattr(FakeAgent, "advice", lambda self: ["tool 'x' has no docstring"])
     module("my_agents", "from fastbridge.agent import Agent\nagent = Agent()\n")
     assert run(capsys, "serve", "my_agents:agent")[0] == 0
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         "[BOOT] FASTBRIDGE_SILENCE_SECOND is no setting: did you mean FASTBRIDGE_SILENCE_SECONDS?",
+        f"[BOOT] FASTBRIDGE_RECORDS_DIR: no record can be kept at '{__file__}/records' (Not a directory); "
+        "calls are answered all the same.",
         "[BOOT] tool 'x' has no docstring",
     ]
 

@@ -126,6 +126,7 @@ def test_all_is_well(world, free_port):
     assert list(findings) == [
         "settings",
         "agent",
+        "records",
         "OpenAI key",
         "Twilio credentials",
         "phone number",
@@ -266,6 +267,14 @@ def test_a_port_in_use(world, free_port):
         found = examine(world)["port"]
     assert found.ok
     assert found.detail == f"{free_port}: a node is running on it"
+
+
+def test_records_that_cannot_be_kept(world, monkeypatch):
+    assert examine(world)["records"].todo == ""
+    monkeypatch.setenv("FASTBRIDGE_RECORDS_DIR", f"{__file__}/records")
+    assert "FASTBRIDGE_RECORDS_DIR: no record can be kept at" in examine(world)["records"].todo
+    monkeypatch.setenv("DATABASE_URL", "nowhere")
+    assert examine(world)["records"].todo.startswith("DATABASE_URL must be")
 
 
 def test_compiled_modules_that_are_missing(world, monkeypatch):

@@ -67,7 +67,7 @@ def test_a_script_without_a_hang_up_ends_a_second_after_its_last_step() -> None:
 def test_a_caller_who_waits_in_vain_says_so_and_hangs_up() -> None:
     conversation = Conversation([Speak(WORD)], patience_ms=1000)
     assert run(conversation, [QUIET_FRAME] * 60) == [(49, "hang up")]
-    assert conversation.errors == ["caller waited 1 s in vain to Speak"]
+    assert conversation.errors == ["caller waited 1 s in vain to Speak: nothing was heard since its last step"]
 
 
 def test_a_shipped_clip_is_spoken_whole() -> None:
@@ -87,3 +87,19 @@ def test_the_end_of_speech_is_quiet_even_when_the_audio_is_empty() -> None:
 def test_line_noise_is_not_the_assistant(level: bytes) -> None:
     conversation = Conversation([Speak(WORD, AfterAssistant(40))], patience_ms=1000)
     assert run(conversation, [level * 160] * 60) == [(49, "hang up")]
+
+
+@pytest.mark.parametrize(
+    ("step", "heard", "why"),
+    [
+        (Speak(WORD), QUIET_FRAME, "nothing was heard since its last step"),
+        (Speak(WORD), LOUD, "the assistant did not fall silent"),
+        (Interrupt(WORD, 5000), LOUD, "the assistant did not speak for 5000 ms"),
+        (HangUp(AfterMs(5000)), LOUD, "its patience is shorter than that"),
+    ],
+)
+def test_a_caller_who_gives_up_says_what_was_missing(step, heard, why):
+    conversation = Conversation([step], patience_ms=1000)
+    for _ in range(60):
+        conversation.tick(heard)
+    assert conversation.errors[0].endswith(f"in vain to {type(step).__name__}: {why}")

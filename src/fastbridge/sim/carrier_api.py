@@ -102,13 +102,13 @@ class CarrierApi:
         """One request a connection."""
         try:
             request, body = await _read(reader)
-            fault = self._faults.pop(0) if self._faults else None
+            fault = self.next_fault()
             if fault == RESET:
                 writer.transport.abort()
                 return
             if isinstance(fault, float):
                 await asyncio.sleep(fault)
-            status, answer = self._answer(request, body, fault if isinstance(fault, int) else None)
+            status, answer = self.answer(request, body, fault if isinstance(fault, int) else None)
             writer.write(_response(status, answer))
             await writer.drain()
         except (ConnectionError, h11.ProtocolError, asyncio.IncompleteReadError):
@@ -116,7 +116,11 @@ class CarrierApi:
         finally:
             writer.close()
 
-    def _answer(self, request: h11.Request, body: bytes, fault: int | None) -> tuple[int, dict[str, object]]:
+    def next_fault(self) -> Fault | None:
+        return self._faults.pop(0) if self._faults else None
+
+    def answer(self, request: h11.Request, body: bytes, fault: int | None) -> tuple[int, dict[str, object]]:
+        """Status and body. fault: a status in place of the right one."""
         headers = {name.lower(): value for name, value in request.headers}
         if headers.get(b"authorization") != b"Basic " + base64.b64encode(self._credentials.encode()):
             return self._refuse(401, 20003, "Authenticate")

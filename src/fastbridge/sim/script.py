@@ -181,7 +181,15 @@ class Conversation:
         return Action(QUIET_FRAME, digit=digit)
 
     def _give_up(self, at_ms: int) -> Action:
-        waited = f"caller waited {self._patience_ms / 1000:g} s in vain to {type(self._steps[0]).__name__}"
+        step = self._steps[0]
+        why = "nothing was heard since its last step"
+        if isinstance(step.when, AfterMs):
+            why = "its patience is shorter than that"
+        elif isinstance(step.when, WhileAssistant):
+            why = f"the assistant did not speak for {step.when.after_ms} ms"
+        elif self._heard_ms:
+            why = "the assistant did not fall silent"
+        waited = f"caller waited {self._patience_ms / 1000:g} s in vain to {type(step).__name__}: {why}"
         self.errors.append(waited)
         self.events.append((at_ms, "error", waited))
         return Action(QUIET_FRAME, hang_up=True)
