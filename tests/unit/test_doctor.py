@@ -390,7 +390,7 @@ def test_well_is_exit_code_0(main, capsys):
     assert main(json=True) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["ok"] is True
-    assert [each["check"] for each in document["findings"]][:3] == ["settings", "agent", "openai_key"]
+    assert [each["check"] for each in document["findings"]][:4] == ["settings", "agent", "records", "openai_key"]
 
 
 # --fix, against a simulated Twilio on a real socket
