@@ -128,9 +128,9 @@ class RealtimeSocket(ClientConnection):
 
     def _lose(self) -> None:
         """The session is over, and not by us. That the peer closes its end may take its time: nobody waits for it."""
-        self._reader.discard()
         if self._hung_up:
             return
+        self._reader.discard()
         self.hang_up()
         close = self.protocol.close_rcvd or self.protocol.close_sent or Close(1006, "")
         self._listener.on_model_lost(close.code, close.reason)
