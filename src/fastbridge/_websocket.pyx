@@ -75,6 +75,12 @@ cdef uint64_t seen_bits(const uint8_t *data, Py_ssize_t size) noexcept nogil:
     return seen
 
 
+cdef inline uint64_t four_words(const uint8_t *data) noexcept nogil:
+    cdef uint64_t[4] words
+    memcpy(words, data, 32)
+    return words[0] | words[1] | words[2] | words[3]
+
+
 cdef bint begin_character(Utf8 *utf8, uint8_t first) noexcept nogil:
     """Unicode's table 3-7: the first byte tells how many follow and, where it matters, the range of the second."""
     utf8.low = 0x80
@@ -112,6 +118,8 @@ cdef bint take_utf8(Utf8 *utf8, const uint8_t *data, Py_ssize_t size) noexcept n
             memcpy(&word, data + i, 8)
             if not word & HIGH_BITS:
                 i += 8
+                while i + 32 <= size and not four_words(data + i) & HIGH_BITS:
+                    i += 32
                 continue
         if not begin_character(utf8, data[i]):
             return False
