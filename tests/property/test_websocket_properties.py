@@ -115,7 +115,9 @@ def new_protocol(server: bool) -> Protocol:
 
 
 texts = st.text(max_size=8).map(str.encode)
-payloads = texts | st.binary(max_size=20) | st.integers(0, MAX_SIZE).map(bytes) | st.sampled_from([bytes(125), bytes(126)])
+payloads = (
+    texts | st.binary(max_size=20) | st.integers(0, MAX_SIZE).map(bytes) | st.sampled_from([bytes(125), bytes(126)])
+)
 close_payloads = st.sampled_from(
     [b"", b"\x03", Close(1000, "bye").serialize(), b"\x03\xe8\xff", b"\x03\xec", b"\x0f\xa0x"]
 )

@@ -420,7 +420,15 @@ def test_fragments_in_time_are_no_flood(carrier):
         (wire(1, b"\xe2", fin=False) + wire(0), 1007, "carrier_protocol"),
     ],
     ids=[
-        *("close", "binary", "unmasked", "fragments", "pings", "close between fragments", "half a code between fragments"),
+        *(
+            "close",
+            "binary",
+            "unmasked",
+            "fragments",
+            "pings",
+            "close between fragments",
+            "half a code between fragments",
+        ),
         *("close without UTF-8", "1005", "reserved bits", "of a ping", "ping in fragments", "nothing to continue"),
         *("not continued", "not UTF-8", "begun so", "in fragments", "unfinished"),
     ],

@@ -1,8 +1,8 @@
-"""The Autobahn test suite against both our sockets: its fuzzing client at the carrier's, its fuzzing server at the model's.
+"""The Autobahn test suite against both our sockets: its fuzzing client at the carrier's, its server at the model's.
 
 Every case must be OK, in what is answered and in how it closes; the three that have no right answer are informational.
-Not run: 9.*, which wants messages of up to 16 MB where a call has bounds of 64 KB and 4 MB, and 12.* and 13.*, which want a
-compression that we do not negotiate.
+Not run: 9.*, which wants messages of up to 16 MB where a call has bounds of 64 KB and 4 MB, and 12.* and 13.*, which
+want a compression that we do not negotiate.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from echo import converse, serve, tick
+from tools.autobahn.echo import converse, serve, tick
 
 from fastbridge._reactor import Reactor
 
