@@ -1,6 +1,6 @@
 """The two sockets of production as echoes, for the Autobahn test suite: same reader, same wire, same limits.
 
-What is left out is what a call would need: admission and `start` at the carrier's, the SDK at the model's. What is added
+What is left out is what a call would need: admission and `start` at the carrier's, the SDK at the model's. What is new
 is that a message is sent back, a binary one, too, which a call refuses or drops. No limit of the protocol is changed.
 """
 
