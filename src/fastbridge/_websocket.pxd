@@ -40,7 +40,7 @@ cdef class FrameReader:
     cdef bint judges                        # UTF-8
     cdef bint in_text                       # between the fragments of a text
     cdef object on_bad_text
-    cdef Utf8 utf8                          # of the text in hand, where it came in pieces
+    cdef Utf8 utf8                          # of the text in hand; between messages nothing is missing
 
     cdef int feed_raw(self, uint8_t *start, Py_ssize_t size) except -1
     cdef int enter(self) except -1

@@ -384,8 +384,6 @@ cdef class FrameReader:
         cdef Py_ssize_t at = self.looked_at
         if not self.judges or not self.holds_text(first):
             return True
-        if at == 0 and first & 0x0F:
-            self.utf8.missing = 0
         self.looked_at = size
         if self.server:
             return take_masked_utf8(&self.utf8, payload, at, size, key)
@@ -427,8 +425,6 @@ cdef class FrameReader:
 
     cdef bint rest_is_text(self, const uint8_t *text, Py_ssize_t size) noexcept:
         """Of a whole message, what has not been looked at yet."""
-        if self.looked_at == 0:
-            self.utf8.missing = 0
         return take_utf8(&self.utf8, text + self.looked_at, size - self.looked_at) and not self.utf8.missing
 
     cdef uint64_t unmask(self, const uint8_t *payload, Py_ssize_t size, uint32_t key) except? 0:

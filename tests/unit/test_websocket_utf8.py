@@ -139,6 +139,12 @@ class TestBad:
             assert judged.proven_at(data) == at
             assert judged.got.count("bad") == 1
 
+    def test_wherever_it_stands_in_ascii(self, websocket, server):
+        for place in range(100):
+            data = frame(Opcode.TEXT, b"x" * place + b"\xff" + b"x" * (100 - place), server)
+            assert Judged(websocket, server).feed(data).got == ["bad"]
+            assert Judged(websocket, server).feed(data[:-1]).got == ["bad"]
+
     @pytest.mark.parametrize("rest", [b"\xc3", b"\xe2\x82", b"\xf0\x9f\x98"])
     def test_a_message_that_ends_within_a_character(self, websocket, server, rest):
         whole = frame(Opcode.TEXT, GOOD + rest, server)
