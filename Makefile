@@ -6,7 +6,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test build debug check bench bench-publish wheel image image-check clean
+.PHONY: help demo test build debug check autobahn bench bench-publish wheel image image-check clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -63,6 +63,10 @@ check: $(VENV)/.dev ## ruff, mypy --strict, and the .pyi against the compiled mo
 		--allowlist .ci/stubtest.allow --mypy-config-file pyproject.toml $(COMPILED)
 	@echo "check: clean"
 
+# The suite runs on Python 2.7 (PYTHON2=... names one), in an environment of its own in .autobahn.
+autobahn: $(VENV)/.test ## the Autobahn test suite of RFC 6455 against both sockets; needs Python 2.7
+	@$(VENV)/bin/python -m tools.autobahn.run
+
 # Generous floors on ratios within this run; no time is judged. ARGS="-k dsp" measures some (and misses the others' floors).
 bench: $(VENV)/.bench ## measure: each compiled kernel against its slow twin, then both bridges under load
 	@mkdir -p build/bench
@@ -91,7 +95,7 @@ image-check: ## the Dockerfile's steps in a scratch folder, without Docker
 	@$(PYTHON) .ci/image_check.py
 
 clean: ## remove everything the verbs made
-	@rm -rf .venv .venv-* build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis fastbridge-demo*
+	@rm -rf .venv .venv-* .autobahn build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis fastbridge-demo*
 	@find src tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 	@find src -name '*.so' -delete
 

@@ -7,7 +7,11 @@ from helpers import SID
 
 def bench_websocket_frame_in(twin, each, media_messages):
     reader = twin.websocket.FrameReader(
-        server=True, max_size_bytes=65_536, on_text=deque(maxlen=1).append, on_other=lambda data: True
+        server=True,
+        max_size_bytes=65_536,
+        on_text=deque(maxlen=1).append,
+        on_other=lambda data: True,
+        on_bad_text=lambda: None,
     )
     each(reader.feed, [twin.websocket.text_frame(message, mask=True) for message in media_messages])
     assert not reader.passthrough

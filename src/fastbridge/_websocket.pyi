@@ -1,7 +1,8 @@
 """A fast lane for RFC 6455 text frames. `websockets` owns the protocol; this recognises the one regular case.
 
 A complete, unfragmented, well-formed text frame within `max_size_bytes` goes, unmasked, to `on_text`. Every other
-byte goes to `on_other`, whole frames at a time and in order, for the library to judge.
+byte goes to `on_other`, whole frames at a time and in order, for the library to judge. Text that is not UTF-8 goes to
+nobody.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,9 @@ class FrameReader:
     handshake=True (client): everything up to and including the first CRLFCRLF goes to `on_other` first.
     A frame the fast lane cannot vouch for (wrong mask bit, RSV bits, reserved opcode, long or fragmented control frame,
     over max_size_bytes) and everything behind it goes to `on_other` unparsed, for ever (`passthrough` is True).
+    on_bad_text() is called once, at the byte that proves a text not to be UTF-8: in a whole message, in a fragment, in
+    a frame whose end has not come. Nothing of that frame or behind it is handed on (as after `discard`); earlier
+    fragments were. Without it UTF-8 is the business of whoever reads the text.
     Bound: at most one incomplete frame is buffered, max_size_bytes + 14 bytes; of a handshake 64 KiB (then
     passthrough).
     """
@@ -30,6 +34,7 @@ class FrameReader:
         max_size_bytes: int,
         on_text: Callable[[bytes], object] | TextSink,
         on_other: Callable[[bytes], bool],
+        on_bad_text: Callable[[], object] | None = None,
         handshake: bool = False,
     ) -> None: ...
     def feed(self, data: bytes) -> None: ...

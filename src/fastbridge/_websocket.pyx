@@ -1,7 +1,8 @@
 """A fast lane for RFC 6455 text frames. `websockets` owns the protocol; this recognises the one regular case.
 
 The law of the file: a byte is given to the fast lane or to the library, once, in order; in doubt, to the library.
-Nothing here answers a peer, closes a socket or judges a violation.
+Nothing here answers a peer or closes a socket. One violation is judged here, since the library leaves it to whoever reads
+the text: what is not UTF-8 (RFC 6455 section 8.1), at the byte that proves it.
 """
 
 import os
@@ -17,6 +18,9 @@ cdef enum:
     MASK_POOL_BYTES = 4096
     MAX_HANDSHAKE_BYTES = 65_536
     SMALL_BYTES = 4096                      # a residue buffer above this is given back when empty
+    UNMASK_BYTES = 512                      # of a frame whose end has not come, at once
+
+cdef uint64_t HIGH_BITS = 0x8080808080808080 # none of them: eight bytes of ASCII
 
 cdef object _urandom = os.urandom
 cdef bytes mask_pool = b""
@@ -39,18 +43,103 @@ cdef uint32_t next_mask() except? 0:
     return key
 
 
-cdef void apply_mask(uint8_t *out, const uint8_t *data, Py_ssize_t size, uint32_t key) noexcept nogil:
-    cdef uint64_t wide = (<uint64_t>key << 32) | key, word
+cdef uint64_t apply_mask(uint8_t *out, const uint8_t *data, Py_ssize_t size, uint32_t key) noexcept nogil:
+    """All that was written, or-ed together: without HIGH_BITS it is ASCII."""
+    cdef uint64_t wide = (<uint64_t>key << 32) | key, word, seen = 0
     cdef Py_ssize_t i = 0
     cdef uint8_t *bytewise = <uint8_t *>&key
     while i + 8 <= size:
         memcpy(&word, data + i, 8)
         word ^= wide
+        seen |= word
         memcpy(out + i, &word, 8)
         i += 8
     while i < size:
         out[i] = data[i] ^ bytewise[i & 3]
+        seen |= out[i]
         i += 1
+    return seen
+
+
+cdef uint64_t seen_bits(const uint8_t *data, Py_ssize_t size) noexcept nogil:
+    """What apply_mask tells, of text that has no mask."""
+    cdef uint64_t word, seen = 0
+    cdef Py_ssize_t i = 0
+    while i + 8 <= size:
+        memcpy(&word, data + i, 8)
+        seen |= word
+        i += 8
+    while i < size:
+        seen |= data[i]
+        i += 1
+    return seen
+
+
+cdef inline uint64_t four_words(const uint8_t *data) noexcept nogil:
+    cdef uint64_t[4] words
+    memcpy(words, data, 32)
+    return words[0] | words[1] | words[2] | words[3]
+
+
+cdef bint begin_character(Utf8 *utf8, uint8_t first) noexcept nogil:
+    """Unicode's table 3-7: the first byte tells how many follow and, where it matters, the range of the second."""
+    utf8.low = 0x80
+    utf8.high = 0xBF
+    if first < 0x80:
+        return True
+    if first < 0xC2 or first > 0xF4:
+        return False
+    utf8.missing = 1 if first < 0xE0 else 2 if first < 0xF0 else 3
+    if first == 0xE0:                       # below: a shorter form would do
+        utf8.low = 0xA0
+    elif first == 0xED:                     # above: surrogates
+        utf8.high = 0x9F
+    elif first == 0xF0:
+        utf8.low = 0x90
+    elif first == 0xF4:                     # above: beyond Unicode
+        utf8.high = 0x8F
+    return True
+
+
+cdef bint take_utf8(Utf8 *utf8, const uint8_t *data, Py_ssize_t size) noexcept nogil:
+    """False at the first byte with which this can be no UTF-8 any more. How a character goes on, `utf8` keeps."""
+    cdef uint64_t word
+    cdef Py_ssize_t i = 0
+    while i < size:
+        if utf8.missing:
+            if not utf8.low <= data[i] <= utf8.high:
+                return False
+            utf8.missing -= 1
+            utf8.low = 0x80
+            utf8.high = 0xBF
+            i += 1
+            continue
+        if i + 8 <= size:
+            memcpy(&word, data + i, 8)
+            if not word & HIGH_BITS:
+                i += 8
+                while i + 32 <= size and not four_words(data + i) & HIGH_BITS:
+                    i += 32
+                continue
+        if not begin_character(utf8, data[i]):
+            return False
+        i += 1
+    return True
+
+
+cdef bint take_masked_utf8(Utf8 *utf8, const uint8_t *data, Py_ssize_t at, Py_ssize_t size, uint32_t key) noexcept nogil:
+    """The same for data[at:size] under a mask that begins at data[0]."""
+    cdef uint8_t[UNMASK_BYTES] clear
+    cdef uint8_t *bytewise = <uint8_t *>&key
+    cdef Py_ssize_t i, count
+    while at < size:
+        count = min(size - at, UNMASK_BYTES)
+        for i in range(count):
+            clear[i] = data[at + i] ^ bytewise[(at + i) & 3]
+        if not take_utf8(utf8, clear, count):
+            return False
+        at += count
+    return True
 
 
 cdef Py_ssize_t header_size(Py_ssize_t payload_size, bint masked) noexcept nogil:
@@ -123,11 +212,15 @@ cdef class FrameReader:
     on_text: a callable, or a TextSink (a lane), which then gets the text without a Python call.
     """
 
-    def __init__(self, *, bint server, Py_ssize_t max_size_bytes, on_text, on_other, bint handshake=False):
+    def __init__(
+        self, *, bint server, Py_ssize_t max_size_bytes, on_text, on_other, on_bad_text=None, bint handshake=False
+    ):
         self.server = server
         self.max_size = max_size_bytes
         self.redirect(on_text)
         self.on_other = on_other
+        self.on_bad_text = on_bad_text
+        self.judges = on_bad_text is not None
         self.in_handshake = handshake
         self.at_boundary = True
 
@@ -261,16 +354,20 @@ cdef class FrameReader:
                 continue
             if self.server:
                 header += 4
+                if size - at < header:
+                    break
+                memcpy(&key, data + at + header - 4, 4)
             if size - at < header + length:
+                if not self.may_become_text(first, data + at + header, size - at - header, key):
+                    self.condemn()
                 break
             self.used = at + header + length
             if first == FIN_TEXT and self.at_boundary:
-                if self.server:
-                    memcpy(&key, data + at + header - 4, 4)
-                self.text_frames += 1
                 self.one_text(data + at + header, length, key)
-            else:
+            elif self.is_text_so_far(first, data + at + header, length, key):
                 self.give_other(data + at, header + length)
+            else:
+                self.condemn()
         return 0
 
     cdef bint regular(self, uint8_t first, uint8_t second) noexcept:
@@ -282,19 +379,65 @@ cdef class FrameReader:
             return False
         return opcode < 8 or (first & 0x80 and (second & 0x7F) <= 125)
 
+    cdef bint may_become_text(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, uint32_t key) noexcept:
+        """Of a frame of text, `size` bytes have come. Each is looked at once, however many readings it takes."""
+        cdef Py_ssize_t at = self.looked_at
+        if not self.judges or not self.holds_text(first):
+            return True
+        self.looked_at = size
+        if self.server:
+            return take_masked_utf8(&self.utf8, payload, at, size, key)
+        return take_utf8(&self.utf8, payload + at, size - at)
+
+    cdef bint is_text_so_far(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, uint32_t key) noexcept:
+        """Of a whole frame that goes to the library: a fragment of text, or anything else, which is not looked at."""
+        cdef bint last = first >> 7, text = self.holds_text(first)
+        if not self.may_become_text(first, payload, size, key):
+            return False
+        self.looked_at = 0
+        if not text:
+            return True
+        self.in_text = not last
+        return not (self.judges and last and self.utf8.missing)
+
+    cdef bint holds_text(self, uint8_t first) noexcept:
+        """A frame out of place, such as a message in the midst of another, is not: the library will judge it."""
+        cdef uint8_t opcode = first & 0x0F
+        return self.at_boundary if opcode == 1 else opcode == 0 and self.in_text
+
+    cdef int condemn(self) except -1:
+        self.deaf = True
+        self.on_bad_text()
+        return 0
+
     cdef int one_text(self, uint8_t *payload, Py_ssize_t size, uint32_t key) except -1:
+        cdef uint64_t seen = HIGH_BITS
+        if self.server:
+            seen = self.unmask(payload, size, key)
+            payload = scratch
+        elif self.judges:
+            seen = seen_bits(payload, size)
+        if seen & HIGH_BITS and self.judges and not self.rest_is_text(payload, size):
+            return self.condemn()
+        self.looked_at = 0
+        self.text_frames += 1
+        return self.sink.on_text(<const char *>payload, size)
+
+    cdef bint rest_is_text(self, const uint8_t *text, Py_ssize_t size) noexcept:
+        """Of a whole message, what has not been looked at yet."""
+        return take_utf8(&self.utf8, text + self.looked_at, size - self.looked_at) and not self.utf8.missing
+
+    cdef uint64_t unmask(self, const uint8_t *payload, Py_ssize_t size, uint32_t key) except? 0:
+        """Into the scratch."""
         global scratch, scratch_capacity
         cdef uint8_t *grown
-        if not self.server:
-            return self.sink.on_text(<const char *>payload, size)
         if size > scratch_capacity:
             grown = <uint8_t *>realloc(scratch, max(size, SMALL_BYTES))
             if grown is NULL:
                 raise MemoryError
             scratch = grown
             scratch_capacity = max(size, SMALL_BYTES)
-        apply_mask(scratch, payload, size, key)
-        return self.sink.on_text(<const char *>scratch, size)
+        return apply_mask(scratch, payload, size, key)
 
 
 cdef Py_ssize_t big_endian(const uint8_t *data, Py_ssize_t count) noexcept nogil:

@@ -1,6 +1,9 @@
 """Messages that came off the fast lane: fragmented ones, put together again from the library's frames."""
 
 from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol
+
+LAST_CLOSE = 0x80 | Opcode.CLOSE
 
 
 class Messages:
@@ -29,9 +32,8 @@ class Messages:
         return len(self._parts)
 
 
-def is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def heed_close(protocol: Protocol, data: bytes) -> None:
+    """Before the library gets what the fast lane has cut off. A close frame may come between fragments, as any control
+    frame may (RFC 6455 section 5.4), and their message then has no end; the library would call that an error."""
+    if data[0] == LAST_CLOSE:
+        protocol.current_size = None

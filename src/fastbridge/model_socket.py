@@ -15,7 +15,7 @@ from websockets.frames import DATA_OPCODES, Close, Frame
 from websockets.protocol import CLOSING, OPEN, Event
 
 from fastbridge._websocket import FrameReader, TextSink, text_frame
-from fastbridge.messages import Messages, is_utf8
+from fastbridge.messages import Messages, heed_close
 from fastbridge.outgoing import WiredTransport
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class RealtimeSocket(ClientConnection):
             max_size_bytes=MAX_MODEL_MESSAGE_BYTES,
             on_text=sink,
             on_other=self._on_other,
+            on_bad_text=self._on_bad_text,
             handshake=True,
         )
         self.data_received = self._reader.feed  # type: ignore[method-assign]
@@ -85,21 +86,32 @@ class RealtimeSocket(ClientConnection):
             source.release()
 
     def _on_other(self, data: bytes) -> bool:
+        heed_close(self.protocol, data)
         super().data_received(data)
         if self.protocol.state is CLOSING:
             self._lose()
         return self.protocol.state is OPEN and not self._messages.pending and not self.protocol.extensions
+
+    def _on_bad_text(self) -> None:
+        self.protocol.fail(1007, "not UTF-8")
+        self.send_data()
+        self._lose()
 
     def process_event(self, event: Event) -> None:
         if self.response is None or not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
             super().process_event(event)
             return
         message = self._messages.feed(event)
-        if message is not None and message[0] and is_utf8(message[1]):
-            self._feed_message(message[1])
+        if message is not None:
+            self._on_message(*message)
         elif self._messages.fragments > MAX_MODEL_FRAGMENTS:
             self.protocol.fail(1009, "too many fragments")
             self.send_data()
+
+    def _on_message(self, is_text: bool, message: bytes) -> None:
+        """One that came off the fast lane."""
+        if is_text:
+            self._feed_message(message)
 
     def eof_received(self) -> None:
         self._reader.finish()
@@ -118,6 +130,7 @@ class RealtimeSocket(ClientConnection):
         """The session is over, and not by us. That the peer closes its end may take its time: nobody waits for it."""
         if self._hung_up:
             return
+        self._reader.discard()
         self.hang_up()
         close = self.protocol.close_rcvd or self.protocol.close_sent or Close(1006, "")
         self._listener.on_model_lost(close.code, close.reason)

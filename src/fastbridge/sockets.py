@@ -22,7 +22,7 @@ from fastbridge._websocket import FrameReader, TextSink
 from fastbridge.connections import peer_of
 from fastbridge.ending import EndReason
 from fastbridge.jsontext import parse_event
-from fastbridge.messages import Messages, is_utf8
+from fastbridge.messages import Messages, heed_close
 from fastbridge.model_socket import CLOSE_GRACE_SECONDS
 from fastbridge.outgoing import WiredTransport
 from fastbridge.twilio import Start, parse_start, valid_handshake
@@ -79,6 +79,7 @@ class CarrierSocket(asyncio.Protocol):
             max_size_bytes=MAX_CARRIER_MESSAGE_BYTES,
             on_text=self._on_early_text,
             on_other=self._on_other,
+            on_bad_text=self._on_bad_text,
         )
         self._call: Call | None = None
         self._admission: Admission | None = None
@@ -204,9 +205,6 @@ class CarrierSocket(asyncio.Protocol):
 
     def _on_early_text(self, message: bytes) -> None:
         """Before the call: `connected`, then `start`. Anything else is nobody's."""
-        if not is_utf8(message):
-            self.close(1007, "not UTF-8")
-            return
         self._early_messages += 1
         if self._early_messages > MAX_EARLY_MESSAGES:
             self._node.directory.refuse("bad_start")
@@ -252,6 +250,7 @@ class CarrierSocket(asyncio.Protocol):
         if self._closed and self._count(control=False):
             self._turn_deaf()
             return False
+        heed_close(self._protocol, data)
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             if isinstance(event, Frame):
@@ -264,6 +263,11 @@ class CarrierSocket(asyncio.Protocol):
             self._release()
             self._transport.close()
         return state is OPEN and not self._messages.pending
+
+    def _on_bad_text(self) -> None:
+        if self._closed:
+            self._turn_deaf()
+        self.close(1007, "not UTF-8")
 
     def _count(self, *, control: bool) -> bool:
         """A frame that is no whole text; True if there were too many in a second."""
@@ -287,14 +291,17 @@ class CarrierSocket(asyncio.Protocol):
         message = self._messages.feed(frame)
         if self._messages.fragments > MAX_FRAGMENTS:
             self.close(1009, "too many fragments")
-        elif message is not None and not message[0]:
-            self.close(1003, "only text is understood")
-        elif message is not None and not is_utf8(message[1]):
-            self.close(1007, "not UTF-8")
-        elif message is not None and self._call is not None:
-            self._call.caller.feed_message(message[1])
         elif message is not None:
-            self._on_early_text(message[1])
+            self._on_message(*message)
+
+    def _on_message(self, is_text: bool, message: bytes) -> None:
+        """One that came off the fast lane."""
+        if not is_text:
+            self.close(1003, "only text is understood")
+        elif self._call is not None:
+            self._call.caller.feed_message(message)
+        else:
+            self._on_early_text(message)
 
     # --- the call's side ---
 

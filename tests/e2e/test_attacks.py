@@ -249,13 +249,14 @@ def bad_frames() -> dict[str, tuple[bytes, int]]:
         "fragmented close": (wire(8, b"", fin=False), 1002),
         "close of one byte": (wire(8, b"x"), 1002),
         "close with a bad code": (wire(8, b"\x03\xed"), 1002),
-        "close within a message": (wire(text, b"{", fin=False) + wire(8, b"\x03\xe8"), 1002),
+        "bad close within a message": (wire(text, b"{", fin=False) + wire(8, b"\x03\xed"), 1002),
         "continuation of nothing": (wire(0, b"x"), 1002),
         "text within a message": (wire(text, b"{", fin=False) + wire(text, b"}"), 1002),
         "binary": (wire(2, b"{}"), 1003),
         "binary in fragments": (wire(2, b"{", fin=False) + wire(0, b"}"), 1003),
         "fragments not UTF-8": (wire(text, b"\xc3", fin=False) + wire(0, b"\x28"), 1007),
         "not UTF-8": (wire(text, b'{"event":"\xff"}'), 1007),
+        "not UTF-8 in a frame that is never finished": (wire(text, b"\xed\xa0" + bytes(60_000))[:9], 1007),
         "a close reason that is not UTF-8": (wire(8, b"\x03\xe8\xff"), 1007),
         "a flood of fragments": (wire(text, b"", fin=False) + wire(0, b"", fin=False) * 5000, 1009),
         "a flood of pings": (wire(9, b"x" * 125) * 5000, 1008),
@@ -272,7 +273,9 @@ def test_the_wire_is_judged_and_the_verdict_arrives(node, bad, code):
         assert line.is_closed()
 
 
-@pytest.mark.parametrize("name", ["2^63-1 bytes", "unmasked", "binary", "a flood of fragments", "a flood of pings"])
+@pytest.mark.parametrize(
+    "name", ["2^63-1 bytes", "unmasked", "binary", "not UTF-8", "a flood of fragments", "a flood of pings"]
+)
 def test_a_violation_ends_its_own_call_and_no_other(node, name):
     bad, code = bad_frames()[name]
     mine, other = new_call_sid(), new_call_sid()
@@ -312,11 +315,12 @@ def test_a_legal_message_in_fragments_with_a_ping_between(node):
         assert eventually(lambda: node.call(call_sid).caller.frames_in == 1)
 
 
+@pytest.mark.parametrize("before", [b"", wire(1, b"{", fin=False)], ids=["", "between fragments"])
 @pytest.mark.parametrize("payload", [Close(1000, "").serialize(), Close(4321, "bye").serialize(), b""])
-def test_close_is_echoed_and_the_server_closes_first(node, payload):
+def test_close_is_echoed_and_the_server_closes_first(node, payload, before):
     call_sid = new_call_sid()
     with node.started(call_sid) as line:
-        line.send(wire(8, payload))
+        line.send(before + wire(8, payload))
         assert line.until(Opcode.CLOSE) == payload
         assert line.is_closed()
         assert eventually(lambda: node.call(call_sid) is None)

@@ -99,6 +99,7 @@ MISBEHAVIOUR: dict[str, tuple[Callable[[ModelLine], None], str]] = {
     "close in a session": (in_session(wire(8, GONE, mask=False)), "model_lost"),
     "a masked frame": (in_session(wire(1, b"{}")), "model_lost"),
     "RSV1": (in_session(wire(1, b"{}", reserved=4, mask=False)), "model_lost"),
+    "not UTF-8": (in_session(wire(1, b'{"type":"\xff"}', mask=False)), "model_lost"),
     "oversize": (in_session(b"\x81\x7f" + BIG.to_bytes(8, "big")), "model_lost"),
     "2^63-1": (in_session(b"\x81\x7f" + (2**63 - 1).to_bytes(8, "big")), "model_lost"),
     "oversize in fragments": (
@@ -166,7 +167,6 @@ def harmless() -> list[bytes]:
         wire(1, b"not json", mask=False),
         wire(1, b"", mask=False),
         wire(1, b"[" * 100_000, mask=False),
-        wire(1, b'{"type":"\xff"}', mask=False),
         wire(1, b'{"type":"response.created"}', mask=False),
         wire(1, b'{"type":"response.created","response":[]}', mask=False),
         wire(1, b'{"type":"error","error":{"code":"\\ud800","message":"\\ud800"}}', mask=False),

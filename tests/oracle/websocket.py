@@ -13,6 +13,19 @@ def _unmask(payload: bytes, key: bytes) -> bytes:
     return bytes(byte ^ key[index % 4] for index, byte in enumerate(payload))
 
 
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _may_become_text(data: bytes) -> bool:
+    """Is there a way to go on? If a character's rest is missing, one of these is a rest that it may have."""
+    return any(_is_text(data + byte * count) for byte in (b"\x80", b"\xbf") for count in range(4))
+
+
 class TextSink:
     on_text: Callable[[bytes], object]
 
@@ -25,12 +38,16 @@ class FrameReader:
         max_size_bytes: int,
         on_text: Callable[[bytes], object] | TextSink,
         on_other: Callable[[bytes], bool],
+        on_bad_text: Callable[[], object] | None = None,
         handshake: bool = False,
     ) -> None:
         self._server = server
         self._max_size_bytes = max_size_bytes
         self.redirect(on_text)
         self._on_other = on_other
+        self._on_bad_text = on_bad_text
+        self._fragments: bytes | None = None  # of a text whose end has not come
+        self._deaf = False
         self._handshake = handshake
         self._library_is_ready = True
         self._buffer = bytearray()
@@ -45,6 +62,8 @@ class FrameReader:
         return len(self._buffer)
 
     def feed(self, data: bytes) -> None:
+        if self._deaf:
+            return
         self._buffer += data
         while self._buffer and not self.passthrough and self._step():
             pass
@@ -81,13 +100,35 @@ class FrameReader:
         if payload_bytes > self._max_size_bytes:
             self.passthrough = True
             return False
-        if len(self._buffer) < head_bytes + payload_bytes:
+        whole = len(self._buffer) >= head_bytes + payload_bytes
+        if self._on_bad_text is not None and not self._is_text_so_far(head_bytes, payload_bytes, whole):
+            self._buffer.clear()
+            self._deaf = True
+            self._on_bad_text()
+            return False
+        if not whole:
             return False
         if self._buffer[0] == FIN_TEXT and self._library_is_ready:
             self._take_text(head_bytes, payload_bytes)
         else:
             self._hand_over(head_bytes + payload_bytes)
         return True
+
+    def _is_text_so_far(self, head_bytes: int, payload_bytes: int, whole: bool) -> bool:
+        """Of a text, all that has come is decoded anew, its earlier fragments included."""
+        last, opcode = self._buffer[0] >= 0x80, self._buffer[0] & 0x0F
+        if opcode == 1 and self._library_is_ready:
+            earlier = b""
+        elif opcode == 0 and self._fragments is not None:
+            earlier = self._fragments
+        else:
+            return True
+        payload = bytes(self._buffer[head_bytes : head_bytes + payload_bytes])
+        if self._server:
+            payload = _unmask(payload, bytes(self._buffer[head_bytes - 4 : head_bytes]))
+        if whole:
+            self._fragments = None if last else earlier + payload
+        return _is_text(earlier + payload) if whole and last else _may_become_text(earlier + payload)
 
     def _vouches_for_head(self) -> bool:
         """RSV, opcode, mask bit and control-frame rules: all in the first two bytes."""

@@ -16,7 +16,9 @@ from websockets.protocol import OPEN, Protocol
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
+from fastbridge import _websocket as compiled
 from helpers import read_frames
+from oracle import websocket as oracle
 
 MAX_SIZE = 300
 URI = parse_uri("ws://example.com/")
@@ -67,7 +69,9 @@ def stock(protocol: Protocol, chunks: list[bytes]) -> Outcome:
     return outcome.settle(protocol)
 
 
-def with_fast_lane(websocket: Any, protocol: Protocol, chunks: list[bytes], *, handshake: bool = False) -> Outcome:
+def with_fast_lane(
+    websocket: Any, protocol: Protocol, chunks: list[bytes], *, handshake: bool = False, judging: bool = False
+) -> Outcome:
     outcome = Outcome()
 
     def on_text(payload: bytes) -> None:
@@ -84,8 +88,13 @@ def with_fast_lane(websocket: Any, protocol: Protocol, chunks: list[bytes], *, h
             and not protocol.extensions
         )
 
+    def on_bad_text() -> None:
+        outcome.messages.append(("bad", b""))
+        protocol.fail(1007)
+
     reader = websocket.FrameReader(
         server=isinstance(protocol, ServerProtocol),
+        on_bad_text=on_bad_text if judging else None,
         max_size_bytes=MAX_SIZE,
         on_text=on_text,
         on_other=on_other,
@@ -105,7 +114,10 @@ def new_protocol(server: bool) -> Protocol:
     return ServerProtocol(**options) if server else ClientProtocol(URI, **options)
 
 
-payloads = st.binary(max_size=20) | st.integers(0, MAX_SIZE).map(bytes) | st.sampled_from([bytes(125), bytes(126)])
+texts = st.text(max_size=8).map(str.encode)
+payloads = (
+    texts | st.binary(max_size=20) | st.integers(0, MAX_SIZE).map(bytes) | st.sampled_from([bytes(125), bytes(126)])
+)
 close_payloads = st.sampled_from(
     [b"", b"\x03", Close(1000, "bye").serialize(), b"\x03\xe8\xff", b"\x03\xec", b"\x0f\xa0x"]
 )
@@ -188,6 +200,31 @@ def test_byte_by_byte_is_as_whole(websocket, stream):
     whole = with_fast_lane(websocket, new_protocol(server=True), [stream])
     single = with_fast_lane(websocket, new_protocol(server=True), [bytes([byte]) for byte in stream])
     assert single == whole
+
+
+@given(st.data(), st.booleans())
+def test_text_is_judged_alike_by_both_twins_however_it_is_cut(data, server):
+    chunks = data.draw(cut_streams(server))
+    whole = with_fast_lane(oracle, new_protocol(server), [b"".join(chunks)], judging=True)
+    for websocket in (oracle, compiled):
+        assert with_fast_lane(websocket, new_protocol(server), chunks, judging=True) == whole
+    for kind, payload in whole.messages:
+        if kind == "TEXT fin=True":
+            payload.decode()
+
+
+@given(st.lists(st.binary(max_size=4) | st.text(max_size=12).map(str.encode), min_size=1, max_size=4), st.booleans())
+def test_a_message_is_refused_exactly_if_it_cannot_be_decoded(websocket, parts, server):
+    last = len(parts) - 1
+    firsts = [(0 if number else 1) | (0x80 if number == last else 0) for number in range(len(parts))]
+    frames = [raw_frame(first, part, server) for first, part in zip(firsts, parts, strict=True)]
+    outcome = with_fast_lane(websocket, new_protocol(server), frames, judging=True)
+    try:
+        b"".join(parts).decode()
+        decodes = True
+    except UnicodeDecodeError:
+        decodes = False
+    assert (("bad", b"") in outcome.messages) is not decodes
 
 
 ANSWERS = st.sampled_from(["accept", "accept", "accept", "reject", "junk", "cut", "wrong key"])

@@ -26,6 +26,10 @@ def loop():
     assert loop.failures == []
 
 
+def event(text: bytes) -> bytes:
+    return wire(1, text, mask=False)
+
+
 class Listener:
     def __init__(self) -> None:
         self.lost: list[tuple[int, str]] = []
@@ -89,14 +93,23 @@ class Realtime:
     def lose(self) -> None:
         self.loop.do(self.socket.connection_lost, None)
 
+    @property
+    def close_code(self) -> int | None:
+        (close,) = [frame for frame in read_frames(self.transport.written, masked=True) if frame.opcode is Opcode.CLOSE]
+        return Close.parse(close.data).code if close.data else None
+
+    def read_after(self) -> list[bytes]:
+        """What the library is given of what still comes."""
+        given: list[bytes] = []
+        receive, self.socket.protocol.receive_data = self.socket.protocol.receive_data, given.append  # type: ignore[method-assign]
+        self.feed((wire(9, mask=False) + event(b"{}") + wire(8, mask=False)) * 50)
+        self.socket.protocol.receive_data = receive  # type: ignore[method-assign]
+        return given
+
 
 @pytest.fixture
 def realtime(loop):
     return Realtime(loop)
-
-
-def event(text: bytes) -> bytes:
-    return wire(1, text, mask=False)
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
@@ -130,13 +143,31 @@ def test_audio_in_fragments_is_the_same_audio(realtime):
         (wire(3, mask=False), 1002),
         (b"\x81\x7f" + (model_socket.MAX_MODEL_MESSAGE_BYTES + 1).to_bytes(8, "big"), 1009),
         (wire(1, fin=False, mask=False) + wire(0, fin=False, mask=False) * model_socket.MAX_MODEL_FRAGMENTS, 1009),
+        (wire(1, b"{", fin=False, mask=False) + wire(8, b"\x03\xe9", mask=False) + wire(0, b"}", mask=False), 1001),
+        (wire(8, b"\x03", mask=False), 1002),
+        (wire(8, b"\x03\xed", mask=False), 1002),
+        (wire(8, b"\x03\xe8\xff", mask=False), 1007),
+        (wire(1, b"{}", reserved=4, mask=False), 1002),
+        (wire(9, fin=False, mask=False), 1002),
+        (wire(0, b"{}", mask=False), 1002),
+        (wire(1, b"{", fin=False, mask=False) + event(b"{}"), 1002),
+        (event(b'{"type":"\xff"}'), 1007),
+        (event(b'{"type":"\xed\xa0 and more"}')[:-11], 1007),
+        (wire(1, b"\xe2", fin=False, mask=False) + wire(9, mask=False) + wire(0, b"(", fin=False, mask=False), 1007),
+        (wire(1, b"\xe2", fin=False, mask=False) + wire(0, mask=False), 1007),
     ],
-    ids=["close", "empty close", "masked", "opcode 3", "oversize", "fragments"],
+    ids=[
+        *("close", "empty close", "masked", "opcode 3", "oversize", "fragments", "close between fragments"),
+        *("half a code", "1005", "close without UTF-8", "reserved bits", "ping in fragments", "nothing to continue"),
+        *("not continued", "not UTF-8", "begun so", "in fragments", "unfinished"),
+    ],
 )
 def test_a_session_that_is_over_is_told_at_once_and_once(realtime, data, code):
     realtime.opened().feed(event(b'{"type":"before"}') + data + event(b'{"type":"after"}'))
     assert [lost for lost, _ in realtime.listener.lost] == [code]
     assert realtime.events == [b'{"type":"before"}']
+    assert realtime.close_code == (None if code == 1005 else code), "answered with what was sent, or failed with why"
+    assert realtime.read_after() == [], "nothing is parsed any more"
     realtime.loop.do(realtime.socket.hang_up)
     realtime.loop.advance(model_socket.CLOSE_GRACE_SECONDS + 0.01)
     assert realtime.transport.state == "aborted", "whether or not it closes its end"

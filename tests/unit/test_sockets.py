@@ -20,7 +20,7 @@ from fastbridge.calls import Directory
 from fastbridge.config import load_settings
 from fastbridge.connections import Connections
 from fastbridge.dismantling import dismantle, take_apart
-from fastbridge.sockets import CarrierSocket, Messages, is_utf8
+from fastbridge.sockets import CarrierSocket, Messages
 from helpers import read_frames
 from recording_transport import Transport
 from virtual import VirtualLoop
@@ -178,13 +178,6 @@ def test_messages_are_put_together_in_order():
     assert messages.feed(Frame(Opcode.CONT, b"c")) == (False, b"abc")
     assert not messages.pending
     assert messages.fragments == 0
-
-
-@pytest.mark.parametrize(
-    ("text", "valid"), [(b"", True), ("é€😀".encode(), True), (b"\xff", False), (b"\xed\xa0\x80", False)]
-)
-def test_is_utf8(text, valid):
-    assert is_utf8(text) is valid
 
 
 # The carrier's socket: handshake
@@ -358,6 +351,16 @@ def test_after_close_nothing_is_heard_and_pings_are_bounded(carrier):
     assert carrier.transport.state == "aborted"
 
 
+def test_after_close_text_that_is_not_utf8_ends_the_listening(carrier):
+    carrier.started()
+    carrier.loop.do(carrier.node.calls[0].close, "customer_hangup")
+    carrier.feed(wire(1, b"\xff") + wire(8, b"\x03\xe8"))
+    assert (carrier.close_code, carrier.transport.state) == (1000, "open")
+    assert carrier.transport.protocol is carrier.socket, "read in sips"
+    carrier.loop.advance(sockets.CLOSE_GRACE_SECONDS + 0.1)
+    assert carrier.transport.state == "aborted"
+
+
 def parsed_bytes(carrier):
     """What the library is given from now on."""
     given: list[bytes] = []
@@ -375,13 +378,16 @@ def parsed_bytes(carrier):
         (wire(1, b"{", fin=False) + wire(0, b"}")) * (sockets.MAX_FRAMES_PER_SECOND // 2 + 1),
         wire(2, b"x"),
         wire(3, b""),
+        wire(1, b"\xff"),
+        wire(1, b"\xed\xa0 and more")[:9],
+        wire(1, b"\xe2", fin=False) + wire(0, b"("),
     ],
-    ids=["pings", "fragments", "short fragments", "binary", "no opcode"],
+    ids=["pings", "fragments", "short fragments", "binary", "no opcode", "not UTF-8", "begun so", "in fragments"],
 )
 def test_after_its_verdict_nothing_is_parsed(carrier, verdict, started):
     carrier.started() if started else carrier.accepted()
     carrier.feed(verdict + wire(9) * 500)
-    assert carrier.close_code in (1002, 1003, 1008, 1009)
+    assert carrier.close_code in (1002, 1003, 1007, 1008, 1009)
     given = parsed_bytes(carrier)
     carrier.feed((wire(9) + wire(10) + wire(0, b"", fin=False) + wire(8)) * 500)
     assert given == []
@@ -423,8 +429,33 @@ def test_fragments_in_time_are_no_flood(carrier):
         (wire(1, b"x", mask=False), 1002, "carrier_protocol"),
         (wire(1, b"", fin=False) + wire(0, b"", fin=False) * sockets.MAX_FRAGMENTS, 1009, "carrier_protocol"),
         (wire(9) * (sockets.MAX_CONTROL_PER_SECOND + 1), 1008, "carrier_protocol"),
+        (wire(1, b"{", fin=False) + wire(8, b"\x03\xe9") + wire(0, b"}"), 1001, "customer_hangup"),
+        (wire(1, b"{", fin=False) + wire(9) + wire(8, b"\x03"), 1002, "carrier_protocol"),
+        (wire(8, b"\x03\xe8\xff"), 1007, "carrier_protocol"),
+        (wire(8, b"\x03\xed"), 1002, "carrier_protocol"),
+        (wire(1, b"x", reserved=4), 1002, "carrier_protocol"),
+        (wire(9, b"x", reserved=1), 1002, "carrier_protocol"),
+        (wire(9, fin=False), 1002, "carrier_protocol"),
+        (wire(0, b"x"), 1002, "carrier_protocol"),
+        (wire(1, b"x", fin=False) + wire(1, b"x"), 1002, "carrier_protocol"),
+        (wire(1, b"\xff"), 1007, "carrier_protocol"),
+        (wire(1, b'{"\xf4\x90 and more')[:-8], 1007, "carrier_protocol"),
+        (wire(1, b"\xe2", fin=False) + wire(9) + wire(0, b"(", fin=False), 1007, "carrier_protocol"),
+        (wire(1, b"\xe2", fin=False) + wire(0), 1007, "carrier_protocol"),
     ],
-    ids=["close", "binary", "unmasked", "fragments", "pings"],
+    ids=[
+        *(
+            "close",
+            "binary",
+            "unmasked",
+            "fragments",
+            "pings",
+            "close between fragments",
+            "half a code between fragments",
+        ),
+        *("close without UTF-8", "1005", "reserved bits", "of a ping", "ping in fragments", "nothing to continue"),
+        *("not continued", "not UTF-8", "begun so", "in fragments", "unfinished"),
+    ],
 )
 def test_why_a_call_ended(carrier, data, code, reason):
     carrier.started().feed(data)

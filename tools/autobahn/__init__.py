@@ -1,0 +1,1 @@
+"""The Autobahn test suite against both our sockets: `make autobahn`."""
