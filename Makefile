@@ -80,7 +80,7 @@ wheel: $(VENV)/.tools ## sdist, the wheel from the sdist, and the tests on that 
 	@rm -rf dist build/wheel src/*.egg-info && mkdir -p build/wheel
 	@echo "building the sdist, and the wheel from it"
 	@$(VENV)/bin/python -m build --outdir dist . >build/wheel/log 2>&1 || { cat build/wheel/log; exit 1; }
-	@tar -xzf dist/*.tar.gz -C build/wheel --strip-components=1 && rm -rf build/wheel/src
+	@tar -xzf dist/*.tar.gz -C build/wheel --strip-components=1
 	@$(PYTHON) -m venv build/wheel/venv
 	@build/wheel/venv/bin/python -m pip install -qq "$$(ls dist/*.whl)[test]"
 	@cd build/wheel && venv/bin/python -m pytest $(ARGS)
