@@ -1,12 +1,14 @@
 # The verbs of this project. Each makes what it needs, its own virtual environment included, and a second run does
 # only what changed. CI calls these same verbs. `make help` lists them.
 #
-# PYTHON=python3.13 chooses the interpreter; ARGS="tests/unit -k lanes" goes to pytest, or to the demo.
+# PYTHON=python3.13 chooses the interpreter; ARGS="tests/unit -k lanes" goes to pytest, or to the demo. What is installed
+# from the index is what requirements/ names, by version and hash; `make lock` writes that anew.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test build debug check autobahn bench bench-publish wheel image image-check clean
+.PHONY: help demo test build debug check autobahn bench bench-publish wheel release lock audit workflows image \
+	image-check clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -14,6 +16,7 @@ IMAGE ?= fastbridge
 
 VENV := .venv
 DEBUG_VENV := .venv-debug
+RELEASE_VENV := .venv-release
 SANITIZERS := address,undefined
 PREFLIGHT := .ci/preflight
 
@@ -26,36 +29,37 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 unexport PYTHONPATH PYTHONHOME
 
-# $(call install,VENV,EXTRA,KIND): the package with an extra, compiled in build/KIND. Modules kept from an earlier build
-# stay, everything else there goes, or a deleted file would live on in the wheel.
+# $(call install,VENV,KIND): compiled in build/KIND, where each module says so, then installed. Modules kept from an earlier
+# build stay, everything else there goes, or a deleted file would live on in the wheel.
 define install
-	@echo "installing fastbridge[$(2)] in $(1)"
-	@if [ -d build/$(3) ]; then find build/$(3)/lib* -type f ! -name '*.so' -delete 2>/dev/null || true; fi
-	@$(1)/bin/python -m pip install -qq --no-build-isolation '.[$(2)]'
+	@if [ -d build/$(2) ]; then find build/$(2)/lib* -type f ! -name '*.so' -delete 2>/dev/null || true; fi
+	@$(1)/bin/python setup.py -q build_ext
+	@echo "installing fastbridge in $(1)"
+	@$(1)/bin/python -m pip install -qq --no-deps --no-build-isolation .
 endef
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r verb what; do \
 		printf '  make %-12s %s\n' "$$verb" "$$what"; done
 
-demo: $(VENV)/.demo ## a simulated phone call through the real node: no account, no network
+demo: $(VENV)/.installed ## a simulated phone call through the real node: no account, no network
 	@$(VENV)/bin/fastbridge demo $(ARGS)
 
 # The end-to-end tests keep real time: those that wait for deadlines wait side by side, those that judge when frames come
 # run by themselves.
-test: $(VENV)/.test ## the tests, on the installed package
+test: $(VENV)/.installed ## the tests, on the installed package
 	@$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),-n auto --ignore=tests/e2e)
 	@$(if $(ARGS),,$(VENV)/bin/python -m pytest -n 6 --dist loadgroup -m "not alone" tests/e2e)
 	@$(if $(ARGS),,$(VENV)/bin/python -m pytest -m alone tests/e2e)
 
-build: $(VENV)/.test ## compile and install into .venv
+build: $(VENV)/.installed ## compile and install into .venv
 
-debug: $(DEBUG_VENV)/.test ## the unit tests on the checked build, with the address and undefined-behaviour sanitizers
+debug: $(DEBUG_VENV)/.installed ## the unit tests on the checked build, with the address and undefined-behaviour sanitizers
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so):$$(gcc -print-file-name=libubsan.so):$$(gcc -print-file-name=libstdc++.so)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 		$(DEBUG_VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),-n auto tests/unit)
 
-check: $(VENV)/.dev ## ruff, mypy --strict, and the .pyi against the compiled modules
+check: $(VENV)/.installed ## ruff, mypy --strict, and the .pyi against the compiled modules
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --check --quiet .
 	@$(VENV)/bin/mypy --no-error-summary
@@ -64,28 +68,53 @@ check: $(VENV)/.dev ## ruff, mypy --strict, and the .pyi against the compiled mo
 	@echo "check: clean"
 
 # The suite runs on Python 2.7 (PYTHON2=... names one), in an environment of its own in .autobahn.
-autobahn: $(VENV)/.test ## the Autobahn test suite of RFC 6455 against both sockets; needs Python 2.7
+autobahn: $(VENV)/.installed ## the Autobahn test suite of RFC 6455 against both sockets; needs Python 2.7
 	@$(VENV)/bin/python -m tools.autobahn.run
 
 # Generous floors on ratios within this run; no time is judged. ARGS="-k dsp" measures some (and misses the others' floors).
-bench: $(VENV)/.bench ## measure: each compiled kernel against its slow twin, then both bridges under load
+bench: $(VENV)/.installed ## measure: each compiled kernel against its slow twin, then both bridges under load
 	@mkdir -p build/bench
 	@cd bench && ../$(VENV)/bin/python -m pytest -qq --benchmark-quiet --benchmark-json=../build/bench/kernels.json $(ARGS)
 	@$(VENV)/bin/python bench/load.py --seconds 10 --out build/bench
 	@$(VENV)/bin/python bench/compare.py build/bench/kernels.json --load build/bench/results.json
 
-bench-publish: $(VENV)/.bench ## measure both bridges under load for half an hour, and write the figures into bench/
+bench-publish: $(VENV)/.installed ## measure both bridges under load for half an hour, and write the figures into bench/
 	@$(VENV)/bin/python bench/load.py --rounds 3 --calls 100,200,400,700,1000 --baseline-up-to 200 $(ARGS)
 
-wheel: $(VENV)/.dev ## sdist, the wheel from the sdist, and the tests on that wheel in a fresh environment
+wheel: $(VENV)/.tools ## sdist, the wheel from the sdist, and the tests on that wheel with the newest of all it needs
 	@rm -rf dist build/wheel src/*.egg-info && mkdir -p build/wheel
 	@echo "building the sdist, and the wheel from it"
 	@$(VENV)/bin/python -m build --outdir dist . >build/wheel/log 2>&1 || { cat build/wheel/log; exit 1; }
-	@tar -xzf dist/*.tar.gz -C build/wheel --strip-components=1 && rm -rf build/wheel/src
+	@tar -xzf dist/*.tar.gz -C build/wheel --strip-components=1
 	@$(PYTHON) -m venv build/wheel/venv
 	@build/wheel/venv/bin/python -m pip install -qq "$$(ls dist/*.whl)[test]"
 	@cd build/wheel && venv/bin/python -m pytest $(ARGS)
 	@ls -l dist | awk 'NR > 1 { print $$5, "bytes", $$9 }'
+
+release: wheel $(RELEASE_VENV)/.tools ## what a tag publishes: sdist and wheel with their metadata judged, and the image's bill of materials
+	@$(RELEASE_VENV)/bin/twine check --strict dist/*
+	@$(RELEASE_VENV)/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
+		--of JSON --output-file build/fastbridge.cdx.json requirements/run.txt
+	@ls -l build/*.cdx.json | awk '{ print $$5, "bytes", $$9 }'
+
+# For every Python and system at once. Versions stay what they are where they can: ARGS=--upgrade raises them all.
+LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(RELEASE_VENV)/bin/uv pip compile --quiet --universal --generate-hashes \
+	--python-version 3.11 --no-annotate $(ARGS)
+lock: $(RELEASE_VENV)/.tools ## write requirements/ anew from pyproject.toml; ARGS=--upgrade for the newest versions
+	@$(RELEASE_VENV)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+		>$(RELEASE_VENV)/build.in
+	@$(LOCK) --output-file requirements/build.txt $(RELEASE_VENV)/build.in
+	@$(LOCK) --extra patterns --output-file requirements/run.txt pyproject.toml
+	@$(LOCK) --output-file requirements/dev.txt --all-extras --constraints requirements/run.txt --constraints requirements/build.txt \
+		pyproject.toml $(RELEASE_VENV)/build.in
+	@$(LOCK) --output-file requirements/release.txt --group release
+
+audit: $(RELEASE_VENV)/.tools ## ask the package index for known holes in what requirements/ names
+	@for each in requirements/*.txt; do echo "$$each"; $(RELEASE_VENV)/bin/pip-audit --progress-spinner off --disable-pip \
+		--require-hashes --requirement $$each || exit 1; done
+
+workflows: $(RELEASE_VENV)/.tools ## what zizmor says of the workflows
+	@$(RELEASE_VENV)/bin/zizmor --quiet --offline .github
 
 image: ## the container image
 	@docker build --tag $(IMAGE) .
@@ -101,43 +130,31 @@ clean: ## remove everything the verbs made
 
 # --- what the verbs stand on -----------------------------------------------------------------------------------------
 
-$(VENV)/.made $(DEBUG_VENV)/.made:
+$(VENV)/.made $(DEBUG_VENV)/.made $(RELEASE_VENV)/.made:
 	@$(PREFLIGHT) $(PYTHON)
 	@echo "making $(@D)"
 	@$(PYTHON) -m venv --clear $(@D)
 	@touch $@
 
-# What pyproject.toml wants for building, once, so that a rebuild needs no network.
-$(VENV)/.tools $(DEBUG_VENV)/.tools: pyproject.toml
-$(VENV)/.tools: $(VENV)/.made
-$(DEBUG_VENV)/.tools: $(DEBUG_VENV)/.made
-$(VENV)/.tools $(DEBUG_VENV)/.tools:
-	@$(@D)/bin/python -m pip install -qq $$($(@D)/bin/python -c \
-		'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])')
+# All that the verbs need, once, so that a rebuild needs no network.
+$(VENV)/.tools: requirements/dev.txt $(VENV)/.made
+$(DEBUG_VENV)/.tools: requirements/dev.txt $(DEBUG_VENV)/.made
+$(RELEASE_VENV)/.tools: requirements/release.txt $(RELEASE_VENV)/.made
+$(VENV)/.tools $(DEBUG_VENV)/.tools $(RELEASE_VENV)/.tools:
+	@echo "installing $< in $(@D)"
+	@$(@D)/bin/python -m pip install -qq --require-hashes -r $<
 	@touch $@
 
 # Cython's directives are not in its time stamps: when setup.py changes, its builds start afresh.
 build/release/.setup build/sanitized/.setup: setup.py
 	@rm -rf $(@D) && mkdir -p $(@D) && touch $@
 
-$(VENV)/.demo: $(SOURCES) $(VENV)/.tools build/release/.setup
-	$(call install,$(VENV),demo,release)
+$(VENV)/.installed: $(SOURCES) $(VENV)/.tools build/release/.setup
+	$(call install,$(VENV),release)
 	@touch $@
 
-$(VENV)/.test: $(SOURCES) $(VENV)/.tools build/release/.setup
-	$(call install,$(VENV),test,release)
-	@touch $(VENV)/.demo $@
-
-$(VENV)/.dev: $(SOURCES) $(VENV)/.tools build/release/.setup
-	$(call install,$(VENV),dev,release)
-	@touch $(VENV)/.demo $(VENV)/.test $@
-
-$(VENV)/.bench: $(SOURCES) $(VENV)/.tools build/release/.setup
-	$(call install,$(VENV),bench,release)
-	@touch $@
-
-$(DEBUG_VENV)/.test: export FASTBRIDGE_DEBUG = 1
-$(DEBUG_VENV)/.test: export FASTBRIDGE_SANITIZE = $(SANITIZERS)
-$(DEBUG_VENV)/.test: $(SOURCES) $(DEBUG_VENV)/.tools build/sanitized/.setup
-	$(call install,$(DEBUG_VENV),test,sanitized)
+$(DEBUG_VENV)/.installed: export FASTBRIDGE_DEBUG = 1
+$(DEBUG_VENV)/.installed: export FASTBRIDGE_SANITIZE = $(SANITIZERS)
+$(DEBUG_VENV)/.installed: $(SOURCES) $(DEBUG_VENV)/.tools build/sanitized/.setup
+	$(call install,$(DEBUG_VENV),sanitized)
 	@touch $@

@@ -9,11 +9,18 @@ objects, a second build compiles only what changed, and no generated file lands 
 import os
 import re
 import sys
+import time
 import tomllib
 from pathlib import Path
 
+if sys.platform == "win32":
+    raise SystemExit(
+        "fastbridge runs on Linux and macOS. On Windows install it in WSL: uvloop, its event loop, has no Windows."
+    )
+
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 DEBUG = os.environ.get("FASTBRIDGE_DEBUG") == "1"
 SANITIZE = os.environ.get("FASTBRIDGE_SANITIZE", "")
@@ -45,6 +52,18 @@ directives = {
 }
 
 
+class BuildExt(build_ext):
+    """Says which module was compiled: pip hides it unless it is told -v, the Makefile shows it."""
+
+    def build_extension(self, ext: Extension) -> None:
+        made = Path(self.get_ext_fullpath(ext.name))
+        before = made.stat().st_mtime if made.exists() else 0.0
+        began = time.monotonic()
+        super().build_extension(ext)
+        if made.stat().st_mtime != before:
+            print(f"  compiled {ext.name} in {time.monotonic() - began:.0f} s", flush=True)
+
+
 def readme() -> str:
     """README.md with absolute links."""
     repository = tomllib.loads(Path("pyproject.toml").read_text())["project"]["urls"]["Repository"]
@@ -69,5 +88,6 @@ setup(
         build_dir=f"{BUILD_BASE}/cython",
         compiler_directives=directives,
     ),
+    cmdclass={"build_ext": BuildExt},
     options={"build": {"build_base": BUILD_BASE}, "build_ext": {"parallel": os.cpu_count() or 1}},
 )

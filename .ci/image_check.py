@@ -86,7 +86,7 @@ def ignore_rules() -> list[str]:
 
 def allowed(source: str) -> bool:
     """This repository's .dockerignore is an allow-list of top-level names."""
-    return f"!{source}" in ignore_rules()
+    return f"!{source.partition('/')[0]}" in ignore_rules()
 
 
 def copy_tree(source: Path, target: Path, *, into: bool) -> None:

@@ -52,4 +52,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"} - {"TYPE_CHECKING", "find_spec"})
+    return sorted([*__all__, "__version__"])

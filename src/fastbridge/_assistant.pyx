@@ -243,7 +243,7 @@ cdef class AssistantLane(Paced):
             self.events_vary = True
         self.last_event, self.event_known = hashed, True
         if self.events_vary:
-            for i in range(min(self.remembered, REMEMBERED_DELTAS)):
+            for i in range(min(self.remembered, <uint32_t>REMEMBERED_DELTAS)):
                 if self.fingerprints[i] == printed:
                     return True
         self.fingerprints[self.remembered % REMEMBERED_DELTAS] = printed

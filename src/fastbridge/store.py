@@ -189,11 +189,7 @@ class RecordStore:
             self.counters["lost"] += 0 if in_time else self.waiting
         if self.counters["lost"] > before:
             notices.records_lost(self.counters["lost"] - before)
-        if not in_time:
-            return False
-        if self._engine is not None:
-            self._engine.dispose()
-        return True
+        return in_time
 
     # --- the thread ---
 
@@ -201,12 +197,14 @@ class RecordStore:
         while True:
             waiting = self._queue.get()
             if waiting is None:
-                return
+                break
             record, again = waiting
             if self._folder is not None:
                 self._write_file(self._folder, record, again)
             if self._engine is not None:
                 self._store(self._engine, record, again)
+        if self._engine is not None:  # here, since `close` may have stopped waiting for us
+            self._engine.dispose()
 
     def _store(self, engine: sa.Engine, record: dict[str, Any], again: bool) -> None:
         """Until it is stored, or never will be; once we close, a few times at once."""

@@ -27,9 +27,9 @@ def test_the_version_is_the_installed_ones() -> None:
     assert fastbridge.__version__ == importlib.metadata.version("fastbridge")
 
 
-def test_every_name_is_there_and_in_dir() -> None:
+def test_every_public_name_is_there_and_dir_shows_no_other() -> None:
     assert all(getattr(fastbridge, name).__name__ == name for name in fastbridge.__all__)
-    assert {*fastbridge.__all__, "__version__"} <= set(dir(fastbridge))
+    assert dir(fastbridge) == sorted([*fastbridge.__all__, "__version__"])
     with pytest.raises(AttributeError, match="Agnet"):
         _ = fastbridge.Agnet
 

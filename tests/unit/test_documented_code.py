@@ -103,6 +103,9 @@ def look_at(words: list[str]) -> None:
         check(COMMANDS, words[1:])
     elif words[0] == "uvicorn":
         check(uvicorn.main, words[1:])
+    elif words[0] == "sudo" and (documented.ROOT / "deploy").exists():
+        ours = [word.removeprefix("fastbridge/") for word in words if word.startswith("fastbridge/")]
+        assert [name for name in ours if not (documented.ROOT / name).exists()] == []
     elif words[:2] == ["docker", "compose"] and (documented.ROOT / "Dockerfile").exists():
         file = dotenv_values(documented.ROOT / ".env.example")["COMPOSE_FILE"]
         assert (documented.ROOT / str(file)).is_file()

@@ -225,6 +225,9 @@ def test_closing_waits_only_so_long(url, faulty, caplog, tmp_path):
     assert not calls.put(record())
     assert "3 call records were lost" in caplog.text
     faulty.gate.set()
+    assert calls._thread is not None
+    calls._thread.join(10)
+    assert calls._engine.pool.checkedin() == 0  # whoever stops waiting leaves no connection open
 
 
 def test_a_database_that_is_away_does_not_hold_up_the_end(url, faulty, tmp_path):
