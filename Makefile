@@ -110,7 +110,7 @@ lock: $(RELEASE_VENV)/.tools ## write requirements/ anew from pyproject.toml; AR
 	@$(LOCK) --output-file requirements/release.txt --group release
 
 audit: $(RELEASE_VENV)/.tools ## ask the package index for known holes in what requirements/ names
-	@for each in requirements/*.txt; do echo "$$each"; $(RELEASE_VENV)/bin/pip-audit --progress-spinner off --disable-pip \
+	@for each in requirements/*.txt; do echo "$$each"; $(RELEASE_VENV)/bin/pip-audit --strict --progress-spinner off --disable-pip \
 		--require-hashes --requirement $$each || exit 1; done
 
 workflows: $(RELEASE_VENV)/.tools ## what zizmor says of the workflows

@@ -110,9 +110,9 @@ def check(options: Options) -> None:
         if options.tls:
             raise ConfigError("--tls is for a bridge that is started here: your own has to trust our certificate.")
     elif options.bridge == "baseline":
-        load_bridge.baseline_script()
         if options.dsp:
             raise ConfigError("The baseline has no DSP: leave out --dsp.")
+        load_bridge.baseline_script()
     if options.tls:
         load_bridge.openssl()
     needed = max(options.calls) * DESCRIPTORS_A_CALL + 100
