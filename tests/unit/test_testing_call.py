@@ -154,6 +154,20 @@ def test_what_is_looked_up_is_known_in_the_greeting() -> None:
     assert "Hello Ada, this is Max's." in asked["response"]["instructions"]
 
 
+def test_what_is_looked_up_begins_at_the_webhook() -> None:
+    agent = Agent(greeting="Hello {name}.", variables={"name": "you"})
+
+    @agent.on_call
+    async def who(context: CallContext) -> dict[str, str]:
+        await asyncio.sleep(0.2)
+        return {"name": "Ada"}
+
+    call = VirtualCall(agent, ASKS, SPOKEN, FASTBRIDGE_LOOKUP_MS="100")
+    [session] = call.model.sessions
+    asked = next(each for each in session.requests if each["type"] == "response.create")
+    assert "Hello Ada." in asked["response"]["instructions"]
+
+
 # Tools.
 
 
