@@ -139,6 +139,19 @@ def test_keys_and_hooks() -> None:
     assert heard == ["42", "customer_hangup"]
 
 
+def test_the_last_hook_has_its_time() -> None:
+    agent = greeter()
+    stored: list[str] = []
+
+    @agent.on_end
+    async def store(record: dict[str, Any]) -> None:
+        await asyncio.sleep(20)
+        stored.append(record["end_reason"])
+
+    VirtualCall(agent, ASKS, SPOKEN)
+    assert stored == ["customer_hangup"]
+
+
 def test_what_is_looked_up_is_known_in_the_greeting() -> None:
     agent = Agent(greeting="Hello {name}, this is {shop}.", variables={"name": "you", "shop": "Rosa's"})
 
