@@ -137,14 +137,14 @@ class TestCall:
 
     def test_takes_no_longer_in_a_thread_either(self, loop):
         finish = threading.Event()
-        loop.work_holds_time = False
+        loop.threads_hold_time = False
         with pytest.raises(TimeoutError):
             self.run(loop, tool_from(lambda: finish.wait(10), timeout_seconds=3, name="slow"))
         finish.set()
 
     def test_a_plain_one_that_is_left_works_on_and_its_future_is_told(self, loop):
         finish, left = threading.Event(), []
-        loop.work_holds_time = False
+        loop.threads_hold_time = False
         tool = tool_from(lambda: finish.wait(10), timeout_seconds=1, name="wait")
         task = loop.create_task(tool.call("{}", call_context(), left=left.append))
         loop.advance(1.1)

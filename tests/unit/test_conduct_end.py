@@ -52,7 +52,7 @@ class TestAToolAtWork:
     @pytest.fixture
     def rig(self, agent):
         rig = Rig(agent)
-        rig.loop.work_holds_time = False
+        rig.loop.threads_hold_time = False
         yield rig
         self.finish.set()
         rig.shut()
@@ -64,7 +64,7 @@ class TestAToolAtWork:
         rig.done("resp_1")
         rig.advance(3)
         rig.carrier({"event": "stop"})
-        rig.loop.work_holds_time = True  # the hook's
+        rig.loop.threads_hold_time = True  # the hook's
         rig.loop.advance(0)
 
     def test_is_in_the_record_in_the_log_and_known_to_the_hook(self, rig, log):
@@ -97,7 +97,7 @@ class TestAToolAtWork:
 
     def test_one_that_is_done_is_not_abandoned(self, rig, log):
         self.finish.set()
-        rig.loop.work_holds_time = True
+        rig.loop.threads_hold_time = True
         self.hang_up(rig, "book")
         assert [tool["outcome"] for tool in rig.call.document["tools"]] == ["ok"]
         assert "[TOOL_RESULT] Booked for Monday, 05012****67, tool=book, outcome=ok, elapsed_ms=0" in log()

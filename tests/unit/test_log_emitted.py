@@ -248,7 +248,7 @@ def tools_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     told: list[Any] = []
     rig = Scene(agent)
     rig.call.aftermath._told = lambda *what: told.append(what)
-    rig.loop.work_holds_time = False
+    rig.loop.threads_hold_time = False
     rig.up().begin("resp_1")
     rig.tool_call("call_1", "check_availability")
     rig.tool_call("call_2", "book")

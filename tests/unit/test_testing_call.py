@@ -139,6 +139,19 @@ def test_keys_and_hooks() -> None:
     assert heard == ["42", "customer_hangup"]
 
 
+def test_the_last_hook_has_its_time() -> None:
+    agent = greeter()
+    stored: list[str] = []
+
+    @agent.on_end
+    async def store(record: dict[str, Any]) -> None:
+        await asyncio.sleep(20)
+        stored.append(record["end_reason"])
+
+    VirtualCall(agent, ASKS, SPOKEN)
+    assert stored == ["customer_hangup"]
+
+
 def test_what_is_looked_up_is_known_in_the_greeting() -> None:
     agent = Agent(greeting="Hello {name}, this is {shop}.", variables={"name": "you", "shop": "Rosa's"})
 
@@ -152,6 +165,20 @@ def test_what_is_looked_up_is_known_in_the_greeting() -> None:
     [session] = call.model.sessions
     asked = next(each for each in session.requests if each["type"] == "response.create")
     assert "Hello Ada, this is Max's." in asked["response"]["instructions"]
+
+
+def test_what_is_looked_up_begins_at_the_webhook() -> None:
+    agent = Agent(greeting="Hello {name}.", variables={"name": "you"})
+
+    @agent.on_call
+    async def who(context: CallContext) -> dict[str, str]:
+        await asyncio.sleep(0.2)
+        return {"name": "Ada"}
+
+    call = VirtualCall(agent, ASKS, SPOKEN, FASTBRIDGE_LOOKUP_MS="100")
+    [session] = call.model.sessions
+    asked = next(each for each in session.requests if each["type"] == "response.create")
+    assert "Hello Ada." in asked["response"]["instructions"]
 
 
 # Tools.

@@ -119,3 +119,13 @@ def test_the_api_fails_as_its_faults_say_and_the_nodes_own_client_meets_it(
     assert line.loop.run_until_complete(ask()) is done
     assert len(api.updates) == updates
     assert api.errors == []
+
+
+@pytest.mark.parametrize(("faults", "done"), [((), True), ((RESET,), False)])
+def test_a_reset_is_not_tried_again_where_twice_is_not_once(faults: Any, done: bool) -> None:
+    api = CarrierApi(ACCOUNT_SID, AUTH_TOKEN, faults=faults)
+    line = Line([HangUp(AfterMs(50_000))])
+    api.register(line.carrier)
+    asked = rest_of(api).redirect(ACCOUNT_SID, line.report.call_sid, "<Response/>")
+    assert line.loop.run_until_complete(asked) is done
+    assert len(api.updates) == done

@@ -173,14 +173,14 @@ class TestThreads:
             assert finish.wait(10)
             return "late"
 
-        rig.loop.work_holds_time = False
+        rig.loop.threads_hold_time = False
         rig.start("call_1", "block")
         assert began.wait(10)
         rig.start("call_2", "wait", wait(5))
         rig.done()
         rig.loop.advance(6)
         assert rig.answered == ["call_2"]
-        rig.loop.work_holds_time = True
+        rig.loop.threads_hold_time = True
         finish.set()
         rig.loop.run_until_complete(asyncio.wait(rig.tasks))
         assert rig.answered == ["call_2", "call_1", "proceed"]
@@ -192,7 +192,7 @@ class TestThreads:
         def block() -> None:
             finish.wait(10)
 
-        rig.loop.work_holds_time = False
+        rig.loop.threads_hold_time = False
         assert json.loads(rig.call("block", seconds=2.1)) == {"error": "block took too long"}
         finish.set()
 

@@ -23,7 +23,7 @@ def rig():
 
 @pytest.fixture
 def finish(rig):
-    rig.loop.work_holds_time = False
+    rig.loop.threads_hold_time = False
     finish = threading.Event()
     yield finish
     finish.set()
@@ -169,7 +169,7 @@ def test_when_the_node_is_gone_there_is_nobody_to_tell(finish, caplog):
     def book() -> None:
         finish.wait(10)
 
-    other.loop.work_holds_time = False
+    other.loop.threads_hold_time = False
     other.start("call_1", "book")
     other.loop.advance(1)
     other.close()

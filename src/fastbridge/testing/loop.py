@@ -36,7 +36,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self.now_ns = START_NS
         self.pacer = Pacer()
-        self.work_holds_time = True
+        self.threads_hold_time = True
+        """As does real work of any other kind; False lets time run on whatever the user's code does."""
         self.failures: list[dict[str, Any]] = []
         """What the loop would have logged as an unhandled exception."""
         self.tasks: set[asyncio.Task[None]] = set()
@@ -107,7 +108,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _outside(self) -> set[Any]:
         """What real work time stands still for."""
-        if not self.work_holds_time:
+        if not self.threads_hold_time:
             return set()
         held = set(self._threads)
         if self.tasks:
