@@ -1,6 +1,7 @@
 """A user's call on virtual time: what can be looked at afterwards, and that it is what a node would have done."""
 
 import asyncio
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -299,6 +300,19 @@ def test_what_a_script_raises_is_an_error() -> None:
 
     call = VirtualCall(greeter(), ASKS, Scenario(script=script), patience_ms=3000)
     assert "the simulation failed: no such line" in call.errors
+
+
+def test_the_users_code_runs_where_its_module_was_imported() -> None:
+    """What a database's driver, say, ties to its thread is usable in an async tool."""
+    agent = greeter()
+    threads: list[int] = []
+
+    @agent.on_start
+    async def note(context: CallContext) -> None:
+        threads.append(threading.get_ident())
+
+    VirtualCall(agent, ASKS, SPOKEN)
+    assert threads == [threading.get_ident()]
 
 
 def test_within_a_running_loop_it_is_the_same() -> None:
