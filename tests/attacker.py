@@ -285,6 +285,12 @@ class Door:
         assert token is not None
         return self.line(token, **options)
 
+    def started_at_once(self, call_sid: str, **options: Any) -> Line:
+        """A call that may be over already."""
+        line = self.admitted(call_sid, **options)
+        line.start(call_sid)
+        return line
+
 
 class RunningNode(Door):
     """The node, in a thread of its own. `node` is its composition root: look, and change only through `do`."""
@@ -351,12 +357,6 @@ class RunningNode(Door):
 
     def call(self, call_sid: str) -> Any:
         return self.node.directory.get(call_sid)
-
-    def started_at_once(self, call_sid: str, **options: Any) -> Line:
-        """A call that may be over already."""
-        line = self.admitted(call_sid, **options)
-        line.start(call_sid)
-        return line
 
     def started(self, call_sid: str, **options: Any) -> Line:
         """A call."""

@@ -74,7 +74,7 @@ class TestLookup:
     def test_one_that_was_begun_at_the_webhook_is_used(self, make):
         rig = make()
         agent = self.agent()
-        lookup = Lookup(agent, call_context(), rig.loop.clock, rig._spawn)
+        lookup = Lookup(agent, call_context(), rig.loop.clock, rig.loop.spawn)
         rig.do(lookup.begin)
         rig.loop.advance(1)
         rig.call.conduct._lookup = lookup
