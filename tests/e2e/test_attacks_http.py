@@ -136,7 +136,7 @@ def test_what_follows_a_request_and_is_no_http(node, caplog, headers, at_once):
         ("GET /webhook/../healthz", 404),
         ("GET //healthz", 404),
         ("GET /webhook/incoming_call/", 404),
-        ("GET /media/x", 404),
+        ("GET /media/x", 426),
         ("GET /docs", 404),
         ("CONNECT evil.example:443", 404),
         ("OPTIONS *", 404),
