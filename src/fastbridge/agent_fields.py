@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fastbridge import languages, voices
 from fastbridge.config import CONVERSATION_SETTINGS, LANGUAGE_CODE, PER_CALL_SETTINGS, Settings, load_settings
-from fastbridge.errors import ConfigError
+from fastbridge.errors import ConfigError, short_path
 
 if TYPE_CHECKING:
     from fastbridge.agent import Agent, Tool
@@ -205,7 +205,7 @@ def advice(agent: "Agent") -> list[str]:
         for placeholder in dict.fromkeys(PLACEHOLDER.findall(text)):
             if placeholder not in (*agent.variables, "business_id"):
                 found.append(
-                    f"the agent's {name} has {{{placeholder}}}, which has no default in variables: where on_call does "
+                    f"{{{placeholder}}} in the agent's {name} has no default in variables: where on_call does "
                     "not find it in time, it is said as it stands."
                 )
     return found
@@ -217,7 +217,7 @@ def where(function: Callable[..., Any]) -> str:
     while isinstance(target, functools.partial):
         target = target.func
     code = getattr(inspect.unwrap(target), "__code__", None)
-    return f"{code.co_filename}, line {code.co_firstlineno}: " if code is not None else ""
+    return f"{short_path(code.co_filename)}, line {code.co_firstlineno}: " if code is not None else ""
 
 
 def context_parameter(function: Callable[..., Any], context: type) -> str | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from fastbridge.errors import AgentError, ConfigError
+from fastbridge.errors import AgentError, ConfigError, short_path
 
 if TYPE_CHECKING:
     from fastbridge.agent import Agent
@@ -113,7 +113,7 @@ def _agent_error(error: BaseException, frames: list[traceback.FrameSummary], pla
     if isinstance(error, SyntaxError):
         at = f"{short_path(error.filename)}, line {error.lineno}" if error.filename else place
         trace = "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)[:-1]])
-        return AgentError(f"{at}: {type(error).__name__}: {error.msg}.", trace)
+        return AgentError(f"{at}: {type(error).__name__}: {error.msg.rstrip('.?')}.", trace)
     own = [frame for frame in frames if not LIBRARIES.search(frame.filename)] or frames
     at = f"{short_path(own[-1].filename)}, line {own[-1].lineno}" if own else place
     if isinstance(error, ConfigError):
@@ -130,7 +130,7 @@ def _said(error: BaseException) -> str:
     if hasattr(error, "errors") and callable(error.errors):  # pydantic's, whose text is a report of many lines
         found = error.errors()
         words = "; ".join(f"{'.'.join(str(step) for step in each['loc'])}: {each['msg']}" for each in found)
-    text = f"{type(error).__name__}: {words}".removesuffix(": ").rstrip(".") + "."
+    text = f"importing it raised {type(error).__name__}: {words}".removesuffix(": ").rstrip(".") + "."
     if isinstance(error, ModuleNotFoundError):
         return f"{text[:-1]}: install it beside fastbridge, or correct the name."
     return text[:-1] + _missing_name(error)
@@ -145,9 +145,3 @@ def _missing_name(error: BaseException) -> str:
 
 def _is_ours(filename: str) -> bool:
     return filename.startswith((HERE, "<")) or f"{os.sep}importlib{os.sep}" in filename
-
-
-def short_path(filename: str) -> str:
-    """As it is seen from here."""
-    path = Path(filename)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else filename

@@ -11,6 +11,7 @@
 A peer's bytes never raise out of a parser; these are for decisions above it.
 """
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 Blame = Literal["local", "carrier", "model"]
@@ -69,3 +70,9 @@ class ModelError(FastbridgeError):
 
 class ModelUnavailable(ModelError):  # noqa: N818 - a kind of ModelError, and reads as one
     """The model cannot be reached, or has refused for good: the caller must hear an apology, not silence."""
+
+
+def short_path(filename: str) -> str:
+    """As it is seen from here."""
+    path = Path(filename)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else filename

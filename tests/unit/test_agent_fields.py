@@ -10,7 +10,7 @@ from fastbridge import agent_fields, voices
 from fastbridge.agent import Agent, CallContext, tool_from
 from fastbridge.agent_fields import FIELDS, HOOKS, TOOL_OPTIONS, AgentChanges, where
 from fastbridge.config import Settings
-from fastbridge.errors import ConfigError
+from fastbridge.errors import ConfigError, short_path
 from virtual import call_context
 
 ALL = ", ".join(voices.VOICES)
@@ -165,15 +165,14 @@ class TestAdvice:
 
         [sentence] = Agent(tools=[look_up]).advice()
         line = look_up.__code__.co_firstlineno
-        assert sentence == (
-            f"{__file__}, line {line}: tool 'look_up' has no docstring, so the model knows no more than its name."
-        )
+        no_words = "tool 'look_up' has no docstring, so the model knows no more than its name."
+        assert sentence == f"{short_path(__file__)}, line {line}: {no_words}"
         assert where(functools.partial(look_up, name="x")).endswith(f"line {line}: ")
         assert where(len) == ""
 
     def test_a_placeholder_without_a_default(self) -> None:
         [sentence] = Agent(greeting="Hello {caller}.", variables={"name": ""}).advice()
-        assert sentence.startswith("the agent's greeting has {caller}, which has no default in variables")
+        assert sentence.startswith("{caller} in the agent's greeting has no default in variables")
 
     def test_an_agent_that_is_well_has_none(self) -> None:
         def look_up(name: str) -> str:

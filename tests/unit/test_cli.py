@@ -211,7 +211,10 @@ def test_a_bug_in_the_users_module_is_told_with_its_lines_and_none_of_ours(capsy
     module("my_agents", "def work():\n    return 1 / 0\nwork()\n")
     code, out, err = run(capsys, "serve", "my_agents:agent")
     assert (code, out) == (2, "")
-    assert err.splitlines()[-1] == "fastbridge: my_agents.py, line 2: ZeroDivisionError: division by zero."
+    assert (
+        err.splitlines()[-1]
+        == "fastbridge: my_agents.py, line 2: importing it raised ZeroDivisionError: division by zero."
+    )
     assert re.findall(r'File ".*/(.*)", line (\d+)', err) == [("my_agents.py", "3"), ("my_agents.py", "2")]
     assert served == []
 

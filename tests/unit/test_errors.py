@@ -1,4 +1,5 @@
 import inspect
+import os
 
 import pytest
 
@@ -38,3 +39,9 @@ def test_model_error_carries_the_models_code():
     assert str(error) == "no more quota (insufficient_quota)"
     assert str(errors.ModelError("odd")) == "odd"
     assert errors.ModelError("odd").code is None
+
+
+def test_paths_are_as_they_are_seen_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert errors.short_path(str(tmp_path / "a" / "b.py")) == os.path.join("a", "b.py")
+    assert errors.short_path("/elsewhere/b.py") == "/elsewhere/b.py"

@@ -2,6 +2,7 @@
 
 import json
 import wave
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -72,6 +73,19 @@ def test_one_broken_invariant_is_told_and_fails_the_run(
     performed[0] = performance(holds=False)
     assert demo.run(tmp_path) == 1
     assert capsys.readouterr().out.startswith("✗ it held: measured\n0 of 1 invariants held")
+
+
+@pytest.mark.parametrize(("holds", "late_ms", "said"), [(False, 30.0, True), (False, 10.0, False), (True, 30.0, False)])
+def test_a_busy_machine_is_told_where_something_did_not_hold(
+    tmp_path: Path, performed: list[Any], capsys: pytest.CaptureFixture[str], holds: bool, late_ms: float, said: bool
+) -> None:
+    performed[0] = replace(performance(holds=holds), late_ms=late_ms)
+    demo.run(tmp_path)
+    assert ("kept the demo itself waiting up to 30 ms" in capsys.readouterr().out) == said
+
+
+def test_who_did_not_mean_to_interrupt_did_not(tmp_path: Path) -> None:
+    assert "silenced" not in demo.closing_sentence(replace(performance(), interrupted=False), tmp_path)
 
 
 def test_a_call_that_never_was_is_told_without_a_traceback(tmp_path: Path, performed: list[Any]) -> None:

@@ -23,7 +23,7 @@ def test_the_node_gets_its_own_environment_and_nothing_of_ours(monkeypatch: pyte
     assert (given["PORT"], given["PUBLIC_URL"]) == ("7000", "http://127.0.0.1:7000")
     assert given["TWILIO_AUTH_TOKEN"] == "secret"
     assert given["OPENAI_BASE_URL"] == "http://127.0.0.1:8000/v1"
-    assert given["PYTHONPATH"].startswith(str(Path("src").resolve()))
+    assert str(Path("src").resolve()) in given["PYTHONPATH"].split(os.pathsep)
     assert not strangers & given.keys()
 
 
@@ -36,6 +36,16 @@ def test_what_we_can_import_the_node_can(monkeypatch: pytest.MonkeyPatch, tmp_pa
     paths = node.environment("http://127.0.0.1:1", "", "AC1", "secret", "/records")["PYTHONPATH"].split(os.pathsep)
     assert {str(tmp_path / "here"), str(tmp_path / "mine")} <= set(paths)
     assert not {str(tmp_path / "nowhere"), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")} & set(paths)
+
+
+def test_of_two_modules_of_one_name_the_node_takes_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As `fastbridge demo` has put it in front, and examined it."""
+    for name in ("here", "elsewhere"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "here"), str(tmp_path / "elsewhere"), *sys.path])
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "elsewhere"))
+    paths = node.environment("http://127.0.0.1:1", "", "AC1", "secret", "/records")["PYTHONPATH"].split(os.pathsep)
+    assert paths[:2] == [str(tmp_path / "here"), str(tmp_path / "elsewhere")]
 
 
 def test_a_call_with_an_agent_beside_the_test_and_a_hang_up_that_goes_nowhere_else(

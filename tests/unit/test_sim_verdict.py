@@ -184,6 +184,11 @@ def test_no_record_fails(run: Run) -> None:
     assert run.failed() == ["the node wrote a record"]
 
 
+def test_advice_of_the_start_is_no_fault_of_the_call(run: Run) -> None:
+    run.log += "[2026-11-20 13:59:04] WARNING  [cli] [BOOT] my_agent.py, line 6: tool 't' has no docstring\n"
+    assert run.failed() == []
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -215,10 +215,11 @@ def environment(url: str, model_url: str, account_sid: str, auth_token: str, rec
 
 
 def _import_path(variables: Mapping[str, str]) -> list[str]:
-    """Where the node looks for modules before its interpreter's own places: where we look, and where we are."""
+    """Where the node looks for modules before its interpreter's own places: where we look, in our order, and where we
+    are."""
     own = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     entries = [entry for entry in variables.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    found = dict.fromkeys(Path(entry).resolve() for entry in [*entries, *sys.path, ""])
+    found = dict.fromkeys(Path(entry).resolve() for entry in [*sys.path, *entries, ""])
     return [str(path) for path in found if path.is_dir() and not any(path.is_relative_to(place) for place in own)]
 
 
