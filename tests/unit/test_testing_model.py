@@ -112,6 +112,20 @@ def test_a_wire_that_is_hung_up_is_silent() -> None:
     assert line.loop.pending_timers() == []
 
 
+def test_an_end_behind_what_is_not_read_waits_for_it() -> None:
+    """And the clock goes on."""
+    line = Line(faults.dropped(faults.On("session.created"))(Scenario()))
+    line.run(HANDSHAKE_MS + 1)
+    line.loop.do(line.owner.link.pause_reading)
+    line.run(1000)
+    assert line.fed == []
+    assert line.model.wires[0].over_ms < 0
+    line.loop.do(line.owner.link.resume_reading)
+    line.run(50)
+    assert len(line.fed) == 1
+    assert line.model.wires[0].over_ms >= 1000
+
+
 def test_closed_it_answers_nobody() -> None:
     line = Line(Scenario())
     line.loop.do(line.model.close)

@@ -183,7 +183,9 @@ class Wire:
             self._timer.cancel()
         if self._over:
             return
-        dues = [self.channel.next_due_ms(), self._close_at_ms]
+        dues = [self.channel.next_due_ms() if self._close_at_ms is None else None]
+        if not self._down:  # the end comes behind what is still to be read
+            dues.append(self._close_at_ms)
         if self._up:
             dues.append(max(self._up[0][0], self.channel.deaf_until_ms))
         if self._down and self._reading:
