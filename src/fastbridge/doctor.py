@@ -101,7 +101,7 @@ async def examine(
             Trial(settings, clock.note).run(),
         ]
         key, account, listening, (number, subject), trial = await asyncio.gather(*online)
-        [number] = _tried([number], wrong)
+        [number] = _tried([number], wrong if settings.public_url else {*wrong, "public_url"})
         if confirm is not None and (subject is None or number.fault == "not_tried"):
             _unchanged(f"of the {NUMBER}: {number.detail}. {number.todo}")
         elif confirm is not None and subject is not None:
@@ -163,7 +163,10 @@ def _confirm(yes: bool) -> Confirm:
             _unchanged("there is nobody to ask; --yes says yes.")
             return False
         print("Write this to Twilio? [y/N] ", end="", file=sys.stderr, flush=True)
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        if sys.stdin.readline().strip().lower() in ("y", "yes"):
+            return True
+        _unchanged("the answer was no.")
+        return False
 
     return confirm
 

@@ -155,8 +155,8 @@ def _why(error: OSError) -> str:
     """Why nobody can listen there, and what to do. asyncio's own words say the address again."""
     if error.errno == errno.EADDRINUSE:
         return "is in use: set FASTBRIDGE_METRICS_PORT to another, or to 0 for no metrics"
-    known = error.errno is not None and error.errno > 0  # a name's that has no address are negative
-    why = os.strerror(error.errno) if known else error.strerror or str(error)
+    number = error.errno or 0  # of a name that has no address it is negative
+    why = os.strerror(number) if number > 0 else error.strerror or str(error)
     return f"cannot be listened on ({why}): set FASTBRIDGE_METRICS_HOST and FASTBRIDGE_METRICS_PORT to what can be"
 
 

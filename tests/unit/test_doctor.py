@@ -310,6 +310,13 @@ def test_what_is_not_set(world, monkeypatch, variable, failing):
     assert any(variable in findings[check].detail + findings[check].todo for check in failing)
 
 
+def test_no_number_is_to_call_an_address_that_there_is_not(world, monkeypatch):
+    world.numbers = (200, {"incoming_phone_numbers": [number("https://demo.twilio.com/")]})
+    monkeypatch.delenv("PUBLIC_URL")
+    found = examine(world)["phone number"]
+    assert (found.fault, found.todo) == ("not_tried", "See settings.")
+
+
 def test_the_four_names_of_the_readme_are_enough(world, monkeypatch):
     for name in ("TWILIO_PHONE_NUMBER", "FASTBRIDGE_HOST", "PORT"):
         monkeypatch.delenv(name)
@@ -486,7 +493,8 @@ def test_fix_without_a_yes_changes_nothing(fix, typed):
     assert found.todo.startswith("Not set. In the Twilio console")
     assert "status_callback" not in after
     assert after["voice_url"] == "https://demo.twilio.com/"
-    assert ("there is nobody to ask; --yes says yes." in said) == (typed is None)
+    why = "there is nobody to ask; --yes says yes." if typed is None else "the answer was no."
+    assert said.endswith(f"Nothing is changed, because {why}\n")
 
 
 def test_fix_for_scripts(fix):
