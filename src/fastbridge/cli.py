@@ -199,6 +199,8 @@ def doctor(
 ) -> None:
     """Check settings, agent, keys, number, webhook, media stream and clock, and say what to do about each fault. Exit
     code 1 if there is any."""
+    if yes and not fix:
+        raise ConfigError("--yes is the answer to what --fix asks: give --fix, too.")
     from fastbridge.doctor import main as examine
 
     raise typer.Exit(examine(lambda settings: choose_agent(agent, settings), json=as_json, fix=fix, yes=yes))

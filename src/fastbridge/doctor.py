@@ -11,24 +11,25 @@ import importlib
 import importlib.metadata
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 
 from fastbridge import fitness
-from fastbridge.config import Settings
+from fastbridge.config import Settings, variables
 from fastbridge.endpoint import azure_base_url
 from fastbridge.errors import AgentError, ConfigError
-from fastbridge.findings import Finding, as_json, show
+from fastbridge.findings import Finding, as_json, not_tried, show
 from fastbridge.listening import check_port
 from fastbridge.number import CHECK as NUMBER
 from fastbridge.number import Change, Number, Numbers, ask, host_of
 from fastbridge.rest import API_VERSION, api_url, credentials
 from fastbridge.store import unusable
 from fastbridge.stray_settings import unknown_variables
-from fastbridge.trial import WEBHOOK, Trial
+from fastbridge.trial import PUBLIC, STREAM, WEBHOOK, Trial
+from fastbridge.urls import is_local
 
 if TYPE_CHECKING:
     from fastbridge.agent import Agent
@@ -36,7 +37,26 @@ if TYPE_CHECKING:
 TIMEOUT_S = 5.0
 MAX_SKEW_S = 5.0
 OPENAI_URL = "https://api.openai.com/v1"
+WRITABLE = "Make the folder writable for this user, or name another."
+PUBLISH = "Set PUBLIC_URL to the https address of a proxy or tunnel, or start `fastbridge serve --tunnel`."
 COMPILED = ("_assistant", "_bargein", "_caller", "_dsp", "_framing", "_mulaw", "_pacing", "_websocket")
+
+_OF_TWILIO = {"twilio_account_sid", "twilio_auth_token", "twilio_api_key", "twilio_api_secret"}
+_OF_TWILIO |= {"twilio_region", "twilio_edge", "twilio_api_url"}
+_OF_MODEL = {"openai_api_key", "openai_base_url", "model"}
+_OF_AZURE = {"azure_openai_endpoint", "azure_openai_api_key", "azure_openai_ad_token", "model"}
+NEEDS: dict[str, set[str]] = {
+    "records": {"database_url", "records_dir"},
+    "OpenAI key": _OF_MODEL | _OF_AZURE,
+    "Azure OpenAI key": _OF_AZURE,
+    "Twilio credentials": _OF_TWILIO,
+    NUMBER: _OF_TWILIO | {"twilio_phone_number", "public_url"},
+    "port": {"host", "port"},
+    PUBLIC: {"public_url"},
+    WEBHOOK: {"public_url"},
+    STREAM: {"public_url"},
+}
+"""By check: the settings without which there is nothing to try."""
 
 Load = Callable[[Settings], "Agent"]
 """The agent that `serve` would serve, with these settings. Raises as it would."""
@@ -62,10 +82,13 @@ async def examine(
 ) -> list[Finding]:
     """Every check's findings. `transport` stands in for the network of the APIs."""
     settings, wrong = fitness.load_what_works()
-    own = [*compiled_modules(), *libraries(), *unknown_settings()]
+    own = [*compiled_modules(), *libraries()]
     if settings is None:
-        return [*_settings(wrong), *own]
-    faults = [*wrong, *fitness.faults(settings)]
+        if confirm is not None:
+            _unchanged("the settings cannot be read.")
+        return [*_settings([*wrong.values()]), *unknown_settings(), *own]
+    mistaken = {name for field in wrong for name in variables(field)}  # its default has no fault that is anybody's
+    faults = [*wrong.values(), *(each for each in fitness.faults(settings) if each.split()[0] not in mistaken)]
     clock = Clock()
     hooks = {"response": [clock.read]}
     async with httpx2.AsyncClient(transport=transport, timeout=TIMEOUT_S, event_hooks=hooks) as client:
@@ -78,15 +101,27 @@ async def examine(
             Trial(settings, clock.note).run(),
         ]
         key, account, listening, (number, subject), trial = await asyncio.gather(*online)
-        if confirm is not None and subject is not None:
+        [number] = _tried([number], wrong if settings.public_url else {*wrong, "public_url"})
+        if confirm is not None and (subject is None or number.fault == "not_tried"):
+            _unchanged(f"of the {NUMBER}: {number.detail}. {number.todo}")
+        elif confirm is not None and subject is not None:
             number = await _fix(numbers, subject, number, trial, confirm)
     well = f"complete, PUBLIC_URL {settings.public_url}"
-    found = [*_settings(faults, well), *agent_of(settings, load), *records(settings), key, account, number, listening]
-    return [*found, *trial, clock.finding(), *own]
+    told = [*_settings(faults, well), *unknown_settings(), *local_address(settings)]
+    found = [*agent_of(settings, load), *records(settings), key, account, number, listening, *trial]
+    return [*told, *_tried(found, wrong), clock.finding(), *own]
 
 
 def _settings(faults: list[str], well: str = "") -> list[Finding]:
-    return [Finding("settings", "do not work", each, "settings") for each in faults] or [Finding("settings", well)]
+    return [Finding("settings", each, fault="settings") for each in faults] or [Finding("settings", well)]
+
+
+def _tried(found: list[Finding], wrong: Collection[str]) -> list[Finding]:
+    """Without what was found with a default in place of a setting that was wrong: nobody had asked for that. wrong: the
+    settings' fields."""
+    untold = {check for check, fields in NEEDS.items() if not fields.isdisjoint(wrong)}
+    kept = [not_tried(each.check, "settings") if each.check in untold else each for each in found]
+    return list(dict.fromkeys(kept))
 
 
 # Setting the number's webhooks
@@ -96,9 +131,11 @@ async def _fix(numbers: Numbers, subject: Number, found: Finding, trial: list[Fi
     """Write what makes the number call this node, once somebody has said yes to exactly that."""
     changes = numbers.changes(subject)
     if not changes:
+        _unchanged("the number calls this node already.")
         return found
     webhook = next(each for each in trial if each.check == WEBHOOK)
     if not webhook.ok:
+        _unchanged("the webhook is not answered at PUBLIC_URL.")
         return Finding(NUMBER, found.detail, "Not set: first let the webhook be answered at PUBLIC_URL.", "not_set")
     if not confirm(subject, changes):
         return found if found.ok else Finding(NUMBER, found.detail, f"Not set. {found.todo}", "not_set")
@@ -106,6 +143,10 @@ async def _fix(numbers: Numbers, subject: Number, found: Finding, trial: list[Fi
     if why:
         return Finding(NUMBER, f"Twilio did not set the webhooks: {why}", "See Twilio credentials.", "refused")
     return (await numbers.examine())[0]
+
+
+def _unchanged(why: str) -> None:
+    print(f"Nothing is changed, because {why}", file=sys.stderr)
 
 
 def _confirm(yes: bool) -> Confirm:
@@ -119,10 +160,13 @@ def _confirm(yes: bool) -> Confirm:
         if yes:
             return True
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            print("Nothing is changed: there is nobody to ask; --yes says yes.", file=sys.stderr)
+            _unchanged("there is nobody to ask; --yes says yes.")
             return False
         print("Write this to Twilio? [y/N] ", end="", file=sys.stderr, flush=True)
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        if sys.stdin.readline().strip().lower() in ("y", "yes"):
+            return True
+        _unchanged("the answer was no.")
+        return False
 
     return confirm
 
@@ -138,21 +182,18 @@ def agent_of(settings: Settings, load: Load) -> list[Finding]:
     except ConfigError as error:
         if isinstance(error, AgentError):
             print(error.trace, end="", file=sys.stderr)
-        return [Finding("agent", "cannot be loaded", str(error), "agent")]
-    faults = [*fitness.agent_faults(settings, agent)]
-    found = [Finding("agent", "does not fit the settings", each, "agent") for each in faults]
+        return [Finding("agent", str(error), fault="agent")]
+    found = [Finding("agent", each, fault="agent") for each in fitness.agent_faults(settings, agent)]
     found = found or [Finding("agent", f"{len(agent.all_tools)} tools, {len(agent.hooks)} hooks")]
-    return [*found, *(Finding("agent", sentence) for sentence in agent.advice())]
+    return [*found, *(Finding("agent", each, fault="advice", warns=True) for each in agent.advice())]
 
 
 def records(settings: Settings) -> list[Finding]:
     try:
         faults = unusable(settings.database_url.get_secret_value(), settings.records_dir)
     except ConfigError as error:
-        faults = [str(error)]
-    return [Finding("records", "cannot be kept", each, "records") for each in faults] or [
-        Finding("records", "can be kept")
-    ]
+        return [Finding("records", str(error), fault="records")]
+    return [Finding("records", each, WRITABLE, "records") for each in faults] or [Finding("records", "can be kept")]
 
 
 def compiled_modules() -> Iterator[Finding]:
@@ -174,7 +215,16 @@ def libraries() -> Iterator[Finding]:
 
 def unknown_settings() -> list[Finding]:
     """What is called like a setting and is none: told, and no fault."""
-    return [Finding("settings", sentence) for sentence in unknown_variables()]
+    return [Finding("settings", each, fault="unknown_variable", warns=True) for each in unknown_variables()]
+
+
+def local_address(settings: Settings) -> list[Finding]:
+    """A PUBLIC_URL that does for a simulated caller, and for no other."""
+    url = settings.public_url
+    if not url or not is_local(url):
+        return []
+    detail = f"PUBLIC_URL leads to {host_of(url)}, where Twilio cannot reach it"
+    return [Finding("settings", detail, PUBLISH, "local_address", warns=True)]
 
 
 def _importable(name: str) -> bool:

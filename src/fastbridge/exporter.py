@@ -6,6 +6,7 @@ answers `GET /metrics` and nothing else, a few at a time, and gives nobody longe
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -114,7 +115,7 @@ class Exporter:
         try:
             self._server = await asyncio.start_server(self._serve, host, port, limit=MAX_HEAD_BYTES)
         except OSError as error:
-            logger.warning("metrics are not served: %s port %d: %s", host, port, error.strerror or error)
+            logger.warning("metrics are not served: %s port %d %s", host, port, _why(error))
 
     async def close(self) -> None:
         if self._server is not None:
@@ -148,6 +149,15 @@ class Exporter:
             return _response("503 Service Unavailable", b"")
         body = await exposition(await self._collect(), self._pids())
         return _response("200 OK", body, head_only=words[0] == b"HEAD")
+
+
+def _why(error: OSError) -> str:
+    """Why nobody can listen there, and what to do. asyncio's own words say the address again."""
+    if error.errno == errno.EADDRINUSE:
+        return "is in use: set FASTBRIDGE_METRICS_PORT to another, or to 0 for no metrics"
+    number = error.errno or 0  # of a name that has no address it is negative
+    why = os.strerror(number) if number > 0 else error.strerror or str(error)
+    return f"cannot be listened on ({why}): set FASTBRIDGE_METRICS_HOST and FASTBRIDGE_METRICS_PORT to what can be"
 
 
 def _response(status: str, body: bytes, *, head_only: bool = False) -> bytes:

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 WORKERS_NEED_LINUX = "Several workers need Linux: start one, and put several nodes behind a load balancer."
 
 
-def load_what_works() -> tuple[Settings | None, list[str]]:
-    """The settings, with the defaults in place of what cannot work, and a sentence for each of those. None where there
-    are none to be had."""
+def load_what_works() -> tuple[Settings | None, dict[str, str]]:
+    """The settings, with the defaults in place of what cannot work, and a sentence for each of those, by field. None
+    where there are none to be had."""
     try:
-        return Settings(), []
+        return Settings(), {}
     except ValidationError as error:
         wrong = complaints(error, Settings.model_fields)
     except (OSError, UnicodeDecodeError):
-        return None, list(_said(load_settings))
+        return None, {".env": " ".join(_said(load_settings))}
     try:
-        return Settings(**{name: Settings.model_fields[name].get_default() for name in wrong}), list(wrong.values())
+        return Settings(**{name: Settings.model_fields[name].get_default() for name in wrong}), wrong
     except ValidationError as error:  # what was wrong only beside a default
-        return None, [*wrong.values(), *complaints(error, Settings.model_fields).values()]
+        return None, wrong | complaints(error, Settings.model_fields)
 
 
 def faults(settings: Settings) -> Iterator[str]:

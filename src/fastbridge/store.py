@@ -304,7 +304,8 @@ def unusable(database_url: str, records_dir: Path | None) -> list[str]:
         except OSError as error:
             why = error.strerror or type(error).__name__
             found.append(
-                f"{variable}: no record can be kept at {str(place)!r} ({why}); calls are answered all the same."
+                f"{variable}: {str(place)!r} cannot be made or written ({why}): no record is kept there, and calls are "
+                "answered all the same."
             )
     return found
 

@@ -27,6 +27,15 @@ def normalised_url(text: str) -> str:
     return f"{scheme}://{host}{suffix}{parts.path.rstrip('/')}"
 
 
+def is_local(url: str) -> bool:
+    """Whether its host, by its looks, is one that nobody on the internet reaches: this machine, or its own network."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".localhost", ".internal", ".lan"))
+
+
 def is_loopback(url: str | None) -> bool:
     """Whether it leads to this machine itself."""
     host = urlsplit(url or "").hostname or ""

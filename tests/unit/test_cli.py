@@ -227,10 +227,14 @@ def test_what_is_hardly_meant_is_said_before_the_node_serves(capsys, served, rea
     assert run(capsys, "serve", "my_agents:agent")[0] == 0
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         "[BOOT] FASTBRIDGE_SILENCE_SECOND is no setting: did you mean FASTBRIDGE_SILENCE_SECONDS?",
-        f"[BOOT] FASTBRIDGE_RECORDS_DIR: no record can be kept at '{__file__}/records' (Not a directory); "
-        "calls are answered all the same.",
+        f"[BOOT] FASTBRIDGE_RECORDS_DIR: '{__file__}/records' cannot be made or written (Not a directory): "
+        "no record is kept there, and calls are answered all the same.",
         "[BOOT] tool 'x' has no docstring",
     ]
+
+
+def test_an_answer_to_a_question_that_nobody_asks_is_one_sentence(capsys):
+    assert complaint(capsys, "doctor", "--yes") == "--yes is the answer to what --fix asks: give --fix, too."
 
 
 def test_missing_settings_are_one_sentence(capsys, served):

@@ -13,6 +13,7 @@ import pytest
 from environment import clear_environment
 from fastbridge import doctor
 from fastbridge.agent import Agent
+from fastbridge.config import Settings
 from fastbridge.errors import AgentError
 from fastbridge.findings import Finding
 from fastbridge.sim.carrier_api import CarrierApi
@@ -272,9 +273,13 @@ def test_a_port_in_use(world, free_port):
 def test_records_that_cannot_be_kept(world, monkeypatch):
     assert examine(world)["records"].todo == ""
     monkeypatch.setenv("FASTBRIDGE_RECORDS_DIR", f"{__file__}/records")
-    assert "FASTBRIDGE_RECORDS_DIR: no record can be kept at" in examine(world)["records"].todo
+    found = fault(world, "records")
+    assert found.detail.startswith(f"FASTBRIDGE_RECORDS_DIR: '{__file__}/records' cannot be made or written (")
+    assert found.todo == "Make the folder writable for this user, or name another."
     monkeypatch.setenv("DATABASE_URL", "nowhere")
-    assert examine(world)["records"].todo.startswith("DATABASE_URL must be")
+    found = examine(world)["records"]
+    assert (found.ok, found.todo) == (False, "")
+    assert found.detail.startswith("DATABASE_URL must be")
 
 
 def test_compiled_modules_that_are_missing(world, monkeypatch):
@@ -302,7 +307,14 @@ def test_what_is_not_set(world, monkeypatch, variable, failing):
     monkeypatch.delenv(variable)
     findings = examine(world)
     assert [each.check for each in findings.values() if not each.ok] == failing
-    assert any(variable in findings[check].todo for check in failing)
+    assert any(variable in findings[check].detail + findings[check].todo for check in failing)
+
+
+def test_no_number_is_to_call_an_address_that_there_is_not(world, monkeypatch):
+    world.numbers = (200, {"incoming_phone_numbers": [number("https://demo.twilio.com/")]})
+    monkeypatch.delenv("PUBLIC_URL")
+    found = examine(world)["phone number"]
+    assert (found.fault, found.todo) == ("not_tried", "See settings.")
 
 
 def test_the_four_names_of_the_readme_are_enough(world, monkeypatch):
@@ -318,16 +330,44 @@ def test_all_faults_are_told_at_once(world, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     world.account, world.trial = (401, {}), [Finding("public URL", "x", "y", "refused")]
     faults = [each for each in look(world) if not each.ok]
-    assert [each.check for each in faults] == ["settings"] * 4 + ["OpenAI key", "Twilio credentials", "public URL"]
+    assert [each.check for each in faults] == [
+        *["settings"] * 4,
+        "OpenAI key",
+        "Twilio credentials",
+        "port",
+        "public URL",
+    ]
     words = ["PORT must be a port number", "LEAD_MS must be", "OPENAI_API_KEY is missing", "FASTBRIDGE_PRICES must be"]
-    assert [each.todo.startswith(word) for each, word in zip(faults, words, strict=False)] == [True] * 4
+    assert [each.detail.startswith(word) for each, word in zip(faults, words, strict=False)] == [True] * 4
     assert all(each.fault for each in faults), "each has a lasting name"
+    assert all(not each.todo for each in faults[:4]), "the sentence says what to do"
+
+
+@pytest.mark.parametrize(
+    ("variable", "untried"),
+    [
+        ("PORT", ["port"]),
+        ("PUBLIC_URL", ["phone number", "public URL", "webhook", "media stream"]),
+        ("TWILIO_PHONE_NUMBER", ["phone number"]),
+    ],
+)
+def test_nothing_is_tried_with_a_default_in_place_of_what_was_wrong(world, monkeypatch, variable, untried):
+    monkeypatch.setenv(variable, "x y?")
+    findings = look(world)
+    assert [each.check for each in findings if not each.ok] == ["settings", *untried]
+    of = [each for each in findings if each.check in untried]
+    assert {(each.fault, each.detail, each.todo) for each in of} == {("not_tried", "not tried", "See settings.")}
+    assert "5050" not in f"{of}"
+
+
+def test_every_setting_that_a_check_needs_is_there():
+    assert set().union(*doctor.NEEDS.values()) <= {*Settings.model_fields}
 
 
 def test_settings_of_which_nothing_can_be_read_stop_the_rest(world, tmp_path):
     (tmp_path / ".env").write_bytes(b"PORT=\xff")
     findings = examine(world)
-    assert findings["settings"].todo.startswith("The file .env cannot be read")
+    assert findings["settings"].detail.startswith("The file .env cannot be read")
     assert list(findings) == ["settings", "compiled modules", "libraries"]
     assert world.asked == []
 
@@ -341,7 +381,7 @@ def test_the_agent_is_examined_in_the_starts_own_sentences(world, capsys):
         raise AgentError("my_agent.py, line 3: a fault.", "Traceback\n")
 
     found = examine(world, load=broken)["agent"]
-    assert (found.fault, found.todo) == ("agent", "my_agent.py, line 3: a fault.")
+    assert (found.fault, found.detail, found.todo) == ("agent", "my_agent.py, line 3: a fault.", "")
     assert capsys.readouterr() == ("", "a module that talks\nTraceback\n")
 
 
@@ -349,9 +389,9 @@ def test_an_agent_that_does_not_fit_and_one_that_is_hardly_meant_so(world):
     agent = Agent(settings={"turn_detection": "semantic_vad", "vad_idle_ms": 6000})
     agent.tool(lambda: "x")
     found = [each for each in look(world, load=lambda settings: agent) if each.check == "agent"]
-    assert [each.ok for each in found] == [False, *[True] * len(agent.advice())]
-    assert found[0].todo == "FASTBRIDGE_VAD_IDLE_MS is for server_vad: unset it, or FASTBRIDGE_TURN_DETECTION."
-    assert [each.detail for each in found[1:]] == agent.advice()
+    assert [each.level for each in found] == ["fault", *["warning"] * len(agent.advice())]
+    assert found[0].detail == "FASTBRIDGE_VAD_IDLE_MS is for server_vad: unset it, or FASTBRIDGE_TURN_DETECTION."
+    assert [(each.fault, each.detail) for each in found[1:]] == [("advice", each) for each in agent.advice()]
 
 
 # The table, JSON and the exit code
@@ -405,11 +445,13 @@ class Terminal(io.StringIO):
 def fix(world, monkeypatch, capsys):
     """fix(typed, yes=…): exit code, what stderr was told, and the number afterwards. typed: None without a terminal."""
 
-    def run(typed, yes=False, before="https://demo.twilio.com/", findings=None, faults=()):
+    def run(typed, yes=False, before="https://demo.twilio.com/", findings=None, faults=(), more=()):
         world.trial = findings or world.trial
 
         async def scene():
-            async with CarrierApi(ACCOUNT, TOKEN, numbers=[number(before) | {"voice_method": "POST"}]) as api:
+            async with CarrierApi(
+                ACCOUNT, TOKEN, numbers=[number(before) | {"voice_method": "POST"} | dict(more)]
+            ) as api:
                 monkeypatch.setenv("FASTBRIDGE_TWILIO_API_URL", api.url)
                 confirm = doctor._confirm(yes)
 
@@ -451,7 +493,8 @@ def test_fix_without_a_yes_changes_nothing(fix, typed):
     assert found.todo.startswith("Not set. In the Twilio console")
     assert "status_callback" not in after
     assert after["voice_url"] == "https://demo.twilio.com/"
-    assert ("there is nobody to ask; --yes says yes." in said) == (typed is None)
+    why = "there is nobody to ask; --yes says yes." if typed is None else "the answer was no."
+    assert said.endswith(f"Nothing is changed, because {why}\n")
 
 
 def test_fix_for_scripts(fix):
@@ -465,7 +508,34 @@ def test_fix_points_no_number_at_a_webhook_that_is_not_answered(fix):
     findings = [Finding("webhook", "x", "y", "signature")]
     found, said, after = fix("y\n", findings=findings)
     assert (found.fault, found.todo) == ("not_set", "Not set: first let the webhook be answered at PUBLIC_URL.")
-    assert (said, after["voice_url"]) == ("", "https://demo.twilio.com/")
+    assert said == "Nothing is changed, because the webhook is not answered at PUBLIC_URL.\n"
+    assert after["voice_url"] == "https://demo.twilio.com/"
+
+
+def test_fix_says_that_the_number_calls_this_node_already(fix):
+    asked = {"status_callback": f"{URL}/webhook/call_status", "status_callback_method": "POST"}
+    found, said, _ = fix("y\n", before=f"{URL}/webhook/incoming_call", more=asked)
+    assert (found.ok, said) == (True, "Nothing is changed, because the number calls this node already.\n")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("TWILIO_AUTH_TOKEN", "", "could not be looked up. See Twilio credentials."),
+        ("TWILIO_PHONE_NUMBER", "x", "not tried. See settings."),
+    ],
+)
+def test_fix_says_why_there_is_no_number_to_change(fix, monkeypatch, variable, value, why):
+    monkeypatch.setenv(variable, value)
+    _, said, after = fix(None, yes=True)
+    assert said == f"Nothing is changed, because of the phone number: {why}\n"
+    assert after["voice_url"] == "https://demo.twilio.com/"
+
+
+def test_fix_without_settings_says_so(fix, world, tmp_path, capsys):
+    (tmp_path / ".env").write_bytes(b"PORT=\xff")
+    look(world, confirm=lambda *given: True)
+    assert capsys.readouterr().err == "Nothing is changed, because the settings cannot be read.\n"
 
 
 def test_fix_that_twilio_refuses(fix):
@@ -479,9 +549,20 @@ def test_without_fix_nobody_is_asked_and_nothing_written(world):
     assert {request.method for request in world.asked} == {"GET"}
 
 
-def test_a_name_that_is_no_setting_is_told_and_is_no_fault(world, monkeypatch):
+def test_a_name_that_is_no_setting_is_told_and_is_no_fault(world, main, monkeypatch, capsys):
     monkeypatch.setenv("FASTBRIDGE_PROMTS_DIR", "/x")
     [told] = doctor.unknown_settings()
-    assert (told.check, told.ok) == ("settings", True)
+    assert (told.check, told.level, told.fault) == ("settings", "warning", "unknown_variable")
     assert told.detail == "FASTBRIDGE_PROMTS_DIR is no setting: did you mean FASTBRIDGE_PROMPTS_DIR?"
-    assert told in look(world)
+    assert main(json=True) == 0
+    second = json.loads(capsys.readouterr().out)["findings"][1]
+    assert second["found"] == told.detail, "beside the other line of the settings"
+
+
+@pytest.mark.parametrize("url", ["http://localhost:5050", "https://127.0.0.1", "https://10.0.0.7", "https://a.local"])
+def test_a_public_url_that_twilio_cannot_reach_is_a_warning(world, monkeypatch, url):
+    monkeypatch.setenv("PUBLIC_URL", url)
+    found = look(world)[1]
+    assert (found.check, found.level, found.fault) == ("settings", "warning", "local_address")
+    assert "where Twilio cannot reach it" in found.detail
+    assert "tunnel" in found.todo

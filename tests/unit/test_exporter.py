@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -169,4 +170,22 @@ def test_a_port_that_is_taken_costs_the_metrics_only(caplog):
             return server.port
 
     assert asyncio.run(scene()) == 0
-    assert "metrics are not served: 127.0.0.1 port" in caplog.text
+    [said] = [record.getMessage() for record in caplog.records if "metrics are not" in record.getMessage()]
+    assert re.sub(r"port \d+", "port N", said) == (
+        "metrics are not served: 127.0.0.1 port N is in use: "
+        "set FASTBRIDGE_METRICS_PORT to another, or to 0 for no metrics"
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "why"), [("192.0.2.1", "(Cannot assign requested address)"), ("no.such.host.invalid", "(")]
+)
+def test_a_place_where_nobody_can_listen_is_told_once(caplog, host, why):
+    async def scene() -> None:
+        await Exporter(lambda: asyncio.sleep(0, {})).start(host, 0)
+
+    asyncio.run(scene())
+    [said] = [record.getMessage() for record in caplog.records if "metrics are not" in record.getMessage()]
+    assert said.startswith(f"metrics are not served: {host} port 0 cannot be listened on {why}")
+    assert said.count(host) == 1
+    assert "FASTBRIDGE_METRICS_HOST" in said

@@ -17,7 +17,7 @@ def environment(monkeypatch, tmp_path):
 
 def test_what_works_is_loaded():
     settings, wrong = fitness.load_what_works()
-    assert (settings, wrong) == (load_settings(), [])
+    assert (settings, wrong) == (load_settings(), {})
     assert list(fitness.faults(settings)) == []
 
 
@@ -25,17 +25,19 @@ def test_what_cannot_work_is_told_whole_and_the_rest_is_loaded(monkeypatch):
     for name, value in {"PORT": "abc", "LEAD_MS": "-1", "FASTBRIDGE_VOICE": "nobody"}.items():
         monkeypatch.setenv(name, value)
     settings, wrong = fitness.load_what_works()
-    assert wrong[0] == "PORT must be a port number from 0 to 65535, not 'abc'."
-    assert [sentence.split()[0] for sentence in wrong] == ["PORT", "FASTBRIDGE_VOICE", "LEAD_MS"]
+    assert wrong["port"] == "PORT must be a port number from 0 to 65535, not 'abc'."
+    assert list(wrong) == ["port", "voice", "lead_ms"]
+    assert [sentence.split()[0] for sentence in wrong.values()] == ["PORT", "FASTBRIDGE_VOICE", "LEAD_MS"]
     assert (settings.port, settings.lead_ms, settings.public_url) == (5050, 160, "https://a.example")
     with pytest.raises(ConfigError) as caught:
         load_settings()
-    assert str(caught.value) == wrong[0], "the start says the first of them"
+    assert str(caught.value) == wrong["port"], "the start says the first of them"
 
 
 def test_a_file_that_cannot_be_read_leaves_nothing(tmp_path):
     (tmp_path / ".env").write_bytes(b"PORT=\xff")
-    settings, (sentence,) = fitness.load_what_works()
+    settings, wrong = fitness.load_what_works()
+    [sentence] = wrong.values()
     assert settings is None
     assert sentence.startswith("The file .env cannot be read")
 

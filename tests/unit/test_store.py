@@ -320,10 +320,11 @@ def test_a_file_in_the_way_of_records_is_told(tmp_path, below):
     (tmp_path / "file").write_text("")
     where = tmp_path / below
     [sentence] = store.unusable("none", where)
-    told = "FASTBRIDGE_RECORDS_DIR: no record can be kept at"
-    assert sentence == f"{told} {str(where)!r} (Not a directory); calls are answered all the same."
+    why = "cannot be made or written (Not a directory)"
+    told = f"FASTBRIDGE_RECORDS_DIR: {str(where)!r} {why}: no record is kept there"
+    assert sentence == f"{told}, and calls are answered all the same."
     [sentence] = store.unusable(f"sqlite:///{where}/calls.db", None)
-    assert sentence.startswith(f"DATABASE_URL: no record can be kept at {str(where / 'calls.db')!r} (Not a directory)")
+    assert sentence.startswith(f"DATABASE_URL: {str(where / 'calls.db')!r} {why}")
 
 
 def test_a_folder_in_place_of_the_database_is_told(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastbridge.urls import is_loopback, normalised_url
+from fastbridge.urls import is_local, is_loopback, normalised_url
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,26 @@ def test_what_is_no_public_url(url):
 )
 def test_what_leads_to_this_machine(url, is_ours):
     assert is_loopback(url) is is_ours
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("localhost", True),
+        ("localhost:8443", True),
+        ("127.0.0.1", True),
+        ("10.0.0.7", True),
+        ("172.16.3.4", True),
+        ("192.168.1.2:5050", True),
+        ("[::1]", True),
+        ("[fd00::1]", True),
+        ("printer.local", True),
+        ("myhost", True),
+        ("voice.example.com", False),
+        ("localhost.example.com", False),
+        ("8.8.8.8", False),
+        ("[2606:4700::1]", False),
+    ],
+)
+def test_an_address_that_nobody_on_the_internet_reaches(host, local):
+    assert is_local(f"https://{host}/prefix") is local
