@@ -10,12 +10,12 @@ CHARS = 64
 _GAP = r"[\s.,:;=_#'\u2019\"(/\u2010-\u2015\u05be\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff-]"
 _HEBREW_PREFIX = "[והבשלכמ]{0,2}"
 _SURE = (
-    r"c[ .-]?v[ .-]?[vc][ .-]?2?|security[ _-](?:code|number)|verification[ _-]value"
+    rf"{_HEBREW_PREFIX}c[ .-]?v[ .-]?[vc][ .-]?2?|security[ _-](?:code|number)|verification[ _-]value"
     rf"|{_HEBREW_PREFIX}קוד ה?(?:אבטחה|ביטחון|בטחון)"
 )
 _CODE = (
     r"(?<!zip[ _-])(?<!area[ _-])(?<!post[ _-])(?<!postal[ _-])(?<!country[ _-])code"
-    rf"|digits (?:on|at|in|from) (?:the|its) (?:back|front)|{_HEBREW_PREFIX}קוד|{_HEBREW_PREFIX}ספרות"
+    rf"|(?<!four )(?<!4 )digits|digits (?:on|at|in|from) (?:the|its) (?:back|front)|{_HEBREW_PREFIX}קוד|{_HEBREW_PREFIX}ספרות"
 )
 _EXPIRY = (
     r"exp|expir(?:e|es|y|ing|ation)|(?:valid|good)[ _-](?:until|till?|thru|through|to)"
@@ -36,7 +36,7 @@ def _any_of(words: str) -> str:
     return "|".join(sorted(map(re.escape, words.split()), key=len, reverse=True))
 
 
-_LINK = rf"(?:{_GAP}{{1,4}}+{_HEBREW_PREFIX}(?:{_any_of(_LINKS)})(?![^\W_])){{0,6}}+{_GAP}{{0,4}}+"
+_LINK = rf"(?:{_GAP}{{1,4}}+{_HEBREW_PREFIX}(?:{_any_of(_LINKS)})(?![^\W_])){{0,8}}+{_GAP}{{0,4}}+"
 BEFORE_DETAIL = re.compile(
     rf"(?<![^\W_])(?:(?P<sure>{_SURE})|(?P<code>{_CODE})|(?P<expiry>{_EXPIRY}))(?![^\W_]){_LINK}\Z", re.IGNORECASE
 )

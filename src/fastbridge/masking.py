@@ -163,7 +163,7 @@ def spoken_numbers(text: str) -> list[_Span]:
     hours one after the other: nine, ten, eleven."""
     found: list[_Span] = []
     for run in _runs(text, spoken=True):
-        written = all(text[group.start : group.end].isdecimal() for group in run)
+        written = all(_is_written(text, group) for group in run)
         hours = any(len(group.digits) > 1 for group in run) and _is_list(text, run)
         if not written and not hours:
             found.append((run[0].start, run[-1].end, "".join(group.digits for group in run)))
@@ -246,6 +246,10 @@ def _known(word: str) -> tuple[Role, str] | None:
     return ROLES.get(word[1:]) if known is None and word[:1] == HEBREW_AND else known
 
 
+def _is_written(text: str, group: _Group) -> bool:
+    return text[group.start : group.end].isdecimal()
+
+
 def _is_number(word: str) -> bool:
     known = _known(word)
     return known is not None and known[0] is not Role.TIMES
@@ -305,7 +309,7 @@ def _is_list(text: str, run: _Run) -> bool:
     prices, and no card. Single digits with commas are how one spells a number."""
     if _SCHEDULE.fullmatch(text, run[0].start, run[-1].end) is not None:
         return True
-    shape = {len(group.digits) if group.role is None else 0 for group in run}
+    shape = {len(group.digits) if _is_written(text, group) else 0 for group in run}
     if shape in ({2}, {3}) and all(text[one.end : next_one.start] == ", " for one, next_one in pairwise(run)):
         return len(run) > 2
     small = all(len(group.digits) <= 2 for group in run)
@@ -326,7 +330,14 @@ def _details(text: str, runs: list[_Run], spans: list[_Span], *, near: bool) -> 
         words = BEFORE_DETAIL.search(text, max(0, start - CHARS), start)
         if words is not None and (near or (words.lastgroup == "sure" and size in _SURE_DETAIL_DIGITS)):
             found.append((start, end, "[expiry]" if words.lastgroup == "expiry" else "[code]"))
-    return found
+    return found + (_full_dates(text) if near else [])
+
+
+def _full_dates(text: str) -> list[_Span]:
+    """A card's, that has a day, too, and so is in no run."""
+    dates = [date.span() for date in _DATE.finditer(text)]
+    before = [BEFORE_DETAIL.search(text, max(0, start - CHARS), start) for start, _ in dates]
+    return [(*date, "[expiry]") for date, words in zip(dates, before, strict=True) if words and words["expiry"]]
 
 
 def _parts(text: str, run: _Run) -> list[_Run]:
