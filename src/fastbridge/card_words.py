@@ -15,7 +15,8 @@ _SURE = (
 )
 _CODE = (
     r"(?<!zip[ _-])(?<!area[ _-])(?<!post[ _-])(?<!postal[ _-])(?<!country[ _-])code"
-    rf"|(?<!four )(?<!4 )digits|digits (?:on|at|in|from) (?:the|its) (?:back|front)|{_HEBREW_PREFIX}קוד|{_HEBREW_PREFIX}ספרות"
+    r"|(?<!four )(?<!4 )digits|digits (?:on|at|in|from) (?:the|its) (?:back|front)"
+    rf"|{_HEBREW_PREFIX}קוד|{_HEBREW_PREFIX}ספרות"
 )
 _EXPIRY = (
     r"exp|expir(?:e|es|y|ing|ation)|(?:valid|good)[ _-](?:until|till?|thru|through|to)"
