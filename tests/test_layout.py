@@ -89,6 +89,7 @@ LAYERS = [
         "errors",
         "findings",
         "languages",
+        "card_words",
         "number_words",
         "reach",
         "testing.hold",

@@ -72,6 +72,15 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 _PHONE = re.compile(r"(?<![0-9A-Za-z_+])\+[0-9]{7,15}(?![0-9])")
+# Without a plus: with a trunk prefix, or as America groups them. No counter begins with 0, and none has such signs.
+_LOCAL_PHONE = re.compile(
+    r"(?<![\w.+*…-])(?:"
+    r"0[0-9]{8,10}|00[1-9][0-9]{8,12}"
+    r"|\(?0[0-9]{1,3}\)?[ -][0-9]{3,4}[ -]?[0-9]{3,4}"
+    r"|\([2-9][0-9]{2}\) ?[0-9]{3}[ .-][0-9]{4}|[2-9][0-9]{2}([.-])[0-9]{3}\1[0-9]{4}"
+    r")(?![\w*]|[.:-][0-9])"
+)
+_local_phones_masked = functools.partial(_LOCAL_PHONE.sub, lambda found: _masked(found[0]))
 _BARE_PHONE = re.compile(r"\+?[0-9]{7,}")
 _STREAM_TOKEN = re.compile(r"(/media/)[A-Za-z0-9_-]{8,}")
 _API_KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}")
@@ -259,7 +268,8 @@ def mask_phone(number: str) -> str:
     return _BARE_PHONE.sub(lambda found: _masked(found[0]), number)
 
 
-def _masked(digits: str) -> str:
+def _masked(number: str) -> str:
+    digits = re.sub("[ ().-]", "", number)
     return f"{digits[:5]}****{digits[-2:]}"
 
 
@@ -300,7 +310,7 @@ class Scrubber:
             text = _STREAM_TOKEN.sub(r"\1****", text)
         if "+" in text:
             text = _PHONE.sub(lambda found: _masked(found[0]), text)
-        return self._mask.written(text)
+        return self._mask.written(text, _local_phones_masked)
 
     def value(self, value: object) -> object:
         """A field's, as JSON takes it. A number that is a card's is text then."""

@@ -4,15 +4,17 @@ Pure, bounded and linear in the text: words are looked up one by one, and no exp
 one reads as one number: groups of digits with spaces, dashes, dots, commas or hesitations between. A card is 13 to 19
 digits whose check digit (Luhn, ISO/IEC 7812) is right and which do not begin with 0. An identity number is an Israeli
 one (nine digits and the same check), an American SSN or ITIN by its shape 3-2-4, a British NINO by its letters, or 8 or
-9 digits behind words that say so. What was masked is not masked again. The standard library alone.
+9 digits behind words that say so. A card's code and date are short numbers behind words for them (`card_words`), near a
+card or where the words mean nothing else. What was masked is not masked again. The standard library alone.
 """
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
+from fastbridge.card_words import BEFORE_DETAIL, CHARS, WITHIN_DETAIL
 from fastbridge.number_words import FILLERS, HEBREW_AND, ROLES, Role
 
 KINDS = ("cards", "identities")
@@ -26,6 +28,10 @@ REMEMBERED_CHARS = 2000
 _MAX_GAP_CHARS = 24
 _CUE_CHARS = 48
 _CARD = "[card …"
+_CARD_MASK = "[card"
+_DETAIL_DIGITS = range(1, 9)
+"""A code, a date, or both. Where no card is near, three at least: a code's."""
+_SURE_DETAIL_DIGITS = range(3, 9)
 
 # Bidi and other invisible marks stand around numbers in Hebrew. No colon: what has one is a time.
 _BETWEEN = r"[\s.,/·…\u2010-\u2015\u05be\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff-]"
@@ -38,9 +44,12 @@ _DATE = re.compile(rf"(?<![\d.-])(?:{_YEAR}([-./]){_DAY}\1{_DAY}|{_DAY}([-./]){_
 _SPACED_DATE = re.compile(rf"(?<!\d)(?:{_YEAR} {_DAY} {_DAY}|{_DAY} {_DAY} {_YEAR})(?!\d)")
 _CLOCK = r"(?:[01]?\d|2[0-3])[.][0-5]\d(?!\d)"
 _SCHEDULE = re.compile(rf"{_CLOCK}(?:[\s,\u2013-]{{1,3}}{_CLOCK})*+")
+_CODE_WORDS = ("cv", "security", "verification", "אבטחה", "טחון")
+"""What a line has, in lower case, with a card's code in it, but no card."""
 _SAME_GAP = ("-", " ", ".", "\u2013", "\u2011")
 _CUE = re.compile(
-    r"\bssn\b|\bsocial\b|\bidentity (?:card|number)|\bteudat\b|\bzehut\b|זהות|(?<!\w)ת\.? ?[\"'\u05f3\u05f4]?ז(?!\w)",
+    r"\bssn\b|\bsocial\b|\b(?:identity|identification|id|i\.d\.)[ _-](?:card|number|num\b|no\b)"
+    r"|\bteudat\b|\bzehut\b|זהות|(?<!\w)ת\.? ?[\"'\u05f3\u05f4]?ז(?!\w)",
     re.IGNORECASE,
 )
 _NINO_LETTERS = "(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]"
@@ -77,12 +86,13 @@ class Mask:
         """Of what somebody said: digits and words for digits."""
         return self.turns([text])[0]
 
-    def written(self, text: str) -> str:
-        """Of any line: digits alone."""
+    def written(self, text: str, phones: Replace | None = None) -> str:
+        """Of any line: digits alone. phones: done then, where there are enough digits for one."""
         text = self._own(text) if self._own is not None else text
-        if not self._kinds or _WORTH_A_LOOK.search(text) is None:
-            return text
-        return _replaced(text, self._spans(text, _runs(text, spoken=False)))
+        many, lower = _WORTH_A_LOOK.search(text) is not None, text.lower()
+        if self._kinds and (many or any(word in lower for word in _CODE_WORDS)):
+            text = self._masked([text], spoken=False)[0]
+        return phones(text) if many and phones is not None else text
 
     def piece(self, text: str) -> str:
         """Of a piece of a turn, which tells nothing of the number that it is part of: no digit at all."""
@@ -94,12 +104,30 @@ class Mask:
         """Of one speaker's turns, in order: a card number may be said in several of them, one right after the other."""
         if self._own is not None:
             texts = [self._own(text) for text in texts]
+        return self._masked(texts, scattered=True)
+
+    def fields(self, fields: Mapping[str, str]) -> list[str]:
+        """Of values that belong together. Their names are the words before them; no number goes on in the next one."""
+        heads = [f"{name[:REMEMBERED_CHARS].replace('_', ' ')}: " for name in fields]
+        values = [self._own(value) if self._own is not None else value for value in fields.values()]
+        masked = self._masked([head + value for head, value in zip(heads, values, strict=True)])
+        return [
+            text.removeprefix(head) if text.startswith(head) else self(value)
+            for text, head, value in zip(masked, heads, values, strict=True)
+        ]
+
+    def _masked(self, texts: Sequence[str], *, spoken: bool = True, scattered: bool = False) -> list[str]:
         if not self._kinds:
             return list(texts)
-        runs = [_runs(text, spoken=True) for text in texts]
+        runs = [_runs(text, spoken=spoken) for text in texts]
         spans = [self._spans(text, of_text) for text, of_text in zip(texts, runs, strict=True)]
-        if "cards" in self._kinds and len(texts) > 1:
-            _add_scattered(runs, spans)
+        if "cards" in self._kinds:
+            if scattered and len(texts) > 1:
+                _add_scattered(runs, spans)
+            cards = [any(mask.startswith(_CARD_MASK) for _, _, mask in of_text) for of_text in spans]
+            for at, text in enumerate(texts):
+                near = any(cards[max(0, at + 1 - REMEMBERED_TURNS) : at + REMEMBERED_TURNS])
+                spans[at] += _details(text, runs[at], spans[at], near=near)
         return [_replaced(text, of_text) for text, of_text in zip(texts, spans, strict=True)]
 
     def _spans(self, text: str, runs: list[_Run]) -> list[_Span]:
@@ -128,6 +156,18 @@ class Dialogue:
         masked = self._mask.turns([*before, text])[-1]
         before.append(text[:REMEMBERED_CHARS])
         return masked
+
+
+def spoken_numbers(text: str) -> list[_Span]:
+    """Where in the text words for digits are, alone or with digits, that are read as one number; and its digits. Not
+    hours one after the other: nine, ten, eleven."""
+    found: list[_Span] = []
+    for run in _runs(text, spoken=True):
+        written = all(_is_written(text, group) for group in run)
+        hours = any(len(group.digits) > 1 for group in run) and _is_list(text, run)
+        if not written and not hours:
+            found.append((run[0].start, run[-1].end, "".join(group.digits for group in run)))
+    return found
 
 
 def luhn(digits: str) -> bool:
@@ -206,6 +246,10 @@ def _known(word: str) -> tuple[Role, str] | None:
     return ROLES.get(word[1:]) if known is None and word[:1] == HEBREW_AND else known
 
 
+def _is_written(text: str, group: _Group) -> bool:
+    return text[group.start : group.end].isdecimal()
+
+
 def _is_number(word: str) -> bool:
     known = _known(word)
     return known is not None and known[0] is not Role.TIMES
@@ -261,11 +305,39 @@ def _is_phone(text: str, run: _Run, digits: str) -> bool:
 
 
 def _is_list(text: str, run: _Run) -> bool:
-    """Times with a dot, or small numbers that rise: what is free, and no card."""
+    """Times with a dot, small numbers that rise, or written ones of two or of three digits with commas between: hours,
+    prices, and no card. Single digits with commas are how one spells a number."""
     if _SCHEDULE.fullmatch(text, run[0].start, run[-1].end) is not None:
         return True
+    shape = {len(group.digits) if _is_written(text, group) else 0 for group in run}
+    if shape in ({2}, {3}) and all(text[one.end : next_one.start] == ", " for one, next_one in pairwise(run)):
+        return len(run) > 2
     small = all(len(group.digits) <= 2 for group in run)
     return small and all(int(one.digits) < int(next_one.digits) for one, next_one in pairwise(run))
+
+
+def _details(text: str, runs: list[_Run], spans: list[_Span], *, near: bool) -> list[_Span]:
+    """A card's code and date, behind words for them. near: a card is, so that other words will do, too."""
+    masked = {start for start, _, _ in spans}
+    found: list[_Span] = []
+    for run in runs:
+        start, end, size = run[0].start, run[-1].end, sum(len(group.digits) for group in run)
+        if size not in _DETAIL_DIGITS or start in masked:
+            continue
+        if found and WITHIN_DETAIL.fullmatch(text, found[-1][1], start) is not None:
+            found.append((start, end, found[-1][2]))
+            continue
+        words = BEFORE_DETAIL.search(text, max(0, start - CHARS), start)
+        if words is not None and (near or (words.lastgroup == "sure" and size in _SURE_DETAIL_DIGITS)):
+            found.append((start, end, "[expiry]" if words.lastgroup == "expiry" else "[code]"))
+    return found + (_full_dates(text) if near else [])
+
+
+def _full_dates(text: str) -> list[_Span]:
+    """A card's, that has a day, too, and so is in no run."""
+    dates = [date.span() for date in _DATE.finditer(text)]
+    before = [BEFORE_DETAIL.search(text, max(0, start - CHARS), start) for start, _ in dates]
+    return [(*date, "[expiry]") for date, words in zip(dates, before, strict=True) if words and words["expiry"]]
 
 
 def _parts(text: str, run: _Run) -> list[_Run]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastbridge.logging import clean
-from fastbridge.masking import BUILT_IN, Mask
+from fastbridge.masking import BUILT_IN, Mask, spoken_numbers
 
 MAX_WORDS = 200
 """Characters of a turn, or of an error's words, that a line shows."""
@@ -28,6 +28,8 @@ _NUMBER = re.compile(
     r"|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}"
     r")(?![\d])"
 )
+SPOKEN_DIGITS = 7
+"""As many as make a telephone number of words."""
 _KEY = re.compile(r"\bsk-\S+")
 
 
@@ -37,12 +39,21 @@ def masked(text: str, mask: Mask = BUILT_IN) -> str:
 
 
 def _phones_masked(text: str) -> str:
-    """However they are grouped."""
-    return _NUMBER.sub(_masked_number, text[:LOOKED_AT_CHARS])
+    """However they are grouped, written or spoken."""
+    parts, at = [], 0
+    text = text[:LOOKED_AT_CHARS]
+    for start, end, digits in spoken_numbers(text):
+        if len(digits) >= SPOKEN_DIGITS:
+            parts += [text[at:start], _masked_digits(digits)]
+            at = end
+    return _NUMBER.sub(_masked_number, "".join([*parts, text[at:]]))
 
 
 def _masked_number(found: re.Match[str]) -> str:
-    digits = re.sub(r"[ ().-]", "", found[0])
+    return _masked_digits(re.sub(r"[ ().-]", "", found[0]))
+
+
+def _masked_digits(digits: str) -> str:
     return f"{digits[:5] if len(digits) > 8 else ''}****{digits[-2:]}"
 
 
@@ -61,9 +72,9 @@ def given(arguments: str, *, words: bool, mask: Mask = BUILT_IN) -> str:
     if not words:
         return length(arguments)
     found = _parsed(arguments or "{}")
-    values = found.values() if isinstance(found, dict) else [arguments if found is None else found]
+    fields = found if isinstance(found, dict) else {"": arguments if found is None else found}
     # Each by itself: two dates, or a card and the guests, are not one number.
-    shown = (mask(_shown(value)[:MASKED_CHARS]) for value in values if value is not None)
+    shown = mask.fields({name: _shown(value)[:MASKED_CHARS] for name, value in fields.items() if value is not None})
     return clean(_phones_masked(" ".join(shown)))
 
 

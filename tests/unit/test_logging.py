@@ -313,6 +313,29 @@ def test_ids_and_short_numbers_are_not_phone_numbers(lines):
     assert written()[0].endswith(message)
 
 
+@pytest.mark.parametrize("log_json", [False, True])
+def test_telephone_numbers_without_a_plus_are_masked_in_any_line(lines, log_json):
+    written = lines(log_json=log_json)
+    numbers = ["0501234567", "050-123-4567", "020 7946 0958", "415-555-0123", "(415) 555-0123", "00972501234567"]
+    log.event("CRM", "a 0501234567", **{f"n{at}": number for at, number in enumerate(numbers)})
+    (line,) = written()
+    assert line.count("****") == (2 if log_json else 1) * len(numbers) + 1
+    assert "05012****67" in line
+    assert not any(number in line for number in numbers)
+
+
+def test_counters_times_and_ids_are_no_telephone_numbers(lines):
+    written = lines()
+    message = (
+        "frames=1234567, at_ms=123456789, seconds=0.0123456789, at=1732817865, 2024-01-21 19:30:26.012345678,"
+        " v=1.0123456789, 5f0a-0123456789ab, counts 200 200 3000, 0x0123456789, 192.168.10.20, 01-02-2024"
+    )
+    log.event("X", message, frames=1234567, ms=12345678, took=0.0123456789)
+    (line,) = written()
+    assert message in line
+    assert line.endswith("frames=1234567, ms=12345678, took=0.0123456789")
+
+
 def test_errors_come_with_their_whole_traceback_which_cannot_pose_as_a_record(lines):
     written = lines()
     try:

@@ -18,7 +18,7 @@ WORKER = ROOT / "examples" / "worker.py"
 PACKAGE = Path(fastbridge.__file__).parent
 OURS = {
     "fastbridge",
-    *(f"fastbridge.{name}" for name in ("logging", "loglimits", "logwriter", "masking", "number_words")),
+    *(f"fastbridge.{name}" for name in ("logging", "loglimits", "logwriter", "masking", "card_words", "number_words")),
 }
 IMPORT = """
 import sys, time

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastbridge.masking import BUILT_IN, REMEMBERED_TURNS, Dialogue, Mask, luhn
+from fastbridge.masking import BUILT_IN, REMEMBERED_TURNS, Dialogue, Mask, luhn, spoken_numbers
 
 VISA = "4242 4242 4242 4242"
 SPOKEN = "four two four two four two four two four two four two four two four two"
@@ -37,6 +37,7 @@ def test_cards_however_they_are_grouped(text, shown):
         (SPOKEN.title().replace(" ", ", "), "[card …4242]"),
         ("it is four two four two 4242 four two four two, 4242 okay", "it is [card …4242] okay"),
         ("forty-two forty two forty-two 42 forty-two forty-two forty-two forty-two", "[card …4242]"),
+        (", ".join(["forty-two"] * 8), "[card …4242]"),
         ("five double one one double one one double one one double one one one one eight", "[card …1118]"),
         ("three seven eight two eight double two four six three one triple oh five", "[card …0005]"),
         ("three seven eight two eight 2 2 four six three one zero o oh five", "[card …0005]"),
@@ -87,6 +88,10 @@ def test_what_is_said_with_a_card_goes_with_it(more):
         "my social is one two three four five six seven eight nine",
         "SSN: 123456789",
         "my identity number is 12345678",
+        "my ID number is 12345678",
+        "ID no. 12345678",
+        "id card: 123456789",
+        "identification number 12345678",
     ],
 )
 def test_identity_numbers(text):
@@ -182,6 +187,128 @@ def test_a_card_in_several_turns(turns, shown):
         assert dialogue.turn("caller", text) == masked
     assert dialogue.turn("assistant", turns[-1]) == turns[-1]
     assert dialogue.turn("caller", turns[-1]) == (turns if shown is None else shown)[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"My card is {VISA}, expires 12/27, code 123.", "My card is [card …4242], expires [expiry], code [code]."),
+        (f"{VISA} and the CVV is 123", "[card …4242] and the CVV is [code]"),
+        (
+            f"{SPOKEN}, expiry oh nine twenty eight, security code one two three",
+            "[card …4242], expiry [expiry], security code [code]",
+        ),
+        ("4580 4580 4580 4580 תוקף 12/27 קוד 123", "[card …4580] תוקף [expiry] קוד [code]"),
+        (
+            "4580 4580 4580 4580 בתוקף עד דצמבר 27, והקוד הוא אחת שתיים שלוש",
+            "[card …4580] בתוקף עד דצמבר [expiry], והקוד הוא [code]",
+        ),
+        ("4580 4580 4580 4580 שלוש ספרות בגב הכרטיס 123", "[card] ספרות בגב הכרטיס [code]"),
+        (f"Code 1234, valid thru 12/2027. It is {VISA}", "Code [code], valid thru [expiry]. It is [card …4242]"),
+        (f"the expiration date of my card is 1227: {VISA}", "the expiration date of my card is [expiry]: [card …4242]"),
+        (
+            f"{VISA}, exp. 12/27; the three digits on the back: 123",
+            "[card …4242], exp. [expiry]; the three digits on the back: [code]",
+        ),
+        (f"{VISA} expires twelve slash twenty-seven", "[card …4242] expires [expiry] slash [expiry]"),
+        (f"{VISA}, the last three digits are 123", "[card …4242], the last three digits are [code]"),
+        (f"{VISA}; the last four digits are 4242", "[card …4242]; the last four digits are 4242"),
+        (f"{VISA}; the four digits on the front: 1234", "[card …4242]; the four digits on the front: [code]"),
+        (f"{VISA} expires on 12/31/2027", "[card …4242] expires on [expiry]"),
+        (f"{VISA} from 12/31/2027", "[card …4242] from 12/31/2027"),
+        (f"{VISA} וקוד הCVV 123", "[card …4242] וקוד הCVV [code]"),
+        (f"{VISA}, C-V-V 123", "[card …4242], C-V-V [code]"),
+        (f"{VISA}; zip code 90210, area code 415", "[card …4242]; zip code 90210, area code 415"),
+        (f"{VISA} for 2 guests on the 4th at 7", "[card …4242] for 2 guests on the 4th at 7"),
+    ],
+)
+def test_the_code_and_date_of_a_card_behind_words_for_them(text, shown):
+    assert BUILT_IN(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the CVV is 123", "the CVV is [code]"),
+        ("the CVV on the back of my card is 123", "the CVV on the back of my card is [code]"),
+        ("CVC2: 1234", "CVC2: [code]"),
+        ("my security code is one two three", "my security code is [code]"),
+        ("קוד האבטחה הוא 123", "קוד האבטחה הוא [code]"),
+        ("ה-CVV הוא 123", "ה-CVV הוא [code]"),
+    ],
+)
+def test_a_code_that_says_so_is_masked_without_a_card(text, shown):
+    assert BUILT_IN(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "zip code 90210",
+        "area code 415",
+        "the code is 1234",
+        "the offer expires 12/27",
+        "valid until 31",
+        "הקוד לדלת 1234",
+        "security code, 2 people",
+        "security at 1234 Main Street",
+        "the CVV, and then 123",
+    ],
+)
+def test_other_codes_and_dates_stay_where_no_card_is(text):
+    assert BUILT_IN(text) == text
+    assert BUILT_IN.written(text) == text
+
+
+def test_a_line_with_a_code_in_it():
+    assert BUILT_IN.written("[PAY] paid, cvv=123, total=123") == "[PAY] paid, cvv=[code], total=123"
+    assert BUILT_IN.written(f"card={VISA}, expiry=12/27, n=5") == "card=[card …4242], expiry=[expiry], n=5"
+
+
+def test_a_code_in_another_turn_than_its_card():
+    turns = ["the code is 123", VISA, "yes", "it expires 12/27"]
+    shown = ["the code is [code]", "[card …4242]", "yes", "it expires [expiry]"]
+    assert BUILT_IN.turns(turns) == shown
+    assert BUILT_IN.turns([VISA, *["yes"] * REMEMBERED_TURNS, "the code is 123"])[-1] == "the code is 123"
+    dialogue = Dialogue(BUILT_IN)
+    assert [dialogue.turn("caller", text) for text in turns] == [turns[0], *shown[1:]]
+    assert dialogue.turn("assistant", "the code is 123") == "the code is 123"
+
+
+def test_codes_go_with_cards_where_kinds_are_chosen():
+    assert Mask(("identities",))("cvv 123") == "cvv 123"
+    assert Mask(("cards",))("cvv 123") == "cvv [code]"
+
+
+def test_fields_that_belong_together():
+    fields = {"card": VISA, "expiry_date": "12/27", "code": "123", "id_number": "12345678", "guests": "4"}
+    assert BUILT_IN.fields(fields) == ["[card …4242]", "[expiry]", "[code]", "[id]", "4"]
+    assert BUILT_IN.fields({"a": "4242 4242", "b": "4242 4242", "4242 4242 4242 4242": "7"}) == ["4242 4242"] * 2 + [
+        "7"
+    ]
+
+
+@pytest.mark.parametrize("more", [range(100, 1000), range(10, 100)])
+def test_prices_with_commas_between_are_no_card(more):
+    first = "120, 130, 140, 150" if more[0] == 100 else "30, 25, 40, 35, 60, 55"
+    lists = [f"Prices are {first}, {last} and 17 shekels." for last in more]
+    assert [BUILT_IN(one) for one in lists] == lists
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [
+        ("call four one five, five five five, oh one two three.", ["4155550123"]),
+        ("הטלפון שלי אפס חמש אפס אחת שתיים שלוש ארבע חמש שש שבע", ["0501234567"]),
+        ("0501 two three, forty-two double five", ["0501234255"]),
+        ("0501234567", []),
+        ("nine, ten, eleven, twelve or one", ["1"]),
+        ("none", []),
+    ],
+)
+def test_numbers_that_are_spoken(text, digits):
+    found = spoken_numbers(text)
+    assert [of for _, _, of in found] == digits
 
 
 @pytest.mark.parametrize("date", ["25 01 2024 {}", "2024 01 25, {}", "{} 25 01 2024"])

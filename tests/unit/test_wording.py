@@ -22,6 +22,11 @@ from fastbridge.logging import MAX_VALUE_CHARS
         ("+1 (415) 555-0100!", "+1415****00!"),
         ("+44 20 7946 0958", "+4420****58"),
         ("5550100", "****00"),
+        ("My phone is four one five five five five oh one two three.", "My phone is 41555****23."),
+        ("four one five, five five five", "four one five, five five five"),
+        ("five five five oh one two three", "****23"),
+        ("הטלפון שלי אפס חמש אפס אחת שתיים שלוש ארבע חמש שש שבע", "הטלפון שלי 05012****67"),
+        ("free are nine, ten, eleven, twelve", "free are nine, ten, eleven, twelve"),
     ],
 )
 def test_telephone_numbers_are_masked_however_they_are_grouped(text, shown):
@@ -66,6 +71,7 @@ def test_what_came_back_of_a_tool(output, shown):
         ('{"day": "2024-01-25", "guests": null, "late": false}', "2024-01-25 false"),
         ("null", "null"),
         ("[1, 2]", "[1, 2]"),
+        ('{"card": "4242424242424242", "expiry": "12/27", "cvv": 123, "n": 4}', "[card …4242] [expiry] [code] 4"),
     ],
 )
 def test_what_is_null_among_arguments_is_nothing(arguments, shown):
