@@ -77,7 +77,7 @@ LAYERS = [
     ["jsontext"],
     ["_bargein", "_dsp", "_peer", "_reactor", "_ticker", "_wire"],
     ["_framing", "_pacing", "_websocket"],
-    ["_measure", "_mulaw", "_pcm", "_prefetch", "arrival"],
+    ["_measure", "_mulaw", "_pcm", "_prefetch", "arrival", "request_turns"],
     ["logging", "stray_settings"],
     ["testing.settings"],
     ["config", "loglimits", "logwriter", "usage"],

@@ -40,6 +40,7 @@ Reason = Literal[
     "content_type",
     "too_large",
     "no_length",
+    "pipelined",
     "slow",
     "too_many_readers",
     "bad_sid",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from fastbridge import logging as log
 from fastbridge import notices
 from fastbridge.addresses import Address, Network, address_of
+from fastbridge.request_turns import RequestTurns
 
 if TYPE_CHECKING:
     from fastbridge.calls import Reason
@@ -50,6 +51,7 @@ class Connections:
     ) -> None:
         self.limit = limit
         self.refuse = refuse
+        self.turns = RequestTurns()
         self.evicted: dict[str, int] = dict.fromkeys(EVICTED, 0)
         self._per_ip = per_ip
         self._proxies = proxies

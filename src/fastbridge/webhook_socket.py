@@ -5,19 +5,22 @@ state has its `arrival`.
 """
 
 import asyncio
-import time
 from http import HTTPStatus
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fastbridge.arrival import Arrival, came_ns
+from fastbridge.calls import Reason
 from fastbridge.connections import Connections, Doing, peer_of
 from fastbridge.http_gate import HttpGate
 
 HEAD_SECONDS = 5.0
 BODY_SECONDS = 7.0
 """How long a request's head and body may take. Webhooks answer to a slow body before that."""
+TAKE_SECONDS = 8.0
+"""How long a client may leave an answer untaken."""
+REASONS: dict[HTTPStatus, Reason] = {HTTPStatus.LENGTH_REQUIRED: "no_length", HTTPStatus.BAD_REQUEST: "no_length"}
 DOING: dict[str, Doing] = {
     "silent": "silent",
     "head": "unfinished",
@@ -34,6 +37,8 @@ class WebhookSocket(H11Protocol):
 
     _phase = ""
     _deadline: asyncio.TimerHandle | None = None
+    _untaken: asyncio.TimerHandle | None = None
+    _held = b""  # a request that waits for its turn
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._arrival = Arrival()
@@ -49,12 +54,53 @@ class WebhookSocket(H11Protocol):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._read(self._gate.feed(data), came_ns(self.transport))
+        let_in, came = self._gate.feed(data), came_ns(self.transport)
+        if self._held:
+            self._held += let_in
+        elif let_in and self.conn.their_state is h11.IDLE:
+            self._held = let_in
+            self._connections.turns.take(lambda: self._begin(came))
+            self._watch()
+        else:
+            self._read(let_in, came)
+
+    def _begin(self, came: int) -> None:
+        """A request's turn has come."""
+        held, self._held = self._held, b""
+        if not self.transport.is_closing():
+            self._read(held, came)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self.transport.is_closing():  # a next request that is here already had to wait until now
-            self._read(self._gate.answered(), time.monotonic_ns())
+        self._gate.answered()
+        if self._gate.hasty:
+            self._connections.refuse("pipelined")
+            self._leave()
+        elif not self.transport.is_closing():
+            self._watch()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._set_untaken()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._untaken is not None:
+            self._untaken.cancel()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._set_untaken()
+
+    def _leave(self) -> None:
+        """Close, and wait no longer for the client to take what it has been given."""
+        self.transport.close()
+        self._set_untaken()
+
+    def _set_untaken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+        self._untaken = self.loop.call_later(TAKE_SECONDS, self._expire)
 
     def _read(self, data: bytes, came: int) -> None:
         """What the gate lets through, and when it came, or was let through, in ns."""
@@ -72,15 +118,17 @@ class WebhookSocket(H11Protocol):
 
     def _turn_away(self, status: HTTPStatus) -> None:
         """Not by the library, which has seen nothing of the request. One that is being answered gets that answer."""
-        self._connections.refuse("too_large" if status is not HTTPStatus.LENGTH_REQUIRED else "no_length")
+        self._connections.refuse(REASONS.get(status, "too_large"))
         if self.conn.our_state is h11.IDLE:
             text = f"{status.phrase}\n"
             head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
             self.transport.write(f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}".encode())
-        self.transport.close()
+        self._leave()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_deadline(None)
+        if self._untaken is not None:
+            self._untaken.cancel()
         self._connections.leave(self.transport)
         super().connection_lost(exc)
 
@@ -126,7 +174,7 @@ class WebhookSocket(H11Protocol):
     def _current(self) -> str:
         if self.conn.their_state is h11.SEND_BODY:
             return "body"
-        if self._gate.in_head:
+        if self._gate.in_head or self._held:
             return "head"
         if self.cycle is not None and not self.cycle.response_complete:
             return "answering"

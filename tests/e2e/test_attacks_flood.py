@@ -14,6 +14,7 @@ import pytest
 
 from attacker import SLOW_WEBHOOK, Line, eventually, new_call_sid, wire
 from fastbridge import descriptors as descriptors_module
+from fastbridge import webhook_socket
 from fastbridge.sim import ModelServer, NodeProcess
 
 resource = pytest.importorskip("resource")
@@ -156,3 +157,39 @@ def pour(line: Line, flood: bytes, over: threading.Event) -> None:
             continue
         except OSError:
             return
+
+
+def test_requests_sent_before_the_answer_cost_nobody_a_gap(node):
+    """A hundred connections with thousands of requests each, of which nobody reads the answers."""
+    flood = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 1500
+    other = new_call_sid()
+    with node.started(other) as bystander, contextlib.ExitStack() as stack:
+        over = threading.Event()
+        speaker = threading.Thread(target=speak, args=(bystander, over))
+        speaker.start()
+        pipelined = node.counters.get("pipelined", 0)
+        for _ in range(100):
+            connection = stack.enter_context(socket.create_connection(node.address, timeout=2))
+            with contextlib.suppress(OSError):
+                connection.sendall(flood)
+        began = time.monotonic()
+        assert node.webhook(new_call_sid()).status == 200
+        assert time.monotonic() - began < 1.0
+        assert eventually(lambda: node.counters.get("pipelined", 0) - pipelined == 100)
+        assert eventually(lambda: node.do(lambda: node.node.connections.open) < 10)
+        over.set()
+        speaker.join()
+        assert node.live == 1
+
+
+def test_an_answer_that_is_not_taken_is_not_kept(node_with, monkeypatch):
+    monkeypatch.setattr(webhook_socket, "TAKE_SECONDS", 0.5)
+    node = node_with(metrics_public=True)
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            connection = stack.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            connection.connect(node.address)
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+        assert eventually(lambda: node.counters.get("pipelined") == 3)
+        assert eventually(lambda: node.do(lambda: node.node.connections.open) == 0, 5)
