@@ -19,6 +19,11 @@ def crowded(what: str, *, reason: str, more: int, connections: int, address: str
     _warn(text, reason=reason, more=more, connections=connections, address=address)
 
 
+def no_http(what: str, *, more: int, address: str) -> None:
+    """What came on the public port is no HTTP, or none that is spoken here. more: since this was said last."""
+    _warn(f"a request was refused: {what}", more=more, address=address)
+
+
 def stream_refused(why: str, *, more: int, address: str) -> None:
     """A stream's handshake brought a token that is worth nothing. why: in words; more: since this was said last."""
     _warn(f"a media stream was refused: {why}", more=more, address=address)

@@ -5,11 +5,14 @@ state has its `arrival`.
 """
 
 import asyncio
+import logging
 from http import HTTPStatus
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from fastbridge import notices
 from fastbridge.arrival import Arrival, came_ns
 from fastbridge.calls import Reason
 from fastbridge.connections import Connections, Doing, peer_of
@@ -31,6 +34,20 @@ DOING: dict[str, Doing] = {
 }
 
 
+class SeldomLogger:
+    """The library's logger, whose warnings a stranger can cause: they are said now and then, by us."""
+
+    def __init__(self, logger: logging.Logger, connections: Connections, ip: str) -> None:
+        self._logger, self._connections, self._ip = logger, connections, ip
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._logger, name)
+
+    def warning(self, message: str, *values: object) -> None:
+        what = " ".join((message % values if values else message).split())[:80].rstrip(".")
+        self._connections.now_and_then("no_http", notices.no_http, what, address=self._ip or "-")
+
+
 class WebhookSocket(H11Protocol):
     """HTTP as uvicorn speaks it, but it does not wait for ever, neither for a head nor for a body that nobody reads,
     and it does not parse what would take long."""
@@ -48,6 +65,7 @@ class WebhookSocket(H11Protocol):
         self._met: object = None
         self._connections: Connections = self.app_state["connections"]
         self._ip = peer_of(transport)
+        self.logger = SeldomLogger(self.logger, self._connections, self._ip)  # type: ignore[assignment]
         if self._connections.enter(transport, self._ip):
             self._watch()
         else:

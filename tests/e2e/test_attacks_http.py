@@ -243,3 +243,12 @@ def test_slow_strangers_do_not_keep_callers_waiting(node):
     finally:
         for stranger in strangers:
             stranger.close()
+
+
+def test_what_is_no_http_is_said_now_and_then(node_with, caplog):
+    node = node_with()
+    for _ in range(20):
+        assert node.request(b"NO SUCH THING\r\n\r\n").status == 400
+    assert caplog.text.count("[NODE] a request was refused: ") == 1
+    assert "address=127.0.0.1" in caplog.text
+    assert caplog.text.count("Invalid HTTP request") == 1

@@ -26,6 +26,7 @@ from fastbridge.store import RecordStore
 from fastbridge.switchboard import Switchboard, WorkerProcess
 from fastbridge.tunnel import Tunnel
 from fastbridge.twilio import Start
+from fastbridge.webhook_socket import SeldomLogger
 from front_desk import INCOMING, exchange, make_node, post
 from helpers import LOUD, QUIET, SID
 from longcall import LongCall
@@ -418,6 +419,8 @@ def strangers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         socket.data_received(f"GET /media/x HTTP/1.1\r\nHost: x\r\n{upgrade}{key}\r\n".encode())
 
     asyncio.run(knock())
+    logger = SeldomLogger(logging.getLogger("uvicorn.error"), node.connections, "192.0.2.7")
+    logger.warning("Invalid HTTP request received.")
     desk = make_node()
     exchange(desk, "GET", "/media/x")
     desk.agent.for_business("456", greeting="Hi.")

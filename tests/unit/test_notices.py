@@ -14,6 +14,7 @@ EXAMPLES = {
         ("the oldest silent one made room",),
         {"reason": "connections", "more": 0, "connections": 3000, "address": "192.0.2.7"},
     ),
+    "no_http": (("Invalid HTTP request received",), {"more": 0, "address": "192.0.2.7"}),
     "stream_refused": (
         ("its token is unknown: it is none of this process's",),
         {"more": 0, "address": "192.0.2.7"},
