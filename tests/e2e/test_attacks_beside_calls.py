@@ -176,7 +176,9 @@ def beside(target: Target, attacks: Sequence[Attack]) -> dict[str, list[float]]:
     """One attack after the other, once the calls are up."""
     assert eventually(lambda: target.metric("fastbridge_calls_live") >= CALLS, 30), "the calls do not come up"
     time.sleep(SETTLE_SECONDS)
-    return {attack.__name__: under(attack, target) for attack in attacks}
+    taken = {attack.__name__: under(attack, target) for attack in attacks}
+    assert target.metric("fastbridge_calls_live") >= CALLS, "a call was dropped"
+    return taken
 
 
 def under(attack: Attack, target: Target) -> list[float]:
@@ -205,7 +207,7 @@ def probes(target: Target, seconds: float) -> Iterator[float]:
 
 
 def assert_calls_go_on(result: dict[str, Any]) -> None:
-    assert (result["held"], result["setup_failures"]) == (CALLS, []), result["printed"]
+    assert result["setup_failures"] == []
     assert result["uplink"]["lost"] == 0, result["printed"]
     assert result["downlink"]["spacing"]["max"] < MAX_GAP_MS, result["printed"]
 
@@ -218,6 +220,7 @@ def assert_webhooks_are_answered(result: dict[str, Any], attack: Attack) -> None
 
 def test_no_call_is_dropped_and_nobody_hears_a_gap(beside_strangers):
     assert_calls_go_on(beside_strangers)
+    assert beside_strangers["held"] == CALLS
     assert beside_strangers["integrity"]["faults"] == 0, beside_strangers["printed"]
 
 
@@ -227,6 +230,6 @@ def test_webhooks_are_answered(beside_strangers, attack):
 
 
 def test_a_caller_that_stalls_is_no_gap_at_others(beside_callers):
-    """The load's model speaks to him too, and misses what he has not taken: that is no fault of the others' audio."""
+    """The load's model speaks to him too, counts him, and misses what he has not taken: no fault of the others'."""
     assert_calls_go_on(beside_callers)
     assert_webhooks_are_answered(beside_callers, by_a_carrier_that_stalls)

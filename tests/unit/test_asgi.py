@@ -207,7 +207,10 @@ def test_a_bug_in_the_users_module_stops_the_start_with_its_traceback(caplog, mo
     logged, told, _ = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert logged.name == "fastbridge.asgi"
     assert "1 / 0" in logged.getMessage()
-    assert told.getMessage() == "fastbridge: broken_desk.py, line 1: importing it raised ZeroDivisionError: division by zero."
+    assert (
+        told.getMessage()
+        == "fastbridge: broken_desk.py, line 1: importing it raised ZeroDivisionError: division by zero."
+    )
 
 
 def test_another_server_is_refused():
