@@ -115,6 +115,20 @@ def test_a_drop_on_an_event_of_the_clients() -> None:
     assert client.channel.closed == (1006, "")
 
 
+def test_what_was_to_come_behind_an_end_that_is_held_up_is_due_no_more() -> None:
+    """Or whoever waits for it would come again and again at one moment."""
+    client = Client(
+        Disruption(Elapsed(0), Stall(5000)), Disruption(Elapsed(100), Drop()), Disruption(Elapsed(200), Send("{"))
+    )
+    client.run(1000)
+    due_ms = client.channel.next_due_ms()
+    assert due_ms is not None
+    assert due_ms > client.now_ms
+    client.run()
+    assert client.channel.closed is not None
+    assert client.channel.next_due_ms() is None
+
+
 def test_time_alone_may_bring_it_about() -> None:
     client = Client(Disruption(Elapsed(250.0), Send({"type": "response.something_new"})))
     client.run()

@@ -109,9 +109,12 @@ class Channel:
         """When to poll next; None when only the client can bring anything about."""
         if self.closed is not None:
             return None
-        dues = [queue[0].due_ms for queue in (self._passing, self._pending) if queue]
-        session_ms = None if self._ending else self.session.next_due_ms()
-        return min(dues if session_ms is None else [*dues, session_ms], default=None)
+        dues = [self._passing[0].due_ms] if self._passing else []
+        if not self._ending:  # else nothing befalls it any more
+            dues += [self._pending[0].due_ms] if self._pending else []
+            session_ms = self.session.next_due_ms()
+            dues += [session_ms] if session_ms is not None else []
+        return min(dues, default=None)
 
     # Time.
 
