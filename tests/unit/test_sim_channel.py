@@ -117,10 +117,10 @@ def test_a_drop_on_an_event_of_the_clients() -> None:
 
 def test_what_was_to_come_behind_an_end_that_is_held_up_is_due_no_more() -> None:
     """Or whoever waits for it would come again and again at one moment."""
-    client = Client(
-        Disruption(Elapsed(0), Stall(5000)), Disruption(Elapsed(100), Drop()), Disruption(Elapsed(200), Send("{"))
-    )
-    client.run(1000)
+    held, end = Disruption(On("session.created"), Jitter(5000)), Disruption(Elapsed(100), Drop(1001, "over"))
+    client = Client(held, end, Disruption(Elapsed(200), Send("{")))
+    client.send("session.update", session={"type": "realtime"})
+    client.run(250)
     due_ms = client.channel.next_due_ms()
     assert due_ms is not None
     assert due_ms > client.now_ms
