@@ -18,10 +18,10 @@ def run(folder: Path) -> subprocess.CompletedProcess[str]:
     for number, block in enumerate(TESTS):
         (folder / f"test_page_{number}.py").write_text(documented.program([block]))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "3", "-k", ENOUGH]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=140, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 def test_they_pass(tmp_path: Path) -> None:
     (tmp_path / "my_agent.py").write_text(AGENT.text)
     done = run(tmp_path)
@@ -29,7 +29,7 @@ def test_they_pass(tmp_path: Path) -> None:
     assert f"{len(TESTS)} passed" in done.stdout
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 def test_they_fail_where_there_is_no_agent(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert done.returncode == 1, done.stdout
