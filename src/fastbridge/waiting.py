@@ -81,6 +81,7 @@ class Waiting:
         self._account()
         if not response_id.startswith("local_"):
             self._in_row = 0
+            self._arm()  # where it breaks off, the next wait is a first one
 
     def close(self) -> None:
         self._account()

@@ -122,6 +122,20 @@ class TestFillers:
         rig.advance(1.0)
         assert first_sound(rig) == pytest.approx(1.5, abs=0.2)
 
+    def test_after_1_5_s_of_a_stall_behind_a_filler_and_a_few_words(self, rig):
+        for event in (SPEECH_STARTED, SPEECH_STOPPED, COMMITTED):
+            rig.model(event)
+        rig.begin("resp_1", "item_1")
+        rig.advance(1.6)
+        assert rig.call.waiting.fillers == {"response": 1}
+        rig.delta(SECOND, "resp_1", "item_1")
+        rig.advance(1.1)
+        written = len(rig.written("media"))
+        rig.advance(1.3)
+        assert len(rig.written("media")) == written
+        rig.advance(0.5)
+        assert rig.call.waiting.fillers == {"response": 2}
+
     def test_again_and_again_with_never_3_s_between(self, rig):
         for event in (SPEECH_STARTED, SPEECH_STOPPED, COMMITTED):
             rig.model(event)
