@@ -43,6 +43,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@pytest.fixture
+def virtual_loops() -> Generator[None, None, None]:
+    """What `loops.virtual` makes is closed behind the test."""
+    yield
+    while loops.VIRTUAL:
+        loops.VIRTUAL.pop().close()
+
+
 @pytest.fixture(params=list(loops.FACTORIES))
 def on_loop(request: pytest.FixtureRequest) -> loops.OnLoop:
     """Runs a coroutine on a loop of each kind."""

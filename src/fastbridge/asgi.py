@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from fastbridge import listening, notices
+from fastbridge import fitness, listening, notices
 from fastbridge import logging as log
 from fastbridge.agent_file import choose_agent
 from fastbridge.config import Settings, load_settings
@@ -26,8 +26,6 @@ from fastbridge.drain import Drain
 from fastbridge.errors import AgentError, ConfigError
 from fastbridge.server import create_app
 from fastbridge.sockets import CarrierSocket
-from fastbridge.store import unusable
-from fastbridge.stray_settings import unknown_variables
 from fastbridge.webhook_socket import WebhookSocket
 
 logger = logging.getLogger(__name__)
@@ -83,8 +81,7 @@ def begin(config: uvicorn.Config) -> Starlette:
     log.take_over_uvicorn()
     log.log_uncaught()
     agent = choose_agent(None, settings)
-    records = unusable(settings.database_url.get_secret_value(), settings.records_dir)
-    for sentence in (*unknown_variables(), *records, *agent.advice()):
+    for sentence in fitness.advice(settings, agent):
         notices.advice(sentence)
     listening.prepare(settings, settings.max_calls)
     app = create_app(settings, agent)

@@ -170,13 +170,10 @@ def worker(
 
 
 def _advise(chosen: "Agent", settings: "Settings") -> None:
-    """Say what is hardly meant so, of the agent, of the environment and of where records go."""
-    from fastbridge import notices
-    from fastbridge.store import unusable
-    from fastbridge.stray_settings import unknown_variables
+    """Say what is hardly meant so."""
+    from fastbridge import fitness, notices
 
-    records = unusable(settings.database_url.get_secret_value(), settings.records_dir)
-    for sentence in (*unknown_variables(), *records, *chosen.advice()):
+    for sentence in fitness.advice(settings, chosen):
         notices.advice(sentence)
 
 

@@ -26,7 +26,6 @@ from fastbridge.listening import check_port
 from fastbridge.number import CHECK as NUMBER
 from fastbridge.number import Change, Number, Numbers, ask, host_of
 from fastbridge.rest import API_VERSION, api_url, credentials
-from fastbridge.store import unusable
 from fastbridge.stray_settings import unknown_variables
 from fastbridge.trial import PUBLIC, STREAM, WEBHOOK, Trial
 from fastbridge.urls import is_local
@@ -190,7 +189,7 @@ def agent_of(settings: Settings, load: Load) -> list[Finding]:
 
 def records(settings: Settings) -> list[Finding]:
     try:
-        faults = unusable(settings.database_url.get_secret_value(), settings.records_dir)
+        faults = fitness.record_faults(settings)
     except ConfigError as error:
         return [Finding("records", str(error), fault="records")]
     return [Finding("records", each, WRITABLE, "records") for each in faults] or [Finding("records", "can be kept")]

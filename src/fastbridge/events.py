@@ -79,7 +79,8 @@ def hook_failed(log: CallLog, hook: str, error: BaseException) -> None:
 
 
 def settings_refused(log: CallLog, why: str) -> None:
-    """The agent that `on_call` made has settings that do not go together: the call's stand. why: a sentence."""
+    """The agent that `on_call` made has settings that do not go together, or something that is settled by then: the
+    call's stand. why: a sentence."""
     log("SERVER_ERROR", f"the agent's settings are not used: {clean(why)}", level=logging.WARNING, depth=1)
 
 

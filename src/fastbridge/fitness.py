@@ -1,6 +1,6 @@
-"""All that keeps a node from starting, in the sentences in which the start says it. Opens, binds and connects nothing.
+"""All that keeps a node from starting, in the sentences in which the start says it, and what is hardly meant so.
 
-A start ends with the first of these; whoever examines wants them all.
+A start ends with the first fault; whoever examines wants them all. Nothing is bound, connected or left behind here.
 """
 
 import sys
@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from fastbridge.complaints import complaints
 from fastbridge.config import Settings, load_settings
 from fastbridge.errors import ConfigError
-from fastbridge.store import NO_DATABASE, open_engine
+from fastbridge.store import NO_DATABASE, open_engine, unusable
+from fastbridge.stray_settings import unknown_variables
 from fastbridge.usage import price_of
 
 if TYPE_CHECKING:
@@ -59,6 +60,16 @@ def require_fit(settings: Settings, agent: "Agent") -> None:
     price_of(settings.model, settings.prices)
     for each in agent.variants():
         each.call_settings(settings).require_session()
+
+
+def advice(settings: Settings, agent: "Agent") -> list[str]:
+    """What is hardly meant so, and starts all the same: of the environment, of where records go, of the agent."""
+    return [*unknown_variables(), *record_faults(settings), *agent.advice()]
+
+
+def record_faults(settings: Settings) -> list[str]:
+    """A sentence for each place at which no record can be kept. ConfigError for a database's address that is none."""
+    return unusable(settings.database_url.get_secret_value(), settings.records_dir)
 
 
 def _said(check: Callable[..., Any], *given: Any) -> Iterator[str]:

@@ -102,7 +102,7 @@ class Interruption:
 
     def on_keys(self) -> None:
         """The caller answers with the keys: nothing that a noise does."""
-        if not self.held and self._call.facts.may_interrupt:
+        if self._call.facts.may_interrupt:
             self._hold("keys")
         if self.held:
             self._commit("keys")

@@ -99,29 +99,28 @@ class WebhookSocket(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._set_untaken()
+        self._bound_taking(True)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._untaken is not None:
-            self._untaken.cancel()
+        self._bound_taking(self.transport.is_closing())  # which waits for the client to take the rest, too
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
-        self._set_untaken()
+        self._bound_taking(True)
 
     def _leave(self) -> None:
-        """Close, and wait no longer for the client to take what it has been given."""
         self.transport.close()
-        self._set_untaken()
+        self._bound_taking(True)
 
-    def _set_untaken(self) -> None:
+    def _bound_taking(self, bounded: bool) -> None:
+        """Whether the client has only so long to take what it has been given."""
         if self._untaken is not None:
             self._untaken.cancel()
-        self._untaken = self.loop.call_later(TAKE_SECONDS, self._expire)
+        self._untaken = self.loop.call_later(TAKE_SECONDS, self._expire) if bounded else None
 
     def _read(self, data: bytes, came: int) -> None:
-        """What the gate lets through, and when it came, or was let through, in ns."""
+        """What the gate lets through, and when it came, in ns."""
         if data:
             cycle = self.cycle
             super().data_received(data)
@@ -145,8 +144,7 @@ class WebhookSocket(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_deadline(None)
-        if self._untaken is not None:
-            self._untaken.cancel()
+        self._bound_taking(False)
         self._connections.leave(self.transport)
         super().connection_lost(exc)
 
@@ -166,6 +164,7 @@ class WebhookSocket(H11Protocol):
         self._connections.is_doing(self.transport, "busy")
         super().handle_websocket_upgrade(event)
         self._set_deadline(None)
+        self._bound_taking(False)
         self._phase = "upgraded"
 
     def _meet(self) -> None:

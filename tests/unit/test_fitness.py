@@ -80,6 +80,17 @@ def test_what_is_wrong_with_the_node_is_not_the_agents_fault():
     assert list(fitness.agent_faults(settings, Agent())) == []
 
 
+def test_advice_is_of_the_environment_the_records_and_the_agent(monkeypatch, tmp_path):
+    monkeypatch.setenv("FASTBRIDGE_VOIEC", "marin")
+    (tmp_path / "file").touch()
+    agent = Agent()
+    agent.tool(lambda: "x")
+    found = fitness.advice(load_settings(database_url="none", records_dir=tmp_path / "file"), agent)
+    assert [sentence.split()[0] for sentence in found[:2]] == ["FASTBRIDGE_VOIEC", "FASTBRIDGE_RECORDS_DIR:"]
+    assert found[2:] == agent.advice() != []
+    assert fitness.record_faults(load_settings(database_url="none")) == []
+
+
 def test_a_bad_price_list_ends_at_the_start():
     with pytest.raises(ConfigError, match="FASTBRIDGE_PRICES"):
         fitness.require_fit(load_settings(prices="{"), Agent())

@@ -1,42 +1,32 @@
 """Twilio on virtual time: the caller's 20 ms, orders of the REST API, and the API without a socket."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
 
+import loops
 from fastbridge.rest import CarrierRest
 from fastbridge.sim import AfterMs, CarrierApi, Dtmf, HangUp, Speak
 from fastbridge.sim.carrier_api import RESET
 from fastbridge.testing.carrier import ApiTransport, VirtualCarrier, new_report
-from fastbridge.testing.loop import VirtualLoop
 from fastbridge.testing.settings import ACCOUNT_SID, AUTH_TOKEN
 
+pytestmark = pytest.mark.usefixtures("virtual_loops")
+
 AUDIO = b"\x20" * 320
-
-
-LINES: list["Line"] = []
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    while LINES:
-        LINES.pop().loop.close()
 
 
 class Line:
     """A carrier and what it sent."""
 
     def __init__(self, script: Any, limit_seconds: float = 100.0) -> None:
-        self.loop = VirtualLoop()
+        self.loop = loops.virtual()
         self.sent: list[bytes] = []
         self.report = new_report("")
         self.carrier = VirtualCarrier(self.loop, self.report, script, 15_000, limit_seconds)
         self.loop.do(self.carrier.start, {}, self.feed)
-        LINES.append(self)
 
     def feed(self, message: bytes) -> None:
         self.sent.append(message)

@@ -1,16 +1,17 @@
 """The service on virtual time: what a dial meets, and what its wire does. The fault tests hold whole calls with it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+import loops
 from fastbridge.attempt import Attempt
 from fastbridge.errors import ModelError
 from fastbridge.sim import Refuse, Scenario, faults
 from fastbridge.sim.disruption import Hang, Unreachable
-from fastbridge.testing.loop import VirtualLoop
 from fastbridge.testing.model import HANDSHAKE_MS, LATENCY_MS, VirtualModel, failure
+
+pytestmark = pytest.mark.usefixtures("virtual_loops")
 
 
 class Owner:
@@ -33,27 +34,16 @@ class Owner:
         self.told.append(f"paused {paused}")
 
 
-LINES: list["Line"] = []
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    while LINES:
-        LINES.pop().loop.close()
-
-
 class Line:
     """One dial."""
 
     def __init__(self, scenario: Any) -> None:
-        self.loop = VirtualLoop()
+        self.loop = loops.virtual()
         self.model = VirtualModel(self.loop, scenario)
         self.owner = Owner()
         self.fed: list[bytes] = []
         attempt = Attempt(self.owner, self.fed.append, self.fed.append)
         self.loop.do(self.model.dial, attempt)
-        LINES.append(self)
 
     def run(self, milliseconds: float) -> None:
         self.loop.advance(milliseconds / 1000)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import loops
 from environment import clear_environment
 from fastbridge import webhook_socket
 from fastbridge.agent import Agent
@@ -108,3 +109,53 @@ def test_a_request_is_stamped_with_its_arrival(monkeypatch):
     ]
     loop.do(http.connection_lost, None)
     loop.close()
+
+
+@pytest.fixture
+def made(virtual_loops):
+    """A connection on virtual time: (socket, loop, its transport's aborts)."""
+    loop, aborted = loops.virtual(), []
+    state = SimpleNamespace(connections=set(), tasks=set(), default_headers=[], total_requests=0)
+    transport: Any = Transport()
+    transport.abort = lambda: aborted.append(loop.time())
+
+    def make() -> Any:
+        connections = {"connections": Connections(9, 9, lambda reason: None)}
+        http = webhook_socket.WebhookSocket(a_config(), state, connections, _loop=loop)
+        http.connection_made(transport)
+        http._set_deadline(None)
+        return http
+
+    http = loop.do(make)
+    yield http, loop, transport, aborted
+    loop.do(http.connection_lost, None)
+
+
+def test_an_answer_that_is_not_taken_ends_the_connection_and_one_that_is_does_not(made):
+    http, loop, _, aborted = made
+    loop.do(http.pause_writing)
+    loop.advance(webhook_socket.TAKE_SECONDS - 1)
+    loop.do(http.resume_writing)
+    loop.advance(60)
+    assert aborted == []
+    loop.do(http.pause_writing)
+    loop.advance(webhook_socket.TAKE_SECONDS + 1)
+    assert len(aborted) == 1
+
+
+def test_the_rest_of_a_last_answer_is_not_waited_for_either(made):
+    http, loop, transport, aborted = made
+    loop.do(http.pause_writing)
+    transport.is_closing = lambda: True
+    loop.do(http.resume_writing)  # most of it has been taken
+    loop.advance(webhook_socket.TAKE_SECONDS + 1)
+    assert len(aborted) == 1
+
+
+def test_a_stream_on_a_connection_whose_last_answer_took_its_time_is_left_alone(made, monkeypatch):
+    http, loop, _, aborted = made
+    monkeypatch.setattr(webhook_socket.H11Protocol, "handle_websocket_upgrade", lambda self, event: None)
+    loop.do(http.pause_writing)
+    loop.do(http.handle_websocket_upgrade, None)
+    loop.advance(60)
+    assert aborted == []
