@@ -327,7 +327,7 @@ class Call:
         events.response_created(self.log, response_id, purpose)
         self.greeting.response_created(response_id, purpose)
         self.answers.response_created()
-        self.waiting.review()
+        self.waiting.response_created(response_id, purpose)
 
     def on_message_begun(self) -> None:
         self.conduct.said.review()

@@ -45,6 +45,7 @@ class Waiting:
         self._since_ns = self._accounted_ns = call.started_ns
         self._in_row = 0
         self._last = (0, 0, 0)  # the last wait: when it ended, since when, and the fillers in a row
+        self._spoken_filler = ""
         self._tried_ns = 0
         self._postponed = 0
         self._deadline = Deadline(call.clock, self._due)
@@ -76,10 +77,16 @@ class Waiting:
         self._in_row = 0
         self.intentional += 1
 
+    def response_created(self, response_id: str, purpose: str) -> None:
+        """A filler may be the model's own voice."""
+        if purpose == "filler":
+            self._spoken_filler = response_id
+        self.review()
+
     def sound(self, response_id: str) -> None:
-        """The first frame of a response has left. Not of ours: the wait is over."""
+        """The first frame of a response has left. Where it is no filler, the wait is over."""
         self._account()
-        if not response_id.startswith("local_"):
+        if not response_id.startswith("local_") and response_id != self._spoken_filler:
             self._in_row = 0
             self._arm()  # where it breaks off, the next wait is a first one
 
