@@ -54,10 +54,10 @@ test: $(VENV)/.installed ## the tests, on the installed package
 
 build: $(VENV)/.installed ## compile and install into .venv
 
-debug: $(DEBUG_VENV)/.installed ## the unit tests on the checked build, with the address and undefined-behaviour sanitizers
+debug: $(DEBUG_VENV)/.installed ## the tests that touch a compiled module, on the checked build with its sanitizers
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so):$$(gcc -print-file-name=libubsan.so):$$(gcc -print-file-name=libstdc++.so)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
-		$(DEBUG_VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),-n auto tests/unit)
+		$(DEBUG_VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),-n auto --compiled tests/unit tests/property)
 
 check: $(VENV)/.installed ## ruff, mypy --strict, and the .pyi against the compiled modules
 	@$(VENV)/bin/ruff check --quiet .

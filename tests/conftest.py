@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Generator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -21,6 +22,29 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 settings.load_profile(PROFILE)
 
 SEED: int | None = None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--compiled", action="store_true", help="only the tests that touch a compiled module: what the checked build runs"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--compiled"):
+        kept = [item for item in items if touches_compiled(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+def touches_compiled(item: pytest.Item) -> bool:
+    """Not through others: it is given a compiled twin, or its file imports something of a compiled module."""
+    assert isinstance(item, pytest.Function)
+    if "twin" in item.fixturenames:
+        return item.callspec.params.get("twin") != "oracle"
+    modules = [value.__name__ for value in vars(item.module).values() if isinstance(value, ModuleType)]
+    names = [getattr(value, "__module__", None) or "" for value in vars(item.module).values()]
+    return any(name.startswith("fastbridge._") for name in (*modules, *names))
 
 
 def pytest_configure(config: pytest.Config) -> None:
