@@ -26,7 +26,9 @@ SEED: int | None = None
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--compiled", action="store_true", help="only the tests that touch a compiled module: what the checked build runs"
+        "--compiled",
+        action="store_true",
+        help="only the tests that touch a compiled module: what the checked build runs",
     )
 
 
