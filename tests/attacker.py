@@ -27,7 +27,7 @@ from websockets.frames import Close, Frame, Opcode
 
 from fastbridge.agent import Agent
 from fastbridge.config import Settings, load_settings
-from fastbridge.server import Server, create_server
+from fastbridge.node.server import Server, create_server
 from helpers import base64_text, media_json
 
 AUTH_TOKEN = "canary-auth-token-7f3a9b"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastbridge.responses import Create, ResponseController, State
+from fastbridge.model.realtime.responses import Create, ResponseController, State
 from virtual import VirtualLoop
 
 AT_REST = [State.IDLE, State.DONE, State.CANCELLED, State.FAILED]

@@ -9,9 +9,9 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from twilio.request_validator import RequestValidator
 
-from fastbridge import webhooks
 from fastbridge.agent import Agent
-from fastbridge.calls import Directory
+from fastbridge.carrier.admission import Directory
+from fastbridge.carrier.twilio import webhooks
 from fastbridge.config import Settings
 
 TOKEN = "0123456789abcdef0123456789abcdef"

@@ -8,10 +8,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fastbridge import stats
 from fastbridge.agent import Agent
-from fastbridge.call import Call
+from fastbridge.call.call import Call
 from fastbridge.config import Settings
+from fastbridge.observe import stats
 from fastbridge.sim.carrier import CarrierStream
 from fastbridge.sim.model import ModelSession
 from fastbridge.sim.scenario import Say, Scenario

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 from fastbridge.agent import Agent
-from fastbridge.history import ToolCall
-from fastbridge.tools import ToolRunner
+from fastbridge.agent.tools import ToolRunner
+from fastbridge.base.conversation import ToolCall
 from virtual import VirtualLoop, call_context
 
 

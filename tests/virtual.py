@@ -8,13 +8,13 @@ from typing import Any
 
 from websockets.frames import Opcode
 
-from fastbridge import stats
 from fastbridge._caller import GREETING_LOCK
 from fastbridge.agent import Agent, CallContext
-from fastbridge.attempt import Attempt
-from fastbridge.call import Call
+from fastbridge.call.call import Call
 from fastbridge.config import Settings
 from fastbridge.errors import ModelUnavailable
+from fastbridge.model.attempt import Attempt
+from fastbridge.observe import stats
 from fastbridge.testing.loop import SECOND_NS, START_NS, VirtualLoop
 from helpers import MS, QUIET, SID, base64_text, delta_json, mark_json, media_json, read_frames
 

@@ -15,8 +15,8 @@ from typing import Any
 import messages
 from connections import CarrierConnection, ModelConnection
 from detector import Detectors
+from fastbridge.carrier.twilio.dialect import Start
 from fastbridge.config import Settings
-from fastbridge.twilio import Start
 from interruption import Interruption
 from messages import FRAME_BYTES, append_message, decode_json, encode_json
 from pacing import Pacer, Playout

@@ -1,5 +1,5 @@
 """The caller talks over the assistant: hold at once, then commit or resume. The rules and times are those of
-`fastbridge.interruption`, which is not called: it stands on the compiled modules, of which the baseline shares none.
+`fastbridge.call.barge_in`, which is not called: it stands on the compiled modules, of which the baseline shares none.
 
 Hold: the carrier is cleared, the unheard audio is kept. Commit, when there is more to it than our detector: the model
 hears speech, the voice lasts, a turn of the caller's arrives, another response begins. Else, with the line quiet again,

@@ -28,7 +28,7 @@ from websockets.http11 import Request, Response
 from bridge import Call, Listening
 from connections import CarrierConnection, ModelConnection
 from detector import Detectors
-from fastbridge import twilio
+from fastbridge.carrier.twilio import dialect as twilio
 from fastbridge.config import Settings, load_settings
 from messages import decode_json
 from pacing import Pacer

@@ -19,14 +19,20 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fastbridge.agent import Agent, CallContext, Tool
-    from fastbridge.history import Turn
-    from fastbridge.record import Record
+    from fastbridge.agent.definition import Agent, CallContext, Tool
+    from fastbridge.base.conversation import Turn
+    from fastbridge.call.record import Record
 
     __version__: str
 
 __all__ = ["Agent", "CallContext", "Record", "Tool", "Turn"]
-_MODULES = {"Agent": "agent", "CallContext": "agent", "Record": "record", "Tool": "agent", "Turn": "history"}
+_MODULES = {
+    "Agent": "agent",
+    "CallContext": "agent",
+    "Record": "call.record",
+    "Tool": "agent",
+    "Turn": "base.conversation",
+}
 
 
 def require_compiled() -> None:

@@ -18,15 +18,18 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from fastbridge import fitness, listening, notices
-from fastbridge import logging as log
-from fastbridge.agent_file import choose_agent
+from fastbridge.agent.file import choose_agent
+from fastbridge.carrier.twilio.media_socket import CarrierSocket
 from fastbridge.config import Settings, load_settings
-from fastbridge.drain import Drain
 from fastbridge.errors import AgentError, ConfigError
-from fastbridge.server import create_app
-from fastbridge.sockets import CarrierSocket
-from fastbridge.webhook_socket import WebhookSocket
+from fastbridge.net import listening
+from fastbridge.net.http_socket import WebhookSocket
+from fastbridge.node import fitness
+from fastbridge.node.drain import Drain
+from fastbridge.node.server import create_app
+from fastbridge.observe import log_policy as log
+from fastbridge.observe import notices
+from fastbridge.observe.limits import RateLimiter
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ OTHER_SERVER = (
     "`fastbridge serve`."
 )
 
-_said = log.RateLimiter()
+_said = RateLimiter()
 
 
 class Application:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fastbridge import require_compiled
-from fastbridge.agent_file import choose_agent, load_agent
+from fastbridge.agent.file import choose_agent, load_agent
 from fastbridge.errors import AgentError, ConfigError
 
 if TYPE_CHECKING:
-    from fastbridge.agent import Agent
+    from fastbridge.agent.definition import Agent
     from fastbridge.config import Settings
 
 __all__ = ["app", "choose_agent", "load_agent", "main"]
@@ -36,7 +36,7 @@ def main() -> None:
     try:
         app(prog_name="fastbridge")
     except ConfigError as error:
-        log = sys.modules.get("fastbridge.logging")  # imported only by what has something to log
+        log = sys.modules.get("fastbridge.observe.log_policy")  # imported only by what has something to log
         if log is not None:
             log.flush()  # what was logged before stands before it
         if isinstance(error, AgentError):
@@ -78,7 +78,7 @@ def serve(
     ] = False,
 ) -> None:
     """Answer calls."""
-    from fastbridge.listening import fill_standard_descriptors
+    from fastbridge.net.listening import fill_standard_descriptors
 
     closed = fill_standard_descriptors()
     given = {"host": host, "port": port, "workers": workers}
@@ -95,8 +95,8 @@ def _serve_through_tunnel(agent: str | None, options: dict[str, Any], closed: li
     import signal
 
     from fastbridge.config import load_settings
-    from fastbridge.listening import check_port
-    from fastbridge.tunnel import PLACEHOLDER, UNSIGNED, Tunnel
+    from fastbridge.net.listening import check_port
+    from fastbridge.net.tunnel import PLACEHOLDER, UNSIGNED, Tunnel
 
     settings = load_settings(**options, public_url=PLACEHOLDER)
     if settings.twilio_auth_token is None:
@@ -117,10 +117,10 @@ def _serve_through_tunnel(agent: str | None, options: dict[str, Any], closed: li
 
 def _serve(agent: str | None, options: dict[str, Any], closed: list[int]) -> None:
     """options: of the settings, by name. closed: standard descriptors that were."""
-    from fastbridge import logging as log
     from fastbridge.config import load_settings
-    from fastbridge.fitness import WORKERS_NEED_LINUX
-    from fastbridge.listening import check_port, port_error, say_closed
+    from fastbridge.net.listening import check_port, port_error, say_closed
+    from fastbridge.node.fitness import WORKERS_NEED_LINUX
+    from fastbridge.observe import log_policy as log
 
     settings = load_settings(**options)
     settings.require_serving()
@@ -128,7 +128,7 @@ def _serve(agent: str | None, options: dict[str, Any], closed: list[int]) -> Non
     if settings.workers > 1:
         if sys.platform != "linux":
             raise ConfigError(WORKERS_NEED_LINUX)
-        from fastbridge.switchboard import serve as run_switchboard
+        from fastbridge.node.switchboard import serve as run_switchboard
 
         raise typer.Exit(run_switchboard(settings, agent, closed))
     log.configure_from(settings)
@@ -136,7 +136,7 @@ def _serve(agent: str | None, options: dict[str, Any], closed: list[int]) -> Non
     chosen = choose_agent(agent, settings)
     _advise(chosen, settings)
 
-    from fastbridge.server import serve as run_server
+    from fastbridge.node.server import serve as run_server
 
     try:
         run_server(settings, chosen)
@@ -155,8 +155,8 @@ def worker(
     again: Annotated[bool, typer.Option("--again")] = False,
 ) -> None:
     """One of `serve --workers`, which starts it."""
-    from fastbridge import logging as log
     from fastbridge.config import load_settings
+    from fastbridge.observe import log_policy as log
 
     settings = load_settings()
     log.configure_from(settings, lock=log_lock)
@@ -164,14 +164,15 @@ def worker(
     if number == 0 and not again:  # it goes first, and speaks for all
         _advise(chosen, settings)
 
-    from fastbridge.worker import run
+    from fastbridge.node.worker import run
 
     run(settings, chosen, number=number, line=line, again=again)
 
 
 def _advise(chosen: "Agent", settings: "Settings") -> None:
     """Say what is hardly meant so."""
-    from fastbridge import fitness, notices
+    from fastbridge.node import fitness
+    from fastbridge.observe import notices
 
     for sentence in fitness.advice(settings, chosen):
         notices.advice(sentence)
@@ -198,7 +199,7 @@ def doctor(
     code 1 if there is any."""
     if yes and not fix:
         raise ConfigError("--yes is the answer to what --fix asks: give --fix, too.")
-    from fastbridge.doctor import main as examine
+    from fastbridge.node.doctor import main as examine
 
     raise typer.Exit(examine(lambda settings: choose_agent(agent, settings), json=as_json, fix=fix, yes=yes))
 
@@ -218,7 +219,7 @@ def list_calls(
 ) -> None:
     """List the calls of the past."""
     if context.invoked_subcommand is None:
-        from fastbridge.browse import show_calls
+        from fastbridge.node.browse import show_calls
 
         show_calls(_database_url(), limit=limit, business_id=business, as_json=as_json)
 
@@ -228,7 +229,7 @@ def show_call(
     call_sid: Annotated[str, typer.Argument(help="The call's sid, or the beginning of it.")], as_json: AsJson = False
 ) -> None:
     """Show one call: its times, what was said, its books."""
-    from fastbridge import browse
+    from fastbridge.node import browse
 
     browse.show_call(_database_url(), call_sid, as_json=as_json)
 

@@ -24,12 +24,12 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fastbridge import languages, voices
-from fastbridge.addresses import networks
-from fastbridge.complaints import complaints, names_of, what_it_is
+from fastbridge.base import languages, voices
+from fastbridge.base.addresses import networks
+from fastbridge.base.complaints import complaints, names_of, what_it_is
+from fastbridge.base.urls import is_loopback, normalised_url
 from fastbridge.errors import ConfigError
-from fastbridge.mask_patterns import WHAT_PATTERNS_ARE, checked_patterns
-from fastbridge.urls import is_loopback, normalised_url
+from fastbridge.masking.patterns import WHAT_PATTERNS_ARE, checked_patterns
 
 DEFAULT_INSTRUCTIONS = (
     "You are a friendly assistant on a phone call. Speak naturally and briefly, one or two sentences at a time, in the "

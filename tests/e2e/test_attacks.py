@@ -16,7 +16,7 @@ import pytest
 from websockets.frames import Close, Opcode
 
 from attacker import HOST, STREAM_SID, Line, RunningNode, eventually, new_call_sid, sign, start_message, wire
-from fastbridge import sockets
+from fastbridge.carrier.twilio import media_socket as sockets
 
 LIMIT = sockets.MAX_CARRIER_MESSAGE_BYTES
 SHUT = "AC" + "99" * 16

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from attacker import SLOW_WEBHOOK, Line, eventually, new_call_sid, wire
-from fastbridge import descriptors as descriptors_module
-from fastbridge import webhook_socket
+from fastbridge.net import descriptors as descriptors_module
+from fastbridge.net import http_socket as webhook_socket
 from fastbridge.sim import ModelServer, NodeProcess
 
 resource = pytest.importorskip("resource")

@@ -7,8 +7,9 @@ from urllib.parse import urlencode
 import pytest
 
 from attacker import ACCOUNT_SID, HOST, PUBLIC_URL, eventually, new_call_sid, sign
-from fastbridge import webhook_socket, webhooks
-from fastbridge.http_gate import MAX_BODY_BYTES
+from fastbridge.carrier.twilio import webhooks
+from fastbridge.net import http_socket as webhook_socket
+from fastbridge.net.http_gate import MAX_BODY_BYTES
 
 PATH = "/webhook/incoming_call"
 FORM = "Content-Type: application/x-www-form-urlencoded\r\n"

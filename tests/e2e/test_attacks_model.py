@@ -16,8 +16,8 @@ import pytest
 from websockets.frames import Opcode
 
 from attacker import API_KEY, AUTH_TOKEN, LIMIT_SECONDS, Line, RunningNode, eventually, new_call_sid, wire
-from fastbridge import logging as log
-from fastbridge import model_socket
+from fastbridge.model import socket as model_socket
+from fastbridge.observe.log_format import Scrubber
 from scripted_model import ModelLine, obliging
 
 GONE = b"\x03\xf0"  # 1008
@@ -143,7 +143,7 @@ def test_the_caller_hears_an_apology(node_with, caplog, monkeypatch, prompts, sc
 
 
 def test_a_model_that_does_not_answer(node_with, monkeypatch, prompts):
-    monkeypatch.setattr("fastbridge.server.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("fastbridge.node.server.CONNECT_SECONDS", 0.3)
     node = node_with(script=lambda model: model.until(Opcode.CONT), prompts_dir=prompts)
     call_sid = new_call_sid()
     with node.started(call_sid) as line:
@@ -295,7 +295,7 @@ def test_the_record_of_a_call_is_whole_whatever_the_model_said(node_with, tmp_pa
 
 def test_no_secret_is_ever_logged(node_with, caplog, monkeypatch, tmp_path):
     """At the most talkative level, through the formatter, over good calls and bad ones; not even in raw records."""
-    scrub = log.Scrubber([API_KEY, AUTH_TOKEN])
+    scrub = Scrubber([API_KEY, AUTH_TOKEN])
     caplog.set_level(logging.DEBUG)
     tokens = []
     for script in (obliging, refuse("401 Unauthorized"), drop):

@@ -12,9 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from attacker import HOST, RunningNode, eventually, new_call_sid
-from fastbridge.findings import Finding
+from fastbridge.base.findings import Finding
+from fastbridge.node.trial import Trial
 from fastbridge.sim.node import free_port
-from fastbridge.trial import Trial
 from proxies import PATH, Proxy, make_certificate
 
 NAME = "localhost"

@@ -12,9 +12,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from fastbridge.carrier.twilio.dialect import sign
 from fastbridge.errors import FastbridgeError
 from fastbridge.sim import ModelServer, NodeProcess
-from fastbridge.twilio import sign
 from tunnels import CLOUDFLARED_URL, stand_in
 
 Scene = Callable[[NodeProcess], Coroutine[Any, Any, None]]

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from fastbridge.dispatch import worker_of_call
+from fastbridge.node.dispatch import worker_of_call
 from fastbridge.sim import AfterAssistant, HangUp, ModelServer, NodeProcess, Say, Scenario, SimulatedCaller, Speak
 from fastbridge.sim.audio import speech
 from fastbridge.sim.report import CallReport

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fastbridge.agent import Agent
-from fastbridge.ending import EndReason
+from fastbridge.base.end_reasons import EndReason
+from fastbridge.base.prompts import Prompts
 from fastbridge.errors import ModelUnavailable
-from fastbridge.model_errors import EXPECTED_ERRORS
-from fastbridge.model_line import State
-from fastbridge.prompts import Prompts
-from fastbridge.responses import EXPIRIES
+from fastbridge.model.line import State
+from fastbridge.model.realtime.errors import EXPECTED_ERRORS
+from fastbridge.model.realtime.responses import EXPIRIES
 from helpers import FOREIGN_SID, LOUD, QUIET, SID, base64_text, mark_json, media_json
 from virtual import RecordingModel, Rig
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fastbridge.masking import _DATE, BUILT_IN, Dialogue, luhn
-from fastbridge.number_words import HEBREW_AND, ROLES, Role
+from fastbridge.masking.mask import _DATE, BUILT_IN, Dialogue, luhn
+from fastbridge.masking.number_words import HEBREW_AND, ROLES, Role
 
 WORDS = {
     digit: [word for word, (role, of) in ROLES.items() if role is Role.UNIT and of == digit] for digit in "0123456789"

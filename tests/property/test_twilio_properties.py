@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 from twilio.request_validator import RequestValidator
 
-from fastbridge import twilio
-from fastbridge.calls import NS_PER_SECOND, Admission, Directory, Refusal
+from fastbridge.base.urls import normalised_url
+from fastbridge.carrier.admission import NS_PER_SECOND, Admission, Directory, Refusal
+from fastbridge.carrier.twilio import dialect as twilio
 from fastbridge.config import Settings
-from fastbridge.urls import normalised_url
 
 texts = st.text(max_size=12) | st.sampled_from(["", " ", "\t", " a ", "é", "שלום", "\u2028", "+1415", "a&b=c", "\x00"])
 names = st.sampled_from(["From", "To", "Digits", "a", "A", "b", "é", "", "CallSid"]) | texts

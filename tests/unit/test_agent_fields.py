@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from fastbridge import agent_fields, voices
-from fastbridge.agent import Agent, CallContext, tool_from
-from fastbridge.agent_fields import FIELDS, HOOKS, TOOL_OPTIONS, AgentChanges, where
+from fastbridge.agent import Agent, CallContext
+from fastbridge.agent import fields as agent_fields
+from fastbridge.agent.definition import tool_from
+from fastbridge.agent.fields import FIELDS, HOOKS, TOOL_OPTIONS, AgentChanges, where
+from fastbridge.base import voices
 from fastbridge.config import Settings
 from fastbridge.errors import ConfigError, short_path
 from virtual import call_context

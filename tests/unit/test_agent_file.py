@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fastbridge.agent_file import load_agent
+from fastbridge.agent.file import load_agent
 from fastbridge.errors import AgentError, ConfigError
 
 IMPORT = "from fastbridge import Agent, CallContext\n"

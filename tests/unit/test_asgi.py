@@ -13,11 +13,13 @@ import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 
 from environment import clear_environment
-from fastbridge import asgi, drain
-from fastbridge import logging as log
+from fastbridge import asgi
+from fastbridge.carrier.twilio.media_socket import CarrierSocket
 from fastbridge.errors import ConfigError
-from fastbridge.sockets import CarrierSocket
-from fastbridge.webhook_socket import WebhookSocket
+from fastbridge.net.http_socket import WebhookSocket
+from fastbridge.node import drain
+from fastbridge.observe import log_policy as log
+from fastbridge.observe.limits import RateLimiter
 
 HANG_UPS = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
@@ -36,7 +38,7 @@ def environment(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "path", [*sys.path])
     for name in ("configure_from", "take_over_uvicorn", "log_uncaught"):
         monkeypatch.setattr(log, name, lambda *_: None)
-    monkeypatch.setattr(asgi, "_said", log.RateLimiter())
+    monkeypatch.setattr(asgi, "_said", RateLimiter())
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, *HANG_UPS)}
     loggers = [logging.getLogger(f"uvicorn.{name}") for name in ("error", "access", "asgi")]
     levels = [logger.level for logger in loggers]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fastbridge import interruption as ours
 from fastbridge._bargein import Detector
+from fastbridge.call.call import barge_in as ours
 from fastbridge.sim.audio import speech, to_frames
 from helpers import LOUD, QUIET
 

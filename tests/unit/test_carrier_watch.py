@@ -1,4 +1,4 @@
-"""fastbridge.carrier_watch: a line that is dead, one that takes nothing, and one that sends what is none."""
+"""fastbridge.carrier.watch: a line that is dead, one that takes nothing, and one that sends what is none."""
 
 import json
 from types import SimpleNamespace
@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from fastbridge import events
-from fastbridge.carrier_watch import (
+from fastbridge.carrier.watch import (
     DEAD_STREAM_SECONDS,
     MAX_MESSAGES_PER_SECOND,
     MAX_VIOLATIONS,
     SLOW_CARRIER_SECONDS,
     CarrierWatch,
 )
+from fastbridge.observe import events
 from helpers import QUIET
 from virtual import Rig
 

@@ -14,8 +14,8 @@ import pytest
 import fastbridge
 from environment import clear_environment
 from fastbridge import cli
-from fastbridge import logging as log
 from fastbridge.errors import ConfigError
+from fastbridge.observe import log_policy as log
 from tunnels import CLOUDFLARED_URL, stand_in
 
 
@@ -48,7 +48,7 @@ def served(monkeypatch, tmp_path):
     agent = ModuleType("fastbridge.agent")
     agent.Agent = FakeAgent
     agent.default_agent = lambda settings: BuiltIn(settings.greeting)
-    server = ModuleType("fastbridge.server")
+    server = ModuleType("fastbridge.node.server")
     server.serve = lambda settings, agent: calls.append((settings, agent))
     for module in (agent, server):
         monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -254,7 +254,7 @@ def test_a_port_taken_in_between_is_the_same_sentence(capsys, ready, monkeypatch
     def serve(settings, agent):
         raise OSError(98, "Address already in use")
 
-    monkeypatch.setattr(sys.modules["fastbridge.server"], "serve", serve)
+    monkeypatch.setattr(sys.modules["fastbridge.node.server"], "serve", serve)
     assert complaint(capsys, "serve").startswith(f"Port {ready} is in use")
 
 
@@ -262,7 +262,7 @@ def test_another_fault_of_the_server_is_not_hidden(ready, monkeypatch):
     def serve(settings, agent):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(sys.modules["fastbridge.server"], "serve", serve)
+    monkeypatch.setattr(sys.modules["fastbridge.node.server"], "serve", serve)
     monkeypatch.setattr(sys, "argv", ["fastbridge", "serve"])
     with pytest.raises(OSError, match="Input/output"):
         cli.main()
@@ -344,9 +344,9 @@ def test_doctor_is_handed_its_options_and_exits_with_its_verdict(capsys, monkeyp
         given.append((load(None) if options["fix"] else None, options))
         return code
 
-    doctor = ModuleType("fastbridge.doctor")
+    doctor = ModuleType("fastbridge.node.doctor")
     doctor.main = main
-    monkeypatch.setitem(sys.modules, "fastbridge.doctor", doctor)
+    monkeypatch.setitem(sys.modules, "fastbridge.node.doctor", doctor)
     module("my_agents", "from fastbridge.agent import Agent\nagent = Agent()\n")
     assert run(capsys, "doctor")[0] == code
     assert run(capsys, "doctor", "--json", "--fix", "--yes", "--agent", "my_agents:agent")[0] == code

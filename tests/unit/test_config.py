@@ -4,9 +4,9 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from environment import clear_environment
+from fastbridge.base.voices import VOICES
 from fastbridge.config import DEFAULT_GREETING, Settings, load_settings
 from fastbridge.errors import ConfigError
-from fastbridge.voices import VOICES
 
 SECRET = "sk-very-secret-value"
 BAD_SECRET = 12345678

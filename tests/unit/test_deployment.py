@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from fastbridge.config import Settings
-from fastbridge.drain import LAST_WEBHOOK_SECONDS
-from fastbridge.server import STOP_SECONDS
-from fastbridge.store import CLOSE_SECONDS, open_engine
+from fastbridge.node.drain import LAST_WEBHOOK_SECONDS
+from fastbridge.node.server import STOP_SECONDS
+from fastbridge.node.store import CLOSE_SECONDS, open_engine
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UNIT = DEPLOY / "systemd" / "fastbridge.service"

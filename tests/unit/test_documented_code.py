@@ -19,7 +19,7 @@ import documented
 from environment import clear_environment
 from fastbridge.cli import app
 from fastbridge.config import Settings, load_settings
-from fastbridge.usage import price_of
+from fastbridge.model.usage import price_of
 
 COMMANDS = typer.main.get_command(app)
 VARIABLES = {name for info in Settings.model_fields.values() for name in info.validation_alias.choices}

@@ -14,19 +14,21 @@ import httpx2
 import pytest
 
 from environment import clear_environment
-from fastbridge import arrival, cli, descriptors, listening, rest
-from fastbridge import call as call_module
+from fastbridge import cli
 from fastbridge.agent import Agent, CallContext
-from fastbridge.calls import Admission
+from fastbridge.call.call import call as call_module
+from fastbridge.carrier.admission import Admission
+from fastbridge.carrier.twilio import rest
+from fastbridge.carrier.twilio.dialect import Start
+from fastbridge.carrier.twilio.media_socket import CarrierSocket
 from fastbridge.config import load_settings
-from fastbridge.handover import line_pair
-from fastbridge.server import create_app, model_error
-from fastbridge.sockets import CarrierSocket
-from fastbridge.store import RecordStore
-from fastbridge.switchboard import Switchboard, WorkerProcess
-from fastbridge.tunnel import Tunnel
-from fastbridge.twilio import Start
-from fastbridge.webhook_socket import SeldomLogger
+from fastbridge.net import arrival, descriptors, listening
+from fastbridge.net.handover import line_pair
+from fastbridge.net.http_socket import SeldomLogger
+from fastbridge.net.tunnel import Tunnel
+from fastbridge.node.server import create_app, model_error
+from fastbridge.node.store import RecordStore
+from fastbridge.node.switchboard import Switchboard, WorkerProcess
 from front_desk import INCOMING, exchange, make_node, post
 from helpers import LOUD, QUIET, SID
 from longcall import LongCall
@@ -449,8 +451,8 @@ def advised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     with monkeypatch.context() as patched:
-        patched.setattr("fastbridge.server.serve", lambda settings, agent: None)
-        patched.setattr("fastbridge.logging.configure_from", lambda settings: None)
+        patched.setattr("fastbridge.node.server.serve", lambda settings, agent: None)
+        patched.setattr("fastbridge.observe.log_policy.configure_from", lambda settings: None)
         cli.serve()
 
 
@@ -484,7 +486,7 @@ def switchboard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def long_calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Calls that have more to say than there is room for."""
-    logging.getLogger("fastbridge.events").setLevel(logging.INFO)
+    logging.getLogger("fastbridge.observe.events").setLevel(logging.INFO)
     LongCall(("tools", "drops"), turns=25).play()
     LongCall(("tools", "failing_tools", "complaints", "rubbish", "hooks", "drops", "own_lines"), turns=25).play()
 
@@ -527,14 +529,14 @@ class Listener(logging.Handler):
         self.said: list[tuple[str, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name == "fastbridge.events":
+        if record.name == "fastbridge.observe.events":
             self.said.append((record.levelname, record.getMessage()))
 
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     """(level, line) of everything that was said in all scenes."""
-    logger, listener = logging.getLogger("fastbridge.events"), Listener()
+    logger, listener = logging.getLogger("fastbridge.observe.events"), Listener()
     logger.addHandler(listener)
     try:
         for scene in SCENES:

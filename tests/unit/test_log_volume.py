@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from fastbridge import logging as log
 from fastbridge.agent import Agent, CallContext
-from fastbridge.calllog import CallLog
+from fastbridge.observe import log_policy as log
+from fastbridge.observe.call_log import CallLog
 from helpers import LOUD, SID
 from longcall import ADVERSITIES, LongCall, summed_up
 from virtual import Rig

@@ -1,4 +1,4 @@
-"""fastbridge.model_line: the table, every deadline, and what a lost line costs the caller."""
+"""fastbridge.model.line: the table, every deadline, and what a lost line costs the caller."""
 
 import json
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from fastbridge.agent import Agent
-from fastbridge.ending import EndReason
+from fastbridge.base.end_reasons import EndReason
 from fastbridge.errors import IllegalEvent, ModelUnavailable
-from fastbridge.model_line import (
+from fastbridge.model.line import (
     DEADLINES_SECONDS,
     MAX_TRIES,
     TRANSITIONS,

@@ -9,10 +9,10 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from attacker import wire
-from fastbridge import model_socket
 from fastbridge._assistant import AssistantLane
 from fastbridge._pacing import Pacer
-from fastbridge.model_socket import RealtimeSocket
+from fastbridge.model import socket as model_socket
+from fastbridge.model.socket import RealtimeSocket
 from helpers import delta_json, read_frames
 from recording_transport import Transport
 from virtual import VirtualLoop

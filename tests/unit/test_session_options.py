@@ -7,10 +7,10 @@ import pytest
 from fastbridge.agent import Agent, CallContext
 from fastbridge.config import load_settings
 from fastbridge.errors import ConfigError
-from fastbridge.history import SPEECH_CHARS_PER_MS
-from fastbridge.server import Node
+from fastbridge.model.history import SPEECH_CHARS_PER_MS
+from fastbridge.node.server import Node
+from fastbridge.observe.stats import CallStats
 from fastbridge.sim.scenario import Say, Scenario, babble
-from fastbridge.stats import CallStats
 from helpers import LOUD
 from stage import Stage
 from virtual import Rig

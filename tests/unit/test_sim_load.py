@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from fastbridge.config import Settings
-from fastbridge.doctor import OPENAI_URL
 from fastbridge.errors import ConfigError
+from fastbridge.node.doctor import OPENAI_URL
 from fastbridge.sim import load, load_bridge
 from fastbridge.sim.load import Options, Places, check, limit_seconds, machine
 

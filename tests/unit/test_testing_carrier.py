@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 import loops
-from fastbridge.rest import CarrierRest
+from fastbridge.carrier.twilio.rest import CarrierRest
 from fastbridge.sim import AfterMs, CarrierApi, Dtmf, HangUp, Speak
 from fastbridge.sim.carrier_api import RESET
 from fastbridge.testing.carrier import ApiTransport, VirtualCarrier, new_report

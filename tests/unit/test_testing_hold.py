@@ -79,7 +79,7 @@ def test_a_lock_is_the_worlds_while_a_socket_might_release_it(make: Callable[[],
 
 
 def test_what_waits_for_the_call_waits_for_its_timers(monkeypatch: pytest.MonkeyPatch) -> None:
-    namespace: dict[str, Any] = {"__name__": "fastbridge.departure"}
+    namespace: dict[str, Any] = {"__name__": "fastbridge.call.hangup"}
     exec("async def depart(future):\n    await future", namespace)
     assert asyncio.run(waiting(sockets=True, on=lambda: namespace["depart"](nobody_knows()))) == 0
 

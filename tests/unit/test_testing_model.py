@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 import loops
-from fastbridge.attempt import Attempt
 from fastbridge.errors import ModelError
+from fastbridge.model.attempt import Attempt
 from fastbridge.sim import Refuse, Scenario, faults
 from fastbridge.sim.disruption import Hang, Unreachable
 from fastbridge.testing.model import HANDSHAKE_MS, LATENCY_MS, VirtualModel, failure

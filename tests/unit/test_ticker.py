@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fastbridge._ticker import Ticker
-from fastbridge.metrics import LAG_SECONDS
+from fastbridge.node.metrics import LAG_SECONDS
 
 
 class Ticks:

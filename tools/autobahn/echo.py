@@ -15,8 +15,8 @@ from websockets.http11 import Request
 
 from fastbridge._reactor import Reactor
 from fastbridge._websocket import text_frame
-from fastbridge.model_socket import MAX_MODEL_MESSAGE_BYTES, RealtimeSocket
-from fastbridge.sockets import READ_BYTES, CarrierSocket
+from fastbridge.carrier.twilio.media_socket import READ_BYTES, CarrierSocket
+from fastbridge.model.socket import MAX_MODEL_MESSAGE_BYTES, RealtimeSocket
 
 TICK_SECONDS = 0.00187
 CASE_SECONDS = 60.0

@@ -17,14 +17,16 @@ from urllib.parse import parse_qsl
 
 import httpx2
 
-from fastbridge.agent import Agent, CallContext
-from fastbridge.agent_file import load_agent
-from fastbridge.call import Call
-from fastbridge.calllog import CallLog
+from fastbridge.agent.definition import Agent, CallContext
+from fastbridge.agent.file import load_agent
+from fastbridge.agent.lookup import Lookups
+from fastbridge.call.call import Call
+from fastbridge.carrier.twilio.rest import CarrierRest, api_url
+from fastbridge.carrier.twilio.webhooks import own_parameters
 from fastbridge.config import Settings
-from fastbridge.logging import NOISY, HumanFormatter, Scrubber
-from fastbridge.lookup import Lookups
-from fastbridge.rest import CarrierRest, api_url
+from fastbridge.observe.call_log import CallLog
+from fastbridge.observe.log_format import HumanFormatter, Scrubber
+from fastbridge.observe.log_policy import NOISY
 from fastbridge.sim import ear
 from fastbridge.sim.carrier_api import CarrierApi, Fault
 from fastbridge.sim.report import CallReport
@@ -34,7 +36,6 @@ from fastbridge.testing.carrier import ApiTransport, VirtualCarrier, new_report
 from fastbridge.testing.loop import PATIENCE_SECONDS, LeapingLoop
 from fastbridge.testing.model import VirtualModel
 from fastbridge.testing.settings import ACCOUNT_SID, AUTH_TOKEN, settings_of
-from fastbridge.webhooks import own_parameters
 
 WEBHOOK_SECONDS = 0.15
 """From the webhook, at which an agent's `on_call` begins, to the stream."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastbridge._pacing import Pacer
-from fastbridge.clock import Clock
+from fastbridge.base.clock import Clock
 from fastbridge.testing.hold import sleepers, waits_outside
 
 MS = 1_000_000

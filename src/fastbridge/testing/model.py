@@ -15,9 +15,9 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
 
-from fastbridge import server
-from fastbridge.attempt import Attempt
-from fastbridge.model_socket import MODEL_BUFFER_BYTES
+from fastbridge.model.attempt import Attempt
+from fastbridge.model.socket import MODEL_BUFFER_BYTES
+from fastbridge.node import server
 from fastbridge.sim.channel import Channel
 from fastbridge.sim.disruption import NO_CLOSE_FRAME, Obstacle, Refuse, Unreachable
 from fastbridge.sim.model import ModelSession

@@ -1,0 +1,5 @@
+"""What a user writes, an agent, and what becomes of it in a call: its tools, its hooks, its look-up."""
+
+from fastbridge.agent.definition import Agent, CallContext, Tool
+
+__all__ = ["Agent", "CallContext", "Tool"]

@@ -1,0 +1,33 @@
+"""What a conversation is made of: turns, and calls of tools between them."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Turn:
+    """What one side said. Where the caller interrupted the assistant, or the call ended, `heard_ms` and `heard_share`
+    (of its audio) are set and the text is cut to what was heard."""
+
+    role: str
+    item_id: str
+    text: str = ""
+    heard_ms: int | None = None
+    heard_share: float | None = None
+    ended: bool = False
+    """Nothing more will be said of it."""
+    failed: bool = False
+    """Somebody spoke, and nobody could write it down."""
+    previous_item_id: str | None = None
+    response_id: str = ""
+
+
+@dataclass(eq=False)
+class ToolCall:
+    """One call of a tool. `position`: how many turns came before it. `output`: None until it has answered. Known by
+    itself: some services give every call the same id."""
+
+    call_id: str
+    name: str
+    arguments: str
+    position: int
+    output: str | None = None

@@ -1,0 +1,185 @@
+"""What the caller hears when the model is silent: a filler, and in the end an apology, somebody else, or goodbye.
+
+Recordings are played through the assistant lane as responses of their own, so that they are paced, counted and heard
+like all else and never overlap with the model. Rules: a filler gives way to the sound of the model's next response; it
+stands in the middle of one only where that has stalled. The apology comes after what is still playing, and nothing
+interrupts it. This file never decides how long is too long: `waiting.py` and `model_line.py` do.
+"""
+
+import asyncio
+from base64 import b64encode
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from fastbridge.base.clock import Deadline
+from fastbridge.base.prompts import load_prompts
+from fastbridge.errors import IllegalEvent, ModelError
+from fastbridge.model.realtime.responses import State as ResponseState
+from fastbridge.model.realtime.session import LOCAL_ID
+from fastbridge.observe import events
+
+if TYPE_CHECKING:
+    from fastbridge.call.call import Call
+
+FILLERS = ("filler_1", "filler_2", "hold")
+FILLER_ID = f"{LOCAL_ID}filler"
+APOLOGY_MARGIN_SECONDS = 1.5
+"""How much later than by our clock a carrier may have played the apology."""
+TRANSFER_SECONDS = 5.0
+SILENCE, FRAME_BYTES = b"\xff", 160
+
+
+class State(StrEnum):
+    QUIET = "quiet"
+    APOLOGISING = "apologising"
+    TRANSFERRING = "transferring"
+    ENDED = "ended"
+
+
+class Event(StrEnum):
+    GIVE_UP = "give_up"
+    HEARD = "heard"
+    CLOSE = "close"
+
+
+TRANSITIONS: dict[State, dict[Event, State]] = {
+    State.QUIET: {Event.GIVE_UP: State.APOLOGISING, Event.CLOSE: State.ENDED},
+    State.APOLOGISING: {Event.HEARD: State.TRANSFERRING, Event.CLOSE: State.ENDED},
+    State.TRANSFERRING: {Event.CLOSE: State.ENDED},
+    State.ENDED: {},
+}
+"""Deadlines: APOLOGISING, what is unheard and APOLOGY_MARGIN_SECONDS; TRANSFERRING, TRANSFER_SECONDS."""
+
+
+class Ladder:
+    """One call's. `apologised`: the caller has heard that something is wrong."""
+
+    def __init__(self, call: "Call") -> None:
+        self.state = State.QUIET
+        self.apologised = False
+        self.cuts = 0
+        """Fillers that were cut off: each is a `clear` to the carrier."""
+        self._call = call
+        self._prompts = load_prompts(call.agent.language, call.settings.prompts_dir)
+        self._played = 0
+        self._reason = ""
+        self._last_id = ""
+        self._deadline = Deadline(call.clock, self._heard)
+
+    def use(self, language: str) -> None:
+        """The caller's language is known now."""
+        self._prompts = load_prompts(language, self._call.settings.prompts_dir)
+
+    @property
+    def ending(self) -> bool:
+        """The model has been given up: what is said now is said to the end."""
+        return self.state in (State.APOLOGISING, State.TRANSFERRING)
+
+    # --- fillers ---
+
+    def fill(self, count: int) -> bool:
+        """Play a filler, the `count`-th in a row, from 0. False if there is none."""
+        if self.state is not State.QUIET:
+            return False
+        names = FILLERS if count < len(FILLERS) else FILLERS[1:]
+        return self._play(names[count % len(names)], f"{FILLER_ID}_{self._played + 1}") > 0
+
+    def give_way(self, response_id: str) -> None:
+        """The model begins to be heard: a filler that is still playing is cut off."""
+        if response_id.startswith(LOCAL_ID):
+            return
+        lane = self._call.assistant
+        items = lane.items()
+        if self.state is State.QUIET and lane.playing and items and items[-1][0].startswith(FILLER_ID):
+            lane.clear()
+            self.cuts += 1
+            lane.begin_response(response_id)
+
+    def _play(self, name: str, local_id: str) -> float:
+        """Seconds of audio now in the lane; 0.0 where there is no such recording."""
+        prompt = self._prompts.get(name)
+        if prompt is None:
+            return 0.0
+        lane, session = self._call.assistant, self._call.session
+        self._played += 1
+        self._last_id = local_id
+        response_id = session.responses.response_id
+        active = response_id if session.responses.state is ResponseState.ACTIVE else None
+        item_id = local_id.encode()
+        session.local_deltas += 1
+        if active is not None and any(known == active for _, known, _, _ in lane.items()):
+            # Its audio has stalled: the rest will follow behind, in the same response.
+            session.stalled()
+            lane.feed_delta(active.encode(), item_id, prompt.base64)
+            begun = (lane.received_bytes - lane.sent_bytes) % FRAME_BYTES
+            if begun:  # or a few bytes of it would be sent, alone, when the response ends, and pass for a sound
+                session.local_deltas += 1
+                lane.feed_delta(active.encode(), item_id, b64encode(SILENCE * (FRAME_BYTES - begun)))
+            return prompt.seconds
+        lane.begin_response(local_id)
+        lane.feed_delta(item_id, item_id, prompt.base64)
+        lane.end_response(local_id)
+        if active is not None:  # begun, and silent so far
+            lane.begin_response(active)
+        return prompt.seconds
+
+    # --- the end ---
+
+    def give_up(self, reason: str, error: ModelError | None = None) -> None:
+        """The model will not serve this call any more: say so, pass the caller on, or say goodbye. `reason`: why the
+        call ends. error: why that is."""
+        if self.state is not State.QUIET:
+            return
+        self._to(Event.GIVE_UP)
+        self._reason = reason
+        lane = self._call.assistant
+        items = lane.items()
+        if lane.playing and items and items[-1][0].startswith(FILLER_ID):
+            lane.clear()
+            self.cuts += 1
+        number = self._call.settings.fallback_number
+        name = "transfer" if number else "apology"
+        seconds = self._play(name, f"{LOCAL_ID}{name}")
+        events.given_up(self._call.log, step=name, reason=reason, error=error)
+        self._deadline.set(lane.unheard_ms / 1000 + APOLOGY_MARGIN_SECONDS if seconds else 0.0)
+
+    def played(self, response_id: str) -> None:
+        """The end mark of a response came back."""
+        if self.state is State.APOLOGISING and response_id == self._last_id:
+            self._heard()
+
+    def _heard(self) -> None:
+        if self.state is State.TRANSFERRING:
+            self._call.close(self._reason)
+            return
+        self._to(Event.HEARD)
+        self.apologised = self._last_id.startswith((f"{LOCAL_ID}apology", f"{LOCAL_ID}transfer"))
+        self._deadline.set(TRANSFER_SECONDS)
+        number = self._call.settings.fallback_number
+        if number:
+            self._call.spawn(self._transfer(number))
+        else:
+            self._call.close(self._reason)
+
+    async def _transfer(self, number: str) -> None:
+        """By REST, if there is a way; else the call's own TwiML dials the number once the stream is closed."""
+        try:
+            async with asyncio.timeout(TRANSFER_SECONDS):
+                transferred = await self._call.transfer(number)
+        except Exception as error:
+            events.transfer_failed(self._call.log, error)
+            transferred = False
+        if not transferred and self._call.live:
+            self._call.close(self._reason)
+
+    def close(self) -> None:
+        self._deadline.clear()
+        if self.state is not State.ENDED:
+            self._to(Event.CLOSE)
+
+    def _to(self, event: Event) -> None:
+        row = TRANSITIONS[self.state]
+        if event not in row:
+            raise IllegalEvent(f"ladder: {event} in state {self.state}")
+        self.state = row[event]
+        self._deadline.clear()

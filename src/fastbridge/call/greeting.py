@@ -1,0 +1,133 @@
+"""The greeting of one call, and the lock that keeps the caller out of it until it has been heard.
+
+The lock is never for ever: it is released when the greeting has been played, when its response fails or is
+interrupted, after 5 s without its first audio, and after 30 s whatever happens.
+"""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from fastbridge.base.clock import Deadline
+from fastbridge.observe import events
+
+if TYPE_CHECKING:
+    from fastbridge.call.call import Call
+
+FIRST_AUDIO_SECONDS = 5.0
+HARD_SECONDS = 30.0
+CHECK_SECONDS = 0.25
+HEARD_SECONDS = 1.5
+"""Nothing of it has played for this long: that was all, whether the model says so or not."""
+
+
+class State(StrEnum):
+    NONE = "none"
+    WAITING = "waiting"
+    REQUESTED = "requested"
+    PLAYING = "playing"
+    OVER = "over"
+
+
+class Greeting:
+    """text: what is said first, in these words; empty for no greeting and so no lock."""
+
+    def __init__(self, text: str, *, lock: bool, call: "Call") -> None:
+        self.state = State.WAITING if text else State.NONE
+        self.locked = False
+        self._text = text
+        self._lock = lock and bool(text)
+        self._call = call
+        self._begun = False
+        self._response_id: str | None = None
+        self._first_audio = Deadline(call.clock, self._release)
+        self._hard = Deadline(call.clock, self._release)
+        self._check = Deadline(call.clock, self._check_played)
+
+    @property
+    def awaited(self) -> bool:
+        """It is to be heard, and nothing has been heard of it."""
+        return self.state in (State.WAITING, State.REQUESTED)
+
+    def begin(self) -> None:
+        """The stream has started: from here on the caller is locked out."""
+        self._begun = True
+        if self._lock:
+            self.locked = True
+            self._call.caller.lock()
+            self._hard.set(HARD_SECONDS)
+
+    def change(self, text: str, *, lock: bool) -> None:
+        """What is known of the caller makes it another one. Not any more once it has been asked for."""
+        if self.state not in (State.NONE, State.WAITING):
+            return
+        self.state = State.WAITING if text else State.NONE
+        self._text, self._lock = text, lock and bool(text)
+        if self._begun and self._lock and not self.locked:
+            self.begin()
+        elif self.locked and not self._lock:
+            self._unlock()
+
+    def ready(self) -> None:
+        """The session is ready: ask for the greeting."""
+        if self.state is State.WAITING:
+            self.state = State.REQUESTED
+            self._first_audio.set(FIRST_AUDIO_SECONDS)
+            instructions = f"Greet the caller now. Say exactly this, and nothing else: {self._text}"
+            self._call.session.responses.create("greeting", {"instructions": instructions, "tool_choice": "none"})
+
+    def response_created(self, response_id: str, purpose: str) -> None:
+        if self.state is State.REQUESTED and purpose == "greeting":
+            self._response_id = response_id
+
+    def playing(self, response_id: str) -> None:
+        """The first frame of a response has left."""
+        if response_id == self._response_id and self.state is State.REQUESTED:
+            self.state = State.PLAYING
+            self._first_audio.clear()
+            self._call.stats.greeting_ms = self._call.now_ms()
+            events.greeting(self._call.log, self._call.stats.greeting_ms)
+            self._check.set(CHECK_SECONDS)
+
+    def response_done(self, response_id: str, status: str) -> None:
+        if response_id != self._response_id:
+            return
+        if status == "lost" and self.state is State.REQUESTED:  # none of it was heard: it will be asked for again
+            self._response_id = None
+            return
+        silent = self.state is State.REQUESTED and not self._call.assistant.playing
+        if status != "completed" or silent:  # nothing more of it will be heard
+            self._release()
+
+    def played(self, response_id: str) -> None:
+        """The end mark of a response came back."""
+        if response_id == self._response_id:
+            self._release()
+
+    def interrupted(self) -> None:
+        if self.state is State.PLAYING:
+            self._release()
+
+    def close(self) -> None:
+        for deadline in (self._first_audio, self._hard, self._check):
+            deadline.clear()
+
+    def _check_played(self) -> None:
+        """The playout clock, for a carrier whose marks do not come back and a model that does not say where it ends."""
+        call, lane = self._call, self._call.assistant
+        silent_ns = call.clock.now_ns() - lane.schedule.play_end_ns
+        unfinished = call.session.responses.busy and silent_ns < HEARD_SECONDS * 1e9
+        if call.facts.assistant_speaks or unfinished:
+            self._check.set(CHECK_SECONDS)
+        else:
+            self._release()
+
+    def _release(self) -> None:
+        self.close()
+        self.state = State.OVER
+        self._unlock()
+
+    def _unlock(self) -> None:
+        self._hard.clear()
+        if self.locked:
+            self.locked = False
+            self._call.caller.unlock()

@@ -1,0 +1,60 @@
+"""A call that is over is taken apart, and so are its sockets, that their memory is free at once.
+
+The parts of a call know each other in circles, which only the garbage collector would find; and to look through all
+live calls for the remains of a few is a stall that every caller hears of. So, when nothing of an ended call can be
+running any more, each of its parts forgets what it knew, and reference counts do the rest.
+"""
+
+from typing import Any
+
+from fastbridge.agent.hooks import Hooks
+from fastbridge.agent.lookup import Lookup
+from fastbridge.agent.tools import ToolRunner
+from fastbridge.base.clock import Deadline
+from fastbridge.call.barge_in import Interruption
+from fastbridge.call.call import Call
+from fastbridge.call.conduct import Conduct
+from fastbridge.call.dead_air import Waiting
+from fastbridge.call.dtmf import Keys
+from fastbridge.call.facts import Facts
+from fastbridge.call.fallback import Ladder
+from fastbridge.call.greeting import Greeting
+from fastbridge.call.hangup import Departure
+from fastbridge.call.idle import Silence
+from fastbridge.call.tool_filler import Filler
+from fastbridge.call.transcripts import Said
+from fastbridge.call.turns import Answers
+from fastbridge.call.upload_watch import Hearing
+from fastbridge.carrier.watch import CarrierWatch
+from fastbridge.model.attempt import Attempt
+from fastbridge.model.line import ModelLine
+from fastbridge.model.realtime.handshake import Opening
+from fastbridge.model.realtime.responses import ResponseController
+from fastbridge.model.realtime.session import Session
+from fastbridge.model.renewal import Renewal
+from fastbridge.observe.trace import Trace
+
+SECONDS = 40.0
+"""After a call's end: longer than any tool or request that it may have left behind."""
+PARTS = (
+    Answers, Attempt, Call, CarrierWatch, Conduct, Deadline, Departure, Facts, Filler, Greeting, Hearing, Hooks,
+    Interruption, Keys, Ladder, Lookup, ModelLine, Opening, Renewal, ResponseController, Said, Session, Silence,
+    ToolRunner, Trace, Waiting,
+)  # fmt: skip
+"""What belongs to one call alone."""
+
+
+def take_apart(*parts: object) -> None:
+    """What a closed socket was, of ours, the library's and the SDK's: they know each other, or themselves."""
+    for part in parts:
+        vars(part).clear()
+
+
+def dismantle(call: Call) -> None:
+    """Nobody may use this call, or a part of it, after this."""
+    waiting: list[Any] = [call]
+    while waiting:
+        part = waiting.pop()
+        known = list(vars(part).values())
+        vars(part).clear()
+        waiting += [each for each in known if isinstance(each, PARTS) and vars(each)]

@@ -1,0 +1,110 @@
+"""Does the model hear the caller? Our own ear says when he has spoken; the model says so, too, or it is asked.
+
+A service that reads no more can go on talking, and its socket takes audio for a while: nothing tells. So a voice that
+came and went without a word of the model's brings a question that every session answers at once. No sign, and the
+caller is owed an answer; none for longer, and the session is given up. Noise that the model does not take for speech
+costs one question. A sign, and still no word of what was long enough for a sentence: the event that tells of it may be
+lost, so the turn is taken for the model, a few times a call.
+"""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from fastbridge.base.clock import Deadline
+
+if TYPE_CHECKING:
+    from fastbridge.call.call import Call
+
+VOICE_FRAMES = 25
+"""A voice of half a second is one that the model should have noticed."""
+QUIET_SECONDS = 0.8
+"""After the voice: the model needs 0.5 s to hear that it has ended, and less to hear that it began."""
+SIGN_SECONDS = 0.7
+"""Without a sign for this long the caller is told to wait."""
+DEAF_SECONDS = 4.5
+"""And for this long more, the model is deaf. What only stalls comes back sooner."""
+SENTENCE_FRAMES = 60
+"""So much voice is a sentence, and not a door, a horn or a cough."""
+MAX_TAKEN = 3
+"""Turns taken in a call without a word of the model's: where there are more, the line has a noise like a voice."""
+
+
+class State(StrEnum):
+    LISTENING = "listening"
+    QUIET_DUE = "quiet_due"
+    ASKED = "asked"
+    OWED = "owed"
+
+
+class Hearing:
+    """One call's. Listens to what the caller lane counts; `check` is called once a second."""
+
+    def __init__(self, call: "Call") -> None:
+        self.state = State.LISTENING
+        self._call = call
+        self._noticed_frames = 0  # of the caller's voice, as far as the model has heard it
+        self._taken = 0
+        self._deadline = Deadline(call.clock, self._due)
+
+    @property
+    def untold(self) -> bool:
+        """The caller has said something of which the model has not told, so far."""
+        return self._call.caller.voice_frames - self._noticed_frames >= VOICE_FRAMES
+
+    def check(self) -> None:
+        """Has the caller said something of which the model has not told?"""
+        if self.state is not State.LISTENING:
+            return
+        if not self._call.line.up or self._call.answers.speaking:
+            self.noticed()
+        elif self.untold:
+            self._wait(State.QUIET_DUE, self._quiet_in_seconds())
+        elif self._quiet_in_seconds() < 0:
+            self._noticed_frames = self._call.caller.voice_frames  # a click, a cough
+
+    def noticed(self) -> None:
+        """The model has heard the caller, or must hear him anew."""
+        self._noticed_frames = self._call.caller.voice_frames
+        self._deadline.clear()
+        self.state = State.LISTENING
+
+    def sign(self) -> None:
+        """The model has read what we sent it, and tells of nobody in it."""
+        owed = self.state is State.OWED
+        if not owed and self.state is not State.ASKED:
+            return
+        said_frames = self._call.caller.voice_frames - self._noticed_frames
+        self.noticed()
+        if said_frames >= SENTENCE_FRAMES and self._taken < MAX_TAKEN:
+            self._taken += 1
+            self._call.answers.take_turn("turns_untold")
+        elif owed:
+            self._call.answers.heard_nothing()
+
+    def close(self) -> None:
+        self._deadline.clear()
+
+    def _quiet_in_seconds(self) -> float:
+        return QUIET_SECONDS - (self._call.clock.now_ns() - self._call.caller.last_voice_ns) / 1e9
+
+    def _wait(self, state: State, seconds: float) -> None:
+        self.state = state
+        self._deadline.set(max(seconds, 0.0))
+
+    def _due(self) -> None:
+        call = self._call
+        if not call.line.up or call.answers.speaking:
+            self.noticed()
+        elif self.state is State.QUIET_DUE:
+            left_seconds = self._quiet_in_seconds()
+            if left_seconds > 0.001:
+                self._wait(State.QUIET_DUE, left_seconds)
+                return
+            self._wait(State.ASKED, SIGN_SECONDS)
+            call.session.ask_for_a_sign()
+        elif self.state is State.ASKED:
+            self._wait(State.OWED, DEAF_SECONDS)
+            call.answers.unheard()
+        else:
+            self.noticed()
+            call.line.lose("the model does not hear the caller", "upload_deaf")

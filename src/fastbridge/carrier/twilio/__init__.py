@@ -1,0 +1,1 @@
+"""Twilio: webhooks and TwiML, signatures, media streams, the REST API."""

@@ -1,0 +1,161 @@
+"""What was said in one call, by whom, and how much of it was heard. Bounded, kept by item, never by "the last".
+
+Text of the assistant is cut to what the caller has heard: at an interruption by the playout clock, after a lost
+connection by the audio that had come. Nothing here sends, and nothing here knows a socket.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from fastbridge.base.conversation import ToolCall, Turn
+
+MAX_TURNS = 2000
+"""Turns kept of one call; one more is counted as transcript_overflow and not kept."""
+MAX_TOOL_CALLS = 500
+SPEECH_CHARS_PER_MS = 0.015
+"""How fast speech is, until the call's own assistant has shown it."""
+SLOWEST_CHARS_PER_MS = 0.0028
+"""Slower than any language: there was more in it than speech."""
+MIN_MS_PER_CHARACTER = 40
+"""Nobody speaks faster: a text that is longer than its audio allows has run ahead of the voice."""
+MEASURED_MS = 1000
+"""Speech this long tells how fast it is."""
+
+
+class History:
+    """counters: where transcript_overflow is counted."""
+
+    def __init__(self, counters: Counter[str]) -> None:
+        self.turns: dict[str, Turn] = {}
+        self.untold: dict[str, Turn] = {}
+        """Those that nobody has been told of yet, as they began; whoever tells of one takes it out."""
+        self.tool_calls: list[ToolCall] = []
+        self.speaking_item = ""
+        """The assistant's message begun last in the response under way."""
+        self._counters = counters
+        self.chars_per_ms = SPEECH_CHARS_PER_MS
+        self._speed = 1.0
+        self._played_before_ms: dict[str, int] = {}
+        self._previous: dict[str, str] = {}  # of items that are no turns too: they may stand between two
+
+    def turn(self, role: str, item_id: str) -> Turn | None:
+        """The turn of this item, begun now if it is new; None for one too many."""
+        turn = self.turns.get(item_id)
+        if turn is None:
+            if len(self.turns) >= MAX_TURNS:
+                self._counters["transcript_overflow"] += 1
+                return None
+            turn = self.turns[item_id] = Turn(role, item_id, previous_item_id=self._previous.get(item_id))
+            self.untold[item_id] = turn
+        return turn
+
+    def add_words(self, item_id: str, words: str) -> None:
+        """Kept as they come: what is cut off is not said again in whole."""
+        turn = self.turn("assistant", item_id)
+        if turn is not None and turn.heard_ms is None and not turn.ended:
+            turn.text += words
+
+    def end_words(self, item_id: str, text: str) -> Turn | None:
+        """The assistant's whole transcript of an item. None if it was known before."""
+        turn = self.turn("assistant", item_id)
+        if turn is None or turn.ended:
+            return None
+        turn.ended = True
+        if turn.heard_share is None:
+            turn.text = text or turn.text
+        elif not turn.text:
+            turn.text = cut_to(text, turn.heard_share)
+        return turn
+
+    def add_call(self, call_id: str, name: str, arguments: str) -> ToolCall:
+        """One that is whole, or was broken off. Beyond MAX_TOOL_CALLS it is not kept."""
+        call = ToolCall(call_id, name, arguments, len(self.turns))
+        if len(self.tool_calls) < MAX_TOOL_CALLS:
+            self.tool_calls.append(call)
+        return call
+
+    def set_speed(self, speed: float) -> None:
+        """How much faster than usual the model was told to speak."""
+        self._speed = speed
+        self.chars_per_ms = SPEECH_CHARS_PER_MS * speed
+
+    # --- the order ---
+
+    def follows(self, item_id: str, previous_item_id: object) -> None:
+        """The model has said which item this one comes after."""
+        if not isinstance(previous_item_id, str) or len(self._previous) >= 4 * MAX_TURNS:
+            return
+        self._previous[item_id] = previous_item_id
+        if item_id in self.turns:
+            self.turns[item_id].previous_item_id = previous_item_id
+
+    def ordered(self, among: Mapping[str, Turn] | None = None) -> list[Turn]:
+        """Every turn, or these, in the conversation's order: each behind the one it follows, the rest as they began."""
+        among = self.turns if among is None else among
+        after: dict[str | None, list[Turn]] = {}
+        for turn in among.values():
+            after.setdefault(self._anchor(turn, among), []).append(turn)
+        found: list[Turn] = []
+        waiting = list(reversed(after.pop(None, [])))
+        while waiting:
+            turn = waiting.pop()
+            found.append(turn)
+            waiting += reversed(after.pop(turn.item_id, []))
+        return found + [turn for turns in after.values() for turn in turns]  # a circle: only a broken peer tells of one
+
+    def _anchor(self, turn: Turn, among: Mapping[str, Turn]) -> str | None:
+        """The nearest item before it that is a turn, if the model has said so, and if it is one of these."""
+        seen = {turn.item_id}
+        previous = turn.previous_item_id
+        while previous is not None and previous not in self.turns and previous not in seen:
+            seen.add(previous)
+            previous = self._previous.get(previous)
+        return previous if previous in among and previous != turn.item_id else None
+
+    # --- how much was heard ---
+
+    def played_before(self, item_id: str, milliseconds: int) -> None:
+        """The lane counts this item anew, from after a recording of ours: that much of it was heard before."""
+        self._played_before_ms[item_id] = self._played_before_ms.get(item_id, 0) + milliseconds
+
+    def whole_ms(self, item_id: str, milliseconds: int) -> int:
+        """Milliseconds of an item by the lane's count, as the model counts them."""
+        return milliseconds + self._played_before_ms.get(item_id, 0)
+
+    def cut(self, turn: Turn | None, heard_ms: int, received_ms: int) -> None:
+        """Of this turn's audio only so much was heard, and no more will be."""
+        if turn is not None and turn.heard_ms is None:
+            if not turn.ended:
+                received_ms = max(received_ms, int(MIN_MS_PER_CHARACTER / self._speed * len(turn.text)))
+            turn.heard_ms = heard_ms
+            turn.heard_share = heard_ms / received_ms if heard_ms and received_ms else 0.0
+            turn.text = cut_to(turn.text, turn.heard_share)
+
+    def break_off(self, received_ms: int) -> str:
+        """Nothing more comes of the message under way, of which this much audio came: its words, as far as they are
+        or will be heard."""
+        turn = self.turns.get(self.speaking_item)
+        if turn is None:
+            return ""
+        turn.ended = True
+        chars = int(self.whole_ms(turn.item_id, received_ms) * self.chars_per_ms)
+        if turn.heard_ms is None and len(turn.text) > chars:
+            turn.text = cut_to(turn.text, chars / len(turn.text))
+        return turn.text
+
+    def learn_speed(self, received_ms: int) -> None:
+        """The message under way is complete, and this long: how fast speech is here."""
+        turn = self.turns.get(self.speaking_item)
+        if turn is None or not turn.text or turn.heard_ms is not None or received_ms < MEASURED_MS:
+            return
+        chars_per_ms = len(turn.text) / self.whole_ms(turn.item_id, received_ms)
+        if chars_per_ms >= SLOWEST_CHARS_PER_MS * self._speed:
+            self.chars_per_ms = chars_per_ms
+
+
+def cut_to(text: str, share: float) -> str:
+    """The part of a text that was heard, by its share of the audio, to whole words."""
+    if share >= 1:
+        return text
+    head = text[: int(len(text) * share)]
+    return head if text[len(head) : len(head) + 1].isspace() else head.rpartition(" ")[0]

@@ -1,0 +1,1 @@
+"""The OpenAI Realtime dialect: one session, its responses, its function calls."""

@@ -1,0 +1,461 @@
+"""The model's dialect (OpenAI Realtime, GA) and one session in it. Events in, events out; no socket, no audio.
+
+Audio passes below, in the assistant lane; here arrive only the events that need judgement, in order with it. What they
+mean for the call goes to a SessionListener. Unknown events are ignored, expected errors are handled and counted.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from fastbridge._assistant import AssistantLane
+from fastbridge.agent.definition import Agent
+from fastbridge.base.clock import Clock
+from fastbridge.base.conversation import ToolCall
+from fastbridge.base.conversation import Turn as Turn
+from fastbridge.base.json_text import Malformed, encode_event, id_of, object_of, parse_event, text_of, within
+from fastbridge.config import Settings
+from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.model.history import History
+from fastbridge.model.realtime.errors import EXPECTED_ERRORS, FATAL_ERRORS, means_active, read_error, response_error
+from fastbridge.model.realtime.function_calls import FunctionCall, FunctionCalls, State
+from fastbridge.model.realtime.handshake import Opening
+from fastbridge.model.realtime.replay import continuation, replay_items
+from fastbridge.model.realtime.responses import Create, ResponseController
+from fastbridge.model.realtime.session_config import patience_seconds, session_config
+from fastbridge.model.realtime.session_listener import SessionListener
+from fastbridge.model.realtime.telling import Telling
+from fastbridge.model.realtime.turn_events import IDLE, SPEECH_STARTED, SPEECH_STOPPED, TurnEvents
+from fastbridge.model.usage import Usage
+from fastbridge.observe.trouble import Trouble
+
+SIGN_ID = "sign_"
+LOCAL_ID = "local_"
+"""What the ids of our own recordings begin with: the model never hears of those."""
+
+
+class Session:
+    """One conversation with the model.
+
+    send(message): one JSON text to the model's socket, set by `connected`. The gate for caller audio is the listener's:
+    it opens at on_session_ready, which only a checked `session.updated` calls.
+    """
+
+    def __init__(
+        self,
+        *,
+        agent: Agent,
+        settings: Settings,
+        lane: AssistantLane,
+        clock: Clock,
+        listener: SessionListener,
+        trouble: Trouble,
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        self.history = History(self.counters)
+        self.usage = Usage()
+        self.closed = False
+        self.speech_start_ms: int | None = None
+        """Where the caller's last speech began, by the model's clock: ms of caller audio in this session."""
+        self._trouble = trouble
+        self._lane = lane
+        self._listener = listener
+        self._send: Callable[[bytes], object] | None = None
+        self._clock = clock
+        self._parsed_words = 0
+        self._signs = 0
+        self.local_deltas = 0
+        """Deltas that were recordings of ours: no progress of the model's."""
+        self._rejection: ModelError | None = None  # of a create, while that is dealt with
+        self._replayed: set[str] = set()  # items that are text in this session, and no audio
+        self._calls = FunctionCalls()
+        self._telling = Telling(self.send)
+        self._turn_events = TurnEvents(self.counters)
+        self.responses = ResponseController(clock=clock, send=self.send, progress=self._progress, listener=self)
+        self._config: dict[str, Any] | None = self._apply(agent, settings)
+        self._opening = self.new_opening(listener.on_session_ready, listener.on_session_failed)
+
+    def _apply(self, agent: Agent, settings: Settings) -> dict[str, Any]:
+        self.settings = settings
+        self.history.set_speed(settings.speed)
+        self.responses.patience_seconds = patience_seconds(settings)
+        return session_config(agent, settings)
+
+    # --- the socket's side ---
+
+    def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelUnavailable], object]) -> Opening:
+        """For a connection: this session's settings, to be confirmed there."""
+        return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed, trouble=self._trouble)
+
+    @property
+    def turns(self) -> dict[str, Turn]:
+        return self.history.turns
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        return self.history.tool_calls
+
+    @property
+    def ready(self) -> bool:
+        return self._opening.is_ready
+
+    @property
+    def session_id(self) -> str:
+        return self._opening.session_id
+
+    @property
+    def expires_at_s(self) -> float | None:
+        return self._opening.expires_at_s
+
+    def connected(self, send: Callable[[bytes], object]) -> None:
+        """The socket is open. `session.update` follows the model's `session.created`, which may have come already."""
+        self._send = send
+        self._opening.connected(self._send_now)
+
+    def disconnected(self) -> None:
+        """The connection is gone: the next one will be opened from the beginning, and told what was said here."""
+        self._lane.tell_words()
+        self.responses.suspend()
+        self._opening.close()
+        self._opening = self.new_opening(self._listener.on_session_ready, self._listener.on_session_failed)
+        self._send = None
+        self._forget()
+
+    def move(self, opening: Opening, send: Callable[[bytes], object]) -> None:
+        """Go on, at rest, on another connection, which is open and confirmed."""
+        self._opening.close()
+        self._opening = opening
+        self._send = send
+        self._forget()
+
+    def _forget(self) -> None:
+        """Ids of a session say nothing in the next."""
+        self._calls.forget()
+        self._telling.forget()
+        self._turn_events.forget()
+        self.responses.forget()
+
+    def replay(self) -> int:
+        """Tell a new session what was said; the number of items."""
+        items = replay_items(list(self.turns.values()), self.tool_calls)
+        self._replayed = {item["id"] for item in items if "id" in item}
+        for item in items:
+            self.send({"type": "conversation.item.create", "item": item})
+        return len(items)
+
+    def hold(self) -> None:
+        """`session.update` waits for `configure`: who answers is not known yet."""
+        self._config = self._opening.config = None
+
+    def configure(self, agent: Agent, settings: Settings) -> None:
+        """This agent answers, with these settings: from here on `session.update` says so."""
+        self._config = self._apply(agent, settings)
+        self._opening.configure(self._config)
+
+    def send(self, event: dict[str, Any]) -> bool:
+        """A client event to the model; to nobody while there is no session that knows the conversation: the next one
+        is told all of it."""
+        if self.ready:
+            self._send_now(event)
+        return self.ready
+
+    def _send_now(self, event: dict[str, Any]) -> None:
+        if self._send is not None and not self.closed:
+            self._send(encode_event(event))
+
+    def close(self) -> None:
+        self._lane.tell_words()
+        self.closed = True
+        self._send = None
+        self._opening.close()
+        self.responses.close()
+
+    def on_event(self, message: bytes) -> None:
+        """One message of the model's that is not audio. Never raises on what it holds."""
+        if self.closed:
+            return
+        event = parse_event(message)
+        if event is None:
+            self.malformed("", f"{len(message)} bytes that are no JSON object")
+            return
+        handler = _HANDLERS.get(kind := text_of(event.get("type")))
+        if handler is None:
+            self.counters["other_events"] += 1
+            return
+        try:
+            handler(self, event)
+        except Malformed as error:  # the model's fault, and not worth a call. All else is ours, and not booked as its
+            self.malformed(kind, str(error))
+
+    def malformed(self, kind: str, cause: str) -> None:
+        """A message that cannot be what it is meant to be."""
+        self.counters["malformed_events"] += 1
+        self._trouble.malformed(kind, cause)
+
+    def on_words(self, item_id: str, words: str) -> None:
+        """Some of the assistant's words."""
+        if not self.closed:
+            self.history.add_words(item_id, words)
+
+    # --- what the call asks for ---
+
+    def truncate(self, item_id: str, heard_ms: int, received_ms: int) -> bool:
+        """Tell the model, once an item, what was heard of one that was cut off. Nothing heard: it was never said.
+        False if it was told before, and for a recording of ours."""
+        if item_id.startswith(LOCAL_ID):
+            return False
+        turn = self.history.turn("assistant", item_id)
+        if turn is not None and turn.heard_ms is not None:
+            return False
+        received_ms = self.history.whole_ms(item_id, received_ms)
+        heard_ms = max(0, min(self.history.whole_ms(item_id, heard_ms), received_ms))
+        self.history.cut(turn, heard_ms, received_ms)
+        if heard_ms and item_id not in self._replayed:
+            cut = {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0}
+            self.send({**cut, "audio_end_ms": heard_ms})
+            return True
+        self.send({"type": "conversation.item.delete", "item_id": item_id})
+        if heard_ms and turn is not None and turn.text:  # in this session it is text: it is cut by saying it again
+            content = [{"type": "output_text", "text": turn.text}]
+            item = {"type": "message", "role": "assistant", "content": content}
+            self.send({"type": "conversation.item.create", "item": item})
+        return True
+
+    def break_off(self) -> dict[str, Any]:
+        """The answer under way will not be finished in this session: the `response` object that continues it."""
+        return {"instructions": continuation(self.history.break_off(self._received_ms()))}
+
+    def unsay(self, response_id: str) -> None:
+        """Nothing of this response was heard, whatever its words were."""
+        for turn in self.turns.values():
+            if turn.response_id == response_id:
+                self.history.cut(turn, 0, 0)
+
+    def stalled(self) -> None:
+        """A recording of ours goes between the audio that came of the message under way and the rest of it."""
+        self.history.played_before(self.history.speaking_item, self._received_ms())
+
+    def _received_ms(self) -> int:
+        """Audio of the message under way that came since the lane began to count it."""
+        return sum(ms for item, _, _, ms in self._lane.items() if item == self.history.speaking_item)
+
+    def ask_for_a_sign(self) -> None:
+        """Something to which every session answers at once, and that changes nothing: `on_model_sign`."""
+        self._signs += 1
+        self.send({"type": "session.update", "event_id": f"{SIGN_ID}{self._signs}", "session": {"type": "realtime"}})
+
+    def tool_result(self, call: ToolCall, output: str) -> None:
+        """To the model, now or in the session to come."""
+        call.output = output
+        self._telling.tell({"type": "function_call_output", "call_id": call.call_id, "output": output})
+
+    def note(self, role: str, text: str) -> None:
+        """A message in the conversation that nobody spoke: role `user` or `system`."""
+        content = [{"type": "input_text", "text": text}]
+        self._telling.tell({"type": "message", "role": role, "content": content})
+
+    # --- events ---
+
+    def _progress(self) -> tuple[int, int, int]:
+        words = self._lane.word_deltas + self._parsed_words
+        return self._lane.deltas - self.local_deltas, self._lane.ignored_events, words
+
+    def _on_session_created(self, event: dict[str, Any]) -> None:
+        self._opening.on_created(event)
+
+    def _on_session_updated(self, event: dict[str, Any]) -> None:
+        if self.ready and self._signs:
+            self._listener.on_model_sign()
+        before = self._opening.format_mismatches
+        self._opening.on_updated(event)
+        if self._opening.format_mismatches > before:
+            self.counters["format_mismatch"] += 1
+
+    def _on_speech_started(self, event: dict[str, Any]) -> None:
+        if not self._turn_events.is_new(event):
+            return
+        start_ms = event.get("audio_start_ms")
+        self.speech_start_ms = start_ms if type(start_ms) is int else None
+        self._listener.on_speech_started()
+
+    def _on_speech_stopped(self, event: dict[str, Any]) -> None:
+        if self._turn_events.is_new(event):
+            self._listener.on_speech_stopped()
+
+    def _on_committed(self, event: dict[str, Any]) -> None:
+        item_id = text_of(event.get("item_id"))
+        if not self._turn_events.is_new(event):
+            return
+        if item_id:
+            self.history.follows(item_id, event.get("previous_item_id"))
+            if self._turn_events.nobody_spoke(item_id):
+                return
+            self.history.turn("caller", item_id)
+        self._listener.on_caller_turn()
+
+    def _on_idle(self, event: dict[str, Any]) -> None:
+        """The model has waited for the caller as long as it was told to, and speaks next, by itself."""
+        if self._turn_events.is_new(event):
+            self._listener.on_model_idle()
+
+    def _on_item_added(self, event: dict[str, Any]) -> None:
+        item_id = text_of(object_of(event.get("item")).get("id"))
+        if item_id:  # some servers give their items none
+            self._telling.confirmed(item_id)
+            self.history.follows(item_id, event.get("previous_item_id"))
+
+    def _on_response_created(self, event: dict[str, Any]) -> None:
+        response = within(event, "response")
+        response_id = id_of(response.get("id"))
+        if not self.responses.knows(response_id):
+            self._listener.on_response_beginning()
+        purpose = self.responses.created(response_id, response.get("metadata"))
+        if purpose is None:  # told before, or not wanted: its audio is refused by its id
+            return
+        self.history.speaking_item = ""
+        self._lane.begin_response(response_id, text_of(event.get("event_id")).encode("ascii", "replace"))
+        if purpose in ("turn", "tool_result", "keys"):
+            self.responses.took_in(told=self._telling.is_known)
+        self._listener.on_response_created(response_id, purpose)
+
+    def _on_output_item_added(self, event: dict[str, Any]) -> None:
+        item = object_of(event.get("item"))
+        if item.get("type") == "message":
+            self._listener.on_message_begun()
+            item_id = self.history.speaking_item = text_of(item.get("id"))
+            turn = self.history.turn("assistant", item_id) if item_id else None
+            if turn is not None:
+                turn.response_id = text_of(event.get("response_id"))
+        elif item.get("type") == "function_call":
+            self._calls.begun(id_of(event.get("response_id")), item)
+
+    def _on_audio_delta(self, event: dict[str, Any]) -> None:
+        """A delta whose layout the scanner does not know: the same audio, the slow way."""
+        fields = (text_of(event.get(name)) for name in ("response_id", "item_id", "delta", "event_id"))
+        self._lane.feed_delta(*(value.encode("ascii", "replace") for value in fields))
+
+    def _on_words_event(self, event: dict[str, Any]) -> None:
+        """Words with an escape in them."""
+        words = text_of(event.get("delta"))
+        if words:
+            self._parsed_words += 1
+            self.on_words(id_of(event.get("item_id")), words)
+
+    def _on_assistant_transcript(self, event: dict[str, Any]) -> None:
+        turn = self.history.end_words(id_of(event.get("item_id")), text_of(event.get("transcript")))
+        if turn is not None:
+            self._listener.on_transcript(turn)
+
+    def _on_caller_transcript(self, event: dict[str, Any]) -> None:
+        self.usage.add_transcription(event.get("usage"))
+        item_id, text = id_of(event.get("item_id")), text_of(event.get("transcript")).strip()
+        if not text and self._turn_events.nobody_spoke(item_id):
+            return
+        turn = self.history.turn("caller", item_id)
+        if turn is not None and not turn.ended:
+            turn.ended, turn.text = True, text
+            self._listener.on_transcript(turn)
+
+    def _on_caller_transcript_failed(self, event: dict[str, Any]) -> None:
+        """Something was said that nobody could write down: the turn stands, with what there is of its words."""
+        self.counters["transcription_failed"] += 1
+        self._trouble.transcription_failed(read_error(event.get("error"), "not written down"))
+        turn = self.history.turn("caller", id_of(event.get("item_id")))
+        if turn is not None and not turn.ended:
+            turn.ended = turn.failed = True
+            self._listener.on_transcript(turn)
+
+    def _on_arguments_done(self, event: dict[str, Any]) -> None:
+        self._settle_calls(self._calls.arguments_done(event))
+
+    def _on_output_item_done(self, event: dict[str, Any]) -> None:
+        item = object_of(event.get("item"))
+        if item.get("type") == "function_call":
+            self._settle_calls(self._calls.item_done(id_of(event.get("response_id")), item))
+
+    def _settle_calls(self, calls: list[FunctionCall]) -> None:
+        """Those that are whole are run; of the others the model is told that they were not."""
+        for call in calls:
+            known = self.history.add_call(call.call_id, call.name, call.arguments or "")
+            if call.state is State.WHOLE:
+                self._listener.on_tool_call(known, call.response_id)
+            else:
+                self.tool_result(known, json.dumps({"error": f"not run: {call.why}"}))
+                self._listener.on_tool_not_run(call.name, call.why)
+
+    def _on_response_done(self, event: dict[str, Any]) -> None:
+        response = within(event, "response")
+        response_id, status = id_of(response.get("id")), text_of(response.get("status")) or "unknown"
+        self._lane.end_response(response_id)
+        self._settle_calls(self._calls.response_ended(response_id, status, response.get("output")))
+        if not self.responses.finished(response_id, status):
+            return
+        self.usage.add(object_of(response.get("usage")))
+        if status == "completed":
+            self.history.learn_speed(self._received_ms())
+        self._listener.on_response_done(response_id, status, response_error(response))
+
+    # --- the response controller's side ---
+
+    def on_response_refused(self, response_id: str) -> None:
+        self._calls.refuse(response_id)
+
+    def on_response_lost(self, response_id: str) -> None:
+        """Whoever waits for its end need not any more. A lost session knows nothing of a call that is not whole."""
+        self._lane.end_response(response_id)
+        if not self.responses.suspended:
+            self._settle_calls(self._calls.response_ended(response_id, "lost"))
+        self._listener.on_response_done(response_id, "lost", None)
+
+    def on_response_stuck(self, response_id: str, create: Create) -> None:
+        self._listener.on_response_stuck(response_id, create)
+
+    def on_create_failed(self, create: Create, code: str) -> None:
+        self._listener.on_create_failed(create, self._rejection or ModelError("a response was not begun", code))
+
+    def _on_error(self, event: dict[str, Any]) -> None:
+        event_id = text_of(object_of(event.get("error")).get("event_id")) or None
+        if event_id is not None and event_id.startswith(SIGN_ID):
+            self._listener.on_model_sign()
+            return
+        error = read_error(event.get("error") or event, "the model reports an error")
+        code = error.code or ""
+        self.counters[f"error_{code}" if code in EXPECTED_ERRORS | FATAL_ERRORS else "error_other"] += 1
+        if code in FATAL_ERRORS:
+            self._listener.on_session_failed(
+                ModelUnavailable("the model ends the session", code, error.kind, words=error.words)
+            )
+        elif means_active(error):
+            self.responses.refused(event_id)
+        elif not self._is_rejected(event_id, event):
+            (self._trouble.expected if code in EXPECTED_ERRORS else self._trouble.reported)(error)
+
+    def _is_rejected(self, event_id: str | None, event: dict[str, Any]) -> bool:
+        """Whether it means a create of ours, which is being dealt with then."""
+        error = self._rejection = read_error(event.get("error"), "a response was rejected")
+        rejected = self.responses.rejected(event_id, error.code or error.kind)
+        self._rejection = None
+        return rejected
+
+
+_HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
+    "session.created": Session._on_session_created,
+    "session.updated": Session._on_session_updated,
+    SPEECH_STARTED: Session._on_speech_started,
+    SPEECH_STOPPED: Session._on_speech_stopped,
+    IDLE: Session._on_idle,
+    "input_audio_buffer.committed": Session._on_committed,
+    "conversation.item.added": Session._on_item_added,
+    "conversation.item.input_audio_transcription.completed": Session._on_caller_transcript,
+    "conversation.item.input_audio_transcription.failed": Session._on_caller_transcript_failed,
+    "response.created": Session._on_response_created,
+    "response.output_item.added": Session._on_output_item_added,
+    "response.output_audio.delta": Session._on_audio_delta,
+    "response.output_audio_transcript.delta": Session._on_words_event,
+    "response.output_audio_transcript.done": Session._on_assistant_transcript,
+    "response.function_call_arguments.done": Session._on_arguments_done,
+    "response.output_item.done": Session._on_output_item_done,
+    "response.done": Session._on_response_done,
+    "error": Session._on_error,
+}

@@ -1,0 +1,1 @@
+"""One process, or several that share a port: assembled, watched, examined, stopped."""

@@ -1,0 +1,79 @@
+"""All that keeps a node from starting, in the sentences in which the start says it, and what is hardly meant so.
+
+A start ends with the first fault; whoever examines wants them all. Nothing is bound, connected or left behind here.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from fastbridge.base.complaints import complaints
+from fastbridge.config import Settings, load_settings
+from fastbridge.errors import ConfigError
+from fastbridge.model.usage import price_of
+from fastbridge.node.store import NO_DATABASE, open_engine, unusable
+from fastbridge.node.stray_settings import unknown_variables
+
+if TYPE_CHECKING:
+    from fastbridge.agent.definition import Agent
+
+WORKERS_NEED_LINUX = "Several workers need Linux: start one, and put several nodes behind a load balancer."
+
+
+def load_what_works() -> tuple[Settings | None, dict[str, str]]:
+    """The settings, with the defaults in place of what cannot work, and a sentence for each of those, by field. None
+    where there are none to be had."""
+    try:
+        return Settings(), {}
+    except ValidationError as error:
+        wrong = complaints(error, Settings.model_fields)
+    except (OSError, UnicodeDecodeError):
+        return None, {".env": " ".join(_said(load_settings))}
+    try:
+        return Settings(**{name: Settings.model_fields[name].get_default() for name in wrong}), wrong
+    except ValidationError as error:  # what was wrong only beside a default
+        return None, wrong | complaints(error, Settings.model_fields)
+
+
+def faults(settings: Settings) -> Iterator[str]:
+    """Of settings that can be read: what a start would refuse of them, whoever answers."""
+    yield from settings.serving_faults()
+    if settings.workers > 1 and sys.platform != "linux":
+        yield WORKERS_NEED_LINUX
+    yield from _said(price_of, settings.model, settings.prices)
+    url = settings.database_url.get_secret_value()
+    if url != NO_DATABASE:
+        yield from _said(open_engine, url)
+
+
+def agent_faults(settings: Settings, agent: "Agent") -> Iterator[str]:
+    """Of an agent that can be loaded: what its settings, its numbers' and its businesses' make of the node's."""
+    known = {*settings.session_faults()}
+    for each in agent.variants():
+        yield from dict.fromkeys(fault for fault in each.call_settings(settings).session_faults() if fault not in known)
+
+
+def require_fit(settings: Settings, agent: "Agent") -> None:
+    """ConfigError, where a node of these would only break with the first call."""
+    price_of(settings.model, settings.prices)
+    for each in agent.variants():
+        each.call_settings(settings).require_session()
+
+
+def advice(settings: Settings, agent: "Agent") -> list[str]:
+    """What is hardly meant so, and starts all the same: of the environment, of where records go, of the agent."""
+    return [*unknown_variables(), *record_faults(settings), *agent.advice()]
+
+
+def record_faults(settings: Settings) -> list[str]:
+    """A sentence for each place at which no record can be kept. ConfigError for a database's address that is none."""
+    return unusable(settings.database_url.get_secret_value(), settings.records_dir)
+
+
+def _said(check: Callable[..., Any], *given: Any) -> Iterator[str]:
+    try:
+        check(*given)
+    except ConfigError as error:
+        yield str(error)

@@ -1,0 +1,389 @@
+"""The records of all calls: a table in a database, and a file each where a folder is set. Off the loop, in one thread.
+
+A call never waits for its record and never fails for it. Records wait in a bounded queue; overflow: the new one is lost
+and counted. While the database is away the first in the queue is tried again, ever less often; what the database will
+never take is lost and counted. Of all that goes wrong the log gets one line in 30 s. What is in a record is `record`'s
+affair; here it is a document with a sid.
+"""
+
+import json
+import logging
+import os
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
+
+from fastbridge.errors import ConfigError
+from fastbridge.observe import notices
+from fastbridge.observe.limits import RateLimiter
+from fastbridge.observe.log_format import clean
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 1000
+"""Records in the queue."""
+FIRST_RETRY_SECONDS = 0.5
+LAST_RETRY_SECONDS = 30.0
+CLOSE_SECONDS = 5.0
+CLOSING_ATTEMPTS = 3
+LINE_SECONDS = 30.0
+SWEEP_SECONDS = 3600.0
+NO_DATABASE = "none"
+CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
+STREAM_SID = re.compile(r"(MZ[0-9a-f]{32})?\Z")
+
+_metadata = sa.MetaData()
+CALLS = sa.Table(
+    "fastbridge_calls",
+    _metadata,
+    sa.Column("call_sid", sa.String(34), primary_key=True),
+    sa.Column("stream_sid", sa.String(34), primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("started_at", sa.String(32), nullable=False, index=True),  # ISO 8601, UTC: sorts as it reads
+    sa.Column("duration_ms", sa.Integer, nullable=False),
+    sa.Column("direction", sa.String(16), nullable=False),
+    sa.Column("business_id", sa.String(64)),
+    sa.Column("caller", sa.String(80)),
+    sa.Column("end_reason", sa.String(32)),
+    sa.Column("turns", sa.Integer, nullable=False),
+    sa.Column("barge_ins", sa.Integer, nullable=False),
+    sa.Column("cost_usd", sa.Float),
+    sa.Column("record", sa.Text, nullable=False),
+)
+
+
+def row_of(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as a row: the document, and what one looks calls up by."""
+    # A model may well say half a surrogate pair, or a NUL: as JSON escapes every database takes them.
+    return {
+        "call_sid": record["call_sid"],
+        "stream_sid": record["stream_sid"],
+        "version": record["version"],
+        "started_at": record["started_at"],
+        "duration_ms": record["duration_ms"],
+        "direction": record["direction"],
+        "business_id": (record["business_id"] or "")[:64] or None,
+        "caller": (record["from"] or "")[:80] or None,
+        "end_reason": record["end_reason"],
+        "turns": record["caller_turns"],
+        "barge_ins": len(record["barge_ins"]),
+        "cost_usd": record["cost"]["usd"],
+        "record": json.dumps(record),
+    }
+
+
+def _key_of(record: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
+    return [CALLS.c.call_sid == record["call_sid"], CALLS.c.stream_sid == record["stream_sid"]]
+
+
+def open_engine(url: str) -> sa.Engine:
+    """An engine for a DATABASE_URL. Nothing is connected yet. ConfigError, a sentence, if it cannot work."""
+    try:
+        engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True)
+    except ArgumentError:
+        raise ConfigError("DATABASE_URL must be a database's address such as sqlite:///fastbridge.db.") from None
+    except ImportError as error:
+        raise ConfigError(f"DATABASE_URL needs a driver that is not installed: pip install {error.name}.") from None
+    if engine.dialect.is_async:
+        raise ConfigError("DATABASE_URL must name a synchronous driver, such as postgresql+psycopg or sqlite.")
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _: object) -> None:
+    """Several processes may write; what was committed survives a crash of ours."""
+    cursor = connection.cursor()
+    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def shown_url(url: str) -> str:
+    """A database's address without its password."""
+    return sa.make_url(url).render_as_string(hide_password=True)
+
+
+class RecordStore:
+    """put(record) from the loop, once a call. url: a DATABASE_URL, or `none`. folder: for a file per call, or None.
+
+    days: after so many days a record is deleted; 0: never. Raises ConfigError for an address that cannot work.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        folder: Path | None = None,
+        *,
+        days: int = 0,
+        max_waiting: int = MAX_WAITING,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.counters = {"stored": 0, "updated": 0, "failed": 0, "lost": 0}
+        """failed: attempts; lost: records."""
+        self.peak_waiting = 0
+        self._engine = open_engine(url) if url != NO_DATABASE else None
+        self._folder = folder
+        self._days = days
+        self._max_waiting = max_waiting
+        self._lines = RateLimiter(now_s)
+        self._queue: SimpleQueue[tuple[dict[str, Any], bool] | None] = SimpleQueue()  # (record, is it there already?)
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._ready = False
+        self._swept_s = -SWEEP_SECONDS
+        self._now_s = now_s
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
+
+    def put(self, record: dict[str, Any]) -> bool:
+        """Have a record stored. False if there was no room for it. Never blocks and never raises."""
+        return self._put(record, False)
+
+    def update(self, record: dict[str, Any]) -> bool:
+        """Have this record take the place of the one of the same call. False as above."""
+        return self._put(record, True)
+
+    def _put(self, record: dict[str, Any], again: bool) -> bool:
+        if self._engine is None and self._folder is None:
+            return True
+        if self._closing.is_set() or self.waiting >= self._max_waiting:
+            self.counters["lost"] += 1
+            self._complain("a call record was lost: %d wait already", self.waiting)
+            return False
+        self._queue.put((record, again))
+        self.peak_waiting = max(self.peak_waiting, self.waiting)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="fastbridge-store", daemon=True)
+            self._thread.start()
+        return True
+
+    def close(self, timeout: float = CLOSE_SECONDS) -> bool:
+        """Store what waits, for `timeout` seconds at most; False if that was too short. Blocks: not for the loop."""
+        self._closing.set()
+        before, in_time = self.counters["lost"], True
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join(timeout)
+            in_time = not self._thread.is_alive()
+            self.counters["lost"] += 0 if in_time else self.waiting
+        if self.counters["lost"] > before:
+            notices.records_lost(self.counters["lost"] - before)
+        return in_time
+
+    # --- the thread ---
+
+    def _run(self) -> None:
+        while True:
+            waiting = self._queue.get()
+            if waiting is None:
+                break
+            record, again = waiting
+            if self._folder is not None:
+                self._write_file(self._folder, record, again)
+            if self._engine is not None:
+                self._store(self._engine, record, again)
+        if self._engine is not None:  # here, since `close` may have stopped waiting for us
+            self._engine.dispose()
+
+    def _store(self, engine: sa.Engine, record: dict[str, Any], again: bool) -> None:
+        """Until it is stored, or never will be; once we close, a few times at once."""
+        wait_s = FIRST_RETRY_SECONDS
+        for attempt in count(1):
+            try:
+                self._prepare(engine)
+                with engine.begin() as connection:
+                    if again:
+                        connection.execute(sa.delete(CALLS).where(*_key_of(record)))
+                    connection.execute(sa.insert(CALLS), row_of(record))
+                self.counters["updated" if again else "stored"] += 1
+                return
+            except IntegrityError:  # it is there: an answer that got lost on the way
+                self.counters["stored"] += 1
+                return
+            except Exception as error:
+                self.counters["failed"] += 1
+                temporary = isinstance(error, OSError) or (isinstance(error, DBAPIError) and _may_pass(error))
+                self._complain("a call record could not be stored: %s", _reason(error))
+                if not temporary or (self._closing.wait(wait_s) and attempt >= CLOSING_ATTEMPTS):
+                    self.counters["lost"] += 1
+                    return
+                wait_s = min(wait_s * 2, LAST_RETRY_SECONDS)
+
+    def _prepare(self, engine: sa.Engine) -> None:
+        """The table, before the first record; and once an hour the records that have had their time."""
+        if not self._ready:
+            make_private(engine)
+            make_table(engine)
+            self._ready = True
+        if self._days and self._now_s() - self._swept_s >= SWEEP_SECONDS:
+            self._swept_s = self._now_s()
+            oldest = datetime.now(UTC) - timedelta(days=self._days)
+            with engine.begin() as connection:
+                connection.execute(sa.delete(CALLS).where(CALLS.c.started_at < oldest.isoformat()))
+
+    def _write_file(self, folder: Path, record: dict[str, Any], again: bool) -> None:
+        try:
+            write_record(folder, record, again=again)
+        except (OSError, ValueError) as error:
+            self.counters["failed"] += 1
+            self._complain("a call record could not be written to FASTBRIDGE_RECORDS_DIR: %s", _reason(error))
+
+    def _complain(self, message: str, *arguments: object) -> None:
+        if self._lines.every("store", LINE_SECONDS):
+            logger.error(f"[DB] {message}", *arguments)
+
+
+def _may_pass(error: DBAPIError) -> bool:
+    """Whether the fault is the database's (away, full, locked, read-only) and not the record's."""
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError | InternalError)
+
+
+def _reason(error: Exception) -> str:
+    """In one line; SQLAlchemy's texts go on with the statement, which is of no use to anybody here."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return f"{type(cause).__name__}: {clean(cause)}"
+
+
+def make_private(engine: sa.Engine) -> None:
+    """SQLite's file is for its owner alone, and so are the ones that SQLite makes beside it."""
+    path = sqlite_file(engine.url)
+    if path is not None and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def make_table(engine: sa.Engine) -> None:
+    """The table, unless it is there; another process may be making it at this very moment."""
+    try:
+        _metadata.create_all(engine)
+    except DBAPIError:
+        if not sa.inspect(engine).has_table(CALLS.name):
+            raise
+
+
+def sqlite_file(url: sa.URL) -> Path | None:
+    """The file of a SQLite database; None for one in memory and for other databases."""
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
+        return None
+    return Path(name)
+
+
+def unusable(database_url: str, records_dir: Path | None) -> list[str]:
+    """A sentence for each place of these at which no record could be kept now. Nothing is left there."""
+    path = sqlite_file(open_engine(database_url).url) if database_url != NO_DATABASE else None
+    found = []
+    for variable, place, attempt in (
+        ("DATABASE_URL", path, _try_file),
+        ("FASTBRIDGE_RECORDS_DIR", records_dir, _try_folder),
+    ):
+        try:
+            if place is not None:
+                attempt(place)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            found.append(
+                f"{variable}: {str(place)!r} cannot be made or written ({why}): no record is kept there, and calls are "
+                "answered all the same."
+            )
+    return found
+
+
+def _try_file(path: Path) -> None:
+    if path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    else:
+        _try_folder(path.parent)
+
+
+def _try_folder(folder: Path) -> None:
+    """There, or where it would be made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    tempfile.TemporaryFile(dir=folder).close()
+
+
+def write_record(folder: Path, record: dict[str, Any], *, again: bool = False) -> None:
+    """One JSON file per stream of a call, for its owner's eyes, whole or not at all. again: in its own place. OSError
+    if it cannot be, ValueError for a sid that is none."""
+    if not CALL_SID.match(record["call_sid"]) or not STREAM_SID.match(record["stream_sid"]):
+        raise ValueError("not a call sid")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"{record['call_sid']}.json"
+    if path.exists():  # a call that came again: its first stream is not written over
+        own = folder / f"{record['call_sid']}_{record['stream_sid'] or record['end_reason']}.json"
+        path = path if again and not own.exists() and _is_of(path, record) else own
+    unfinished = path.with_suffix(".tmp")
+    unfinished.unlink(missing_ok=True)
+    text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
+    file = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(file, "w", encoding="utf-8", errors="replace") as out:  # half a surrogate pair is no reason to lose it
+        out.write(text)
+    os.replace(unfinished, path)
+
+
+def _is_of(path: Path, record: dict[str, Any]) -> bool:
+    """Whether the file at `path` is the record's stream's."""
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(written, dict) and written.get("stream_sid") == record["stream_sid"]
+
+
+# --- reading, for `fastbridge calls` ---
+
+
+@contextmanager
+def reading(url: str) -> Iterator[sa.Connection | None]:
+    """A connection to the records; None when there are none. ConfigError when they cannot be read."""
+    engine = open_engine(url)
+    path = sqlite_file(engine.url)
+    try:
+        if path is not None and not path.exists():
+            yield None
+            return
+        with engine.connect() as connection:
+            yield connection if sa.inspect(connection).has_table(CALLS.name) else None
+    except SQLAlchemyError as error:
+        raise ConfigError(f"The call records in {shown_url(url)} cannot be read: {_reason(error)}.") from None
+    finally:
+        engine.dispose()
+
+
+def latest(connection: sa.Connection, limit: int, *, business_id: str | None = None) -> list[dict[str, Any]]:
+    """Rows without their documents, the newest first."""
+    columns = [column for column in CALLS.c if column.name != "record"]
+    query = sa.select(*columns).order_by(CALLS.c.started_at.desc()).limit(limit)
+    if business_id is not None:
+        query = query.where(CALLS.c.business_id == business_id)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def find(connection: sa.Connection, call_sid: str) -> list[dict[str, Any]]:
+    """The documents of a call, by its sid or the beginning of it, the newest first; two at most."""
+    matching = CALLS.c.call_sid.startswith(call_sid, autoescape=True)
+    query = sa.select(CALLS.c.record).where(matching).order_by(CALLS.c.started_at.desc()).limit(2)
+    return [json.loads(text) for text in connection.execute(query).scalars()]

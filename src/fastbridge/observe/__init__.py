@@ -1,0 +1,1 @@
+"""What the operator reads of a call: the vocabulary of the log, its limits, and the counters."""

@@ -1,0 +1,85 @@
+"""The vocabulary of the log beside that of calls: what an operator must know of the node, its port and its machine.
+
+As in `events`: a function a line, and `docs/logging.md` shows it.
+"""
+
+import logging
+from typing import Any
+
+from fastbridge.observe.log_policy import event
+
+
+def _warn(text: str, **fields: Any) -> None:
+    event("NODE", text, level=logging.WARNING, stacklevel=3, **fields)
+
+
+def crowded(what: str, *, reason: str, more: int, connections: int, address: str) -> None:
+    """There are too many connections. what: became of one; more: that many since this was said last."""
+    text = f"too many connections: {what}"
+    _warn(text, reason=reason, more=more, connections=connections, address=address)
+
+
+def no_http(what: str, *, more: int, address: str) -> None:
+    """What came on the public port is no HTTP, or none that is spoken here. more: since this was said last."""
+    _warn(f"a request was refused: {what}", more=more, address=address)
+
+
+def stream_refused(why: str, *, more: int, address: str) -> None:
+    """A stream's handshake brought a token that is worth nothing. why: in words; more: since this was said last."""
+    _warn(f"a media stream was refused: {why}", more=more, address=address)
+
+
+def upgrade_dropped(missing: str, *, admitted: str, more: int, address: str) -> None:
+    """A stream's address was asked for without an upgrade. admitted: yes, if its token is that of a call let in."""
+    text = "a stream came as a plain request: a proxy has dropped Upgrade"
+    _warn(text, missing=missing, admitted=admitted, more=more, address=address)
+
+
+def business_unknown(business_id: str, *, more: int) -> None:
+    """A webhook's URL names a business that the agent does not know, or that cannot be one's name."""
+    _warn("no such business: the agent answers as for any", business_id=business_id, more=more)
+
+
+def too_few_descriptors(calls: int, *, needed: int, limit: int) -> None:
+    """The limit of open files is below what the configured calls need."""
+    text = (
+        f"{calls} calls may need {needed} file descriptors: raise the limit (ulimit -n) or lower FASTBRIDGE_MAX_CALLS"
+    )
+    _warn(text, limit=limit)
+
+
+def advice(sentence: str) -> None:
+    """Something works that is hardly meant so: a setting that is none, a tool without a docstring."""
+    event("BOOT", sentence, level=logging.WARNING, stacklevel=2)
+
+
+def unsigned(host: str, port: int) -> None:
+    """There is no auth token, so that nobody has to sign: for development."""
+    _warn("signatures are not checked: whoever reaches this port can open calls", host=host, port=port)
+
+
+def tunnel_ended(program: str, url: str) -> None:
+    """The tunnel has ended by itself: nobody reaches this node any more."""
+    event("NODE", f"{program} has ended: no call comes in any more", public_url=url, level=logging.ERROR, stacklevel=2)
+
+
+def standard_descriptors(numbers: str) -> None:
+    """Standard input, output or error were closed when the process began."""
+    _warn("file descriptors 0 to 2 should be open: these were not, and are /dev/null now", closed=numbers)
+
+
+def worker_ended(number: int, exit_code: int) -> None:
+    """A worker process ended by itself; another takes its place. exit_code: below 0 a signal's number."""
+    what = "a worker ended, and its calls with it"
+    event("SERVER_ERROR", what, worker=number, exit_code=exit_code, level=logging.ERROR, stacklevel=2)
+
+
+def worker_silent(number: int) -> None:
+    """A worker does not answer: it gets no new calls until it does."""
+    _warn("a worker does not answer: new calls go to the others", worker=number)
+
+
+def records_lost(count: int) -> None:
+    """Call records that the stop did not wait for, or that could not be stored."""
+    text = f"{count} call records were lost: they could not be stored before the stop"
+    event("NODE", text, level=logging.ERROR, stacklevel=2)

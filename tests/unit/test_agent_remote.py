@@ -1,0 +1,101 @@
+"""agent.remote: a call from any thread, at once on its own, in turn from another, and to nobody after its end."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from fastbridge.agent.remote import Remote
+from virtual import VirtualLoop
+
+
+class Conduct:
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def hang_up(self) -> None:
+        self.told.append(("hang_up", threading.get_ident()))
+
+    def say(self, text: str) -> None:
+        self.told.append(("say", text))
+
+    def transfer(self, number: str) -> None:
+        self.told.append(("transfer", number))
+
+    def destination(self, wanted: str) -> str | None:
+        return "+14155550199" if wanted == "sales" else None
+
+
+@pytest.fixture
+def loop():
+    loop = VirtualLoop()
+    yield loop
+    assert loop.failures == []
+    loop.close()
+
+
+@pytest.fixture
+def conduct():
+    return Conduct()
+
+
+def test_on_the_calls_own_thread_it_is_done_at_once(conduct, loop):
+    remote = Remote(conduct)
+    loop.do(remote.begin)
+    remote.hang_up()
+    remote.say("Hello.")
+    assert remote.transfer("sales") is True
+    assert [what for what, _ in conduct.told] == ["hang_up", "say", "transfer"]
+
+
+def test_nobody_is_connected_to_a_stranger(conduct, loop):
+    assert Remote(conduct).transfer("+19005550100") is False
+    assert conduct.told == []
+
+
+def test_from_another_thread_it_is_done_on_the_calls(conduct, loop):
+    remote = Remote(conduct)
+    loop.do(remote.begin)
+
+    async def elsewhere() -> None:
+        await asyncio.to_thread(remote.hang_up)
+        await asyncio.sleep(0)
+
+    loop.run_until_complete(elsewhere())
+    assert conduct.told == [("hang_up", threading.get_ident())]
+
+
+@pytest.mark.parametrize("ends", ["before", "on the way"])
+def test_after_the_end_nobody_is_told(conduct, loop, ends):
+    remote = Remote(conduct)
+    loop.do(remote.begin)
+
+    async def elsewhere() -> None:
+        if ends == "before":
+            remote.close()
+        await asyncio.to_thread(remote.hang_up)
+        remote.close()
+        await asyncio.sleep(0)
+
+    if ends == "before":
+        loop.run_until_complete(elsewhere())
+        assert (remote.transfer("sales"), remote.say("x")) == (False, None)
+    else:
+        thread = threading.Thread(target=remote.hang_up)
+        thread.start()
+        thread.join()
+        remote.close()
+        loop.advance(0)
+    assert conduct.told == []
+
+
+def test_not_even_when_the_loop_is_gone(conduct):
+    loop = VirtualLoop()
+    remote = Remote(conduct)
+    loop.do(remote.begin)
+    loop.close()
+    thread = threading.Thread(target=remote.hang_up)
+    thread.start()
+    thread.join()
+    assert conduct.told == []

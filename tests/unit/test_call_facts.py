@@ -1,0 +1,144 @@
+"""fastbridge.call.facts: each question by what its parts say, one at a time and together."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fastbridge.call.facts import Facts
+
+SECOND_NS = 1_000_000_000
+
+
+def call(**changed: Any) -> Any:
+    """A call in the middle, nobody speaking; `assistant__playing=True` changes one fact."""
+    parts: dict[str, dict[str, Any]] = {
+        "assistant": {"playing": False, "held": False},
+        "caller": {"last_media_ns": 10 * SECOND_NS},
+        "clock": {"now_ns": lambda: 10 * SECOND_NS},
+        "detector": {"speaking": False},
+        "answers": {"owed": False, "speaking": False},
+        "interruption": {"held": False},
+        "greeting": {"locked": False, "awaited": False},
+        "ladder": {"ending": False},
+        "line": {"up": True},
+        "tools": {"busy": False, "running": 0, "running_tools": []},
+        "stats": {"ready_ms": 200},
+        "silence": {"caller_speaking": False},
+        "departure": {"asked": False, "firm": False},
+        "responses": {"busy": False, "says_last_word": False},
+        "session": {"ready": True},
+    }
+    live = changed.pop("live", True)
+    for name, value in changed.items():
+        part, _, fact = name.partition("__")
+        assert fact in parts[part], f"{name} is no fact"
+        parts[part][fact] = value
+    made = {name: SimpleNamespace(**facts) for name, facts in parts.items()}
+    made["session"].responses = made.pop("responses")
+    conduct = SimpleNamespace(silence=made.pop("silence"), departure=made.pop("departure"))
+    return SimpleNamespace(live=live, conduct=conduct, **made)
+
+
+QUESTIONS = [name for name, member in vars(Facts).items() if isinstance(member, property) and name != "running_tools"]
+STILL = {"attentive", "quiet", "speechless", "between_responses", "between_turns"}
+"""What is true of a call in which nothing happens."""
+
+
+def true_of(**changed: Any) -> set[str]:
+    facts = Facts(call(**changed))
+    return {name for name in QUESTIONS if getattr(facts, name) and name != "waits_for"}
+
+
+def test_nothing_happens():
+    assert true_of() == STILL
+    assert Facts(call()).waits_for is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "gained", "lost"),
+    [
+        ({"assistant__playing": True}, {"assistant_speaks", "may_interrupt"}, {"quiet", "speechless", "between_turns"}),
+        ({"assistant__held": True}, {"assistant_speaks"}, {"quiet", "speechless", "between_turns"}),
+        ({"answers__owed": True}, set(), {"quiet", "between_turns"}),
+        ({"answers__speaking": True}, set(), {"between_turns"}),
+        ({"silence__caller_speaking": True}, {"caller_speaks"}, {"speechless"}),
+        ({"detector__speaking": True}, {"caller_is_loud"}, {"between_turns"}),
+        ({"interruption__held": True}, {"caller_may_be_speaking"}, set()),
+        ({"ladder__ending": True}, {"leaving"}, {"attentive", "speechless", "between_responses", "between_turns"}),
+        ({"departure__asked": True}, {"leaving"}, {"attentive", "speechless"}),
+        (
+            {"responses__busy": True},
+            {"model_works"},
+            {"quiet", "speechless", "between_responses", "between_turns"},
+        ),
+        ({"tools__busy": True}, {"model_works"}, {"quiet", "between_responses", "between_turns"}),
+        ({"line__up": False}, set(), {"between_responses", "between_turns"}),
+        ({"session__ready": False}, set(), {"attentive", "speechless"}),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",  # a set has no order
+)
+def test_one_thing_happens(changed, gained, lost):
+    assert true_of(**changed) == (STILL | gained) - lost
+
+
+def test_a_session_that_is_not_ready_works_on_nothing_that_is_heard():
+    assert "quiet" in true_of(session__ready=False, responses__busy=True, tools__busy=True)
+
+
+@pytest.mark.parametrize(("last_word", "quiet"), [(True, False), (False, True)])
+def test_a_firm_goodbye_waits_for_its_own_word_alone(last_word, quiet):
+    given = {"departure__firm": True, "responses__busy": True, "responses__says_last_word": last_word}
+    assert ("quiet" in true_of(**given)) == quiet
+
+
+def test_a_line_without_audio_is_not_loud():
+    assert "caller_is_loud" not in true_of(detector__speaking=True, caller__last_media_ns=9 * SECOND_NS)
+    assert "caller_is_loud" in true_of(detector__speaking=True, caller__last_media_ns=int(9.5 * SECOND_NS))
+
+
+def test_who_goes_on_is_heard_by_both():
+    assert "caller_goes_on" in true_of(detector__speaking=True, answers__speaking=True)
+    assert "caller_may_be_speaking" in true_of(detector__speaking=True, line__up=False)
+    assert "caller_may_be_speaking" not in true_of(detector__speaking=True)
+
+
+@pytest.mark.parametrize(
+    "against",
+    [
+        {"interruption__held": True},
+        {"greeting__locked": True},
+        {"ladder__ending": True},
+        {"departure__firm": True},
+        {"live": False},
+    ],
+    ids=str,
+)
+def test_what_may_not_be_interrupted(against):
+    assert "may_interrupt" in true_of(assistant__playing=True)
+    assert "may_interrupt" not in true_of(assistant__playing=True, **against)
+
+
+@pytest.mark.parametrize(
+    ("changed", "cause"),
+    [
+        ({"greeting__awaited": True, "responses__busy": True}, "connecting"),
+        ({"stats__ready_ms": None, "line__up": False}, "connecting"),
+        ({"line__up": False}, "idle"),
+        ({"line__up": False, "responses__busy": True}, "lost"),
+        ({"line__up": False, "answers__owed": True}, "lost"),
+        ({"line__up": False, "tools__running": 1}, "lost"),
+        ({"tools__running": 1, "responses__busy": True}, "tool"),
+        ({"responses__busy": True, "answers__owed": True}, "response"),
+        ({"answers__owed": True}, "answer"),
+        ({"answers__owed": True, "answers__speaking": True}, None),
+        ({"line__up": False, "ladder__ending": True}, None),
+    ],
+    ids=str,
+)
+def test_what_the_caller_waits_for(changed, cause):
+    assert Facts(call(**changed)).waits_for == cause
+
+
+def test_the_tools_at_work_are_the_runners():
+    assert Facts(call(tools__running_tools=["a tool"])).running_tools == ["a tool"]

@@ -1,0 +1,218 @@
+"""fastbridge.model.history: what was said, and how much of it was heard."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastbridge.model import history as module
+from fastbridge.model.history import History, cut_to
+
+TEXT = "one two three four five six seven eight nine ten eleven twelve"
+
+
+@pytest.fixture
+def history():
+    return History(Counter())
+
+
+def spoken(history: History, text: str = TEXT, item_id: str = "item_1") -> History:
+    history.turn("assistant", item_id)
+    history.speaking_item = item_id
+    history.add_words(item_id, text)
+    return history
+
+
+class TestBreakOff:
+    def test_keeps_the_words_that_the_audio_had_room_for(self, history):
+        spoken(history)
+        assert history.break_off(1000) == "one two three"
+        assert (history.turns["item_1"].text, history.turns["item_1"].ended) == ("one two three", True)
+
+    def test_at_the_speed_that_was_learned(self, history):
+        spoken(history)
+        history.learn_speed(len(TEXT) * 200)
+        spoken(history, TEXT, "item_2")
+        assert history.break_off(1000) == "one"
+        spoken(history, TEXT, "item_3")
+        assert history.break_off(1600) == "one two"
+
+    def test_all_of_it_where_there_was_audio_for_all(self, history):
+        assert spoken(history).break_off(60_000) == TEXT
+
+    def test_without_audio_nothing_was_said(self, history):
+        assert spoken(history).break_off(0) == ""
+
+    def test_without_a_message_neither(self, history):
+        assert history.break_off(1000) == ""
+
+    def test_what_an_interruption_has_cut_stays_as_it_is(self, history):
+        turn = spoken(history).turns["item_1"]
+        history.cut(turn, 5000, 6000)
+        cut = turn.text
+        assert history.break_off(10) == cut
+
+    def test_what_was_heard_before_a_recording_counts(self, history):
+        spoken(history)
+        history.played_before("item_1", 1000)
+        assert history.break_off(500) == "one two three four"
+
+    def test_no_words_are_added_later(self, history):
+        spoken(history).break_off(1000)
+        history.add_words("item_1", " late")
+        assert history.end_words("item_1", "all of it") is None
+        assert history.turns["item_1"].text == "one two three"
+
+
+class TestSpeed:
+    @pytest.mark.parametrize("received_ms", [1000, 4000, 12_000])
+    def test_of_speech_is_learned(self, history, received_ms):
+        spoken(history).learn_speed(received_ms)
+        assert history.chars_per_ms == len(TEXT) / received_ms
+
+    @pytest.mark.parametrize("text", ["", "short"])
+    def test_of_little_is_not(self, history, text):
+        spoken(history, text).learn_speed(900)
+        assert history.chars_per_ms == module.SPEECH_CHARS_PER_MS
+
+    def test_of_what_is_mostly_no_speech_is_not(self, history):
+        spoken(history).learn_speed(len(TEXT) * 400)
+        assert history.chars_per_ms == module.SPEECH_CHARS_PER_MS
+
+    def test_that_was_asked_for_is_what_is_expected(self, history):
+        history.set_speed(0.5)
+        assert history.chars_per_ms == module.SPEECH_CHARS_PER_MS / 2
+        spoken(history).learn_speed(len(TEXT) * 400)
+        assert history.chars_per_ms == 1 / 400, "slow, as it was told to be"
+        history.set_speed(1.5)
+        spoken(history, item_id="item_2").learn_speed(len(TEXT) * 300)
+        assert history.chars_per_ms == module.SPEECH_CHARS_PER_MS * 1.5, "not even that was asked for"
+
+
+class TestCalls:
+    def test_have_their_place_and_their_answer(self, history):
+        history.turn("caller", "item_1")
+        call = history.add_call("call_1", "look", "{}")
+        assert history.tool_calls == [call]
+        assert (call.position, call.output) == (1, None)
+
+    def test_are_bounded(self, history, monkeypatch):
+        monkeypatch.setattr(module, "MAX_TOOL_CALLS", 2)
+        for number in range(4):
+            history.add_call(f"call_{number}", "look", "{}")
+        assert [call.call_id for call in history.tool_calls] == ["call_0", "call_1"]
+
+    def test_of_one_id_are_two(self, history):
+        first, second = history.add_call("call_1", "look", "{}"), history.add_call("call_1", "look", "{}")
+        first.output = "yes"
+        assert (second.output, len(history.tool_calls)) == (None, 2)
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0, ""),
+        (0.1, ""),
+        (0.5, "one"),
+        (0.54, "one two"),
+        (0.6, "one two"),
+        (0.99, "one two"),
+        (1, "one two three"),
+        (2, "one two three"),
+    ],
+)
+def test_texts_are_cut_to_whole_words(share, expected):
+    assert cut_to("one two three", share) == expected
+
+
+def test_of_nothing_is_nothing():
+    assert cut_to("", 0.5) == ""
+
+
+class TestOrder:
+    def order(self, history: History) -> list[str]:
+        return [turn.item_id for turn in history.ordered()]
+
+    @given(st.permutations("abcdef"), st.permutations("abcdef"))
+    def test_is_the_models_however_it_comes_in(self, begun, told):
+        history = History(Counter())
+        before = dict(zip("abcdef", [None, *"abcde"], strict=True))
+        for name, other in zip(begun, told, strict=True):
+            history.turn("caller", name)
+            history.follows(other, before[other])
+        assert self.order(history) == list("abcdef")
+
+    def test_without_its_word_turns_stand_as_they_began(self):
+        history = History(Counter())
+        for name, previous in [("c", None), ("a", 7), ("b", [])]:
+            history.turn("caller", name)
+            history.follows(name, previous)
+        assert self.order(history) == ["c", "a", "b"]
+
+    def test_items_that_are_no_turns_stand_between(self):
+        history = History(Counter())
+        history.turn("assistant", "answer")
+        history.turn("caller", "question")
+        for item, previous in [("answer", "output"), ("output", "function"), ("function", "question")]:
+            history.follows(item, previous)
+        assert self.order(history) == ["question", "answer"]
+
+    def test_of_some_turns_alone_is_the_same(self):
+        history = History(Counter())
+        for name, previous in [("d", "c"), ("b", "a"), ("c", "b"), ("a", None)]:
+            history.follows(name, previous)
+            history.turn("caller", name)
+        some = {name: history.turns[name] for name in ("d", "b", "c")}
+        assert [turn.item_id for turn in history.ordered(some)] == ["b", "c", "d"]
+        del some["c"]  # behind one that is not among them nobody is bound
+        assert [turn.item_id for turn in history.ordered(some)] == ["d", "b"]
+
+    def test_a_circle_loses_nobody(self):
+        history = History(Counter())
+        for name, previous in [("a", "b"), ("b", "a"), ("c", "c")]:
+            history.follows(name, previous)
+            history.turn("caller", name)
+        assert sorted(self.order(history)) == ["a", "b", "c"]
+
+
+class TestCut:
+    def test_words_run_ahead_of_the_voice(self):
+        """A hundred characters take four seconds: with one second of audio, all of it heard, a quarter was said."""
+        history = History(Counter())
+        turn = history.turn("assistant", "a")
+        history.add_words("a", "abcd " * 20)
+        history.cut(turn, 1000, 1000)
+        assert turn.text == ("abcd " * 5).rstrip()
+
+    def test_the_slower_it_speaks_the_more_there_is_to_come(self):
+        history = History(Counter())
+        history.set_speed(0.5)
+        turn = history.turn("assistant", "a")
+        history.add_words("a", "abcd " * 20)
+        history.cut(turn, 2000, 2000)
+        assert turn.text == ("abcd " * 5).rstrip()
+
+    def test_only_the_first_counts(self):
+        history = History(Counter())
+        turn = history.turn("assistant", "a")
+        history.end_words("a", "one two three four")
+        history.cut(turn, 500, 1000)
+        history.cut(turn, 900, 1000)
+        assert (turn.text, turn.heard_ms) == ("one two", 500)
+
+    def test_of_nothing(self):
+        history = History(Counter())
+        turn = history.turn("assistant", "a")
+        history.cut(turn, 0, 0)
+        history.cut(None, 1, 2)
+        assert (turn.text, turn.heard_share) == ("", 0.0)
+
+
+def test_a_turn_is_untold_until_somebody_has_told_of_it(history):
+    turn = history.turn("caller", "a")
+    history.turn("caller", "a")
+    assert history.untold == {"a": turn}
+    del history.untold["a"]
+    history.turn("caller", "a")
+    assert history.untold == {}

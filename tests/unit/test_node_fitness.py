@@ -1,0 +1,96 @@
+import pytest
+
+from environment import clear_environment
+from fastbridge.agent import Agent
+from fastbridge.config import load_settings
+from fastbridge.errors import ConfigError
+from fastbridge.node import fitness
+from fastbridge.node.server import Node
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    clear_environment(monkeypatch, tmp_path)
+    for name, value in {"OPENAI_API_KEY": "sk-x", "TWILIO_AUTH_TOKEN": "x", "PUBLIC_URL": "https://a.example"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_what_works_is_loaded():
+    settings, wrong = fitness.load_what_works()
+    assert (settings, wrong) == (load_settings(), {})
+    assert list(fitness.faults(settings)) == []
+
+
+def test_what_cannot_work_is_told_whole_and_the_rest_is_loaded(monkeypatch):
+    for name, value in {"PORT": "abc", "LEAD_MS": "-1", "FASTBRIDGE_VOICE": "nobody"}.items():
+        monkeypatch.setenv(name, value)
+    settings, wrong = fitness.load_what_works()
+    assert wrong["port"] == "PORT must be a port number from 0 to 65535, not 'abc'."
+    assert list(wrong) == ["port", "voice", "lead_ms"]
+    assert [sentence.split()[0] for sentence in wrong.values()] == ["PORT", "FASTBRIDGE_VOICE", "LEAD_MS"]
+    assert (settings.port, settings.lead_ms, settings.public_url) == (5050, 160, "https://a.example")
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert str(caught.value) == wrong["port"], "the start says the first of them"
+
+
+def test_a_file_that_cannot_be_read_leaves_nothing(tmp_path):
+    (tmp_path / ".env").write_bytes(b"PORT=\xff")
+    settings, wrong = fitness.load_what_works()
+    [sentence] = wrong.values()
+    assert settings is None
+    assert sentence.startswith("The file .env cannot be read")
+
+
+def test_all_faults_are_told(monkeypatch):
+    monkeypatch.setattr("sys.platform", "darwin")
+    wrong = {"workers": 2, "metrics_port": 5050, "prices": "{", "database_url": "nothing", "vad_eagerness": "low"}
+    settings = load_settings(**wrong).model_copy(update={"openai_api_key": None, "twilio_auth_token": None})
+    found = list(fitness.faults(settings))
+    words = ("OPENAI_API_KEY", "FASTBRIDGE_METRICS_PORT", "TWILIO_AUTH_TOKEN", "FASTBRIDGE_VAD_EAGERNESS")
+    words += ("Several workers need Linux", "FASTBRIDGE_PRICES", "DATABASE_URL")
+    assert [word in sentence for word, sentence in zip(words, found, strict=True)] == [True] * 7
+    with pytest.raises(ConfigError) as caught:
+        settings.require_serving()
+    assert str(caught.value) == found[0]
+
+
+def test_nothing_is_opened_or_made(tmp_path):
+    list(fitness.faults(load_settings(database_url="sqlite:///calls.db")))
+    assert list(fitness.faults(load_settings(database_url="none"))) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_agent_whose_settings_do_not_go_with_the_nodes():
+    agent = Agent(settings={"turn_detection": "semantic_vad"})
+    agent.for_number("+14155550123", settings={"vad_idle_ms": 6000})
+    agent.for_business("456", settings={"turn_detection": "server_vad", "vad_eagerness": "low"})
+    settings = load_settings(database_url="none", metrics_port=0)
+    found = list(fitness.agent_faults(settings, agent))
+    assert [sentence.split()[0] for sentence in found] == ["FASTBRIDGE_VAD_IDLE_MS", "FASTBRIDGE_VAD_EAGERNESS"]
+    with pytest.raises(ConfigError) as caught:
+        Node(settings, agent)
+    assert str(caught.value) == found[0], "the start says the same"
+    assert list(fitness.agent_faults(settings, Agent())) == []
+
+
+def test_what_is_wrong_with_the_node_is_not_the_agents_fault():
+    settings = load_settings(vad_eagerness="low")
+    assert list(fitness.faults(settings)) != []
+    assert list(fitness.agent_faults(settings, Agent())) == []
+
+
+def test_advice_is_of_the_environment_the_records_and_the_agent(monkeypatch, tmp_path):
+    monkeypatch.setenv("FASTBRIDGE_VOIEC", "marin")
+    (tmp_path / "file").touch()
+    agent = Agent()
+    agent.tool(lambda: "x")
+    found = fitness.advice(load_settings(database_url="none", records_dir=tmp_path / "file"), agent)
+    assert [sentence.split()[0] for sentence in found[:2]] == ["FASTBRIDGE_VOIEC", "FASTBRIDGE_RECORDS_DIR:"]
+    assert found[2:] == agent.advice() != []
+    assert fitness.record_faults(load_settings(database_url="none")) == []
+
+
+def test_a_bad_price_list_ends_at_the_start():
+    with pytest.raises(ConfigError, match="FASTBRIDGE_PRICES"):
+        fitness.require_fit(load_settings(prices="{"), Agent())

@@ -1,0 +1,47 @@
+"""fastbridge.observe.notices: how each line reads, and that the documentation shows these very lines."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from fastbridge.observe import notices
+from tunnels import CLOUDFLARED_URL
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "logging.md").read_text(encoding="utf-8")
+EXAMPLES = {
+    "crowded": (
+        ("the oldest silent one made room",),
+        {"reason": "connections", "more": 0, "connections": 3000, "address": "192.0.2.7"},
+    ),
+    "no_http": (("Invalid HTTP request received",), {"more": 0, "address": "192.0.2.7"}),
+    "stream_refused": (
+        ("its token is unknown: it is none of this process's",),
+        {"more": 0, "address": "192.0.2.7"},
+    ),
+    "upgrade_dropped": (("Upgrade Connection",), {"admitted": "yes", "more": 0, "address": "192.0.2.7"}),
+    "business_unknown": (("457",), {"more": 0}),
+    "advice": (("FASTBRIDGE_PROMTS_DIR is no setting: did you mean FASTBRIDGE_PROMPTS_DIR?",), {}),
+    "unsigned": (("127.0.0.1", 5050), {}),
+    "standard_descriptors": (("0 2",), {}),
+    "worker_ended": ((1, -9), {}),
+    "tunnel_ended": (("cloudflared", CLOUDFLARED_URL), {}),
+    "worker_silent": ((1,), {}),
+    "records_lost": ((3,), {}),
+    "too_few_descriptors": ((400,), {"needed": 1264, "limit": 1024}),
+}
+FUNCTIONS = [name for name, member in inspect.getmembers(notices, inspect.isfunction) if not name.startswith("_")]
+
+
+def test_every_function_has_an_example():
+    assert sorted(EXAMPLES) == [name for name in FUNCTIONS if name != "event"]
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_the_document_shows_the_line_as_it_is(caplog, name):
+    arguments, named = EXAMPLES[name]
+    getattr(notices, name)(*arguments, **named)
+    (record,) = caplog.records
+    (row,) = (row for row in DOCUMENT.splitlines() if row.startswith(f"| `{name}` |"))
+    assert row.endswith(f"| {record.levelname} | `{record.getMessage()}` |")
+    assert (record.name, record.filename) == ("fastbridge.observe.events", "test_notices.py")
