@@ -12,7 +12,7 @@ ROOT = TESTS.parent
 PACKAGE = ROOT / "src" / "fastbridge"
 MAX_LINES = {".pyx": 700, ".py": 460}
 """Compiled modules spell out what Python leaves to its library."""
-MAX_TEST_LINES = 600
+MAX_TEST_LINES = 610
 
 LAYERS = """
 __main__ pytest_plugin asgi cli testing sim logging
@@ -27,14 +27,15 @@ masking base errors
 RANK = {room: rank for rank, room in enumerate(LAYERS.split())}
 NETWORK_PACKAGES = {"websockets", "uvicorn"}
 NETWORK_MODULES = {
-    *("asgi", "testing.model", "node.server", "node.worker"),
+    *("asgi", "testing.model", "node.node", "node.server", "node.worker"),
     *("net.fragments", "net.http_socket", "model.socket", "carrier.twilio.media_socket"),
 }
 SIM_USERS = {"cli", "pytest_plugin"}
 SIM_MAY_IMPORT = {"_bargein", "_load", "_measure", "_mulaw", "errors"}
 SOURCE_SUFFIXES = {".py", ".pyx", ".pxd", ".pyi"}
 FORBIDDEN = re.compile("TO" + "DO|FIX" + "ME")
-UNTESTED = {"__init__", "__main__"}
+UNTESTED = {"__init__", "__main__", "port"}
+"""A port is what others are held to, by mypy."""
 C_ALONE = {"_prefetch"}
 WITHOUT_ORACLE = {"_load", "_loadmodel", "_reactor", "_ticker", "_wire"}
 """All they do is on sockets or with the loop, and so are their tests. What the load generator computes is in

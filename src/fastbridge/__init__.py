@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fastbridge.agent.definition import Agent, CallContext, Tool
+    from fastbridge.agent import Agent, CallContext, Tool
     from fastbridge.base.conversation import Turn
     from fastbridge.call.record import Record
 

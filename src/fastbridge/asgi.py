@@ -18,13 +18,13 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from fastbridge.agent.file import choose_agent
 from fastbridge.carrier.twilio.media_socket import CarrierSocket
 from fastbridge.config import Settings, load_settings
 from fastbridge.errors import AgentError, ConfigError
 from fastbridge.net import listening
 from fastbridge.net.http_socket import WebhookSocket
 from fastbridge.node import fitness
+from fastbridge.node.agent_file import choose_agent
 from fastbridge.node.drain import Drain
 from fastbridge.node.server import create_app
 from fastbridge.observe import log_policy as log

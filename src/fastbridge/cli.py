@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fastbridge import require_compiled
-from fastbridge.agent.file import choose_agent, load_agent
 from fastbridge.errors import AgentError, ConfigError
+from fastbridge.node.agent_file import choose_agent, load_agent
 
 if TYPE_CHECKING:
     from fastbridge.agent.definition import Agent

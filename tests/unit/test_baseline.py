@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fastbridge._bargein import Detector
-from fastbridge.call.call import barge_in as ours
+from fastbridge.call import barge_in as ours
 from fastbridge.sim.audio import speech, to_frames
 from helpers import LOUD, QUIET
 

@@ -22,7 +22,7 @@ class Witnessed(Rig):
         self.page: list[tuple[int, str]] = []
         self._handler = logging.Handler()
         self._handler.emit = self._take  # type: ignore[method-assign]
-        logging.getLogger("fastbridge.observe.events").addHandler(self._handler)
+        logging.getLogger("fastbridge.events").addHandler(self._handler)
         super().__init__(**settings)
 
     def _take(self, record: logging.LogRecord) -> None:
@@ -39,13 +39,13 @@ class Witnessed(Rig):
             self.page.append((round(entry.at_ms), f"wire: {entry.kind}"))
 
     def shut(self) -> None:
-        logging.getLogger("fastbridge.observe.events").removeHandler(self._handler)
+        logging.getLogger("fastbridge.events").removeHandler(self._handler)
         super().shut()
 
 
 @pytest.fixture
 def make(caplog):
-    caplog.set_level("DEBUG", "fastbridge.observe.events")
+    caplog.set_level("DEBUG", "fastbridge.events")
     made: list[Witnessed] = []
 
     def make(**settings: Any) -> Witnessed:

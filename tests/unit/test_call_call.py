@@ -12,7 +12,7 @@ import pytest
 from fastbridge._caller import OTHER_REASON
 from fastbridge.agent import Agent
 from fastbridge.base.end_reasons import EndReason
-from fastbridge.call.call import call as call_module
+from fastbridge.call import call as call_module
 from helpers import FOREIGN_SID, LOUD, QUIET, SID, audio_of, base64_text, numbered_frame
 from virtual import Rig
 

@@ -26,7 +26,7 @@ class Control:
 
 @pytest.fixture
 def log(caplog):
-    caplog.set_level("INFO", "fastbridge.observe.events")
+    caplog.set_level("INFO", "fastbridge.events")
     return lambda: [record.getMessage().partition(", call_sid")[0] for record in caplog.records]
 
 

@@ -13,7 +13,7 @@ from fastbridge.observe.stats import CallStats
 
 class Scene:
     def __init__(self, caplog, *, words=True):
-        caplog.set_level("INFO", "fastbridge.observe.events")
+        caplog.set_level("INFO", "fastbridge.events")
         self.stats = CallStats()
         self.entry = {"name": "book", "outcome": "abandoned", "elapsed_ms": 100}
         self.stats.tool_calls += [{"name": "look", "outcome": "ok", "elapsed_ms": 1}, self.entry]

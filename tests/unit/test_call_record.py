@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from fastbridge.base.end_reasons import EndReason
-from fastbridge.call.call import record
+from fastbridge.call import record
 from fastbridge.carrier.admission import Admission
 from fastbridge.config import Settings
 from fastbridge.node import store

@@ -27,7 +27,7 @@ class SaidRig(Rig):
             self.told.append((turn.role, turn.text))
 
         super().__init__(agent, **settings)
-        caplog.set_level("INFO", "fastbridge.observe.events")
+        caplog.set_level("INFO", "fastbridge.events")
         self._caplog = caplog
 
     @property

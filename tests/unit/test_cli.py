@@ -11,9 +11,10 @@ from types import ModuleType
 
 import pytest
 
-import fastbridge
+import fastbridge.agent
 from environment import clear_environment
 from fastbridge import cli
+from fastbridge.agent import definition
 from fastbridge.errors import ConfigError
 from fastbridge.observe import log_policy as log
 from tunnels import CLOUDFLARED_URL, stand_in
@@ -45,13 +46,12 @@ def served(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(log, "configure_from", lambda settings: None)
     calls = []
-    agent = ModuleType("fastbridge.agent")
-    agent.Agent = FakeAgent
-    agent.default_agent = lambda settings: BuiltIn(settings.greeting)
+    for module in (fastbridge.agent, definition):
+        monkeypatch.setattr(module, "Agent", FakeAgent)
+    monkeypatch.setattr(definition, "default_agent", lambda settings: BuiltIn(settings.greeting))
     server = ModuleType("fastbridge.node.server")
     server.serve = lambda settings, agent: calls.append((settings, agent))
-    for module in (agent, server):
-        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(sys.modules, server.__name__, server)
     return calls
 
 

@@ -18,7 +18,9 @@ WORKER = ROOT / "examples" / "worker.py"
 PACKAGE = Path(fastbridge.__file__).parent
 OURS = {
     "fastbridge",
-    *(f"fastbridge.{name}" for name in ("logging", "loglimits", "logwriter", "masking", "card_words", "number_words")),
+    *(f"fastbridge.{name}" for name in ("logging", "observe", "masking")),
+    *(f"fastbridge.observe.{name}" for name in ("limits", "log_format", "log_policy", "writer")),
+    *(f"fastbridge.masking.{name}" for name in ("mask", "card_words", "number_words")),
 }
 IMPORT = """
 import sys, time
@@ -160,7 +162,7 @@ def test_the_worker_of_the_document(python):
 
 def test_the_worker_in_json(python):
     lines = [json.loads(line) for line in python(str(WORKER), LOG_JSON="1").stdout.splitlines()]
-    assert [line["module"] for line in lines] == ["logging", *["worker"] * 8]
+    assert [line["module"] for line in lines] == ["log_policy", *["worker"] * 8]
     assert lines[1]["pid"] > 0
     assert lines[6]["duration_ms"] >= 0
     assert lines[7]["level"] == "ERROR"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastbridge.masking.mask import number_words
+from fastbridge.masking import number_words
 from fastbridge.masking.number_words import FILLERS, ROLES, Role
 
 TABLES = ("_UNITS", "_WHOLE", "_TENS", "_TEEN_ENDINGS", "_TIMES")

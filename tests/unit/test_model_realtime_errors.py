@@ -1,12 +1,16 @@
 """fastbridge.model.realtime.errors: what the model says of errors, whatever it says."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from fastbridge.errors import ModelUnavailable
 from fastbridge.model.realtime.errors import (
     ALREADY_ACTIVE_WORDS,
     EXPECTED_ERRORS,
     FATAL_ERRORS,
     means_active,
+    model_error,
     read_error,
     response_error,
 )
@@ -98,3 +102,50 @@ WORDS = f"{ALREADY_ACTIVE_WORDS} in progress: resp_1. Wait until the response is
 )
 def test_a_create_that_met_another_response(error, active):
     assert means_active(read_error(error)) is active
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (TimeoutError(), "connect_timeout"),
+        (OSError("refused"), "connect_failed"),
+        (SimpleNamespace(response=SimpleNamespace(status_code=401)), "http_401"),
+    ],
+)
+def test_why_the_model_could_not_be_reached(error, code):
+    found = model_error(error)
+    assert isinstance(found, ModelUnavailable)
+    assert found.code == code
+
+
+def test_its_type_and_its_words():
+    assert model_error(TimeoutError()).kind == "TimeoutError"
+    refused = model_error(ConnectionRefusedError(111, "Connect call failed"))
+    assert (refused.kind, refused.words) == ("ConnectionRefusedError", "")
+    assert "ConnectionRefusedError: [Errno 111] Connect call failed" in refused.message
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (
+            b'{"error":{"type":"requests","code":"rate_limit_exceeded","message":"Slow down."}}',
+            ("http_429", "requests", "Slow down."),
+        ),
+        (
+            b'{"error":{"type":"insufficient_quota","code":"insufficient_quota","message":"Pay."}}',
+            ("insufficient_quota", "insufficient_quota", "Pay."),
+        ),
+        (b'{"error":{"code":null,"message":null}}', ("http_429", "error", "")),
+        (b'{"error":"Too many"}', ("http_429", "error", "Too many")),
+        (b"<html>", ("http_429", "error", "")),
+        (None, ("http_429", "error", "")),
+    ],
+)
+def test_a_refusal_says_what_the_model_said(body, found):
+    error = model_error(SimpleNamespace(response=SimpleNamespace(status_code=429, body=body)))
+    assert error.message == "OpenAI refused the connection with HTTP 429"
+    assert (error.code, error.kind, error.words) == found
+
+
+# Records and metrics

@@ -14,7 +14,7 @@ NOTHING = [None, 7, [], {}, True]
 
 @pytest.fixture
 def rig(caplog):
-    caplog.set_level("DEBUG", "fastbridge.observe.events")
+    caplog.set_level("DEBUG", "fastbridge.events")
     rig = Rig().up()
     yield rig
     rig.shut()

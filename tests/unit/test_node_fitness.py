@@ -5,7 +5,7 @@ from fastbridge.agent import Agent
 from fastbridge.config import load_settings
 from fastbridge.errors import ConfigError
 from fastbridge.node import fitness
-from fastbridge.node.server import Node
+from fastbridge.node.node import Node
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ class Scene:
 
 @pytest.fixture(params=["INFO"])
 def scene(request, caplog):
-    caplog.set_level(request.param, "fastbridge.observe.events")
+    caplog.set_level(request.param, "fastbridge.events")
     return Scene()
 
 
@@ -336,7 +336,7 @@ class TestWarnings:
         assert [record.levelname for record in caplog.records if record.exc_info] == ["ERROR"] * 3
 
     def test_without_words_the_places_are_told_apart_all_the_same(self, caplog):
-        caplog.set_level("INFO", "fastbridge.observe.events")
+        caplog.set_level("INFO", "fastbridge.events")
         scene, words = Scene(log_transcripts=False), "pri" + "vate"
         for _ in range(3):
             for kind in (ValueError, KeyError):
@@ -482,7 +482,7 @@ def test_the_line_says_where_it_was_thought_of(scene, caplog):
     events.tool_failed(scene.log, "x", ValueError("x"))
     turn(scene.log, 1)
     assert len(caplog.records) == 7
-    assert {record.module for record in caplog.records} == {"test_calllog"}
+    assert {record.module for record in caplog.records} == {"test_observe_call_log"}
 
 
 def test_limiters_are_the_calls_own_and_on_its_clock(scene):

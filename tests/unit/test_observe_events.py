@@ -161,7 +161,7 @@ FUNCTIONS = [
 
 @pytest.fixture
 def call_log(caplog):
-    caplog.set_level(logging.DEBUG, "fastbridge.observe.events")
+    caplog.set_level(logging.DEBUG, "fastbridge.events")
     return CallLog(SID, Settings.model_construct(log_transcripts=True), lambda: 0.0)
 
 
@@ -223,7 +223,7 @@ def test_tags_with_rules_of_their_own_are_in_the_vocabulary():
 
 class TestBargeIn:
     def test_production_has_one_line_with_everything_in_it(self, call_log, caplog):
-        caplog.set_level(logging.INFO, "fastbridge.observe.events")
+        caplog.set_level(logging.INFO, "fastbridge.events")
         for name in ("barge_in_held", "barge_in_cancel", "barge_in_cleared", "barge_in"):
             arguments, named = EXAMPLES[name]
             say(name, call_log, *arguments, **named)
@@ -259,7 +259,7 @@ class TestWords:
 
     @pytest.fixture
     def silent(self, caplog):
-        caplog.set_level(logging.DEBUG, "fastbridge.observe.events")
+        caplog.set_level(logging.DEBUG, "fastbridge.events")
         return CallLog(SID, Settings.model_construct(log_transcripts=False), lambda: 0.0)
 
     def test_nothing_that_was_said_or_given_is_in_a_line(self, silent, caplog):

@@ -153,7 +153,7 @@ class TestLogEvery:
                 function(LOGGER, "y", often, logging.WARNING, "odd")
             function(LOGGER, "z", often, logging.ERROR, "bad")
         assert [bool(record.exc_info) for record in caplog.records] == [True, False, False] * 2
-        assert {record.module for record in caplog.records} == {"test_loglimits"}
+        assert {record.module for record in caplog.records} == {"test_observe_limits"}
 
     def test_both_are_bounded(self):
         for number in range(1000):

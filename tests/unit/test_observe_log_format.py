@@ -23,7 +23,7 @@ HOSTILE = "a\r\n[2024-01-21 19:30:26] ERROR    [x] forged\x1b[31m\x00\u2028\u202
 def _restore(monkeypatch, tmp_path):
     """Logging is the process's: put every level and handler back."""
     clear_environment(monkeypatch, tmp_path)
-    loggers = [logging.getLogger(name) for name in (None, *log.NOISY, "fastbridge", "fastbridge.observe.events")]
+    loggers = [logging.getLogger(name) for name in (None, *log.NOISY, "fastbridge", "fastbridge.events")]
     levels = [logger.level for logger in loggers]
     handlers = logging.getLogger().handlers[:]
     yield
@@ -92,7 +92,8 @@ def test_the_first_line_says_how_to_read_the_rest(level, capsys):
     log.flush()
     line = capsys.readouterr().out
     assert re.fullmatch(
-        rf"\[\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\] INFO     \[logging\] LOGGING CONFIGURED: level={level}, json=0\n", line
+        rf"\[\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\] INFO     \[log_policy\] LOGGING CONFIGURED: level={level}, json=0\n",
+        line,
     )
     log.configure_from(load_settings(log_level=level, log_json=True))
     log.flush()
@@ -159,7 +160,7 @@ def test_events_are_not_silenced_with_noisy_modules(lines):
     logging.getLogger("websockets.server").debug("frame")
     log.event("BOOT", "ready")
     (line,) = written()
-    assert line.endswith("INFO     [test_logging] [BOOT] ready")
+    assert line.endswith("INFO     [test_observe_log_format] [BOOT] ready")
     written = lines(log_level="WARNING")
     log.event("BOOT", "ready")
     log.event("SLA", "slow", level=logging.WARNING)
@@ -179,7 +180,7 @@ def test_the_human_format(lines):
     logging.getLogger("fastbridge.call.call").warning("%d frames", 3)
     logging.getLogger("websockets.client").warning("lost")
     ours, theirs = written()
-    assert re.fullmatch(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] WARNING  \[test_logging\] 3 frames", ours)
+    assert re.fullmatch(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] WARNING  \[test_observe_log_format\] 3 frames", ours)
     assert theirs.endswith("WARNING  [websockets.client] lost")
 
 
@@ -205,7 +206,7 @@ def test_how_an_event_reads(lines, arguments, fields, text):
     written = lines()
     log.event(*arguments, **fields)
     (line,) = written()
-    assert line.split(" [test_logging] ")[1] == text
+    assert line.split(" [test_observe_log_format] ")[1] == text
 
 
 def test_json_has_the_fields_too(lines):
@@ -217,7 +218,7 @@ def test_json_has_the_fields_too(lines):
     record = json.loads(line, parse_constant=pytest.fail)
     assert list(record)[:4] == ["timestamp", "level", "module", "message"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", record["timestamp"])
-    assert (record["level"], record["module"]) == ("INFO", "test_logging")
+    assert (record["level"], record["module"]) == ("INFO", "test_observe_log_format")
     assert record["message"].startswith("[CALL_START] שלום, call_sid=CA123, business_id=456")
     assert (record["call_sid"], record["business_id"], record["rate"]) == ("CA123", 456, "nan")
     assert record["huge"] == str(1 << 80)
@@ -344,7 +345,7 @@ def test_errors_come_with_their_whole_traceback_which_cannot_pose_as_a_record(li
     except ValueError:
         log.event("SERVER_ERROR", "webhook failed", level=logging.ERROR, exc_info=True)
     found = written()
-    assert "ERROR    [test_logging] [SERVER_ERROR] webhook failed" in found[0]
+    assert "ERROR    [test_observe_log_format] [SERVER_ERROR] webhook failed" in found[0]
     assert found[1] == "    Traceback (most recent call last):"
     assert any("raise ValueError(HOSTILE)" in line for line in found)
     assert all(line.startswith("    ") and line.isprintable() for line in found[1:])
@@ -409,11 +410,11 @@ def test_an_event_is_the_same_line_whoever_else_listens(lines, as_json, level):
     logging.getLogger().addHandler(logging.NullHandler())
     say()
     assert ours == stable()
-    assert "test_logging" in ours
+    assert "test_observe_log_format" in ours
     assert ours.count("****") == (2 if as_json else 1)
 
 
-@pytest.mark.parametrize("name", ["fastbridge", "fastbridge.observe.events"])
+@pytest.mark.parametrize("name", ["fastbridge", "fastbridge.events"])
 def test_who_listens_to_us_alone_hears_events(lines, name):
     lines()
     heard = []

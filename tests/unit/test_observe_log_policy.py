@@ -36,7 +36,7 @@ HEBREW = 'דוד אמר: "שלום"\nאחרי\\ \u2028'  # noqa: RUF001 - it is 
 @pytest.fixture(autouse=True)
 def _restore(monkeypatch, tmp_path):
     clear_environment(monkeypatch, tmp_path)
-    names = (None, *log.NOISY, *log.STATEMENTS, "fastbridge", "fastbridge.observe.events")
+    names = (None, *log.NOISY, *log.STATEMENTS, "fastbridge", "fastbridge.events")
     levels = {name: logging.getLogger(name).level for name in names}
     handlers = logging.getLogger().handlers[:]
     yield
@@ -192,7 +192,7 @@ def test_noisy_modules(written, level, noisy):
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
 def test_macro_events(written, level):
     lines = written(log_level=level)
-    logging.getLogger("fastbridge.observe.events").info("[CALL_START] shown")
+    logging.getLogger("fastbridge.events").info("[CALL_START] shown")
     logging.getLogger("fastbridge.call.call").debug("hidden")
     assert ["shown" in line for line in lines() if "LOGGING" not in line] == [True]
 

@@ -44,4 +44,4 @@ def test_the_document_shows_the_line_as_it_is(caplog, name):
     (record,) = caplog.records
     (row,) = (row for row in DOCUMENT.splitlines() if row.startswith(f"| `{name}` |"))
     assert row.endswith(f"| {record.levelname} | `{record.getMessage()}` |")
-    assert (record.name, record.filename) == ("fastbridge.observe.events", "test_notices.py")
+    assert (record.name, record.filename) == ("fastbridge.events", "test_observe_notices.py")

@@ -14,7 +14,7 @@ from fastbridge.observe.trouble import Trouble
 
 class Scene:
     def __init__(self, caplog, **settings):
-        caplog.set_level("INFO", "fastbridge.observe.events")
+        caplog.set_level("INFO", "fastbridge.events")
         self._caplog = caplog
         self.now_s = 100.0
         self.stats = CallStats()
@@ -142,7 +142,7 @@ def test_other_formats(scene):
 def test_a_race_is_for_development(scene, caplog):
     scene.trouble.expected(REPORTED)
     assert (scene.lines, scene.counted) == ([], ([], {}))
-    caplog.set_level("DEBUG", "fastbridge.observe.events")
+    caplog.set_level("DEBUG", "fastbridge.events")
     scene.trouble.expected(REPORTED)
     assert len(scene.lines) == 1
 

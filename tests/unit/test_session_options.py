@@ -8,7 +8,7 @@ from fastbridge.agent import Agent, CallContext
 from fastbridge.config import load_settings
 from fastbridge.errors import ConfigError
 from fastbridge.model.history import SPEECH_CHARS_PER_MS
-from fastbridge.node.server import Node
+from fastbridge.node.node import Node
 from fastbridge.observe.stats import CallStats
 from fastbridge.sim.scenario import Say, Scenario, babble
 from helpers import LOUD

@@ -1,5 +1,6 @@
 """What a user writes, an agent, and what becomes of it in a call: its tools, its hooks, its look-up."""
 
-from fastbridge.agent.definition import Agent, CallContext, Tool
+from fastbridge.agent.definition import Agent, CallContext
+from fastbridge.agent.tool import Tool
 
 __all__ = ["Agent", "CallContext", "Tool"]

@@ -11,7 +11,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastbridge.agent import fields as agent_fields
-from fastbridge.agent.definition import Agent, CallContext, run
+from fastbridge.agent.definition import Agent, CallContext
+from fastbridge.agent.tool import run
 from fastbridge.base.clock import Clock
 from fastbridge.observe import events
 

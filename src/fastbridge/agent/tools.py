@@ -18,8 +18,9 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from fastbridge.agent.definition import Agent, CallContext, Tool
+from fastbridge.agent.definition import Agent, CallContext
 from fastbridge.agent.schema import ArgumentError
+from fastbridge.agent.tool import Tool
 from fastbridge.base.clock import Clock
 from fastbridge.base.conversation import ToolCall
 from fastbridge.observe import events

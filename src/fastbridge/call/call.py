@@ -18,10 +18,10 @@ from fastbridge._wire import Outbox
 from fastbridge.agent.definition import Agent, CallContext
 from fastbridge.agent.lookup import Lookup
 from fastbridge.base.clock import Beat, Clock, Deadline, GuardedClock
-from fastbridge.base.conversation import ToolCall
+from fastbridge.base.conversation import ToolCall, Turn
 from fastbridge.base.end_reasons import EndReason
+from fastbridge.call import record
 from fastbridge.call.barge_in import Interruption
-from fastbridge.call.call import record
 from fastbridge.call.conduct import Conduct
 from fastbridge.call.dead_air import Waiting
 from fastbridge.call.facts import MEDIA_GAP_SECONDS, Facts
@@ -39,7 +39,7 @@ from fastbridge.model.attempt import Attempt
 from fastbridge.model.breaker import Breaker
 from fastbridge.model.line import ModelLine
 from fastbridge.model.realtime.responses import Create
-from fastbridge.model.realtime.session import LOCAL_ID, Session, Turn
+from fastbridge.model.realtime.session import LOCAL_ID, Session
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.stats import CallStats

@@ -28,7 +28,7 @@ AGAIN_SECONDS = 2.6
 POSTPONE_SECONDS = 0.3
 MAX_POSTPONED = 6
 """A caller who speaks is not talked over; noise does not speak for ever. The bound of an interruption that only our
-ear hears is in `answers`."""
+ear hears is in `turns`."""
 
 
 class Waiting:

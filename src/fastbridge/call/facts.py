@@ -6,7 +6,7 @@ Each fact stays with its owner; nothing is kept here, and nothing changed.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fastbridge.agent.definition import Tool
+    from fastbridge.agent.tool import Tool
     from fastbridge.call.call import Call
 
 MEDIA_GAP_SECONDS = 0.75

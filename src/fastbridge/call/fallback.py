@@ -3,7 +3,7 @@
 Recordings are played through the assistant lane as responses of their own, so that they are paced, counted and heard
 like all else and never overlap with the model. Rules: a filler gives way to the sound of the model's next response; it
 stands in the middle of one only where that has stalled. The apology comes after what is still playing, and nothing
-interrupts it. This file never decides how long is too long: `waiting.py` and `model_line.py` do.
+interrupts it. This file never decides how long is too long: `dead_air.py` and `model/line.py` do.
 """
 
 import asyncio

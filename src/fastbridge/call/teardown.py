@@ -34,7 +34,7 @@ from fastbridge.model.realtime.session import Session
 from fastbridge.model.renewal import Renewal
 from fastbridge.observe.trace import Trace
 
-SECONDS = 40.0
+TEARDOWN_SECONDS = 40.0
 """After a call's end: longer than any tool or request that it may have left behind."""
 PARTS = (
     Answers, Attempt, Call, CarrierWatch, Conduct, Deadline, Departure, Facts, Filler, Greeting, Hearing, Hooks,

@@ -8,7 +8,7 @@ there is silence; else a recording is played. It is never queued: when its momen
 from collections.abc import Callable
 from typing import Protocol
 
-from fastbridge.agent.definition import Tool
+from fastbridge.agent.tool import Tool
 
 
 class Workplace(Protocol):

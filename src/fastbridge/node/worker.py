@@ -18,7 +18,8 @@ from fastbridge.config import Settings
 from fastbridge.net.handover import Line
 from fastbridge.net.http_socket import WebhookSocket
 from fastbridge.node.dispatch import CLOSE, token_prefix
-from fastbridge.node.server import Node, Server, create_app, server_config
+from fastbridge.node.node import Node
+from fastbridge.node.server import Server, create_app, server_config
 from fastbridge.node.switchboard import COLLECT, CONNECTION, PING, READY, SNAPSHOT, share
 from fastbridge.observe import log_policy as log
 

@@ -17,7 +17,7 @@ MAX_WORDING_CHARS = 120
 REPEATS = 5
 REPEAT_SECONDS = 10.0
 """Of one warning (same logger, same wording) so many are written in this time; the next one says how many more."""
-EVENTS = "fastbridge.observe.events"
+EVENTS = "fastbridge.events"
 """The logger of macro events."""
 
 State = TypeVar("State")

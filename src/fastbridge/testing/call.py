@@ -18,12 +18,12 @@ from urllib.parse import parse_qsl
 import httpx2
 
 from fastbridge.agent.definition import Agent, CallContext
-from fastbridge.agent.file import load_agent
 from fastbridge.agent.lookup import Lookups
 from fastbridge.call.call import Call
 from fastbridge.carrier.twilio.rest import CarrierRest, api_url
 from fastbridge.carrier.twilio.webhooks import own_parameters
 from fastbridge.config import Settings
+from fastbridge.node.agent_file import load_agent
 from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.log_format import HumanFormatter, Scrubber
 from fastbridge.observe.log_policy import NOISY

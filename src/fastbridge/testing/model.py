@@ -16,8 +16,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
 
 from fastbridge.model.attempt import Attempt
+from fastbridge.model.realtime.errors import model_error
 from fastbridge.model.socket import MODEL_BUFFER_BYTES
-from fastbridge.node import server
+from fastbridge.node.node import CONNECT_SECONDS
 from fastbridge.sim.channel import Channel
 from fastbridge.sim.disruption import NO_CLOSE_FRAME, Obstacle, Refuse, Unreachable
 from fastbridge.sim.model import ModelSession
@@ -93,7 +94,7 @@ class VirtualModel:
             self._later(HANDSHAKE_MS / 1000, self._connected, attempt, scenario)
         else:
             seconds, error = failure(obstacle)
-            self._later(seconds, attempt.on_model_failed, server.model_error(error))
+            self._later(seconds, attempt.on_model_failed, model_error(error))
 
     def close(self) -> None:
         """Nobody will be answered any more."""
@@ -239,4 +240,4 @@ def failure(obstacle: Obstacle) -> tuple[float, Exception]:
         return (HANDSHAKE_MS + obstacle.delay_ms) / 1000, InvalidStatus(response)
     if isinstance(obstacle, Unreachable):
         return 0.02 + obstacle.delay_ms / 1000, UNREACHABLE[obstacle.why]()
-    return server.CONNECT_SECONDS, TimeoutError()
+    return CONNECT_SECONDS, TimeoutError()

@@ -1,4 +1,4 @@
-"""What the model says of errors, read: in its `error` events, its failed responses and its failed transcriptions.
+"""What the model says of errors, read: in its `error` events, its failed responses, transcriptions and connections.
 
 Pure. Fields may be missing, null or anything else: what is no text is nothing. Which errors are races, and which end a
 session, is said here; what is done about them is not.
@@ -7,8 +7,8 @@ session, is said here; what is done about them is not.
 import re
 from typing import Any
 
-from fastbridge.base.json_text import object_of, text_of
-from fastbridge.errors import ModelError
+from fastbridge.base.json_text import object_of, parse_event, text_of
+from fastbridge.errors import ModelError, ModelUnavailable
 
 EXPECTED_ERRORS = frozenset(
     {
@@ -68,3 +68,24 @@ def _name(value: object) -> str:
     """A code, a type or a parameter, if it looks like one: a name is no place for words."""
     text = text_of(value)
     return text if _NAME.fullmatch(text) else ""
+
+
+def model_error(error: Exception) -> ModelError:
+    """What stopped the connection, in words for the log and a code for the record."""
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    kind = type(error).__name__
+    if isinstance(error, TimeoutError):
+        return ModelUnavailable("OpenAI did not answer in time", "connect_timeout", kind)
+    if status is not None:
+        return refusal(status, getattr(response, "body", None))
+    return ModelUnavailable(f"OpenAI cannot be reached: {kind}: {error}", "connect_failed", kind)
+
+
+def refusal(status: int, body: object) -> ModelError:
+    """A refused connection: the model's own words where its answer has some, and its code where no retry cures it."""
+    document = parse_event(bytes(body)) if isinstance(body, bytes | bytearray) else None
+    said = read_error((document or {}).get("error"))
+    code = said.code if said.code in FATAL_ERRORS else f"http_{status}"
+    message = f"OpenAI refused the connection with HTTP {status}"
+    return ModelUnavailable(message, code, said.kind, words=said.words)

@@ -12,8 +12,7 @@ from typing import Any
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent.definition import Agent
 from fastbridge.base.clock import Clock
-from fastbridge.base.conversation import ToolCall
-from fastbridge.base.conversation import Turn as Turn
+from fastbridge.base.conversation import ToolCall, Turn
 from fastbridge.base.json_text import Malformed, encode_event, id_of, object_of, parse_event, text_of, within
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable

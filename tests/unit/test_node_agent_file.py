@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fastbridge.agent.file import load_agent
 from fastbridge.errors import AgentError, ConfigError
+from fastbridge.node.agent_file import load_agent
 
 IMPORT = "from fastbridge import Agent, CallContext\n"
 
