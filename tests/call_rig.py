@@ -20,8 +20,8 @@ class Control:
     async def hang_up(self, account_sid: str, call_sid: str) -> bool:
         return await self._do("hang_up", account_sid, call_sid)
 
-    async def redirect(self, account_sid: str, call_sid: str, twiml: str) -> bool:
-        return await self._do("redirect", account_sid, call_sid, twiml)
+    async def connect(self, account_sid: str, call_sid: str, number: str) -> bool:
+        return await self._do("connect", account_sid, call_sid, number)
 
     async def _do(self, *what: str) -> bool:
         self.done.append(what)

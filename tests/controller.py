@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from fastbridge.model.realtime.responses import Create, ResponseController, State
+from fastbridge.model.port import Create
+from fastbridge.model.realtime.responses import ResponseController, State
 from virtual import VirtualLoop
 
 AT_REST = [State.IDLE, State.DONE, State.CANCELLED, State.FAILED]

@@ -61,8 +61,8 @@ class CallMachine(RuleBasedStateMachine):
         options = {"barge_in_frames": frames, "barge_in_confirm_ms": confirm_ms, "max_call_seconds": 60}
         self.rig = Rig(agent(greeting, lock), **options)
         # What we say ourselves has tests of its own: here every frame says whose it is.
-        self.rig.call.ladder._prompts = Prompts({})
-        self.rig.call.ladder.use = lambda language: None  # type: ignore[method-assign]
+        self.rig.call.fallback._prompts = Prompts({})
+        self.rig.call.fallback.use = lambda language: None  # type: ignore[method-assign]
         self.model, self.rig.model = self.rig.model, self.model_says  # type: ignore[method-assign]
         self.rig.up() if ready else self.rig.started()
         self.responses = 0
@@ -253,7 +253,7 @@ class CallMachine(RuleBasedStateMachine):
         self.first_end = self.first_end or call.end_reason
         assert call.end_reason == self.first_end
         assert call.end_reason is None or call.end_reason in list(EndReason)
-        assert len(call.stats.barge_ins) + call.ladder.cuts == len(self.rig.written("clear"))
+        assert len(call.stats.barge_ins) + call.fallback.cuts == len(self.rig.written("clear"))
 
     def saw_clear(self, _: Any) -> None:
         """Each step is looked at, and none both clears and begins. What is committed later is silenced then."""

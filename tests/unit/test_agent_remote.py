@@ -10,7 +10,7 @@ from fastbridge.agent.remote import Remote
 from virtual import VirtualLoop
 
 
-class Conduct:
+class Controls:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
 
@@ -36,40 +36,40 @@ def loop():
 
 
 @pytest.fixture
-def conduct():
-    return Conduct()
+def controls():
+    return Controls()
 
 
-def test_on_the_calls_own_thread_it_is_done_at_once(conduct, loop):
-    remote = Remote(conduct)
-    loop.do(remote.begin)
+def test_on_the_calls_own_thread_it_is_done_at_once(controls, loop):
+    remote = Remote()
+    loop.do(remote.begin, controls)
     remote.hang_up()
     remote.say("Hello.")
     assert remote.transfer("sales") is True
-    assert [what for what, _ in conduct.told] == ["hang_up", "say", "transfer"]
+    assert [what for what, _ in controls.told] == ["hang_up", "say", "transfer"]
 
 
-def test_nobody_is_connected_to_a_stranger(conduct, loop):
-    assert Remote(conduct).transfer("+19005550100") is False
-    assert conduct.told == []
+def test_nobody_is_connected_to_a_stranger(controls, loop):
+    assert Remote().transfer("+19005550100") is False
+    assert controls.told == []
 
 
-def test_from_another_thread_it_is_done_on_the_calls(conduct, loop):
-    remote = Remote(conduct)
-    loop.do(remote.begin)
+def test_from_another_thread_it_is_done_on_the_calls(controls, loop):
+    remote = Remote()
+    loop.do(remote.begin, controls)
 
     async def elsewhere() -> None:
         await asyncio.to_thread(remote.hang_up)
         await asyncio.sleep(0)
 
     loop.run_until_complete(elsewhere())
-    assert conduct.told == [("hang_up", threading.get_ident())]
+    assert controls.told == [("hang_up", threading.get_ident())]
 
 
 @pytest.mark.parametrize("ends", ["before", "on the way"])
-def test_after_the_end_nobody_is_told(conduct, loop, ends):
-    remote = Remote(conduct)
-    loop.do(remote.begin)
+def test_after_the_end_nobody_is_told(controls, loop, ends):
+    remote = Remote()
+    loop.do(remote.begin, controls)
 
     async def elsewhere() -> None:
         if ends == "before":
@@ -87,15 +87,15 @@ def test_after_the_end_nobody_is_told(conduct, loop, ends):
         thread.join()
         remote.close()
         loop.advance(0)
-    assert conduct.told == []
+    assert controls.told == []
 
 
-def test_not_even_when_the_loop_is_gone(conduct):
+def test_not_even_when_the_loop_is_gone(controls):
     loop = VirtualLoop()
-    remote = Remote(conduct)
-    loop.do(remote.begin)
+    remote = Remote()
+    loop.do(remote.begin, controls)
     loop.close()
     thread = threading.Thread(target=remote.hang_up)
     thread.start()
     thread.join()
-    assert conduct.told == []
+    assert controls.told == []

@@ -410,7 +410,7 @@ def staged():
 def held(rig: Rig) -> None:
     """Five loud frames, and no more."""
     rig.caller_says(*[LOUD] * 5)
-    assert rig.call.interruption.held
+    assert rig.call.barge_in.held
     assert [entry.kind for entry in rig.to_carrier][-1] == "clear"
 
 
@@ -466,7 +466,7 @@ class TestCommit:
     def test_when_the_voice_lasts(self, staged):
         held(staged)
         staged.caller_says(*[LOUD] * 7)
-        assert staged.call.interruption.held
+        assert staged.call.barge_in.held
         staged.caller_says(*[LOUD] * 2)
         self.expect(staged, "voice")
 
@@ -530,7 +530,7 @@ class TestFalseTrigger:
     def test_recovery_delay_is_500ms(self, staged):
         held(staged)
         staged.caller_says(*[QUIET] * 23)
-        assert staged.call.interruption.held
+        assert staged.call.barge_in.held
         staged.caller_says(*[QUIET] * 2)
         assert outcome(staged) == ("resumed", "quiet")
         assert staged.call.stats.barge_ins[0].held_ms == 500
@@ -589,7 +589,7 @@ class TestFalseTrigger:
 @pytest.mark.parametrize("state", list(State))
 @pytest.mark.parametrize("happening", list(Event))
 def test_the_table_knows_every_state_and_an_illegal_event_is_an_error(staged, state, happening):
-    interruption = staged.call.interruption
+    interruption = staged.call.barge_in
     interruption.state = state
     if happening in TRANSITIONS[state]:
         interruption._to(happening)

@@ -259,7 +259,7 @@ class TestModel:
         assert rig.model_link.reading
 
     def test_a_bug_in_an_event_costs_no_line(self, rig, monkeypatch, log):
-        monkeypatch.setattr(rig.call, "on_speech_started", lambda: 1 / 0)
+        monkeypatch.setattr(rig.call.idle, "speech_started", lambda: 1 / 0)
         rig.model(SPEECH_STARTED)
         assert rig.call.live
         assert rig.call.stats.errors == ["internal"]
@@ -267,7 +267,7 @@ class TestModel:
         rig.call.stats.errors.clear()
 
     def test_a_bug_in_a_message_costs_no_line(self, rig, monkeypatch):
-        monkeypatch.setattr(call_module, "parse_dtmf", lambda message: 1 / 0)
+        monkeypatch.setattr(call_module, "read_message", lambda message, stream_sid: 1 / 0)
         rig.carrier({"event": "dtmf"})
         assert rig.call.live
         assert rig.call.stats.errors == ["internal"]
@@ -346,14 +346,9 @@ class TestConversation:
     def test_first_chunk_says_what_was_sent(self, rig, log, monkeypatch):
         lane = SimpleNamespace(frames_sent=1, first_frame_bytes=159, playing=False, held=False)
         with monkeypatch.context() as patch:
-            patch.setattr(rig.call, "assistant", lane)
-            patch.setattr(rig.call.waiting, "sound", lambda response_id: None)
-            rig.do(rig.call._on_first_frame, "resp_1")
+            patch.setattr(rig.call.books, "_assistant", lane)
+            rig.do(rig.call.books.first_frame, "resp_1")
         assert any("FIRST_CHUNK bytes=159" in line for line in log())
-
-    def test_a_bad_frame_would_be_an_error(self, rig, log):
-        rig.do(rig.call._on_bad_frame, 3, 161)
-        assert any("[TX_VALIDATION] Frame 3 is 161 bytes (expected 160)!" in line for line in log())
 
 
 class TestTools:
@@ -425,7 +420,7 @@ class TestTools:
         rig.tool_call("call_1", "hours", '{"day": "Monday"}')
         rig.do(rig.call.close, "shutdown")
         rig.advance(1)
-        assert rig.call.conduct.tools.running == 0
+        assert rig.call.tools.running == 0
 
 
 ENDINGS = {

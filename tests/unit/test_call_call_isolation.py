@@ -8,6 +8,8 @@ import pytest
 
 from call_rig import CallRig, Control
 from fastbridge.agent import Agent, CallContext
+from fastbridge.call.happenings import Ending
+from fastbridge.call.order import TABLE
 from fastbridge.call.teardown import dismantle
 from helpers import LOUD
 
@@ -18,7 +20,8 @@ def fail(*_: Any, **__: Any) -> Any:
     raise RuntimeError("a bug of ours")
 
 
-PARTS = ("waiting", "hearing", "ladder", "answers", "interruption", "greeting", "conduct", "session", "line")
+PARTS = [part for part, _ in TABLE[Ending] if part not in ("caller", "assistant", "media_gap")] + ["line"]
+"""All but the lanes, which cannot be made to fail, and one that has no `close`."""
 
 
 @pytest.mark.parametrize("part", [*PARTS, "hooks", "report", "trace"])
@@ -31,7 +34,7 @@ def test_a_call_is_settled_whoever_fails_at_its_end(part, caplog, monkeypatch):
     elif part == "trace":
         monkeypatch.setattr(call.log, "finish", fail)
     elif part == "hooks":
-        monkeypatch.setattr(call.conduct.hooks, "close", fail)
+        monkeypatch.setattr(call.hooks, "close", fail)
     else:
         monkeypatch.setattr(getattr(call, part), "close", fail)
     rig.do(call.close, "shutdown")
@@ -58,7 +61,7 @@ def test_the_record_is_made_once(monkeypatch):
     rig.loop.close()
 
 
-@pytest.mark.parametrize("part", ["trace.second", "line.check", "hearing.check", "conduct.silence.look"])
+@pytest.mark.parametrize("part", ["trace.second", "line.check", "upload_watch.check", "idle.look"])
 def test_a_part_that_fails_once_a_second_stops_no_other(part, caplog, monkeypatch):
     rig = CallRig(silence_seconds=5).up()
     *path, name = part.split(".")
@@ -67,7 +70,7 @@ def test_a_part_that_fails_once_a_second_stops_no_other(part, caplog, monkeypatc
         owner = getattr(owner, each)
     monkeypatch.setattr(owner, name, fail)
     rig.advance(10)
-    assert bool(rig.creates) is (part != "conduct.silence.look")
+    assert bool(rig.creates) is (part != "idle.look")
     rig.advance(6, line=False)
     assert rig.call.end_reason == "stream_dead"
     assert rig.loop.failures == []
@@ -81,7 +84,7 @@ def test_our_own_fault_is_not_the_models(error, caplog, monkeypatch):
         raise error("ours")
 
     rig = CallRig().up()
-    monkeypatch.setattr(rig.call.answers, "speech_started", fail_so)
+    monkeypatch.setattr(rig.call.turns, "speech_started", fail_so)
     rig.model({"type": "input_audio_buffer.speech_started", "item_id": "item_u"})
     rig.model({"type": "response.created", "response": [error.__name__]})
     assert rig.call.stats.errors == ["internal", "malformed_event"]
@@ -124,7 +127,7 @@ class TestHooks:
         rig.do(rig.call.close, "shutdown")
         rig.loop.advance(1)
         assert heard == [rig.call.call_sid]
-        assert not rig.call.conduct.hooks.running
+        assert not rig.call.hooks.running
         rig.shut()
 
     def test_what_is_done_with_its_answer_ends_nothing_either(self, monkeypatch):
@@ -132,7 +135,7 @@ class TestHooks:
         pressed = []
         agent.on_dtmf(lambda digits: pressed.append(digits) or "told")
         rig = CallRig(agent).up()
-        monkeypatch.setattr(rig.call.conduct, "tell", fail)
+        monkeypatch.setattr(rig.call.session, "note", fail)
         for key in "12":
             rig.press(f"{key}#")
             rig.advance(1)
@@ -180,7 +183,7 @@ def test_a_renewal_does_not_take_a_held_answer_for_a_turn_boundary():
     rig.respond(SECOND * 20)
     rig.advance(1)
     rig.caller_says(*[LOUD] * 6)
-    assert rig.call.interruption.held
+    assert rig.call.barge_in.held
     side = {"format": {"type": "audio/pcmu"}}
     rig.do(feed, b'{"type":"session.created","session":{"id":"sess_2"}}')
 

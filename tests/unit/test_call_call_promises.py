@@ -190,7 +190,7 @@ class TestTheFloor:
         rig = make()
         speaks(rig)
         rig.caller_says(*[LOUD] * 20)
-        rig.do(rig.call.conduct.say, "We close at five.")
+        rig.do(rig.call.say, "We close at five.")
         rig.caller_says(*[LOUD] * 20)
         stops(rig)
         assert rig.creates == []
@@ -240,7 +240,7 @@ class TestTheFloor:
     def test_a_caller_who_goes_on_keeps_it(self, make):
         rig = make()
         speaks(rig)
-        rig.do(rig.call.conduct.say, "Hello?")
+        rig.do(rig.call.say, "Hello?")
         stops(rig)
         speaks(rig, "item_v")
         rig.caller_says(*[LOUD] * 200)
@@ -266,7 +266,7 @@ class TestGoodbyes:
             number += 1
             self.noisy(rig, 1, number)
             assert number < 20
-            if not rig.call.conduct.departure.asked:
+            if not rig.call.hangup.asked:
                 rig.respond(SECOND[:1600], number)
         began_ms, before = rig.now_ms, len(rig.downlink)
         rig.begin_ours("resp_bye", "item_bye")
@@ -305,7 +305,7 @@ class TestGoodbyes:
         rig.advance(2)
         rig.respond(SECOND * 20)
         rig.advance(0.3)
-        while not rig.call.conduct.departure.asked:
+        while not rig.call.hangup.asked:
             rig.caller_says(*[LOUD] * 6)
         assert [each.why for each in rig.call.stats.barge_ins][-1:] == ["given_up"]
         assert not rig.call.assistant.held

@@ -110,11 +110,11 @@ class TestFillers:
         for event in (SPEECH_STARTED, SPEECH_STOPPED, COMMITTED):
             rig.model(event)
         rig.advance(1.0)
-        before = rig.call.waiting.intentional
+        before = rig.call.dead_air.intentional
         for event in (SPEECH_STARTED, SPEECH_STOPPED, COMMITTED):
             rig.model({**event, "item_id": "item_v"})
         assert first_sound(rig) == pytest.approx(0.5, abs=0.06)
-        assert rig.call.waiting.intentional == before
+        assert rig.call.dead_air.intentional == before
 
     def test_after_1_5_s_of_a_stall(self, rig):
         rig.begin("resp_1", "item_1")
@@ -127,14 +127,14 @@ class TestFillers:
             rig.model(event)
         rig.begin("resp_1", "item_1")
         rig.advance(1.6)
-        assert rig.call.waiting.fillers == {"response": 1}
+        assert rig.call.dead_air.fillers == {"response": 1}
         rig.delta(SECOND, "resp_1", "item_1")
         rig.advance(1.1)
         written = len(rig.written("media"))
         rig.advance(1.3)
         assert len(rig.written("media")) == written
         rig.advance(0.5)
-        assert rig.call.waiting.fillers == {"response": 2}
+        assert rig.call.dead_air.fillers == {"response": 2}
 
     def test_again_and_again_with_never_3_s_between(self, rig):
         for event in (SPEECH_STARTED, SPEECH_STOPPED, COMMITTED):
@@ -143,7 +143,7 @@ class TestFillers:
         for _ in range(10):
             rig.advance(2)
             rig.model({"type": "response.output_audio_transcript.delta", "item_id": "item_1", "delta": "so "})
-        assert rig.call.waiting.fillers["response"] >= 4
+        assert rig.call.dead_air.fillers["response"] >= 4
         assert longest_gap(rig) < MAX_SILENCE_SECONDS
 
     def test_while_a_tool_is_at_work(self):
@@ -163,7 +163,7 @@ class TestFillers:
         rig.done("resp_1")
         assert first_sound(rig) == pytest.approx(1.5, abs=0.06)
         rig.advance(18)
-        assert rig.call.waiting.fillers["tool"] >= 4
+        assert rig.call.dead_air.fillers["tool"] >= 4
         assert longest_gap(rig) < MAX_SILENCE_SECONDS
         rig.shut()
 
@@ -191,7 +191,7 @@ class TestBooks:
     def test_silence_of_a_caller_who_thinks_is_intentional(self, rig):
         rig.respond(SECOND)
         rig.advance(11)
-        books = rig.call.waiting
+        books = rig.call.dead_air
         rig.do(books.review)
         assert books.unplanned_ms == {}
         assert books.intentional_ms == pytest.approx(10_000, abs=300)
@@ -209,7 +209,7 @@ class TestBooks:
 
     def test_nothing_is_counted_after_the_end(self, rig):
         rig.do(rig.call.close, "shutdown")
-        before = rig.call.waiting.summary()
-        rig.do(rig.call.waiting.review)
-        assert rig.call.waiting.summary() == before
+        before = rig.call.dead_air.summary()
+        rig.do(rig.call.dead_air.review)
+        assert rig.call.dead_air.summary() == before
         assert rig.loop.pending_timers() == []

@@ -17,15 +17,16 @@ def call(**changed: Any) -> Any:
         "caller": {"last_media_ns": 10 * SECOND_NS},
         "clock": {"now_ns": lambda: 10 * SECOND_NS},
         "detector": {"speaking": False},
-        "answers": {"owed": False, "speaking": False},
-        "interruption": {"held": False},
+        "turns": {"owed": False, "speaking": False, "untold": False, "overdue_seconds": 0.0},
+        "upload_watch": {"untold": False},
+        "barge_in": {"held": False},
         "greeting": {"locked": False, "awaited": False},
-        "ladder": {"ending": False},
+        "fallback": {"ending": False},
         "line": {"up": True},
         "tools": {"busy": False, "running": 0, "running_tools": []},
         "stats": {"ready_ms": 200},
-        "silence": {"caller_speaking": False},
-        "departure": {"asked": False, "firm": False},
+        "idle": {"caller_speaking": False},
+        "hangup": {"asked": False, "firm": False},
         "responses": {"busy": False, "says_last_word": False},
         "session": {"ready": True},
     }
@@ -36,11 +37,20 @@ def call(**changed: Any) -> Any:
         parts[part][fact] = value
     made = {name: SimpleNamespace(**facts) for name, facts in parts.items()}
     made["session"].responses = made.pop("responses")
-    conduct = SimpleNamespace(silence=made.pop("silence"), departure=made.pop("departure"))
-    return SimpleNamespace(live=live, conduct=conduct, **made)
+    return SimpleNamespace(live=live, **made)
 
 
-QUESTIONS = [name for name, member in vars(Facts).items() if isinstance(member, property) and name != "running_tools"]
+PASSED_ON = {
+    "live": {"live": False},
+    "line_up": {"line__up": False},
+    "leave_asked": {"hangup__asked": True},
+    "assistant_plays": {"assistant__playing": True},
+    "said_unheard": {"upload_watch__untold": True},
+    "overdue_seconds": {"turns__overdue_seconds": 0.5},
+    "running_tools": {"tools__running_tools": ["look_up"]},
+}
+"""What one part alone says, and what makes it say something else."""
+QUESTIONS = [name for name, member in vars(Facts).items() if isinstance(member, property) and name not in PASSED_ON]
 STILL = {"attentive", "quiet", "speechless", "between_responses", "between_turns"}
 """What is true of a call in which nothing happens."""
 
@@ -48,6 +58,25 @@ STILL = {"attentive", "quiet", "speechless", "between_responses", "between_turns
 def true_of(**changed: Any) -> set[str]:
     facts = Facts(call(**changed))
     return {name for name in QUESTIONS if getattr(facts, name) and name != "waits_for"}
+
+
+@pytest.mark.parametrize("name", PASSED_ON)
+def test_what_one_part_says_is_passed_on(name):
+    (said,) = PASSED_ON[name].values()
+    assert getattr(Facts(call(**PASSED_ON[name])), name) == said != getattr(Facts(call()), name)
+
+
+@pytest.mark.parametrize(
+    ("changed", "tells"), [({}, False), ({"turns__speaking": True}, True), ({"line__up": False}, True)], ids=str
+)
+def test_nothing_goes_unnoticed_where_the_model_tells_of_him_or_there_is_none(changed, tells):
+    assert ("model_tells_of_the_caller" in true_of(**changed)) == tells
+
+
+def test_who_interrupts_and_is_not_told_of_is_loud():
+    assert "caller_is_untold" not in true_of(turns__untold=True)
+    assert "caller_is_untold" not in true_of(detector__speaking=True)
+    assert "caller_is_untold" in true_of(turns__untold=True, detector__speaking=True)
 
 
 def test_nothing_happens():
@@ -60,20 +89,20 @@ def test_nothing_happens():
     [
         ({"assistant__playing": True}, {"assistant_speaks", "may_interrupt"}, {"quiet", "speechless", "between_turns"}),
         ({"assistant__held": True}, {"assistant_speaks"}, {"quiet", "speechless", "between_turns"}),
-        ({"answers__owed": True}, set(), {"quiet", "between_turns"}),
-        ({"answers__speaking": True}, set(), {"between_turns"}),
-        ({"silence__caller_speaking": True}, {"caller_speaks"}, {"speechless"}),
+        ({"turns__owed": True}, set(), {"quiet", "between_turns"}),
+        ({"turns__speaking": True}, {"model_tells_of_the_caller"}, {"between_turns"}),
+        ({"idle__caller_speaking": True}, {"caller_speaks"}, {"speechless"}),
         ({"detector__speaking": True}, {"caller_is_loud"}, {"between_turns"}),
-        ({"interruption__held": True}, {"caller_may_be_speaking"}, set()),
-        ({"ladder__ending": True}, {"leaving"}, {"attentive", "speechless", "between_responses", "between_turns"}),
-        ({"departure__asked": True}, {"leaving"}, {"attentive", "speechless"}),
+        ({"barge_in__held": True}, {"caller_may_be_speaking"}, set()),
+        ({"fallback__ending": True}, {"leaving"}, {"attentive", "speechless", "between_responses", "between_turns"}),
+        ({"hangup__asked": True}, {"leaving"}, {"attentive", "speechless"}),
         (
             {"responses__busy": True},
             {"model_works"},
             {"quiet", "speechless", "between_responses", "between_turns"},
         ),
         ({"tools__busy": True}, {"model_works"}, {"quiet", "between_responses", "between_turns"}),
-        ({"line__up": False}, set(), {"between_responses", "between_turns"}),
+        ({"line__up": False}, {"model_tells_of_the_caller"}, {"between_responses", "between_turns"}),
         ({"session__ready": False}, set(), {"attentive", "speechless"}),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",  # a set has no order
@@ -88,7 +117,7 @@ def test_a_session_that_is_not_ready_works_on_nothing_that_is_heard():
 
 @pytest.mark.parametrize(("last_word", "quiet"), [(True, False), (False, True)])
 def test_a_firm_goodbye_waits_for_its_own_word_alone(last_word, quiet):
-    given = {"departure__firm": True, "responses__busy": True, "responses__says_last_word": last_word}
+    given = {"hangup__firm": True, "responses__busy": True, "responses__says_last_word": last_word}
     assert ("quiet" in true_of(**given)) == quiet
 
 
@@ -98,7 +127,7 @@ def test_a_line_without_audio_is_not_loud():
 
 
 def test_who_goes_on_is_heard_by_both():
-    assert "caller_goes_on" in true_of(detector__speaking=True, answers__speaking=True)
+    assert "caller_goes_on" in true_of(detector__speaking=True, turns__speaking=True)
     assert "caller_may_be_speaking" in true_of(detector__speaking=True, line__up=False)
     assert "caller_may_be_speaking" not in true_of(detector__speaking=True)
 
@@ -106,10 +135,10 @@ def test_who_goes_on_is_heard_by_both():
 @pytest.mark.parametrize(
     "against",
     [
-        {"interruption__held": True},
+        {"barge_in__held": True},
         {"greeting__locked": True},
-        {"ladder__ending": True},
-        {"departure__firm": True},
+        {"fallback__ending": True},
+        {"hangup__firm": True},
         {"live": False},
     ],
     ids=str,
@@ -126,13 +155,13 @@ def test_what_may_not_be_interrupted(against):
         ({"stats__ready_ms": None, "line__up": False}, "connecting"),
         ({"line__up": False}, "idle"),
         ({"line__up": False, "responses__busy": True}, "lost"),
-        ({"line__up": False, "answers__owed": True}, "lost"),
+        ({"line__up": False, "turns__owed": True}, "lost"),
         ({"line__up": False, "tools__running": 1}, "lost"),
         ({"tools__running": 1, "responses__busy": True}, "tool"),
-        ({"responses__busy": True, "answers__owed": True}, "response"),
-        ({"answers__owed": True}, "answer"),
-        ({"answers__owed": True, "answers__speaking": True}, None),
-        ({"line__up": False, "ladder__ending": True}, None),
+        ({"responses__busy": True, "turns__owed": True}, "response"),
+        ({"turns__owed": True}, "answer"),
+        ({"turns__owed": True, "turns__speaking": True}, None),
+        ({"line__up": False, "fallback__ending": True}, None),
     ],
     ids=str,
 )

@@ -40,9 +40,9 @@ class TestTable:
 
     @pytest.mark.parametrize("event", [Event.HEARD, Event.GIVE_UP])
     def test_an_event_without_a_row_is_an_error(self, rig, event):
-        rig.do(rig.call.ladder.close)
+        rig.do(rig.call.fallback.close)
         with pytest.raises(IllegalEvent, match=f"{event} in state ended"):
-            rig.do(rig.call.ladder._to, event)
+            rig.do(rig.call.fallback._to, event)
 
 
 class TestFiller:
@@ -60,10 +60,10 @@ class TestFiller:
         rig.advance(1.9)
         if not begun_first:
             rig.begin("resp_1", "item_1")
-        assert rig.call.ladder.cuts == 0
+        assert rig.call.fallback.cuts == 0
         heard = len(rig.downlink)
         rig.delta(SECOND, "resp_1", "item_1")
-        assert len(rig.written("clear")) == rig.call.ladder.cuts == 1
+        assert len(rig.written("clear")) == rig.call.fallback.cuts == 1
         rig.done("resp_1")
         rig.advance(1.2)
         assert rig.downlink[heard:] == SECOND
@@ -125,8 +125,9 @@ class TestFiller:
 
     def test_the_same_is_not_heard_three_times_in_a_row(self, rig):
         lane = rig.call.assistant
-        heard = [rig.do(rig.call.ladder.fill, count) for count in range(6)]
-        assert all(heard)
+        for count in range(6):
+            rig.do(rig.call.fallback.fill, "answer", count, 1500)
+        assert rig.call.dead_air.fillers == {"answer": 6}
         names = [item.rsplit("_", 1)[0] for item, _, _, _ in lane.items()]
         assert names == ["local_filler"] * 6
 
@@ -138,8 +139,9 @@ class TestFiller:
         rig.shut()
 
     def test_without_a_recording_there_is_none(self, rig):
-        rig.call.ladder._prompts = Prompts({})
-        assert rig.do(rig.call.ladder.fill, 0) is False
+        rig.call.fallback._prompts = Prompts({})
+        rig.do(rig.call.fallback.fill, "answer", 0, 1500)
+        assert not rig.call.dead_air.fillers
         rig.model(COMMITTED)
         rig.advance(2)
         assert rig.downlink == b""
@@ -148,7 +150,7 @@ class TestFiller:
 class TestApology:
     def test_is_heard_to_its_end_then_the_call_ends(self, rig, caplog):
         caplog.set_level("INFO")
-        rig.do(rig.call.ladder.give_up, "model_lost")
+        rig.do(rig.call.fallback.give_up, "model_lost", None)
         apology = recording("apology")
         rig.advance(len(apology) / 8000 - 0.2)
         assert (rig.call.live, rig.call.apologised) == (True, False)
@@ -158,48 +160,49 @@ class TestApology:
         assert any("[HANGUP] the model has failed this call" in record.getMessage() for record in caplog.records)
 
     def test_does_not_wait_for_marks_for_ever(self, rig):
-        rig.do(rig.call.ladder.give_up, "model_lost")
+        rig.do(rig.call.fallback.give_up, "model_lost", None)
         rig.advance(len(recording("apology")) / 8000 + 1.6)
         assert rig.call.end_reason == "model_lost"
 
     def test_comes_after_what_is_still_playing(self, rig):
         rig.respond(SECOND)
         rig.advance(0.3)
-        rig.do(rig.call.ladder.give_up, "model_lost")
+        rig.do(rig.call.fallback.give_up, "model_lost", None)
         rig.advance(9)
         assert rig.downlink == SECOND + recording("apology")
 
     def test_cuts_off_a_filler(self, rig):
         rig.model(COMMITTED)
         rig.advance(1.8)
-        rig.do(rig.call.ladder.give_up, "model_lost")
+        rig.do(rig.call.fallback.give_up, "model_lost", None)
         rig.advance(9)
         assert rig.downlink.endswith(recording("apology"))
         assert len(rig.downlink) < len(recording("apology")) + 8000
 
     def test_nothing_interrupts_it(self, rig):
-        rig.do(rig.call.ladder.give_up, "model_lost")
+        rig.do(rig.call.fallback.give_up, "model_lost", None)
         rig.caller_says(*[LOUD] * 100)
         assert (rig.written("clear"), rig.call.stats.barge_ins) == ([], [])
 
     def test_no_filler_after_it(self, rig):
-        rig.do(rig.call.ladder.give_up, "model_lost")
-        assert rig.do(rig.call.ladder.fill, 0) is False
+        rig.do(rig.call.fallback.give_up, "model_lost", None)
+        rig.do(rig.call.fallback.fill, "answer", 0, 1500)
+        assert not rig.call.dead_air.fillers
 
     def test_once(self, rig):
         for _ in range(3):
-            rig.do(rig.call.ladder.give_up, "model_lost")
+            rig.do(rig.call.fallback.give_up, "model_lost", None)
         rig.advance(9)
         assert rig.downlink == recording("apology")
 
     def test_without_a_recording_the_call_ends_and_owes_one(self, rig):
-        rig.call.ladder._prompts = Prompts({})
-        rig.do(rig.call.ladder.give_up, "model_lost")
+        rig.call.fallback._prompts = Prompts({})
+        rig.do(rig.call.fallback.give_up, "model_lost", None)
         rig.advance(0.1)
         assert (rig.call.end_reason, rig.call.apologised) == ("model_lost", False)
 
     def test_a_caller_who_hangs_up_is_let_go(self, rig):
-        rig.do(rig.call.ladder.give_up, "model_lost")
+        rig.do(rig.call.fallback.give_up, "model_lost", None)
         rig.advance(1)
         rig.carrier({"event": "stop"})
         assert (rig.call.end_reason, rig.call.apologised) == ("customer_hangup", False)
@@ -220,8 +223,8 @@ class TestTransfer:
                 raise answer
             return bool(answer)
 
-        rig.call.transfer = transfer
-        rig.do(rig.call.ladder.give_up, "model_lost")
+        rig.call.fallback._transfer_to = transfer
+        rig.do(rig.call.fallback.give_up, "model_lost", None)
         rig.advance(len(recording("transfer")) / 8000 + 0.1)
         assert self.asked == []
         rig.echo_marks()
@@ -246,7 +249,7 @@ class TestTransfer:
 
 
 def test_what_is_written_is_what_twilio_takes(rig):
-    rig.do(rig.call.ladder.give_up, "model_lost")
+    rig.do(rig.call.fallback.give_up, "model_lost", None)
     rig.advance(1)
     kinds = {entry.kind for entry in rig.to_carrier}
     assert kinds == {"media", "mark"}

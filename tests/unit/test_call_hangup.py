@@ -24,7 +24,7 @@ class Rig:
     def __init__(self) -> None:
         self.loop = VirtualLoop()
         self.quiet = True
-        self.caller_speaks = False
+        self.caller_speaks = self.assistant_plays = False
         self.acts: list[float] = []
         self.told: list[tuple[str, ...]] = []
         self.tasks: list[asyncio.Task[None]] = []

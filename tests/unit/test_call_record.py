@@ -143,7 +143,7 @@ def said_by_the_caller(rig, *texts):
 def test_what_both_sides_said_is_masked_and_the_agents_own_code_is_told_it_as_it_was():
     rig = Rig().up()
     told = []
-    rig.call.conduct.hooks.agent.hooks["on_transcript"] = told.append
+    rig.call.hooks.agent.hooks["on_transcript"] = told.append
     rig.respond(bytes(800), text="So that is 4242 4242 4242 4242?")
     rig.advance(0.5)
     said_by_the_caller(rig, "my card is 4242 4242", "4242 4242", "My ID is 123456782")

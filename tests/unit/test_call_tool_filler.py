@@ -1,10 +1,13 @@
 """fastbridge.call.tool_filler: what is heard while a tool takes long is its author's choice."""
 
+from typing import Any
+
 import pytest
 
 from fastbridge.agent import Tool
 from fastbridge.agent.definition import tool_from
-from fastbridge.call.tool_filler import Filler
+from fastbridge.call.happenings import RecordingDue
+from fastbridge.call.tool_filler import ToolFiller
 
 
 def tool(filler: str | None = None) -> Tool:
@@ -16,12 +19,24 @@ class Rig:
         self.running_tools: list[Tool] = []
         self.speechless = True
         self.said: list[str] = []
-        self.filler = Filler(self, self.said.append)
+        self.told: list[Any] = []
+        self.filler = ToolFiller(None, workplace=self, session=self, tell=self.told.append)
 
     def fill(self, *own: str | None, words: str | None = None) -> bool:
         self.running_tools = [tool(each) for each in own]
         self.filler.words = words
         return self.filler.fill()
+
+    # The session.
+    ready = True
+
+    @property
+    def responses(self) -> "Rig":
+        return self
+
+    def create(self, purpose: str, response: dict[str, Any]) -> None:
+        assert (purpose, response["tool_choice"]) == ("filler", "none")
+        self.said.append(response["instructions"])
 
 
 @pytest.fixture
@@ -61,3 +76,12 @@ def test_a_model_that_is_busy_is_not_asked(rig):
     rig.speechless = False
     assert not rig.fill("One moment.")
     assert rig.said == []
+
+
+@pytest.mark.parametrize(
+    ("cause", "own", "recorded"), [("tool", [None], True), ("tool", [""], False), ("answer", [""], True)]
+)
+def test_a_recording_is_wanted_where_there_are_no_words_and_always_for_another_wait(rig, cause, own, recorded):
+    rig.running_tools = [tool(each) for each in own]
+    rig.filler.due(cause, 1, 1500)
+    assert rig.told == ([RecordingDue(cause, 1, 1500)] if recorded else [])

@@ -69,6 +69,19 @@ class TestATurn:
         rig.advance(10)
         assert len(rig.sent("input_audio_buffer.commit")) == len(creates(rig)) == 1
 
+    @pytest.mark.parametrize(("frames", "taken_s"), [(40, 1.0), (15, 1.5)])
+    def test_speech_that_was_told_late_and_never_ends_ends_sooner(self, rig, frames, taken_s):
+        """He had stopped before the model told that he had begun. Not for a cough: the model hears something else."""
+        rig.caller_says(*[LOUD] * frames)
+        rig.advance(0.75)
+        rig.model({"type": "session.updated", "session": {"audio": {}}})
+        rig.advance(0.75)
+        rig.model(SPEECH_STARTED)
+        rig.advance(taken_s - 0.1)
+        assert rig.sent("input_audio_buffer.commit") == []
+        rig.advance(0.2)
+        assert len(rig.sent("input_audio_buffer.commit")) == len(creates(rig)) == 1
+
     def test_short_pauses_are_no_end(self, rig):
         rig.model(SPEECH_STARTED)
         for _ in range(6):
@@ -198,7 +211,7 @@ class TestSilentAnswer:
         rig.begin("resp_1", "item_1")
         rig.delta(SECOND[:1600], "resp_1", "item_1")
         rig.advance(4)
-        assert rig.call.waiting.fillers["response"] == 1
+        assert rig.call.dead_air.fillers["response"] == 1
         rig.done("resp_1")
         rig.advance(10)
         assert creates(rig) == []
@@ -304,7 +317,7 @@ class TestInterruption:
         began_ns = rig.loop.now_ns
         rig.caller_says(*[LOUD] * 220)
         assert creates(rig) == []
-        assert rig.call.waiting.fillers == {}
+        assert rig.call.dead_air.fillers == {}
         rig.caller_says(*[QUIET] * 60)
         assert len(creates(rig)) == 1
         assert rig.loop.now_ns - began_ns < 6e9

@@ -161,7 +161,7 @@ class TestNoise:
         rig.open_session(2)
         self.answer(rig, 2)
         assert rig.call.line.state is State.DOWN
-        assert rig.call.ladder.ending
+        assert rig.call.fallback.ending
 
     def test_in_a_recording_of_ours_is_not_the_models(self, rig):
         lane = rig.call.assistant

@@ -73,7 +73,7 @@ class TestTheSign:
         assert len(questions(rig)) == 1
         assert rig.downlink == b""
         assert rig.call.record()["answers"] == {}
-        assert rig.call.hearing.state is State.LISTENING
+        assert rig.call.upload_watch.state is State.LISTENING
 
     def test_may_be_an_error(self, rig):
         say(rig, 50)
@@ -85,9 +85,9 @@ class TestTheSign:
     def test_that_comes_late_ends_the_wait(self, rig):
         say(rig, 50)
         say(rig, 100, QUIET)
-        assert rig.call.waiting._cause == "answer"
+        assert rig.call.dead_air._cause == "answer"
         rig.model(SIGN)
-        assert rig.call.waiting._cause is None
+        assert rig.call.dead_air._cause is None
         say(rig, 400, QUIET)
         assert rig.call.line.counters["losses"] == 0
 
@@ -109,8 +109,8 @@ class TestTheSign:
         say(rig, 100, QUIET)
         rig.model(SPEECH_STARTED)
         say(rig, 10, QUIET)
-        assert rig.call.hearing.state is State.LISTENING
-        assert not rig.call.answers.owed
+        assert rig.call.upload_watch.state is State.LISTENING
+        assert not rig.call.turns.owed
 
 
 class TestASentenceOfWhichNothingIsTold:
@@ -127,12 +127,12 @@ class TestASentenceOfWhichNothingIsTold:
     def test_is_committed_and_answered(self, rig, late):
         self.sentence(rig, late=late)
         assert len(rig.sent("input_audio_buffer.commit")) == len(rig.sent("response.create")) == 1
-        assert rig.call.answers.owed
+        assert rig.call.turns.owed
         assert rig.call.record()["answers"]["turns_untold"] == 1
         rig.respond(SECOND)
         rig.advance(2)
         assert rig.downlink.endswith(SECOND)
-        assert not rig.call.answers.owed
+        assert not rig.call.turns.owed
 
     def test_and_less_is_a_noise(self, rig):
         say(rig, SENTENCE_FRAMES - 10)
@@ -150,7 +150,7 @@ class TestASentenceOfWhichNothingIsTold:
 
     def test_only_the_answer_to_our_question_is_a_sign(self, rig):
         say(rig, SENTENCE_FRAMES)
-        rig.call.hearing.sign()
+        rig.call.upload_watch.sign()
         assert rig.sent("input_audio_buffer.commit") == []
 
 
@@ -187,13 +187,13 @@ class TestALineLost:
         rig.lose_model()
         assert rig.downlink == b""
         rig.advance(LIMIT_SECONDS["idle"] - 39 * 0.02 + 0.4)
-        assert rig.call.waiting.fillers == {"idle": 1}
+        assert rig.call.dead_air.fillers == {"idle": 1}
 
     def test_then_the_next_session_may_use_the_ids_of_the_last(self, rig):
         answered_then_lost(rig)
         before = len(rig.downlink)
         rig.model(SPEECH_STARTED)
-        assert rig.call.answers.speaking
+        assert rig.call.turns.speaking
         rig.model({"type": "input_audio_buffer.speech_stopped", "item_id": "item_u"})
         rig.respond(SECOND)
         rig.advance(2)

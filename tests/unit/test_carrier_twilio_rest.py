@@ -10,13 +10,15 @@ import pytest
 from pydantic import SecretStr
 
 from fastbridge.carrier.twilio import rest
+from fastbridge.carrier.twilio.dialect import transfer_twiml
 from fastbridge.carrier.twilio.rest import CarrierRest, api_url, carrier_rest
 from fastbridge.config import Settings
 from fastbridge.sim.carrier_api import RESET, CarrierApi, Fault, Update
 
 ACCOUNT, CALL = "AC" + "0" * 32, "CA" + "0" * 32
 HANG_UP = Update(ACCOUNT, CALL, {"Status": "completed"})
-TWIML = "<Response><Dial>+14155550188</Dial></Response>"
+NUMBER = "+14155550188"
+TWIML = transfer_twiml(NUMBER)
 REDIRECT = Update(ACCOUNT, CALL, {"Twiml": TWIML})
 
 
@@ -45,7 +47,7 @@ def ask(what: str, faults: Sequence[Fault] = (), *, up: bool = True, secret: str
             client = CarrierRest(api.url, ACCOUNT, secret)
             try:
                 done = await (
-                    client.hang_up(ACCOUNT, CALL) if what == "hang_up" else client.redirect(ACCOUNT, CALL, TWIML)
+                    client.hang_up(ACCOUNT, CALL) if what == "hang_up" else client.connect(ACCOUNT, CALL, NUMBER)
                 )
             finally:
                 await client.close()
@@ -57,7 +59,7 @@ def ask(what: str, faults: Sequence[Fault] = (), *, up: bool = True, secret: str
 
 def test_a_call_is_ended_or_redirected():
     assert ask("hang_up") == (True, [HANG_UP], [])
-    assert ask("redirect") == (True, [REDIRECT], [])
+    assert ask("connect") == (True, [REDIRECT], [])
 
 
 @pytest.mark.parametrize("fault", [429, 500, 503, RESET])
@@ -71,11 +73,11 @@ def test_a_failure_is_tried_again_once(fault, caplog):
 
 @pytest.mark.parametrize(("fault", "tries"), [(429, 2), (503, 2), (500, 1), (400, 1)])
 def test_a_redirection_is_not_made_twice_where_it_may_have_been_made(fault, tries):
-    assert len(ask("redirect", [fault] * 3)[1]) == tries
+    assert len(ask("connect", [fault] * 3)[1]) == tries
 
 
 def test_nor_after_a_connection_that_broke(caplog):
-    done, updates, _ = ask("redirect", [RESET])
+    done, updates, _ = ask("connect", [RESET])
     assert (done, updates) == (False, [])
     assert "ReadError" in caplog.text or "RemoteProtocolError" in caplog.text
 
@@ -89,7 +91,7 @@ def test_an_api_that_does_not_answer_is_given_up(monkeypatch, caplog):
 
 def test_a_call_that_has_ended_already_is_ended(caplog):
     assert ask("hang_up", up=False)[0] is True
-    assert ask("redirect", up=False)[0] is False
+    assert ask("connect", up=False)[0] is False
 
 
 def test_wrong_credentials(caplog):
@@ -114,7 +116,7 @@ def test_an_answer_that_is_none(body, caplog):
 def test_nobody_there(caplog):
     async def run() -> bool:
         client = CarrierRest("http://127.0.0.1:1", ACCOUNT, "secret")
-        done = await client.redirect(ACCOUNT, CALL, TWIML)
+        done = await client.connect(ACCOUNT, CALL, NUMBER)
         await client.close()
         return done
 

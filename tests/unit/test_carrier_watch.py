@@ -2,7 +2,6 @@
 
 import json
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -45,15 +44,16 @@ def test_one_that_takes_nothing_is_left(rig):
 def test_one_that_takes_a_little_is_slow_and_not_dead(monkeypatch):
     now_ns, ends = [1], []
     lane = SimpleNamespace(untaken_bytes=90_000, pause=lambda: None, unpause=lambda: None)
-    call: Any = SimpleNamespace(
-        assistant=lane,
-        clock=SimpleNamespace(now_ns=lambda: now_ns[0]),
-        caller=SimpleNamespace(last_media_ns=1 << 62),
-        close=ends.append,
-        log=None,
-    )
     monkeypatch.setattr(events, "tx_slow", lambda *_: None)
-    watch = CarrierWatch(call)
+    watch = CarrierWatch(
+        clock=SimpleNamespace(now_ns=lambda: now_ns[0], began_ns=0),
+        assistant=lane,
+        caller=SimpleNamespace(last_media_ns=1 << 62),
+        read=lambda message: None,
+        log=None,
+        trouble=None,
+        tell=lambda stopped: ends.append(stopped.reason),
+    )
     watch.paused(True)
 
     def seconds(count: int, taken_bytes: int) -> None:

@@ -160,13 +160,13 @@ class Control:
     async def hang_up(self, account_sid: str, call_sid: str) -> bool:
         return True
 
-    async def redirect(self, account_sid: str, call_sid: str, twiml: str) -> bool:
+    async def connect(self, account_sid: str, call_sid: str, number: str) -> bool:
         await asyncio.sleep(self.seconds)
         return True
 
 
 def with_control(rig: Rig, seconds: float = 0.0) -> Rig:
-    rig.call.conduct._control = Control(seconds)
+    rig.call.hangup._control = Control(seconds)
     return rig
 
 
@@ -224,7 +224,7 @@ def model_troubles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rig.carrier({"event": "start", "start": {}, "streamSid": SID.decode()})
     rig.call.dsp.last_output = float("nan")
     rig.advance(1.2)
-    monkeypatch.setattr(rig.call, "on_speech_started", lambda: 1 / 0)
+    monkeypatch.setattr(rig.call.idle, "speech_started", lambda: 1 / 0)
     rig.model({"type": "input_audio_buffer.speech_started", "item_id": "item_x"})
     rig.call.stats.errors.clear()
     rig.call.line.counters["safety_fuse"] = 0
@@ -251,7 +251,7 @@ def tools_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     told: list[Any] = []
     rig = Scene(agent)
-    rig.call.aftermath._told = lambda *what: told.append(what)
+    rig.call.late_tools._told = lambda *what: told.append(what)
     rig.loop.threads_hold_time = False
     rig.up().begin("resp_1")
     rig.tool_call("call_1", "check_availability")
@@ -334,7 +334,7 @@ def renewed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def not_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The model is given up, and Twilio takes too long to pass the caller on."""
     rig = with_control(Rig(fallback_number="+14155550177"), seconds=60).up()
-    rig.do(rig.call.ladder.give_up, "model_lost")
+    rig.do(rig.call.fallback.give_up, "model_lost")
     rig.advance(6)
     rig.echo_marks()
     rig.advance(7)

@@ -146,15 +146,15 @@ def attempted(monkeypatch):
 ALONE = [name for name in ADVERSITIES if name not in ("refused_tools", "silent_answers")]
 HAPPENED = {
     "interruptions": lambda call: sum(one.outcome == "committed" for one in call.stats.barge_ins) == 20,
-    "unanswered": lambda call: call.answers.counters["turn_unanswered"] >= 6,
-    "failures": lambda call: call.answers.counters["responses_retried"] >= 25,
+    "unanswered": lambda call: call.turns.counters["turn_unanswered"] >= 6,
+    "failures": lambda call: call.turns.counters["responses_retried"] >= 25,
     "drops": lambda call: call.line.counters["reconnects"] >= 8,
     "keys": lambda call: len(call.stats.dtmf) >= 100,
     "complaints": lambda call: call.session.counters["error_other"] >= 60,
     "rubbish": lambda call: call.session.counters["malformed_events"] >= 60,
     "tools": lambda call: [tool["outcome"] for tool in call.stats.tool_calls].count("ok") >= 55,
     "failing_tools": lambda call: [tool["outcome"] for tool in call.stats.tool_calls].count("error") >= 55,
-    "slow_tools": lambda call: call.waiting.fillers["tool"] >= 50,
+    "slow_tools": lambda call: call.dead_air.fillers["tool"] >= 50,
 }
 """That it was the call that was meant: each where it is alone."""
 

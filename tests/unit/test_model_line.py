@@ -111,7 +111,7 @@ class TestTable:
             with pytest.raises(IllegalEvent, match=f"{event} in state {state}"):
                 new.do(line._to, event)
         line.state = State.IDLE
-        line._deadline.clear()
+        line._state_deadline.clear()
 
     def test_what_waits_for_others_has_a_deadline(self):
         assert set(DEADLINES_SECONDS) == {State.DIALLING, State.OPENING, State.PAUSING}

@@ -91,5 +91,5 @@ def test_who_waits_is_told_each_time_it_becomes_ours(rig, verbs, freed):
 
 
 def test_what_has_no_row_is_a_bug_of_ours(rig):
-    with pytest.raises(IllegalEvent, match="floor: expired in state free"):
+    with pytest.raises(IllegalEvent, match="Floor: expired in state free"):
         rig.floor._expired()

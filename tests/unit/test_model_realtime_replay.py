@@ -3,8 +3,9 @@
 import pytest
 
 from fastbridge.base.conversation import ToolCall, Turn
+from fastbridge.model.instructions import continuation
 from fastbridge.model.realtime import replay
-from fastbridge.model.realtime.replay import continuation, replay_items
+from fastbridge.model.realtime.replay import replay_items
 from fastbridge.sim import grammar
 
 TURNS = [Turn("assistant", "item_1", "Hello."), Turn("caller", "item_2", "Is it there?"), Turn("caller", "item_3")]

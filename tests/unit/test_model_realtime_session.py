@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from typing import Any
 
 import pytest
@@ -32,10 +33,9 @@ class Listener:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
 
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("on_"):
-            raise AttributeError(name)
-        return lambda *arguments: self.told.append((name.removeprefix("on_"), *arguments))
+    def __call__(self, event: Any) -> None:
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+        self.told.append((name, *event))
 
     def of(self, kind: str) -> list[tuple[Any, ...]]:
         return [entry[1:] for entry in self.told if entry[0] == kind]
@@ -64,7 +64,7 @@ class SessionRig:
             settings=Settings.model_construct(**settings),
             lane=self.lane,
             clock=self.loop.clock,
-            listener=self.listener,
+            tell=self.listener,
             trouble=Trouble(CallLog("CA1"), self.stats),
         )
 
@@ -220,7 +220,7 @@ class TestEvents:
     def test_speech_that_is_told_late_or_twice(self, up):
         for kind in ("speech_stopped", "speech_started", "committed", "speech_stopped", "committed"):
             up.event(f"input_audio_buffer.{kind}", item_id="item_u")
-        assert up.listener.told == [("speech_stopped",), ("caller_turn",)]
+        assert up.listener.told == [("speech_stopped",), ("turn_committed",)]
         assert up.counters["stray_speech"] == 3
         up.event("input_audio_buffer.speech_started", item_id="item_v", audio_start_ms=1)
         up.event("input_audio_buffer.speech_started", item_id="item_v", audio_start_ms=2)
@@ -302,8 +302,8 @@ class TestEvents:
         )
         assert up.listener.told == []
         up.event("response.output_item.done", response_id="resp_1", item={**item, "status": "completed"})
-        ((kind, call, response_id),) = up.listener.told
-        assert (kind, call.name, call.arguments, response_id) == ("tool_call", "hours", '{"day":"x"}', "resp_1")
+        ((kind, response_id, call),) = up.listener.told
+        assert (kind, call.name, call.arguments, response_id) == ("tool_called", "hours", '{"day":"x"}', "resp_1")
 
     def test_one_of_a_refused_response_is_not_run_and_the_model_told(self, up):
         item = {"id": "item_f", "type": "function_call", "name": "hang_up", "call_id": "call_1", "arguments": ""}
@@ -311,7 +311,7 @@ class TestEvents:
         up.event("response.output_item.added", response_id="resp_1", item=item)
         up.loop.do(up.session.responses.cancel)
         up.event("response.output_item.done", response_id="resp_1", item={**item, "status": "completed"})
-        assert up.listener.of("tool_call") == []
+        assert up.listener.of("tool_called") == []
         assert up.listener.of("tool_not_run") == [("hang_up", "the response was taken back before it was complete")]
         assert "not run" in up.sent[-1]["item"]["output"]
 
@@ -345,7 +345,7 @@ class TestMalformed:
         "value", [None, [], "", 7, {}, {"id": None}, [[]], "\ud800", {"id": "\ud800", "type": "message"}]
     )
     def test_known_events_with_any_content_never_raise(self, up, kind, value):
-        fields = ("session", "response", "item", "error", "item_id", "response_id", "delta", "transcript", "call_id")
+        fields = ("session", "response", "item", "error", "item_id", "response_id", "delta", "transcribed", "call_id")
         up.event(kind)
         up.event(kind, **dict.fromkeys(fields, value))
         up.event("input_audio_buffer.speech_started")
@@ -382,7 +382,7 @@ class TestMalformed:
             ),
             max_leaves=8,
         )
-        names = ["session", "response", "item", "error", "item_id", "response_id", "transcript", "arguments", "delta"]
+        names = ["session", "response", "item", "error", "item_id", "response_id", "transcribed", "arguments", "delta"]
         events = st.fixed_dictionaries(
             {"type": st.sampled_from(sorted(realtime_module._HANDLERS))}, optional=dict.fromkeys(names, json_values)
         )
@@ -496,13 +496,13 @@ class TestTranscripts:
             ("caller", "Please."),
             ("assistant", "Of course."),
         ]
-        assert [turn.text for (turn,) in up.listener.of("transcript")] == ["Of course.", "Please."]
+        assert [turn.text for (turn,) in up.listener.of("transcribed")] == ["Of course.", "Please."]
 
     def test_that_fail_are_turns_all_the_same(self, up):
         up.event("input_audio_buffer.committed", item_id="item_u")
         for _ in range(2):
             up.event("conversation.item.input_audio_transcription.failed", item_id="item_u", error={})
-        (((turn,)),) = up.listener.of("transcript")
+        (((turn,)),) = up.listener.of("transcribed")
         assert (turn.failed, turn.text, up.counters["transcription_failed"]) == (True, "", 2)
 
     def test_are_kept_by_item_not_by_last(self, up):
@@ -526,11 +526,11 @@ class TestTranscripts:
         up.begin()
         self.words(up, "Of", " course,")
         assert up.session.turns["item_1"].text == "Of course,"
-        assert up.listener.of("transcript") == []
+        assert up.listener.of("transcribed") == []
         up.say("Of course, Sir.")
         self.words(up, " too late")
         assert up.session.turns["item_1"].text == "Of course, Sir."
-        assert len(up.listener.of("transcript")) == 1
+        assert len(up.listener.of("transcribed")) == 1
 
     @pytest.mark.parametrize("at_the_end", ["", "one two three four five"])
     def test_what_was_cut_off_is_kept_although_the_model_forgets_it(self, up, at_the_end):
@@ -540,7 +540,7 @@ class TestTranscripts:
         self.words(up, " five")
         up.say(at_the_end)
         assert up.session.turns["item_1"].text == "one two"
-        ((turn,),) = up.listener.of("transcript")
+        ((turn,),) = up.listener.of("transcribed")
         assert turn.text == "one two"
 
     def test_an_end_without_words_leaves_those_that_came(self, up):

@@ -96,7 +96,7 @@ class TestIds:
 
     def test_a_turn_of_the_callers_without_one_is_answered_all_the_same(self, rig, nothing):
         rig.model({"type": "input_audio_buffer.committed", "item_id": nothing})
-        assert rig.call.answers.owed
+        assert rig.call.turns.owed
         assert rig.call.session.turns == {}
 
 

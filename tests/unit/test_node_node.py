@@ -97,7 +97,7 @@ def test_a_call_and_what_was_looked_up_for_it_have_one_log(caplog):
         node.announce(Admission(CALL_SID, ACCOUNT_SID, "+14155550123", "", "inbound", {}, 0, "token"))
         await asyncio.sleep(0.01)
         call = begin(node, Carrier())
-        assert call.log is call.context.call_log is call.conduct.context.journal
+        assert call.log is call.context.call_log is call.answering.context.journal
         assert call.log.lines == 1
         await node.rest.hang_up(ACCOUNT_SID, CALL_SID)
         assert call.log.lines == 2
@@ -297,7 +297,7 @@ def test_a_tool_that_ends_after_its_call_is_in_the_record_that_is_stored(tmp_pat
     async def scene() -> Any:
         node = make_node(agent, database_url=url)
         call = begin(node, Carrier())
-        call.conduct.tool_call(ToolCall("call_1", "book", "{}", 0), "resp_1")
+        call.tools.called("resp_1", ToolCall("call_1", "book", "{}", 0))
         await asyncio.sleep(0.05)
         call.close("customer_hangup")
         await asyncio.sleep(0.1)
@@ -374,7 +374,7 @@ def test_what_the_webhook_has_begun_to_look_up_is_the_calls():
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         call = node.begin_call(Carrier(), admission(), Start(ACCOUNT_SID, CALL_SID, STREAM_SID, {}))
-        assert (asked, call.conduct.context.variables, call.agent.voice) == (["cedar"], {"name": "Dana"}, "cedar")
+        assert (asked, call.answering.context.variables, call.agent.voice) == (["cedar"], {"name": "Dana"}, "cedar")
         assert len(node.lookups) == 0
         node.announce(admission(call_sid="CA" + "9" * 32))
         await node.close()

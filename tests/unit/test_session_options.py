@@ -138,10 +138,10 @@ def test_on_call_may_still_say_how_keys_end(make):
 
     rig = make(agent).up()
     for key in ("1", "#", "*"):
-        rig.do(rig.call.conduct.key, key)
+        rig.do(rig.call.dtmf.press, key)
     rig.advance(0.1)
     assert heard == ["1#"]
-    rig.do(rig.call.conduct.key, "5")
+    rig.do(rig.call.dtmf.press, "5")
     rig.advance(8)
     assert heard == ["1#"]
     rig.advance(1.1)
@@ -291,7 +291,7 @@ def test_a_caller_who_answers_the_models_prompt_is_a_turn():
         stage.says(babble("Yes, here I am."))
         stage.run(6)
         assert stage.call.stats.turns == 1
-        assert stage.call.conduct.silence.prompts == 0
+        assert stage.call.idle.prompts == 0
         assert [turn.text for turn in stage.call.session.turns.values() if turn.role == "caller"] == [
             "Hi, I have a question."
         ]
@@ -304,7 +304,7 @@ def test_words_that_only_the_transcription_heard_are_a_turn_all_the_same(make):
     rig = make().up()
     rig.model({"type": "input_audio_buffer.timeout_triggered", "item_id": "item_q"})
     rig.model({"type": "input_audio_buffer.committed", "item_id": "item_q"})
-    assert (rig.call.answers.owed, list(rig.call.session.turns)) == (False, [])
+    assert (rig.call.turns.owed, list(rig.call.session.turns)) == (False, [])
     rig.model(
         {
             "type": "conversation.item.input_audio_transcription.completed",

@@ -116,6 +116,6 @@ def test_a_reset_is_not_tried_again_where_twice_is_not_once(faults: Any, done: b
     api = CarrierApi(ACCOUNT_SID, AUTH_TOKEN, faults=faults)
     line = Line([HangUp(AfterMs(50_000))])
     api.register(line.carrier)
-    asked = rest_of(api).redirect(ACCOUNT_SID, line.report.call_sid, "<Response/>")
+    asked = rest_of(api).connect(ACCOUNT_SID, line.report.call_sid, "+14155550188")
     assert line.loop.run_until_complete(asked) is done
     assert len(api.updates) == done

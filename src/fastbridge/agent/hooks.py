@@ -14,6 +14,7 @@ from fastbridge.agent import fields as agent_fields
 from fastbridge.agent.definition import Agent, CallContext
 from fastbridge.agent.tool import run
 from fastbridge.base.clock import Clock
+from fastbridge.config import Settings
 from fastbridge.observe import events
 
 MAX_WAITING = 64
@@ -43,6 +44,10 @@ class Hooks:
         self._waiting: deque[tuple[str, Any, Then | None]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+
+    def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
+        """Who answers is known now."""
+        self.agent, self.context = agent, context
 
     @property
     def running(self) -> bool:

@@ -7,48 +7,55 @@ has been taken apart.
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from fastbridge.call.conduct import Conduct
+
+class Controls(Protocol):
+    """What can be done to a call, on its own thread."""
+
+    def hang_up(self) -> object: ...
+    def destination(self, wanted: str) -> str | None: ...
+    def transfer(self, number: str) -> object: ...
+    def say(self, text: str) -> object: ...
 
 
 class Remote:
     """A CallControl."""
 
-    def __init__(self, conduct: "Conduct") -> None:
-        self._conduct: Conduct | None = conduct
+    def __init__(self) -> None:
+        self._controls: Controls | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.get_ident()
 
-    def begin(self) -> None:
+    def begin(self, controls: Controls) -> None:
         """The call has begun, on the running loop."""
+        self._controls = controls
         self._loop = asyncio.get_running_loop()
 
     def close(self) -> None:
         """The call is over."""
-        self._conduct = None
+        self._controls = None
 
     def hang_up(self) -> None:
-        self._on_loop(lambda conduct: conduct.hang_up())
+        self._on_loop(lambda controls: controls.hang_up())
 
     def transfer(self, destination: str) -> bool:
-        conduct = self._conduct
-        number = conduct.destination(destination) if conduct is not None else None
+        controls = self._controls
+        number = controls.destination(destination) if controls is not None else None
         if number is None:
             return False
-        self._on_loop(lambda conduct: conduct.transfer(number))
+        self._on_loop(lambda controls: controls.transfer(number))
         return True
 
     def say(self, text: str) -> None:
-        self._on_loop(lambda conduct: conduct.say(text))
+        self._on_loop(lambda controls: controls.say(text))
 
-    def _on_loop(self, action: "Callable[[Conduct], object]") -> None:
+    def _on_loop(self, action: Callable[[Controls], object]) -> None:
         if threading.get_ident() == self._thread:
             self._do(action)
         elif self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._do, action)
 
-    def _do(self, action: "Callable[[Conduct], object]") -> None:
-        if self._conduct is not None:
-            action(self._conduct)
+    def _do(self, action: Callable[[Controls], object]) -> None:
+        if self._controls is not None:
+            action(self._controls)

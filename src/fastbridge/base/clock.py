@@ -35,13 +35,19 @@ class Clock:
         return (self.now_ns() - since_ns) // 1_000_000
 
 
-class GuardedClock(Clock):
-    """Another clock, whose timers raise nothing. guard(callback): the callback, which books what it raises."""
+class CallClock(Clock):
+    """A call's: it knows when the call began, and its timers raise nothing. guard(callback): the callback, which books
+    what it raises."""
 
     def __init__(self, clock: Clock, guard: Callable[[Callable[..., object]], Callable[..., None]]) -> None:
         super().__init__(clock.now_ns)
+        self.began_ns = clock.now_ns()
         self._clock = clock
         self._guard = guard
+
+    def now_ms(self) -> int:
+        """Milliseconds since the call began."""
+        return self.elapsed_ms(self.began_ns)
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
         return self._clock.call_later(seconds, self._guard(callback))

@@ -6,13 +6,14 @@ watches: it is told when anything changes, asks the owners of the facts, and kee
 """
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from fastbridge.base.clock import Deadline
+from fastbridge._assistant import AssistantLane
+from fastbridge.base.clock import CallClock, Deadline
+from fastbridge.call.happenings import FillerDue
+from fastbridge.model.port import LOCAL_ID, Tell
 from fastbridge.observe import events
-
-if TYPE_CHECKING:
-    from fastbridge.call.call import Call
+from fastbridge.observe.call_log import CallLog
 
 LIMIT_SECONDS = {
     "connecting": 2.0,  # a healthy call hears its greeting before that
@@ -31,49 +32,70 @@ MAX_POSTPONED = 6
 ear hears is in `turns`."""
 
 
-class Waiting:
+class Moment(Protocol):
+    """What it asks of its call: see `facts`."""
+
+    @property
+    def live(self) -> bool: ...
+    @property
+    def waits_for(self) -> str | None: ...
+    @property
+    def caller_may_be_speaking(self) -> bool: ...
+    @property
+    def caller_is_untold(self) -> bool: ...
+
+
+class DeadAir:
     """One call's. Times are ms; a cause is one of LIMIT_SECONDS."""
 
-    def __init__(self, call: "Call") -> None:
+    def __init__(self, *, clock: CallClock, facts: Moment, assistant: AssistantLane, log: CallLog, tell: Tell) -> None:
         self.fillers: Counter[str] = Counter()
         self.unplanned_ms: Counter[str] = Counter()
         self.longest_unplanned_ms = 0
         self.intentional = 0
         self.intentional_ms = 0
-        self._call = call
+        self._clock = clock
+        self._facts = facts
+        self._assistant = assistant
+        self._log = log
+        self._tell = tell
         self._cause: str | None = None
-        self._since_ns = self._accounted_ns = call.started_ns
+        self._since_ns = self._accounted_ns = clock.began_ns
         self._in_row = 0
         self._last = (0, 0, 0)  # the last wait: when it ended, since when, and the fillers in a row
         self._spoken_filler = ""
         self._tried_ns = 0
         self._postponed = 0
-        self._deadline = Deadline(call.clock, self._due)
+        self._deadline = Deadline(clock, self._due)
 
-    def review(self, overdue_seconds: float = 0.0) -> None:
-        """Something has changed that the caller's waiting depends on, and has been so for a while."""
-        if not self._call.live:
+    def review(self, *_: object) -> None:
+        """Something has changed that the caller's waiting depends on."""
+        self.late(0.0)
+
+    def late(self, overdue_seconds: float) -> None:
+        """The same, and it has been so for a while."""
+        if not self._facts.live:
             return
         self._account()
-        cause = self._call.facts.waits_for
+        cause = self._facts.waits_for
         if cause != self._cause:
             if cause is None:
                 self._ends()
             elif self._cause is None:
-                self._begins(self._call.clock.now_ns() - int(overdue_seconds * 1e9))
+                self._begins(self._clock.now_ns() - int(overdue_seconds * 1e9))
             self._cause = cause
         self._arm()
 
     def _begins(self, since_ns: int) -> None:
         """A wait that ended in this very moment has not ended: two of the parts were told one after the other."""
         ended_ns, old_since_ns, in_row = self._last
-        if ended_ns == self._call.clock.now_ns():
+        if ended_ns == self._clock.now_ns():
             since_ns, self._in_row = min(since_ns, old_since_ns), in_row
             self.intentional -= 1
         self._since_ns = since_ns
 
     def _ends(self) -> None:
-        self._last = self._call.clock.now_ns(), self._since_ns, self._in_row
+        self._last = self._clock.now_ns(), self._since_ns, self._in_row
         self._in_row = 0
         self.intentional += 1
 
@@ -86,7 +108,7 @@ class Waiting:
     def sound(self, response_id: str) -> None:
         """The first frame of a response has left. Where it is no filler, the wait is over."""
         self._account()
-        if not response_id.startswith("local_") and response_id != self._spoken_filler:
+        if not response_id.startswith(LOCAL_ID) and response_id != self._spoken_filler:
             self._in_row = 0
             self._arm()  # where it breaks off, the next wait is a first one
 
@@ -106,7 +128,7 @@ class Waiting:
     # --- what is owed ---
 
     def _silent_since_ns(self) -> int:
-        return max(self._since_ns, self._call.assistant.schedule.play_end_ns)
+        return max(self._since_ns, self._assistant.schedule.play_end_ns)
 
     def _limit_ns(self) -> int:
         seconds = AGAIN_SECONDS if self._in_row else LIMIT_SECONDS[self._cause or "answer"]
@@ -116,21 +138,21 @@ class Waiting:
         if self._cause is None:
             self._deadline.clear()
             return
-        now = self._call.clock.now_ns()
-        lane = self._call.assistant
+        now = self._clock.now_ns()
+        lane = self._assistant
         begins = now + lane.unheard_ms * 1_000_000 if lane.playing else max(self._silent_since_ns(), self._tried_ns)
         self._deadline.set(max(begins + self._limit_ns() - now, 0) / 1e9 + 0.001)
 
     def _due(self) -> None:
-        now = self._call.clock.now_ns()
+        now = self._clock.now_ns()
         since = max(self._silent_since_ns(), self._tried_ns)
-        silent = not self._call.assistant.playing and now - since >= self._limit_ns()
-        if self._call.facts.waits_for != self._cause or not silent:
+        silent = not self._assistant.playing and now - since >= self._limit_ns()
+        if self._facts.waits_for != self._cause or not silent:
             self._postponed = 0
             self.review()
             return
-        speaking = self._call.facts.caller_may_be_speaking and self._postponed < MAX_POSTPONED
-        if self._call.answers.untold or speaking:
+        speaking = self._facts.caller_may_be_speaking and self._postponed < MAX_POSTPONED
+        if self._facts.caller_is_untold or speaking:
             self._postponed += 1
             self._deadline.set(POSTPONE_SECONDS)
             return
@@ -140,25 +162,25 @@ class Waiting:
     def _fill(self, now: int) -> None:
         self._account()
         silent_ms = (now - self._silent_since_ns()) // 1_000_000
-        cause = self._cause or "answer"
-        if cause == "tool" and self._call.conduct.filler.fill():
-            pass  # the tool's author has said what is to be heard, if anything
-        elif self._call.ladder.fill(self._in_row):
-            self.fillers[cause] += 1
-            events.filler(self._call.log, cause=cause, silent_ms=silent_ms)
+        self._tell(FillerDue(self._cause or "answer", self._in_row, silent_ms))
         self._in_row += 1
         self._tried_ns = now  # without a recording: look again later, not at once
         self._arm()
+
+    def filled(self, cause: str, silent_ms: int) -> None:
+        """A recording plays."""
+        self.fillers[cause] += 1
+        events.filler(self._log, cause=cause, silent_ms=silent_ms)
 
     # --- the books ---
 
     def _account(self) -> None:
         """The silence since it was last looked at, to its cause."""
-        now, call = self._call.clock.now_ns(), self._call
+        now = self._clock.now_ns()
         since, self._accounted_ns = self._accounted_ns, now
-        if call.assistant.playing:
+        if self._assistant.playing:
             return
-        silent_ms = max(now - max(since, call.assistant.schedule.play_end_ns), 0) // 1_000_000
+        silent_ms = max(now - max(since, self._assistant.schedule.play_end_ns), 0) // 1_000_000
         if self._cause is None:
             self.intentional_ms += silent_ms
         elif silent_ms:

@@ -6,9 +6,16 @@ likely as not: it goes to the agent's hook or to the model, and never to the log
 
 from collections.abc import Callable
 
+from fastbridge.agent.definition import Agent, CallContext
+from fastbridge.agent.hooks import Hooks
 from fastbridge.base.clock import Clock, Deadline
+from fastbridge.call.happenings import CallerTypes
+from fastbridge.config import Settings
+from fastbridge.model.port import Model, Tell
 
 MAX_DIGITS = 64
+MAX_EARLY = 8
+"""Messages to the model that wait for its session; one more drops the oldest."""
 
 
 class Keys:
@@ -42,6 +49,44 @@ class Keys:
         digits, self._digits = self._digits, ""
         if digits:
             self._deliver(digits)
+
+
+class Dtmf(Keys):
+    """The keys of one call: to the agent's hook, or to the model in words, to which it answers."""
+
+    def __init__(self, agent: Agent, *, clock: Clock, hooks: Hooks, session: Model, tell: Tell) -> None:
+        super().__init__(clock, end_key=agent.keys_end, pause_seconds=agent.keys_end_seconds, deliver=self._gathered)
+        self._to_model = agent.keys_to_model
+        self._hooks = hooks
+        self._session = session
+        self._tell = tell
+        self._early: list[str] = []
+
+    def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
+        self.end_key, self.pause_seconds, self._to_model = agent.keys_end, agent.keys_end_seconds, agent.keys_to_model
+
+    def ready(self) -> None:
+        """The model listens, for the first time or again."""
+        early, self._early = self._early, []
+        for text in early:
+            self._say(text)
+
+    def _gathered(self, digits: str) -> None:
+        if not self._hooks.emit("on_dtmf", digits, self._understood) and self._to_model:
+            self._say(told(digits))
+
+    def _understood(self, result: object) -> None:
+        if isinstance(result, str) and result:
+            self._say(result)
+
+    def _say(self, text: str) -> None:
+        """Something the caller did, in words, to which the model is to answer."""
+        if not self._session.ready:
+            self._early = [*self._early[1 - MAX_EARLY :], text]
+            return
+        self._tell(CallerTypes())
+        self._session.note("user", text)
+        self._session.responses.create("keys")
 
 
 def told(digits: str) -> str:

@@ -1,120 +1,309 @@
 """What is going on in a call: every question about more than one of its parts is asked here, and answered once.
 
-Each fact stays with its owner; nothing is kept here, and nothing changed.
+Each fact stays with its owner; nothing is kept here, and nothing changed. The owners are known by the few words that
+are asked of them, so that a test gives those words, and no call.
 """
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from fastbridge.agent.tool import Tool
-    from fastbridge.call.call import Call
+from fastbridge.agent.tool import Tool
+from fastbridge.base.clock import Clock
 
 MEDIA_GAP_SECONDS = 0.75
 """No audio of the caller's for this long: nothing is known of him now."""
 
 
+class Playing(Protocol):
+    """The assistant's lane."""
+
+    @property
+    def playing(self) -> bool: ...
+    @property
+    def held(self) -> bool: ...
+
+
+class Arriving(Protocol):
+    """The caller's lane."""
+
+    @property
+    def last_media_ns(self) -> int: ...
+
+
+class Ear(Protocol):
+    """The detector."""
+
+    @property
+    def speaking(self) -> bool: ...
+
+
+class Moments(Protocol):
+    """The call's statistics."""
+
+    @property
+    def ready_ms(self) -> int | None: ...
+
+
+class Generating(Protocol):
+    """The session's responses."""
+
+    @property
+    def busy(self) -> bool: ...
+    @property
+    def says_last_word(self) -> bool: ...
+
+
+class Conversing(Protocol):
+    """The session."""
+
+    @property
+    def ready(self) -> bool: ...
+    @property
+    def responses(self) -> Generating: ...
+
+
+class Connected(Protocol):
+    """The line to the model."""
+
+    @property
+    def up(self) -> bool: ...
+
+
+class Holding(Protocol):
+    """An interruption."""
+
+    @property
+    def held(self) -> bool: ...
+
+
+class Greeted(Protocol):
+    @property
+    def locked(self) -> bool: ...
+    @property
+    def awaited(self) -> bool: ...
+
+
+class Owing(Protocol):
+    """The caller's turns."""
+
+    @property
+    def owed(self) -> bool: ...
+    @property
+    def speaking(self) -> bool: ...
+    @property
+    def untold(self) -> bool: ...
+    @property
+    def overdue_seconds(self) -> float: ...
+
+
+class Untold(Protocol):
+    """The watch on the upload."""
+
+    @property
+    def untold(self) -> bool: ...
+
+
+class GivenUp(Protocol):
+    @property
+    def ending(self) -> bool: ...
+
+
+class Leaving(Protocol):
+    @property
+    def asked(self) -> bool: ...
+    @property
+    def firm(self) -> bool: ...
+
+
+class Heard(Protocol):
+    @property
+    def caller_speaking(self) -> bool: ...
+
+
+class Working(Protocol):
+    @property
+    def running(self) -> int: ...
+    @property
+    def busy(self) -> bool: ...
+    @property
+    def running_tools(self) -> list[Tool]: ...
+
+
+class Sources(Protocol):
+    """Who is asked."""
+
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def live(self) -> bool: ...
+    @property
+    def stats(self) -> Moments: ...
+    @property
+    def assistant(self) -> Playing: ...
+    @property
+    def caller(self) -> Arriving: ...
+    @property
+    def detector(self) -> Ear: ...
+    @property
+    def session(self) -> Conversing: ...
+    @property
+    def line(self) -> Connected: ...
+    @property
+    def barge_in(self) -> Holding: ...
+    @property
+    def greeting(self) -> Greeted: ...
+    @property
+    def turns(self) -> Owing: ...
+    @property
+    def upload_watch(self) -> Untold: ...
+    @property
+    def fallback(self) -> GivenUp: ...
+    @property
+    def hangup(self) -> Leaving: ...
+    @property
+    def idle(self) -> Heard: ...
+    @property
+    def tools(self) -> Working: ...
+
+
 class Facts:
     """One call's."""
 
-    def __init__(self, call: "Call") -> None:
-        self._call = call
+    def __init__(self, sources: Sources) -> None:
+        self._of = sources
 
     # --- who speaks ---
 
     @property
     def assistant_speaks(self) -> bool:
         """Something is being heard, or is held back and may go on."""
-        return self._call.assistant.playing or self._call.assistant.held
+        return self._of.assistant.playing or self._of.assistant.held
+
+    @property
+    def assistant_plays(self) -> bool:
+        return self._of.assistant.playing
 
     @property
     def caller_speaks(self) -> bool:
         """By the model's account; but nobody speaks for ever."""
-        return self._call.conduct.silence.caller_speaking
+        return self._of.idle.caller_speaking
 
     @property
     def caller_is_loud(self) -> bool:
         """By our own ear, whatever the model says."""
-        call = self._call
-        return call.clock.now_ns() - call.caller.last_media_ns <= MEDIA_GAP_SECONDS * 1e9 and call.detector.speaking
+        of = self._of
+        return of.clock.now_ns() - of.caller.last_media_ns <= MEDIA_GAP_SECONDS * 1e9 and of.detector.speaking
 
     @property
     def caller_goes_on(self) -> bool:
         """By the model's account, and our ear's."""
-        return self._call.answers.speaking and self.caller_is_loud
+        return self._of.turns.speaking and self.caller_is_loud
 
     @property
     def caller_may_be_speaking(self) -> bool:
         """What the model has not told, or cannot."""
-        return self._call.interruption.held or (not self._call.line.up and self.caller_is_loud)
+        return self._of.barge_in.held or (not self._of.line.up and self.caller_is_loud)
 
     @property
     def may_interrupt(self) -> bool:
         """There is something to interrupt, and it may be."""
-        call = self._call
-        if call.interruption.held or call.greeting.locked or call.ladder.ending or call.conduct.departure.firm:
+        of = self._of
+        if of.barge_in.held or of.greeting.locked or of.fallback.ending or of.hangup.firm:
             return False
-        return call.live and call.assistant.playing
+        return of.live and of.assistant.playing
+
+    @property
+    def caller_is_untold(self) -> bool:
+        """He has interrupted and speaks on, by our ear; the model has told nothing of it."""
+        return self._of.turns.untold and self.caller_is_loud
+
+    @property
+    def said_unheard(self) -> bool:
+        """He has said something of which the model has not told, so far."""
+        return self._of.upload_watch.untold
+
+    @property
+    def overdue_seconds(self) -> float:
+        """How long a caller has waited already, who was speaking, or had just spoken, when the line was lost."""
+        return self._of.turns.overdue_seconds
+
+    @property
+    def model_tells_of_the_caller(self) -> bool:
+        """There is no session, or the model says that he speaks: nothing of his goes unnoticed."""
+        return not self._of.line.up or self._of.turns.speaking
 
     # --- what is under way ---
 
     @property
+    def live(self) -> bool:
+        return self._of.live
+
+    @property
+    def line_up(self) -> bool:
+        return self._of.line.up
+
+    @property
     def leaving(self) -> bool:
         """The call is coming to its end: nothing new is begun."""
-        return self._call.conduct.departure.asked or self._call.ladder.ending
+        return self._of.hangup.asked or self._of.fallback.ending
+
+    @property
+    def leave_asked(self) -> bool:
+        """We leave when all was heard."""
+        return self._of.hangup.asked
 
     @property
     def attentive(self) -> bool:
         """The session is up and nobody is leaving: silence counts."""
-        return self._call.session.ready and not self.leaving
+        return self._of.session.ready and not self.leaving
 
     @property
-    def running_tools(self) -> "list[Tool]":
-        return self._call.tools.running_tools
+    def running_tools(self) -> list[Tool]:
+        return self._of.tools.running_tools
 
     @property
     def model_works(self) -> bool:
         """The model has something to say or is about to; a tool runs for it, or its result has not been told."""
-        return self._call.session.responses.busy or self._call.tools.busy
+        return self._of.session.responses.busy or self._of.tools.busy
 
     @property
     def quiet(self) -> bool:
         """Nothing is being said, nothing is about to be, nobody works on it."""
-        session = self._call.session
-        if self.assistant_speaks or self._call.answers.owed:
+        session = self._of.session
+        if self.assistant_speaks or self._of.turns.owed:
             return False
-        if self._call.conduct.departure.firm:
+        if self._of.hangup.firm:
             return not session.responses.says_last_word
         return not (session.ready and self.model_works)
 
     @property
     def speechless(self) -> bool:
         """The model has nothing else to say, and could."""
-        busy = self.assistant_speaks or self._call.session.responses.busy
+        busy = self.assistant_speaks or self._of.session.responses.busy
         return not (busy or self.caller_speaks) and self.attentive
 
     @property
     def between_responses(self) -> bool:
         """A moment in which another session can take over, if it must: nothing would be lost."""
-        return self._call.line.up and not (self.model_works or self._call.ladder.ending)
+        return self._of.line.up and not (self.model_works or self._of.fallback.ending)
 
     @property
     def between_turns(self) -> bool:
         """A moment in which another session can take over, and nobody hears it."""
-        said = self.assistant_speaks or self._call.answers.owed
-        speaks = self._call.answers.speaking or self.caller_is_loud
+        said = self.assistant_speaks or self._of.turns.owed
+        speaks = self._of.turns.speaking or self.caller_is_loud
         return self.between_responses and not (said or speaks)
 
     @property
     def waits_for(self) -> str | None:
-        """What the caller waits for, as in `waiting.LIMIT_SECONDS`; None while nothing is owed to him."""
-        call = self._call
-        if call.ladder.ending or call.answers.speaking:
+        """What the caller waits for, as in `dead_air.LIMIT_SECONDS`; None while nothing is owed to him."""
+        of = self._of
+        if of.fallback.ending or of.turns.speaking:
             return None
-        if call.greeting.awaited or call.stats.ready_ms is None:
+        if of.greeting.awaited or of.stats.ready_ms is None:
             return "connecting"
-        busy, tools = call.session.responses.busy, call.tools.running
-        if not call.line.up:
-            return "lost" if busy or call.answers.owed or tools else "idle"
+        busy, tools = of.session.responses.busy, of.tools.running
+        if not of.line.up:
+            return "lost" if busy or of.turns.owed or tools else "idle"
         if tools:
             return "tool"
-        return "response" if busy else "answer" if call.answers.owed else None
+        return "response" if busy else "answer" if of.turns.owed else None

@@ -8,18 +8,21 @@ interrupts it. This file never decides how long is too long: `dead_air.py` and `
 
 import asyncio
 from base64 import b64encode
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Any
 
-from fastbridge.base.clock import Deadline
+from fastbridge._assistant import AssistantLane
+from fastbridge.agent.definition import Agent, CallContext
+from fastbridge.base.clock import Clock, Deadline
+from fastbridge.base.machine import Machine
 from fastbridge.base.prompts import load_prompts
-from fastbridge.errors import IllegalEvent, ModelError
-from fastbridge.model.realtime.responses import State as ResponseState
-from fastbridge.model.realtime.session import LOCAL_ID
+from fastbridge.call.happenings import EndCall, RecordingPlays
+from fastbridge.config import Settings
+from fastbridge.errors import ModelError
+from fastbridge.model.port import LOCAL_ID, Model, Tell
 from fastbridge.observe import events
-
-if TYPE_CHECKING:
-    from fastbridge.call.call import Call
+from fastbridge.observe.call_log import CallLog
 
 FILLERS = ("filler_1", "filler_2", "hold")
 FILLER_ID = f"{LOCAL_ID}filler"
@@ -51,24 +54,45 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
 """Deadlines: APOLOGISING, what is unheard and APOLOGY_MARGIN_SECONDS; TRANSFERRING, TRANSFER_SECONDS."""
 
 
-class Ladder:
-    """One call's. `apologised`: the caller has heard that something is wrong."""
+class Fallback(Machine[State, Event]):
+    """One call's. `apologised`: the caller has heard that something is wrong. transfer(number): connect the caller to
+    it when all was heard; whether that was done."""
 
-    def __init__(self, call: "Call") -> None:
-        self.state = State.QUIET
+    transitions = TRANSITIONS
+
+    def __init__(
+        self,
+        language: str,
+        *,
+        clock: Clock,
+        settings: Settings,
+        assistant: AssistantLane,
+        session: Model,
+        log: CallLog,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        transfer: Callable[[str], Awaitable[bool]],
+        tell: Tell,
+    ) -> None:
+        super().__init__(clock, State.QUIET)
         self.apologised = False
         self.cuts = 0
         """Fillers that were cut off: each is a `clear` to the carrier."""
-        self._call = call
-        self._prompts = load_prompts(call.agent.language, call.settings.prompts_dir)
+        self._settings = settings
+        self._assistant = assistant
+        self._session = session
+        self._log = log
+        self._spawn = spawn
+        self._transfer_to = transfer
+        self._tell = tell
+        self._prompts = load_prompts(language, settings.prompts_dir)
         self._played = 0
         self._reason = ""
         self._last_id = ""
-        self._deadline = Deadline(call.clock, self._heard)
+        self._deadline = Deadline(clock, self._heard)
 
-    def use(self, language: str) -> None:
+    def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
         """The caller's language is known now."""
-        self._prompts = load_prompts(language, self._call.settings.prompts_dir)
+        self._prompts = load_prompts(agent.language, settings.prompts_dir)
 
     @property
     def ending(self) -> bool:
@@ -77,18 +101,19 @@ class Ladder:
 
     # --- fillers ---
 
-    def fill(self, count: int) -> bool:
-        """Play a filler, the `count`-th in a row, from 0. False if there is none."""
+    def fill(self, cause: str, in_row: int, silent_ms: int) -> None:
+        """Play a filler, if there is one: the first of a row, from 0, is another than the last."""
         if self.state is not State.QUIET:
-            return False
-        names = FILLERS if count < len(FILLERS) else FILLERS[1:]
-        return self._play(names[count % len(names)], f"{FILLER_ID}_{self._played + 1}") > 0
+            return
+        names = FILLERS if in_row < len(FILLERS) else FILLERS[1:]
+        if self._play(names[in_row % len(names)], f"{FILLER_ID}_{self._played + 1}") > 0:
+            self._tell(RecordingPlays(cause, silent_ms))
 
     def give_way(self, response_id: str) -> None:
         """The model begins to be heard: a filler that is still playing is cut off."""
         if response_id.startswith(LOCAL_ID):
             return
-        lane = self._call.assistant
+        lane = self._assistant
         items = lane.items()
         if self.state is State.QUIET and lane.playing and items and items[-1][0].startswith(FILLER_ID):
             lane.clear()
@@ -100,11 +125,11 @@ class Ladder:
         prompt = self._prompts.get(name)
         if prompt is None:
             return 0.0
-        lane, session = self._call.assistant, self._call.session
+        lane, session = self._assistant, self._session
         self._played += 1
         self._last_id = local_id
         response_id = session.responses.response_id
-        active = response_id if session.responses.state is ResponseState.ACTIVE else None
+        active = response_id if session.responses.running else None
         item_id = local_id.encode()
         session.local_deltas += 1
         if active is not None and any(known == active for _, known, _, _ in lane.items()):
@@ -132,15 +157,15 @@ class Ladder:
             return
         self._to(Event.GIVE_UP)
         self._reason = reason
-        lane = self._call.assistant
+        lane = self._assistant
         items = lane.items()
         if lane.playing and items and items[-1][0].startswith(FILLER_ID):
             lane.clear()
             self.cuts += 1
-        number = self._call.settings.fallback_number
+        number = self._settings.fallback_number
         name = "transfer" if number else "apology"
         seconds = self._play(name, f"{LOCAL_ID}{name}")
-        events.given_up(self._call.log, step=name, reason=reason, error=error)
+        events.given_up(self._log, step=name, reason=reason, error=error)
         self._deadline.set(lane.unheard_ms / 1000 + APOLOGY_MARGIN_SECONDS if seconds else 0.0)
 
     def played(self, response_id: str) -> None:
@@ -150,36 +175,29 @@ class Ladder:
 
     def _heard(self) -> None:
         if self.state is State.TRANSFERRING:
-            self._call.close(self._reason)
+            self._tell(EndCall(self._reason))
             return
         self._to(Event.HEARD)
         self.apologised = self._last_id.startswith((f"{LOCAL_ID}apology", f"{LOCAL_ID}transfer"))
         self._deadline.set(TRANSFER_SECONDS)
-        number = self._call.settings.fallback_number
+        number = self._settings.fallback_number
         if number:
-            self._call.spawn(self._transfer(number))
+            self._spawn(self._transfer(number))
         else:
-            self._call.close(self._reason)
+            self._tell(EndCall(self._reason))
 
     async def _transfer(self, number: str) -> None:
         """By REST, if there is a way; else the call's own TwiML dials the number once the stream is closed."""
         try:
             async with asyncio.timeout(TRANSFER_SECONDS):
-                transferred = await self._call.transfer(number)
+                transferred = await self._transfer_to(number)
         except Exception as error:
-            events.transfer_failed(self._call.log, error)
+            events.transfer_failed(self._log, error)
             transferred = False
-        if not transferred and self._call.live:
-            self._call.close(self._reason)
+        if not transferred and self.state is not State.ENDED:
+            self._tell(EndCall(self._reason))
 
     def close(self) -> None:
         self._deadline.clear()
         if self.state is not State.ENDED:
             self._to(Event.CLOSE)
-
-    def _to(self, event: Event) -> None:
-        row = TRANSITIONS[self.state]
-        if event not in row:
-            raise IllegalEvent(f"ladder: {event} in state {self.state}")
-        self.state = row[event]
-        self._deadline.clear()

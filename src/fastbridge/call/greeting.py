@@ -5,13 +5,18 @@ interrupted, after 5 s without its first audio, and after 30 s whatever happens.
 """
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from fastbridge.base.clock import Deadline
+from fastbridge._assistant import AssistantLane
+from fastbridge._caller import CallerLane
+from fastbridge.agent.definition import Agent, CallContext
+from fastbridge.base.clock import CallClock, Deadline
+from fastbridge.config import Settings
+from fastbridge.errors import ModelError
+from fastbridge.model.port import Model, exactly, spoken
 from fastbridge.observe import events
-
-if TYPE_CHECKING:
-    from fastbridge.call.call import Call
+from fastbridge.observe.call_log import CallLog
+from fastbridge.observe.stats import CallStats
 
 FIRST_AUDIO_SECONDS = 5.0
 HARD_SECONDS = 30.0
@@ -28,20 +33,45 @@ class State(StrEnum):
     OVER = "over"
 
 
+class Moment(Protocol):
+    """What a greeting asks of its call: see `facts`."""
+
+    @property
+    def assistant_speaks(self) -> bool: ...
+
+
 class Greeting:
     """text: what is said first, in these words; empty for no greeting and so no lock."""
 
-    def __init__(self, text: str, *, lock: bool, call: "Call") -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        lock: bool,
+        clock: CallClock,
+        facts: Moment,
+        assistant: AssistantLane,
+        caller: CallerLane,
+        session: Model,
+        stats: CallStats,
+        log: CallLog,
+    ) -> None:
         self.state = State.WAITING if text else State.NONE
         self.locked = False
         self._text = text
         self._lock = lock and bool(text)
-        self._call = call
+        self._clock = clock
+        self._facts = facts
+        self._assistant = assistant
+        self._caller = caller
+        self._session = session
+        self._stats = stats
+        self._log = log
         self._begun = False
         self._response_id: str | None = None
-        self._first_audio = Deadline(call.clock, self._release)
-        self._hard = Deadline(call.clock, self._release)
-        self._check = Deadline(call.clock, self._check_played)
+        self._first_audio = Deadline(clock, self._release)
+        self._hard = Deadline(clock, self._release)
+        self._check = Deadline(clock, self._check_played)
 
     @property
     def awaited(self) -> bool:
@@ -53,8 +83,12 @@ class Greeting:
         self._begun = True
         if self._lock:
             self.locked = True
-            self._call.caller.lock()
+            self._caller.lock()
             self._hard.set(HARD_SECONDS)
+
+    def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
+        """Who answers is known now."""
+        self.change(agent.greeting, lock=settings.greeting_lock if agent.greeting_lock is None else agent.greeting_lock)
 
     def change(self, text: str, *, lock: bool) -> None:
         """What is known of the caller makes it another one. Not any more once it has been asked for."""
@@ -72,8 +106,7 @@ class Greeting:
         if self.state is State.WAITING:
             self.state = State.REQUESTED
             self._first_audio.set(FIRST_AUDIO_SECONDS)
-            instructions = f"Greet the caller now. Say exactly this, and nothing else: {self._text}"
-            self._call.session.responses.create("greeting", {"instructions": instructions, "tool_choice": "none"})
+            self._session.responses.create("greeting", spoken(f"Greet the caller now. {exactly(self._text)}"))
 
     def response_created(self, response_id: str, purpose: str) -> None:
         if self.state is State.REQUESTED and purpose == "greeting":
@@ -84,17 +117,17 @@ class Greeting:
         if response_id == self._response_id and self.state is State.REQUESTED:
             self.state = State.PLAYING
             self._first_audio.clear()
-            self._call.stats.greeting_ms = self._call.now_ms()
-            events.greeting(self._call.log, self._call.stats.greeting_ms)
+            self._stats.greeting_ms = self._clock.now_ms()
+            events.greeting(self._log, self._stats.greeting_ms)
             self._check.set(CHECK_SECONDS)
 
-    def response_done(self, response_id: str, status: str) -> None:
+    def response_done(self, response_id: str, status: str, error: ModelError | None) -> None:
         if response_id != self._response_id:
             return
         if status == "lost" and self.state is State.REQUESTED:  # none of it was heard: it will be asked for again
             self._response_id = None
             return
-        silent = self.state is State.REQUESTED and not self._call.assistant.playing
+        silent = self.state is State.REQUESTED and not self._assistant.playing
         if status != "completed" or silent:  # nothing more of it will be heard
             self._release()
 
@@ -113,10 +146,9 @@ class Greeting:
 
     def _check_played(self) -> None:
         """The playout clock, for a carrier whose marks do not come back and a model that does not say where it ends."""
-        call, lane = self._call, self._call.assistant
-        silent_ns = call.clock.now_ns() - lane.schedule.play_end_ns
-        unfinished = call.session.responses.busy and silent_ns < HEARD_SECONDS * 1e9
-        if call.facts.assistant_speaks or unfinished:
+        silent_ns = self._clock.now_ns() - self._assistant.schedule.play_end_ns
+        unfinished = self._session.responses.busy and silent_ns < HEARD_SECONDS * 1e9
+        if self._facts.assistant_speaks or unfinished:
             self._check.set(CHECK_SECONDS)
         else:
             self._release()
@@ -130,4 +162,4 @@ class Greeting:
         self._hard.clear()
         if self.locked:
             self.locked = False
-            self._call.caller.unlock()
+            self._caller.unlock()

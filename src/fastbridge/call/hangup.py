@@ -10,8 +10,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from fastbridge.agent.definition import E164, Agent, CallContext
 from fastbridge.base.clock import Clock, Deadline
-from fastbridge.errors import IllegalEvent
+from fastbridge.base.end_reasons import EndReason
+from fastbridge.base.machine import Machine
+from fastbridge.call.happenings import EndCall, LeaveTakenBack
+from fastbridge.carrier.port import CarrierControl
+from fastbridge.config import Settings
+from fastbridge.model.instructions import NOT_LEFT, NOT_TRANSFERRED
+from fastbridge.model.port import SAY_ONLY, Model, Tell
+from fastbridge.observe import events
+from fastbridge.observe.call_log import CallLog
 
 CHECK_SECONDS = 0.1
 TAIL_SECONDS = 0.3
@@ -66,6 +75,8 @@ class Moment(Protocol):
     def quiet(self) -> bool: ...
     @property
     def caller_speaks(self) -> bool: ...
+    @property
+    def assistant_plays(self) -> bool: ...
 
 
 class Stage(Protocol):
@@ -78,8 +89,11 @@ class Stage(Protocol):
         """It is not done (`refused`), or was taken back (`interrupted`)."""
 
 
-class Departure:
+class Departure(Machine[State, Event]):
     """spawn(coroutine): a task beside the audio."""
+
+    transitions = TRANSITIONS
+    deadlines_seconds = DEADLINES_SECONDS
 
     def __init__(
         self,
@@ -88,7 +102,7 @@ class Departure:
         clock: Clock,
         spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
     ) -> None:
-        self.state = State.STAYING
+        super().__init__(clock, State.STAYING)
         self.errand: Errand | None = None
         self._stage = stage
         self._facts = facts
@@ -97,7 +111,6 @@ class Departure:
         self._task: asyncio.Task[None] | None = None
         self._quiet_ns: int | None = None
         self._outcome: asyncio.Future[bool] | None = None
-        self._deadline = Deadline(clock, self._expired)
         self._check = Deadline(clock, self._look)
 
     @property
@@ -124,7 +137,7 @@ class Departure:
             return outcome
         self.errand, self._outcome, self._quiet_ns = errand, outcome, None
         self._to(Event.ASK)
-        self._deadline.set(errand.wait_seconds)
+        self._state_deadline.set(errand.wait_seconds)
         self._look()
         return outcome
 
@@ -141,7 +154,7 @@ class Departure:
 
     def close(self) -> None:
         """The call is over, by us or by others: while we leave, the carrier may be faster than its own answer."""
-        self._deadline.clear()
+        self._state_deadline.clear()
         self._check.clear()
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
@@ -201,11 +214,111 @@ class Departure:
         if self._outcome is not None and not self._outcome.done():
             self._outcome.set_result(outcome)
 
-    def _to(self, event: Event) -> None:
-        row = TRANSITIONS[self.state]
-        if event not in row:
-            raise IllegalEvent(f"departure: {event} in state {self.state}")
-        self.state = row[event]
-        self._deadline.clear()
-        if self.state in DEADLINES_SECONDS:
-            self._deadline.set(DEADLINES_SECONDS[self.state])
+
+class Hangup(Departure):
+    """The ways out of one call: hung up, or connected to somebody else. control: the carrier's API, None without
+    credentials: then hanging up is ending the stream, behind which the carrier hangs up, and nobody can be transferred.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        *,
+        clock: Clock,
+        facts: Moment,
+        context: CallContext,
+        control: CarrierControl | None,
+        session: Model,
+        log: CallLog,
+        spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
+        tell: Tell,
+    ) -> None:
+        super().__init__(self, facts, clock, spawn)
+        self.transferred_to: str | None = None
+        """By name, never by number; None where nobody has the call now."""
+        self._agent = agent
+        self._account_sid, self._call_sid = context.account_sid, context.call_sid
+        self._control = control
+        self._session = session
+        self._log = log
+        self._tell = tell
+
+    def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
+        self._agent = agent
+
+    def speech_started(self) -> None:
+        if not self._facts.assistant_plays:
+            self.interrupted()
+
+    def hang_up(self, reason: str = EndReason.AGENT_HANGUP, firm: bool = False) -> None:
+        """End the call when all was heard."""
+        self.ask(Errand("hang_up", reason, self._hang_up, firm=firm))
+
+    def destination(self, wanted: str) -> str | None:
+        """The number behind one of the agent's own destinations; None where nobody can be connected to it."""
+        number = self._agent.destination(wanted)
+        if number is None or self._control is None:
+            why = "there is no such destination" if number is None else "there are no Twilio credentials"
+            events.transfer_refused(self._log, why)
+            return None
+        return number
+
+    def transfer(self, number: str) -> None:
+        """Connect the caller to this `destination` when all was heard."""
+        self.ask(self._transfer_errand("transfer", number, self._agent.destination_name(number)))
+
+    async def transfer_now(self, number: str) -> bool:
+        """Of the node itself, with a number of its operator's: connect the caller, without the model's help. True when
+        it is done, and the call over."""
+        if E164.fullmatch(number) is None or self._control is None:
+            return False
+        try:
+            return await self.ask(self._transfer_errand("fallback", number, "fallback"))
+        except asyncio.CancelledError:
+            self.abandon()
+            raise
+
+    def end_reason(self, reason: str) -> str:
+        """Why the call ends: whoever closes it while we leave, we left."""
+        if self.reason is not None and self.errand is not None:
+            self._say_departed(self.errand)
+        reason = self.reason or reason
+        if reason == EndReason.TRANSFERRED and self.errand is not None:
+            self.transferred_to = self.errand.to
+        return reason
+
+    # --- the stage ---
+
+    def departed(self, errand: Errand) -> None:
+        self._say_departed(errand)
+        self._tell(EndCall(errand.reason))
+
+    def stayed(self, errand: Errand, why: str) -> None:
+        events.hangup(self._log, errand.name, why, reason=errand.reason, to=errand.to)
+        if errand.name == "fallback":
+            return  # whoever asked knows what else to do
+        if why == "interrupted":
+            self._tell(LeaveTakenBack())
+            self._session.note("system", NOT_LEFT)
+        elif errand.name == "hang_up":
+            self._tell(EndCall(errand.reason))  # the stream ends, and what the carrier does behind it hangs up
+        elif errand.name == "transfer":
+            self._session.note("system", NOT_TRANSFERRED)
+            self._session.responses.create("transfer_failed", SAY_ONLY)
+
+    def _say_departed(self, errand: Errand) -> None:
+        how = "by REST" if self._control is not None else "by the end of the stream"
+        events.hangup(self._log, errand.name, how, reason=errand.reason, to=errand.to)
+
+    def _transfer_errand(self, name: str, number: str, to: str) -> Errand:
+        return Errand(name, EndReason.TRANSFERRED, lambda: self._connect(number), to=to)
+
+    async def _hang_up(self) -> bool:
+        if self._control is None:
+            return True
+        return await self._control.hang_up(self._account_sid, self._call_sid)
+
+    async def _connect(self, number: str) -> bool:
+        if self._control is None:
+            return False
+        return await self._control.connect(self._account_sid, self._call_sid, number)

@@ -2,15 +2,26 @@
 
 True silence is when the caller is not heard, nothing is being said and no tool works. Against a noisy line, where the
 caller is heard all the time and never understood, there is a second clock: from the first sound that became no words.
-Both only decide; what is said and done then is their call's.
+`Silence` decides; `Idle` has the model say what is said then.
 """
 
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
+from fastbridge.agent.definition import Agent, CallContext
 from fastbridge.base.clock import Clock, Deadline
-from fastbridge.errors import IllegalEvent
+from fastbridge.base.conversation import Turn
+from fastbridge.base.end_reasons import EndReason
+from fastbridge.base.languages import first_in
+from fastbridge.base.machine import Machine
+from fastbridge.call.happenings import LastWord, LeaveAsked
+from fastbridge.config import Settings
+from fastbridge.model.instructions import GOODBYE_NOISE, GOODBYE_SILENCE, STILL_THERE
+from fastbridge.model.port import Model, Tell, spoken
+from fastbridge.observe import events
+from fastbridge.observe.call_log import CallLog
+from fastbridge.observe.stats import CallStats
 
 LOOK_SECONDS = 1.0
 """How often the owner calls `look`."""
@@ -55,9 +66,11 @@ class Room(Protocol):
     def quiet(self) -> bool: ...
 
 
-class Silence:
+class Silence(Machine[State, Event]):
     """seconds: of true silence, before each of `prompts` prompts and before giving up; 0 for never. noise_seconds: from
     the first speech without words; 0 for never. prompt(number), give_up(), give_up_noise(): what to do."""
+
+    transitions = TRANSITIONS
 
     def __init__(
         self,
@@ -71,7 +84,7 @@ class Silence:
         give_up: Callable[[], object],
         give_up_noise: Callable[[], object],
     ) -> None:
-        self.state = State.BUSY
+        super().__init__(clock, State.BUSY)
         self.prompts = 0
         """Since the caller was last heard."""
         self._room = room
@@ -103,7 +116,7 @@ class Silence:
         self._speech_ns = None
         self.heard()
 
-    def words(self) -> None:
+    def words(self, *_: object) -> None:
         """The caller was understood, or did something that no noise does."""
         self._noise_ns = None
         self.heard()
@@ -168,10 +181,69 @@ class Silence:
         return (self._clock.now_ns() - since_ns) / 1e9
 
     def _to(self, event: Event) -> None:
-        row = TRANSITIONS[self.state]
-        if event not in row:
-            raise IllegalEvent(f"silence: {event} in state {self.state}")
-        self.state = row[event]
+        super()._to(event)
         self._since_ns = self._clock.now_ns()
         if self.state is State.OVER:
             self._check.clear()
+
+
+class Idle(Silence):
+    """The watch of one call, which has the model ask, and say goodbye."""
+
+    def __init__(
+        self,
+        language: str,
+        *,
+        clock: Clock,
+        facts: Room,
+        settings: Settings,
+        session: Model,
+        stats: CallStats,
+        log: CallLog,
+        tell: Tell,
+    ) -> None:
+        super().__init__(
+            facts,
+            clock,
+            seconds=settings.silence_seconds,
+            prompts=settings.silence_prompts,
+            noise_seconds=settings.noise_seconds if settings.transcription_model else 0,
+            prompt=self._ask,
+            give_up=lambda: self._leave(EndReason.SILENCE, GOODBYE_SILENCE, firm=False),
+            give_up_noise=lambda: self._leave(EndReason.LINE_NOISE, GOODBYE_NOISE, firm=True),
+        )
+        self._language = language
+        self._session = session
+        self._stats = stats
+        self._log = log
+        self._tell = tell
+
+    def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
+        self._language = agent.language
+
+    def transcribed(self, turn: Turn) -> None:
+        if turn.role == "caller" and (turn.text or turn.failed):
+            self.words()
+
+    def model_asks(self) -> None:
+        self._stats.silences += 1
+        events.model_asks(self._log)
+        super().model_asks()
+
+    def _ask(self, number: int) -> None:
+        self._stats.silences += 1
+        events.caller_silent(self._log, number)
+        self._say("silence", STILL_THERE)
+
+    def _leave(self, reason: EndReason, instructions: str, *, firm: bool) -> None:
+        """firm: what is said now is said to the end, whatever is heard on the line; so it is not listened to."""
+        events.giving_up(self._log, reason)
+        if firm:
+            self._tell(LastWord())
+        self._say("goodbye", instructions, firm=firm)
+        self._tell(LeaveAsked(reason, firm))
+
+    def _say(self, purpose: str, instructions: str, *, firm: bool = False) -> None:
+        if self._session.ready:
+            words = spoken(first_in(self._language, instructions))
+            self._session.responses.create(purpose, words, firm=firm)

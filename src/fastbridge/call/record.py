@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from fastbridge._assistant import AssistantLane
 from fastbridge._caller import CallerLane
 from fastbridge._pacing import Pacer
+from fastbridge.call.parts import Parts
 from fastbridge.masking.mask import Mask
 from fastbridge.masking.patterns import mask_of
 from fastbridge.model.usage import Usage, cost_usd, price_of
@@ -21,7 +22,6 @@ from fastbridge.observe.log_format import mask_phone
 
 if TYPE_CHECKING:
     from fastbridge.base.conversation import Turn
-    from fastbridge.call.call import Call
     from fastbridge.carrier.admission import Admission
     from fastbridge.config import Settings
 
@@ -64,7 +64,7 @@ class Record(_Identities):
     log: dict[str, Any]
 
 
-def record(call: "Call") -> dict[str, Any]:
+def record(call: Parts) -> dict[str, Any]:
     """The call as one JSON document. Times in ms since its start."""
     moments = call.stats
     return {
@@ -75,9 +75,9 @@ def record(call: "Call") -> dict[str, Any]:
         "business_id": call.context.parameters.get("business_id"),
         **identities(call.settings, call.context.from_number, call.context.to_number),
         "started_at": moments.started_at.isoformat(timespec="milliseconds"),
-        "duration_ms": call.now_ms(),
+        "duration_ms": call.clock.now_ms(),
         "end_reason": call.end_reason,
-        "transferred_to": call.conduct.transferred_to,
+        "transferred_to": call.hangup.transferred_to,
         "timings_ms": {
             "connect": moments.connect_ms,
             "ready": moments.ready_ms,
@@ -93,9 +93,9 @@ def record(call: "Call") -> dict[str, Any]:
         "accounting": stats.accounting(call.caller),
         "pacing": stats.pacing(call.assistant),
         "tools": [dict(tool) for tool in moments.tool_calls],
-        "model_line": {**call.line.counters, "apologised": call.ladder.apologised},
-        "answers": dict(call.answers.counters),
-        "waiting": call.waiting.summary(),
+        "model_line": {**call.line.counters, "apologised": call.fallback.apologised},
+        "answers": dict(call.turns.counters),
+        "waiting": call.dead_air.summary(),
         "tokens": vars(call.session.usage),
         "cost": _cost(call),
         "model_events": dict(call.session.counters),
@@ -105,7 +105,7 @@ def record(call: "Call") -> dict[str, Any]:
     }
 
 
-def report(call: "Call", document: dict[str, Any]) -> None:
+def report(call: Parts, document: dict[str, Any]) -> None:
     """The last lines of a call in the log: its books, its sum, its end."""
     for is_error, line in stats.accounting_lines(call.caller):
         events.accounting(call.log, line, is_error=is_error)
@@ -189,7 +189,7 @@ def _masked(number: str) -> str:
     return masked if masked != number or number.lower() in ("", "anonymous", "unknown") else "****"
 
 
-def _turns(call: "Call") -> list[dict[str, Any]]:
+def _turns(call: Parts) -> list[dict[str, Any]]:
     said = [turn for turn in call.session.history.ordered() if turn.text or turn.failed]
     words = call.settings.record_transcripts
     shown = _masked_texts(said, mask_of(call.settings)) if words else {}
@@ -211,7 +211,7 @@ def _masked_texts(said: "list[Turn]", mask: Mask) -> dict[str, str]:
     return texts
 
 
-def _cost(call: "Call") -> dict[str, Any]:
+def _cost(call: Parts) -> dict[str, Any]:
     price, source = price_of(call.settings.model, call.settings.prices)
     return {"model": call.settings.model, "usd": cost_usd(call.session.usage, price), "prices": source}
 

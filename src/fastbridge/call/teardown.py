@@ -11,23 +11,29 @@ from fastbridge.agent.hooks import Hooks
 from fastbridge.agent.lookup import Lookup
 from fastbridge.agent.tools import ToolRunner
 from fastbridge.base.clock import Deadline
-from fastbridge.call.barge_in import Interruption
+from fastbridge.call.answering import Answering
+from fastbridge.call.barge_in import BargeIn
+from fastbridge.call.books import Books
 from fastbridge.call.call import Call
-from fastbridge.call.conduct import Conduct
-from fastbridge.call.dead_air import Waiting
+from fastbridge.call.dead_air import DeadAir
 from fastbridge.call.dtmf import Keys
 from fastbridge.call.facts import Facts
-from fastbridge.call.fallback import Ladder
+from fastbridge.call.fallback import Fallback
 from fastbridge.call.greeting import Greeting
 from fastbridge.call.hangup import Departure
 from fastbridge.call.idle import Silence
-from fastbridge.call.tool_filler import Filler
-from fastbridge.call.transcripts import Said
-from fastbridge.call.turns import Answers
-from fastbridge.call.upload_watch import Hearing
+from fastbridge.call.media_gap import MediaGap
+from fastbridge.call.order import Dispatcher
+from fastbridge.call.time_limit import TimeLimit
+from fastbridge.call.tool_calls import ToolCalls
+from fastbridge.call.tool_filler import ToolFiller
+from fastbridge.call.transcripts import Transcripts
+from fastbridge.call.turns import Turns
+from fastbridge.call.upload_watch import UploadWatch
 from fastbridge.carrier.watch import CarrierWatch
 from fastbridge.model.attempt import Attempt
 from fastbridge.model.line import ModelLine
+from fastbridge.model.realtime.floor import Floor
 from fastbridge.model.realtime.handshake import Opening
 from fastbridge.model.realtime.responses import ResponseController
 from fastbridge.model.realtime.session import Session
@@ -37,9 +43,9 @@ from fastbridge.observe.trace import Trace
 TEARDOWN_SECONDS = 40.0
 """After a call's end: longer than any tool or request that it may have left behind."""
 PARTS = (
-    Answers, Attempt, Call, CarrierWatch, Conduct, Deadline, Departure, Facts, Filler, Greeting, Hearing, Hooks,
-    Interruption, Keys, Ladder, Lookup, ModelLine, Opening, Renewal, ResponseController, Said, Session, Silence,
-    ToolRunner, Trace, Waiting,
+    Answering, Attempt, BargeIn, Books, Call, CarrierWatch, DeadAir, Deadline, Departure, Dispatcher, Facts,
+    Fallback, Floor, Greeting, Hooks, Keys, Lookup, MediaGap, ModelLine, Opening,  Renewal, ResponseController,
+    Session, Silence, TimeLimit, ToolCalls, ToolFiller, ToolRunner, Trace, Transcripts, Turns, UploadWatch,
 )  # fmt: skip
 """What belongs to one call alone."""
 

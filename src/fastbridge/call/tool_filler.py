@@ -5,10 +5,13 @@ its own, the model speaks them, in its own voice and open to interruption like a
 there is silence; else a recording is played. It is never queued: when its moment has passed it is not said.
 """
 
-from collections.abc import Callable
 from typing import Protocol
 
+from fastbridge.agent.definition import Agent, CallContext
 from fastbridge.agent.tool import Tool
+from fastbridge.call.happenings import RecordingDue
+from fastbridge.config import Settings
+from fastbridge.model.port import Model, Tell, exactly, spoken
 
 
 class Workplace(Protocol):
@@ -21,14 +24,23 @@ class Workplace(Protocol):
         """The model has nothing else to say, and could."""
 
 
-class Filler:
-    """words: the agent's own; None for a recording, empty for silence. say(instructions): have the model say it."""
+class ToolFiller:
+    """words: the agent's own; None for a recording, empty for silence. tell: to whoever plays recordings."""
 
-    def __init__(self, workplace: Workplace, say: Callable[[str], object]) -> None:
-        self.words: str | None = None
+    def __init__(self, words: str | None, *, workplace: Workplace, session: Model, tell: Tell) -> None:
+        self.words = words
         self.said = 0
         self._workplace = workplace
-        self._say = say
+        self._session = session
+        self._tell = tell
+
+    def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
+        self.words = agent.filler
+
+    def due(self, cause: str, in_row: int, silent_ms: int) -> None:
+        """The caller has waited long enough, for whatever it was."""
+        if cause != "tool" or not self.fill():
+            self._tell(RecordingDue(cause, in_row, silent_ms))
 
     def fill(self) -> bool:
         """The caller has waited for a tool long enough. True: it is seen to; False: a recording is wanted."""
@@ -39,7 +51,8 @@ class Filler:
         if words is None or not self._workplace.speechless:
             return False
         self.said += 1
-        self._say(exactly(words))
+        if self._session.ready:
+            self._session.responses.create("filler", spoken(exactly(words)))
         return True
 
     def _words(self, tools: list[Tool]) -> str | None:
@@ -47,8 +60,3 @@ class Filler:
         own = [self.words if tool.filler is None else tool.filler for tool in tools]
         spoken = [words for words in own if words != ""]
         return next((words for words in spoken if words), None) if spoken or not own else ""
-
-
-def exactly(text: str) -> str:
-    """Instructions to say this."""
-    return f"Say exactly this, and nothing else: {text}"

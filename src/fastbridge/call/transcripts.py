@@ -6,14 +6,14 @@ said. A turn waits for those before it; for words of the caller's that do not co
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from fastbridge.base.clock import Deadline
+from fastbridge._assistant import AssistantLane
+from fastbridge.base.clock import Clock, Deadline
+from fastbridge.base.conversation import Turn
+from fastbridge.model.port import Model
 from fastbridge.observe import events
-
-if TYPE_CHECKING:
-    from fastbridge.base.conversation import Turn
-    from fastbridge.call.call import Call
+from fastbridge.observe.call_log import CallLog
 
 PATIENCE_SECONDS = 3.0
 """A transcript takes about one; what waits for it must not wait for ever."""
@@ -22,25 +22,47 @@ Heard = dict[str, tuple[int, int]]
 """Of items in the lane: (heard_ms, received_ms), as the model counts."""
 
 
-class Said:
-    """One call's. tell(turn): to the agent. `review` is to be called whenever something may have become known."""
+class Moment(Protocol):
+    """What they ask of their call: see `facts`."""
 
-    def __init__(self, call: "Call", tell: "Callable[[Turn], object]") -> None:
-        self._call = call
-        self._history = call.session.history
+    @property
+    def assistant_speaks(self) -> bool: ...
+
+
+class Transcripts:
+    """One call's. are_written: whether the caller's words are, at all. tell(turn): to the agent. `review` is to be
+    called whenever something may have become known."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        facts: Moment,
+        assistant: AssistantLane,
+        session: Model,
+        are_written: bool,
+        log: CallLog,
+        tell: Callable[[Turn], object],
+    ) -> None:
+        self._facts = facts
+        self._assistant = assistant
+        self._session = session
+        self._history = session.history
+        self._are_written = are_written
+        self._log = log
         self._tell_agent = tell
         self._voiced: set[str] = set()  # untold items of which audio came
         self._awaited = ""  # of the caller's: the turn that others wait for
         self._passed_over: dict[str, Turn] = {}  # of the caller's: those that nobody waits for any more
-        self._patience = Deadline(call.clock, self._pass_over)
+        self._patience = Deadline(clock, self._pass_over)
 
-    def written_down(self, turn: "Turn") -> None:
+    def written_down(self, turn: Turn) -> None:
         """The model has given the whole transcript of a turn, or given it up."""
         if self._passed_over.pop(turn.item_id, None) is not None:
             self._tell(turn)
         self.review()
 
-    def review(self) -> None:
+    def review(self, *_: object) -> None:
         """Tell what is known by now, and of what waits for others no more than those before it."""
         if self._history.untold:
             heard = self._heard()
@@ -58,14 +80,14 @@ class Said:
 
     def _heard(self) -> Heard:
         whole_ms = self._history.whole_ms
-        items = self._call.assistant.items()
+        items = self._assistant.items()
         heard = {item: (whole_ms(item, heard), whole_ms(item, received)) for item, _, heard, received in items}
         self._voiced |= {item for item, (_, received_ms) in heard.items() if received_ms} & self._history.untold.keys()
         return heard
 
     def _settle(self, heard: Heard, *, over: bool) -> None:
         """What was not heard and will not be was not said. over: nothing more will be heard."""
-        stopped = over or not self._call.facts.assistant_speaks
+        stopped = over or not self._facts.assistant_speaks
         for turn in self._history.untold.values():
             if turn.role != "assistant" or turn.heard_ms is not None or (self._is_generating(turn) and not over):
                 continue
@@ -93,27 +115,27 @@ class Said:
             if awaited:
                 self._patience.set(PATIENCE_SECONDS)
 
-    def _is_known(self, turn: "Turn", heard: Heard) -> bool:
+    def _is_known(self, turn: Turn, heard: Heard) -> bool:
         if turn.role == "caller":
-            return turn.ended or not self._call.settings.transcription_model
+            return turn.ended or not self._are_written
         if turn.heard_ms is not None:  # its words may be still to come, to be cut to what was heard
             return bool(turn.text or turn.ended) or not turn.heard_ms or not self._is_generating(turn)
         heard_ms, received_ms = heard.get(turn.item_id, (0, 0))
         return not self._is_generating(turn) and heard_ms >= received_ms
 
-    def _is_generating(self, turn: "Turn") -> bool:
-        responses = self._call.session.responses
+    def _is_generating(self, turn: Turn) -> bool:
+        responses = self._session.responses
         return responses.generating and turn.response_id in ("", responses.response_id)
 
     def _pass_over(self) -> None:
         self._passed_over[self._awaited] = self._history.untold.pop(self._awaited)
         self.review()
 
-    def _tell(self, turn: "Turn") -> None:
+    def _tell(self, turn: Turn) -> None:
         self._history.untold.pop(turn.item_id, None)
         self._voiced.discard(turn.item_id)
         cut = turn.heard_ms is not None
         if turn.text or turn.heard_ms:
-            events.transcript(self._call.log, caller=turn.role == "caller", text=turn.text, cut=cut)
+            events.transcript(self._log, caller=turn.role == "caller", text=turn.text, cut=cut)
         if turn.text:
             self._tell_agent(turn)

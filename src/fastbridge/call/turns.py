@@ -9,21 +9,20 @@ where that does not help either, it gives the session up, and then the call.
 
 import random
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from fastbridge._caller import FORWARDED
-from fastbridge.base.clock import Deadline
+from fastbridge._assistant import AssistantLane
+from fastbridge._caller import FORWARDED, CallerLane
+from fastbridge.base.clock import Clock, Deadline
+from fastbridge.base.conversation import ToolCall
+from fastbridge.call.happenings import ModelHopeless, SessionUseless, SpeechIsOver, WaitChanged
 from fastbridge.call.upload_watch import VOICE_FRAMES
-from fastbridge.errors import ModelUnavailable
+from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.model.instructions import FILTERED, REPEAT, REPROMPT
 from fastbridge.model.line import is_hopeless
-from fastbridge.model.realtime.replay import FILTERED, REPEAT, REPROMPT
-from fastbridge.model.realtime.responses import OWN_TURN, Create
-from fastbridge.model.realtime.session import LOCAL_ID
-from fastbridge.model.realtime.session_config import TURN_END_SLACK_SECONDS, turn_end_seconds
+from fastbridge.model.port import LOCAL_ID, OWN_TURN, Create, Model, Tell, spoken
 from fastbridge.observe import events
-
-if TYPE_CHECKING:
-    from fastbridge.call.call import Call
+from fastbridge.observe.call_log import CallLog
 
 ANSWER_SECONDS = 2.5
 """A committed turn without any response for this long."""
@@ -36,6 +35,8 @@ STALL_SECONDS = 8.0
 RETRY_SECONDS = (0.6, 1.4)
 """Before the second and the third try of a failed response, at most."""
 REPROMPT_SECONDS = 3.0
+SLACK_SECONDS = 1.0
+"""What the end of a turn may take longer than the model was told to wait."""
 UNTOLD_SECONDS = 6.0
 UNTOLD_LOOK_SECONDS = 0.3
 """Who interrupts, and is heard by our ear alone, is let finish for so long; noise does not speak for ever."""
@@ -48,15 +49,42 @@ TO_THE_CALLER = frozenset({"turn", "tool_result", "keys", "continuation", "repea
 """Purposes of what is said in answer to the caller. The rest has words of its own, to be asked for as they were."""
 
 
-class Answers:
+class Moment(Protocol):
+    """What they ask of their call: see `facts`."""
+
+    @property
+    def line_up(self) -> bool: ...
+    @property
+    def caller_is_untold(self) -> bool: ...
+    @property
+    def said_unheard(self) -> bool: ...
+
+
+class Turns:
     """One call's. `owed`: the caller has said something, and nothing is under way that answers. `speaking`: the caller
     is, by the model's account."""
 
-    def __init__(self, call: "Call") -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        facts: Moment,
+        assistant: AssistantLane,
+        caller: CallerLane,
+        session: Model,
+        log: CallLog,
+        tell: Tell,
+    ) -> None:
         self.owed = False
         self.speaking = False
         self.counters: Counter[str] = Counter()
-        self._call = call
+        self._clock = clock
+        self._facts = facts
+        self._assistant = assistant
+        self._caller = caller
+        self._session = session
+        self._log = log
+        self._tell = tell
         self._speech_ns = 0  # when the model told that it began
         self._interrupted_ns: int | None = None  # by a voice of which the model has not told since
         self._failures = 0
@@ -72,9 +100,9 @@ class Answers:
         self._forwarded_before = 0  # frames sent in earlier sessions
         self._quiet_ms = 0  # of the audio sent in this one: up to there we heard nobody whom the model has not
         self._told_frames = 0  # of the caller's voice, by the model's last word of it
-        self._answer = Deadline(call.clock, self._unanswered)
-        self._listen = Deadline(call.clock, self._listened)
-        self._retry = Deadline(call.clock, self._ask_again)
+        self._answer = Deadline(clock, self._unanswered)
+        self._listen = Deadline(clock, self._listened)
+        self._retry = Deadline(clock, self._ask_again)
 
     def close(self) -> None:
         for deadline in (self._answer, self._listen, self._retry):
@@ -87,39 +115,43 @@ class Answers:
         if self._last_word:
             return
         self.speaking, self._uncommitted, self._interrupted_ns = True, False, None
-        self._call.session.responses.speech_started()
-        self._speech_ns = self._call.clock.now_ns()
+        self._session.responses.speech_started()
+        self._speech_ns = self._clock.now_ns()
         self._settled()
         self._retry.clear()
-        self._listen.set(self._quiet_seconds)
+        self._listen.set(self._turn_ends_in_seconds())
         self._check_clock()
 
-    def speech_stopped(self) -> float:
-        """The caller waits, and has done so by this many seconds: see `_told_late_seconds`."""
+    def speech_stopped(self) -> None:
+        """The caller waits."""
         if self._last_word:
-            return 0.0
+            self._tell(WaitChanged(0.0))
+            return
         late_seconds = self._told_late_seconds()
         self.speaking = False
-        self._call.session.responses.floor.stops()
+        self._session.responses.speech_stopped()
         self._listen.clear()
         self._owe()
-        self._told_frames = self._call.caller.voice_frames
-        return late_seconds
+        self._told_frames = self._caller.voice_frames
+        self._tell(WaitChanged(late_seconds))
 
     def _told_late_seconds(self) -> float:
         """By how much the model has told too late that the caller has stopped, where our ear heard that he did: since
         the model told that he began, or before that, where that came too late as well."""
-        call = self._call
-        waited_seconds = (call.clock.now_ns() - call.caller.last_voice_ns) / 1e9
-        if call.caller.last_voice_ns < self._speech_ns:
-            heard_frames = call.caller.voice_frames - self._told_frames
-            if heard_frames < VOICE_FRAMES or waited_seconds > STALL_SECONDS:
-                return 0.0
-        return max(waited_seconds - self._quiet_seconds + TURN_END_SLACK_SECONDS / 2, 0.0)
+        voice_ns = self._caller.last_voice_ns
+        if voice_ns < self._speech_ns and not self._was_told_late(voice_ns):
+            return 0.0
+        waited_seconds = (self._clock.now_ns() - voice_ns) / 1e9
+        return max(waited_seconds - self._quiet_seconds + SLACK_SECONDS / 2, 0.0)
+
+    def _was_told_late(self, voice_ns: int) -> bool:
+        """Whether what the model tells of now is a voice that our ear has heard to its end, which was at this time."""
+        heard_frames = self._caller.voice_frames - self._told_frames
+        return heard_frames >= VOICE_FRAMES and self._clock.now_ns() - voice_ns <= STALL_SECONDS * 1e9
 
     def listen(self) -> None:
         """Once a second: has the caller said anything, by our own ear, since the model has told of him last?"""
-        if self._call.caller.voice_frames == self._told_frames:
+        if self._caller.voice_frames == self._told_frames:
             self._quiet_ms = (self._forwarded() - self._forwarded_before) * 20
 
     def committed(self) -> None:
@@ -129,6 +161,7 @@ class Answers:
 
     def last_word(self) -> None:
         """Goodbye is said, and nobody is listened to any more: only that is still owed."""
+        self._caller.mute()
         self._last_word, self.speaking = True, False
         self._listen.clear()
         self._settled()
@@ -136,28 +169,28 @@ class Answers:
     def interrupted(self) -> None:
         """The assistant was cut off. Where nobody but our own ear heard why, nobody else will answer."""
         if not self.speaking:
-            self._interrupted_ns = self._call.clock.now_ns()
+            self._interrupted_ns = self._clock.now_ns()
             self._owe()
-            self._call.waiting.review()
+            self._tell(WaitChanged(0.0))
 
     @property
     def untold(self) -> bool:
-        """The caller has interrupted and speaks on, by our ear; the model has told nothing of it."""
-        if self._interrupted_ns is None or not self._call.facts.caller_is_loud:
+        """The caller has interrupted, and the model has told nothing of it."""
+        if self._interrupted_ns is None:
             return False
-        return self._call.clock.now_ns() - self._interrupted_ns < UNTOLD_SECONDS * 1e9
+        return self._clock.now_ns() - self._interrupted_ns < UNTOLD_SECONDS * 1e9
 
     def unheard(self) -> None:
         """The caller has spoken, and the model says nothing, of that or of anything."""
         self._watchdog("turns_unheard")
         self.owed = self._uncommitted = True
-        self._call.waiting.review(OVERDUE_SECONDS)
+        self._tell(WaitChanged(OVERDUE_SECONDS))
 
     def heard_nothing(self) -> None:
         """It has listened, and there was no speech."""
         self._uncommitted = False
         self._settled()
-        self._call.waiting.review()
+        self._tell(WaitChanged(0.0))
 
     def _owe(self) -> None:
         self.owed = True
@@ -170,81 +203,86 @@ class Answers:
     @property
     def _quiet_seconds(self) -> float:
         """The model hears speech where our own ear has heard none for this long: longer than it was told to wait."""
-        return turn_end_seconds(self._call.session.settings)
+        return self._session.turn_end_seconds
 
     def _listened(self) -> None:
         """The model hears the caller speak. Do we?"""
-        call = self._call
-        heard_ns = max(call.caller.last_voice_ns, self._speech_ns)
-        left_seconds = self._quiet_seconds - (call.clock.now_ns() - heard_ns) / 1e9
+        left_seconds = self._turn_ends_in_seconds()
         if left_seconds > 0.001:
             self._listen.set(left_seconds)
-            return
-        self.take_turn("speech_unstopped")
+        else:
+            self.take_turn("speech_unstopped")
+
+    def _turn_ends_in_seconds(self) -> float:
+        """By our ear alone: until the model should have told of the end of what it hears. What it began to tell of too
+        late, when he had stopped, it has no need to wait for."""
+        voice_ns = self._caller.last_voice_ns
+        if voice_ns < self._speech_ns and not self._was_told_late(voice_ns):
+            voice_ns = self._speech_ns  # a voice that our ear has not heard
+        quiet_ns, slack_ns = int(self._quiet_seconds * 1e9), int(SLACK_SECONDS * 1e9)
+        return (max(voice_ns + quiet_ns, self._speech_ns + slack_ns) - self._clock.now_ns()) / 1e9
 
     def take_turn(self, why: str) -> None:
         """The caller has spoken, by our ear, and the model does not say so: the turn is ended for it, and answered."""
-        call = self._call
         self._watchdog(why)
         self.speaking = False
-        self._told_frames = call.caller.voice_frames
+        self._told_frames = self._caller.voice_frames
         self._uncommitted = True
-        call.speech_is_over()
-        call.session.send({"type": "input_audio_buffer.commit"})
-        call.session.responses.floor.stops()
-        call.session.responses.answer_turn()
+        self._tell(SpeechIsOver())
+        self._session.take_turn()
+        self._session.responses.speech_stopped()
+        self._session.responses.answer_turn()
         self._owe()
-        call.waiting.review(OVERDUE_SECONDS)
+        self._tell(WaitChanged(OVERDUE_SECONDS))
 
     def _unanswered(self) -> None:
-        if not self._call.session.responses.resting:
+        if not self._session.responses.resting:
             self._answer.set(ANSWER_SECONDS)
-        elif self.untold:
+        elif self._facts.caller_is_untold:
             self._answer.set(UNTOLD_LOOK_SECONDS)
-        elif self._call.line.up:
+        elif self._facts.line_up:
             self._watchdog("turn_unanswered")
-            self._call.session.responses.answer_turn()
+            self._session.responses.answer_turn()
 
     def _check_clock(self) -> None:
         """Does the model count the caller's audio as we do? By places in it, not by when we are told: the line may have
         stood still."""
-        start_ms = self._call.session.speech_start_ms
+        start_ms = self._session.speech_start_ms
         if start_ms is not None and self._quiet_ms > QUIET_MIN_MS and start_ms < self._quiet_ms * QUIET_SHARE:
             self._mismatch()
 
     def _forwarded(self) -> int:
-        return self._call.caller.outcomes[FORWARDED]
+        return self._caller.outcomes[FORWARDED]
 
     def _mismatch(self) -> None:
         """Audio is taken for what it is not, in one direction or the other: noise in somebody's ear."""
         self._watchdog("format_mismatch")
         if self.counters["format_mismatch"] > 1:
-            self._call.line.give_up(ModelUnavailable("the audio formats do not agree", "format_mismatch"))
+            self._give_up("the audio formats do not agree", "format_mismatch")
         else:
-            self._call.line.lose("the audio formats do not agree", "clock_mismatch")
+            self._tell(SessionUseless("the audio formats do not agree", "clock_mismatch"))
 
     def noise(self, item_id: str) -> None:
         """What the model speaks is not in the format agreed on: nothing of it is heard from here on, or was said. It is
         asked for again in another session."""
         if item_id.startswith(LOCAL_ID):  # a recording of the operator's own: not for the model to answer for
             return
-        session = self._call.session
-        self._noise = session.responses.response_id or ""
-        self._call.assistant.clear()
-        session.unsay(self._noise)
+        self._noise = self._session.responses.response_id or ""
+        self._assistant.clear()
+        self._session.unsay(self._noise)
         self._mismatch()
 
     # --- responses ---
 
-    def response_created(self) -> None:
+    def response_created(self, response_id: str, purpose: str) -> None:
         self._settled()
         self._retry.clear()
 
-    def tool_called(self, response_id: str) -> None:
+    def tool_called(self, response_id: str, call: ToolCall) -> None:
         self._tool_response = response_id
 
-    def response_done(self, response_id: str, status: str, code: str | None) -> None:
-        responses = self._call.session.responses
+    def response_done(self, response_id: str, status: str, error: ModelError | None) -> None:
+        responses, code = self._session.responses, error.code if error is not None else None
         create, spoke, called = responses.serving, self.spoke(response_id), self._tool_response == response_id
         if self._redo is not None and self._redo[0] == response_id:
             create, self._redo = self._redo[1], None
@@ -267,7 +305,7 @@ class Answers:
         """Whether any audio of it came, that was any."""
         if response_id == self._noise:
             return False
-        return any(known == response_id for _, known, _, _ in self._call.assistant.items())
+        return any(known == response_id for _, known, _, _ in self._assistant.items())
 
     def _cut_short(self, create: Create, code: str | None, spoke: bool, called: bool) -> None:
         """The model, or its server, has ended a response before its end, and not because we wanted it."""
@@ -277,11 +315,11 @@ class Answers:
         self.counters["responses_cut_short"] += 1
         if self._failures > len(RETRY_SECONDS):
             if not (spoke or called):
-                self._call.line.give_up(ModelUnavailable("responses are cut short", code or "incomplete"))
+                self._give_up("responses are cut short", code or "incomplete")
         elif code == "content_filter":
-            self._ask_soon(Create("reprompt", {"instructions": FILTERED, "tool_choice": "none"}))
+            self._ask_soon(Create("reprompt", spoken(FILTERED)))
         elif spoke:
-            self._ask_soon(Create("continuation", self._call.session.break_off()))
+            self._ask_soon(Create("continuation", self._session.break_off()))
         elif not called:  # else the tools' results ask for what follows
             self._ask_soon(_aloud(create))
 
@@ -294,17 +332,17 @@ class Answers:
         self._failures += 1
         error = ModelUnavailable("a response failed", code)
         if is_hopeless(error) or self._failures > len(RETRY_SECONDS):
-            self._call.line.give_up(error)
+            self._tell(ModelHopeless(error))
             return
         self.counters["responses_retried"] += 1
-        self._ask_soon(Create("continuation", self._call.session.break_off()) if spoke else create)
+        self._ask_soon(Create("continuation", self._session.break_off()) if spoke else create)
 
     def _came_to_nothing(self, create: Create) -> None:
         """It ended well, and nobody heard a word."""
         self._watchdog("responses_empty")
         self._empty += 1
         if self._empty > 1:
-            self._call.line.give_up(ModelUnavailable("the model has nothing to say", "empty_response"))
+            self._give_up("the model has nothing to say", "empty_response")
             return
         self.owed = True
         self._next = _aloud(create)
@@ -313,17 +351,17 @@ class Answers:
     def tool_loop(self) -> None:
         """The model calls tools again and again, and was asked for words in vain."""
         self._watchdog("tool_loops")
-        self._call.line.give_up(ModelUnavailable("the model calls tools and says nothing", "tool_loop"))
+        self._give_up("the model calls tools and says nothing", "tool_loop")
 
     def _ask_again(self) -> None:
         self._ask(self._next.purpose, self._next)
 
     def _ask(self, purpose: str, create: Create = OWN_TURN) -> None:
-        self._call.session.responses.create(purpose, create.response, firm=create.firm)
+        self._session.responses.create(purpose, create.response, firm=create.firm)
 
     def _again(self, create: Create, spoke: bool) -> None:
         if spoke:
-            self._ask("continuation", Create("continuation", self._call.session.break_off()))
+            self._ask("continuation", Create("continuation", self._session.break_off()))
         else:
             self._ask(create.purpose, create)
 
@@ -335,16 +373,17 @@ class Answers:
             self._redo = response_id, create
             return
         if self._stuck > MAX_STUCK:
-            self._call.line.give_up(ModelUnavailable("the model's responses stand still", "response_stuck"))
+            self._give_up("the model's responses stand still", "response_stuck")
             return
-        self._call.line.lose("the model's responses stand still", "response_stuck")
+        self._tell(SessionUseless("the model's responses stand still", "response_stuck"))
         if self._tool_response != response_id:
             self._resume(create, self.spoke(response_id))
 
-    def create_failed(self, create: Create, code: str) -> None:
+    def create_failed(self, create: Create, error: ModelError) -> None:
         """A response of ours never began."""
+        code = error.code or error.kind
         if code in ("unanswered", "create_refused"):
-            self._call.line.lose("the model does not answer", code)
+            self._tell(SessionUseless("the model does not answer", code))
             self._resume(create, False)
         else:
             self._failed(create, code, spoke=False)
@@ -353,14 +392,13 @@ class Answers:
 
     def line_lost(self) -> None:
         """What was under way is asked for again when there is a session again; until then it can be interrupted."""
-        call = self._call
-        responses = call.session.responses
+        responses = self._session.responses
         response_id = responses.response_id or ""
         self._retry.clear()
         self._redo = None
-        self._spoke_at_loss, self.speaking = self.speaking or call.hearing.untold, False
+        self._spoke_at_loss, self.speaking = self.speaking or self._facts.said_unheard, False
         self._listen.clear()
-        call.speech_is_over()
+        self._tell(SpeechIsOver())
         owed = self.owed
         self._settled()
         create = responses.suspend()
@@ -372,8 +410,7 @@ class Answers:
     @property
     def overdue_seconds(self) -> float:
         """How long a caller has waited already, who was speaking, or had just spoken, when the line was lost."""
-        call = self._call
-        return (call.clock.now_ns() - call.caller.last_voice_ns) / 1e9 if self._spoke_at_loss else 0.0
+        return (self._clock.now_ns() - self._caller.last_voice_ns) / 1e9 if self._spoke_at_loss else 0.0
 
     def _resume(self, create: Create, spoke: bool) -> None:
         if spoke:
@@ -381,35 +418,35 @@ class Answers:
         elif create.purpose != "turn" or self._words_are_known():
             self._ask(create.purpose, create)
         else:
-            self._ask("repeat", Create("repeat", {"instructions": REPEAT}))
+            self._ask("repeat", Create("repeat", spoken(REPEAT, tools=True)))
 
     def _words_are_known(self) -> bool:
         """What the caller said last, in words: the new session can be told."""
         if self._uncommitted:
             return False
-        turns = [turn for turn in self._call.session.turns.values() if turn.role == "caller"]
+        turns = [turn for turn in self._session.turns.values() if turn.role == "caller"]
         return bool(turns) and bool(turns[-1].text)
 
     def line_up(self) -> None:
         """A session is there, and knows what was said."""
-        call = self._call
         self._forwarded_before, self._quiet_ms = self._forwarded(), 0
-        self._told_frames = call.caller.voice_frames
+        self._told_frames = self._caller.voice_frames
         self._tool_response = ""  # another session may use the same ids
-        call.session.responses.resume()
-        call.greeting.ready()
+        self._session.responses.resume()
         if self._spoke_at_loss:  # the rest of it will be heard here, or they have stopped
             self._spoke_at_loss = False
             self.owed = True
-            self._next = Create("repeat", {"instructions": REPEAT})
+            self._next = Create("repeat", spoken(REPEAT, tools=True))
             self._retry.set(RESUME_SECONDS)
-        call.waiting.review()
+
+    def _give_up(self, message: str, code: str) -> None:
+        self._tell(ModelHopeless(ModelUnavailable(message, code)))
 
     def _watchdog(self, what: str) -> None:
         self.counters[what] += 1
-        events.answer_watchdog(self._call.log, what, self.counters[what])
+        events.answer_watchdog(self._log, what, self.counters[what])
 
 
 def _aloud(create: Create) -> Create:
     """What was to be said and was not, asked for again."""
-    return Create("reprompt", {"instructions": REPROMPT}) if create.purpose in TO_THE_CALLER else create
+    return Create("reprompt", spoken(REPROMPT, tools=True)) if create.purpose in TO_THE_CALLER else create

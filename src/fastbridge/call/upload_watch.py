@@ -8,12 +8,12 @@ lost, so the turn is taken for the model, a few times a call.
 """
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from fastbridge.base.clock import Deadline
-
-if TYPE_CHECKING:
-    from fastbridge.call.call import Call
+from fastbridge._caller import CallerLane
+from fastbridge.base.clock import Clock, Deadline
+from fastbridge.call.happenings import NothingHeard, SessionUseless, TurnUnheard, TurnUntold
+from fastbridge.model.port import Model, Tell
 
 VOICE_FRAMES = 25
 """A voice of half a second is one that the model should have noticed."""
@@ -36,35 +36,46 @@ class State(StrEnum):
     OWED = "owed"
 
 
-class Hearing:
+class Moment(Protocol):
+    """What the watch asks of its call: see `facts`."""
+
+    @property
+    def model_tells_of_the_caller(self) -> bool: ...
+
+
+class UploadWatch:
     """One call's. Listens to what the caller lane counts; `check` is called once a second."""
 
-    def __init__(self, call: "Call") -> None:
+    def __init__(self, *, clock: Clock, facts: Moment, caller: CallerLane, session: Model, tell: Tell) -> None:
         self.state = State.LISTENING
-        self._call = call
+        self._clock = clock
+        self._facts = facts
+        self._caller = caller
+        self._session = session
+        self._tell = tell
         self._noticed_frames = 0  # of the caller's voice, as far as the model has heard it
         self._taken = 0
-        self._deadline = Deadline(call.clock, self._due)
+        self._deadline = Deadline(clock, self._due)
 
     @property
     def untold(self) -> bool:
         """The caller has said something of which the model has not told, so far."""
-        return self._call.caller.voice_frames - self._noticed_frames >= VOICE_FRAMES
+        return self._caller.voice_frames - self._noticed_frames >= VOICE_FRAMES
 
     def check(self) -> None:
         """Has the caller said something of which the model has not told?"""
         if self.state is not State.LISTENING:
             return
-        if not self._call.line.up or self._call.answers.speaking:
+        if self._facts.model_tells_of_the_caller:
             self.noticed()
         elif self.untold:
             self._wait(State.QUIET_DUE, self._quiet_in_seconds())
         elif self._quiet_in_seconds() < 0:
-            self._noticed_frames = self._call.caller.voice_frames  # a click, a cough
+            self._noticed_frames = self._caller.voice_frames  # a click, a cough
 
     def noticed(self) -> None:
         """The model has heard the caller, or must hear him anew."""
-        self._noticed_frames = self._call.caller.voice_frames
+        self._noticed_frames = self._caller.voice_frames
         self._deadline.clear()
         self.state = State.LISTENING
 
@@ -73,27 +84,26 @@ class Hearing:
         owed = self.state is State.OWED
         if not owed and self.state is not State.ASKED:
             return
-        said_frames = self._call.caller.voice_frames - self._noticed_frames
+        said_frames = self._caller.voice_frames - self._noticed_frames
         self.noticed()
         if said_frames >= SENTENCE_FRAMES and self._taken < MAX_TAKEN:
             self._taken += 1
-            self._call.answers.take_turn("turns_untold")
+            self._tell(TurnUntold("turns_untold"))
         elif owed:
-            self._call.answers.heard_nothing()
+            self._tell(NothingHeard())
 
     def close(self) -> None:
         self._deadline.clear()
 
     def _quiet_in_seconds(self) -> float:
-        return QUIET_SECONDS - (self._call.clock.now_ns() - self._call.caller.last_voice_ns) / 1e9
+        return QUIET_SECONDS - (self._clock.now_ns() - self._caller.last_voice_ns) / 1e9
 
     def _wait(self, state: State, seconds: float) -> None:
         self.state = state
         self._deadline.set(max(seconds, 0.0))
 
     def _due(self) -> None:
-        call = self._call
-        if not call.line.up or call.answers.speaking:
+        if self._facts.model_tells_of_the_caller:
             self.noticed()
         elif self.state is State.QUIET_DUE:
             left_seconds = self._quiet_in_seconds()
@@ -101,10 +111,10 @@ class Hearing:
                 self._wait(State.QUIET_DUE, left_seconds)
                 return
             self._wait(State.ASKED, SIGN_SECONDS)
-            call.session.ask_for_a_sign()
+            self._session.ask_for_a_sign()
         elif self.state is State.ASKED:
             self._wait(State.OWED, DEAF_SECONDS)
-            call.answers.unheard()
+            self._tell(TurnUnheard())
         else:
             self.noticed()
-            call.line.lose("the model does not hear the caller", "upload_deaf")
+            self._tell(SessionUseless("the model does not hear the caller", "upload_deaf"))

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
 from fastbridge.base.end_reasons import UNBEGUN, EndReason
 from fastbridge.base.refusals import REASONS, Reason
-from fastbridge.carrier.twilio.dialect import TERMINAL_STATUSES
 from fastbridge.errors import IllegalEvent
 
 if TYPE_CHECKING:
     from fastbridge.config import Settings
 
+TERMINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+"""Behind these there is no call any more."""
 NS_PER_SECOND = 1_000_000_000
 MEMORY_NS = 3600 * NS_PER_SECOND
 MAX_REMEMBERED = 65_536

@@ -1,7 +1,7 @@
 """The seam between a call and its carrier: what each asks of the other, whoever the carrier is."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from fastbridge._caller import CallerLane
 from fastbridge._reactor import Reactor
@@ -21,7 +21,8 @@ class CarrierControl(Protocol):
     """What can be done to a call at the carrier's. True: it is done."""
 
     async def hang_up(self, account_sid: str, call_sid: str) -> bool: ...
-    async def redirect(self, account_sid: str, call_sid: str, twiml: str) -> bool: ...
+    async def connect(self, account_sid: str, call_sid: str, number: str) -> bool:
+        """To this number (E.164); its media stream ends thereby."""
 
 
 class Conversation(Protocol):
@@ -52,3 +53,51 @@ class Host(Protocol):
 
     def retire(self, *parts: object, at_once: bool = False) -> None:
         """A socket has closed, and these were it."""
+
+
+class CarrierPaused(NamedTuple):
+    """Back-pressure of the carrier's transport."""
+
+    paused: bool
+
+
+class CarrierStalled(NamedTuple):
+    """Two seconds of audio are under way to the carrier, in our buffers or the kernel's: the lane waits."""
+
+    stalled: bool
+
+
+# What a message of the carrier's says that is no audio in its usual form.
+
+
+class CarrierMedia(NamedTuple):
+    """Audio in a layout that the scanner does not know. payload: base64."""
+
+    stream_sid: bytes
+    chunk: int
+    timestamp_ms: int
+    payload: bytes
+
+
+class NoMedia(NamedTuple):
+    """It should be audio, and is none."""
+
+
+class CarrierMark(NamedTuple):
+    """A mark of ours has come back: what was sent before it has been played."""
+
+    name: bytes
+
+
+class KeyPressed(NamedTuple):
+    digit: str
+
+
+class StartedAgain(NamedTuple):
+    """A second `start`, which there cannot be."""
+
+
+class CarrierStopped(NamedTuple):
+    """The stream is over."""
+
+    reason: str

@@ -1,13 +1,17 @@
 """Is the carrier's line alive, and does it take what we send? Looked at once a second, and told of back-pressure."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from fastbridge._assistant import AssistantLane
+from fastbridge._caller import CallerLane
+from fastbridge.base.clock import CallClock
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.json_text import parse_event
+from fastbridge.carrier.port import CarrierStopped
 from fastbridge.observe import events
-
-if TYPE_CHECKING:
-    from fastbridge.call.call import Call
+from fastbridge.observe.call_log import CallLog
+from fastbridge.observe.trouble import Trouble
 
 DEAD_STREAM_SECONDS = 5.0
 """Twilio sends audio 50 times a second, silence too: without any for this long the line is dead."""
@@ -20,10 +24,26 @@ MAX_MESSAGES_PER_SECOND = 200
 
 
 class CarrierWatch:
-    """One call's."""
+    """One call's. read(message): what a message says, as an event of `port`; None for nothing."""
 
-    def __init__(self, call: "Call") -> None:
-        self._call = call
+    def __init__(
+        self,
+        *,
+        clock: CallClock,
+        assistant: AssistantLane,
+        caller: CallerLane,
+        read: Callable[[Mapping[str, Any]], object],
+        log: CallLog,
+        trouble: Trouble,
+        tell: Callable[[Any], object],
+    ) -> None:
+        self._clock = clock
+        self._assistant = assistant
+        self._caller = caller
+        self._read = read
+        self._log = log
+        self._trouble = trouble
+        self._tell = tell
         self._paused = self._stalled = False
         self._blocked_ns = 0  # since when nothing of what waits was taken
         self._untaken_bytes = 0
@@ -35,47 +55,50 @@ class CarrierWatch:
         self._paused = paused
         self._blocked_ns = self._blocked_ns if paused or self._stalled else 0
         if paused:
-            self._call.assistant.pause()
+            self._assistant.pause()
         else:
-            self._call.assistant.unpause()
+            self._assistant.unpause()
 
     def stalled(self, stalled: bool) -> None:
         """The lane waits: two seconds of audio are under way to the carrier, in our buffers or the kernel's."""
         self._stalled = stalled
         self._blocked_ns = self._blocked_ns if stalled or self._paused else 0
         if stalled:
-            events.tx_stalled(self._call.log, self._call.assistant.untaken_bytes)
+            events.tx_stalled(self._log, self._assistant.untaken_bytes)
 
     def violated(self) -> None:
         """It sent what is no message."""
         self._violations += 1
-        self._call.trouble.carrier_malformed()
+        self._trouble.carrier_malformed()
         if self._violations > MAX_VIOLATIONS:
-            self._call.close(EndReason.CARRIER_PROTOCOL)
+            self._stop(EndReason.CARRIER_PROTOCOL)
 
-    def read(self, message: bytes) -> dict[str, Any] | None:
-        """A message that is no audio in its usual form, which costs more. None if it is none, or one too many."""
+    def message(self, message: bytes) -> None:
+        """A message that is no audio in its usual form, which costs more. One too many ends the call."""
         self._messages += 1
         if self._messages > MAX_MESSAGES_PER_SECOND:
-            self._call.trouble.carrier_malformed()
-            self._call.close(EndReason.CARRIER_PROTOCOL)
-            return None
+            self._trouble.carrier_malformed()
+            self._stop(EndReason.CARRIER_PROTOCOL)
+            return
         parsed = parse_event(message)
         if parsed is None:
             self.violated()
-        return parsed
+            return
+        event = self._read(parsed)
+        if event is not None:
+            self._tell(event)
 
     def check(self) -> None:
         """Once a second."""
         self._messages = 0
-        call, now = self._call, self._call.clock.now_ns()
-        silent_since = call.caller.last_media_ns or call.started_ns
+        now = self._clock.now_ns()
+        silent_since = self._caller.last_media_ns or self._clock.began_ns
         if now - silent_since > DEAD_STREAM_SECONDS * 1e9:
-            events.watchdog(call.log, f"no media for {DEAD_STREAM_SECONDS:.0f}s")
-            call.close(EndReason.STREAM_DEAD)
-        elif self._blocked_for(now, call.assistant.untaken_bytes) > SLOW_CARRIER_SECONDS * 1e9:
-            events.tx_slow(call.log, f"Twilio has taken no audio for {SLOW_CARRIER_SECONDS:.0f}s")
-            call.close(EndReason.CARRIER_SLOW)
+            events.watchdog(self._log, f"no media for {DEAD_STREAM_SECONDS:.0f}s")
+            self._stop(EndReason.STREAM_DEAD)
+        elif self._blocked_for(now, self._assistant.untaken_bytes) > SLOW_CARRIER_SECONDS * 1e9:
+            events.tx_slow(self._log, f"Twilio has taken no audio for {SLOW_CARRIER_SECONDS:.0f}s")
+            self._stop(EndReason.CARRIER_SLOW)
 
     def _blocked_for(self, now_ns: int, untaken_bytes: int) -> int:
         """How long, in ns, it has taken nothing of what waits for it."""
@@ -85,3 +108,6 @@ class CarrierWatch:
         elif not self._blocked_ns or untaken_bytes < before:
             self._blocked_ns = now_ns
         return now_ns - self._blocked_ns if self._blocked_ns else 0
+
+    def _stop(self, reason: EndReason) -> None:
+        self._tell(CarrierStopped(reason))

@@ -9,19 +9,35 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from fastbridge.base.clock import Deadline
-from fastbridge.errors import IllegalEvent, ModelError, ModelUnavailable
-from fastbridge.model.attempt import Attempt, ModelLink
+from fastbridge._assistant import AssistantLane
+from fastbridge._caller import CallerLane
+from fastbridge._websocket import TextSink
+from fastbridge.base.clock import CallClock, Deadline
+from fastbridge.base.machine import Machine
+from fastbridge.config import Settings
+from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.model.attempt import Attempt, Feed, ModelLink
+from fastbridge.model.breaker import Breaker
+from fastbridge.model.port import LineChanged, LineLost, LineUp, ModelGivenUp, Tell
 from fastbridge.model.realtime.errors import FATAL_ERRORS
-from fastbridge.model.renewal import Renewal
+from fastbridge.model.realtime.handshake import Opening
+from fastbridge.model.realtime.session import Session
+from fastbridge.model.renewal import Boundary, Renewal
 from fastbridge.observe import events
+from fastbridge.observe.call_log import CallLog
+from fastbridge.observe.stats import CallStats
+from fastbridge.observe.trouble import Trouble
 
-if TYPE_CHECKING:
-    from fastbridge.call.call import Call
-    from fastbridge.model.breaker import Breaker
-    from fastbridge.model.realtime.handshake import Opening
+
+class LineFacts(Boundary, Protocol):
+    """What the line asks of its call: see `call.facts`."""
+
+    @property
+    def overdue_seconds(self) -> float:
+        """How long a caller has waited already, who was speaking, or had just spoken, when the line was lost."""
+
 
 MAX_TRIES = 4
 HEALTHY_SECONDS = 10.0
@@ -78,29 +94,58 @@ DEADLINES_SECONDS = {State.DIALLING: 4.0, State.OPENING: 9.0, State.PAUSING: 2.0
 """Beyond those of the transport (3 s) and of the opening (8 s), which come first, and beyond the longest pause."""
 
 
-class ModelLine:
-    """dial(attempt): start connecting; it ends in `on_model_connected` or `on_model_failed` of the attempt."""
+class ModelLine(Machine[State, Event]):
+    """dial(attempt): start connecting; it ends in `on_model_connected` or `on_model_failed` of the attempt. sink: where
+    a socket's messages go. breaker: shared by all calls."""
 
-    def __init__(self, call: "Call", dial: Callable[[Attempt], object], breaker: "Breaker") -> None:
-        self.state = State.IDLE
+    transitions = TRANSITIONS
+    deadlines_seconds = DEADLINES_SECONDS
+
+    def __init__(
+        self,
+        *,
+        clock: CallClock,
+        settings: Settings,
+        session: Session,
+        caller: CallerLane,
+        assistant: AssistantLane,
+        sink: TextSink | Feed,
+        stats: CallStats,
+        log: CallLog,
+        trouble: Trouble,
+        facts: LineFacts,
+        tell: Tell,
+        dial: Callable[[Attempt], object],
+        breaker: Breaker,
+    ) -> None:
+        super().__init__(clock, State.IDLE)
         self.link: ModelLink | None = None
         self.tries = 0
         self.counters: Counter[str] = Counter()
-        self._call = call
+        self._clock = clock
+        self._settings = settings
+        self._session = session
+        self._caller = caller
+        self._assistant = assistant
+        self._sink = sink
+        self._stats = stats
+        self._log = log
+        self._trouble = trouble
+        self._facts = facts
+        self._tell = tell
         self._dial_out = dial
         self._breaker = breaker
         self._attempt: Attempt | None = None
         self._busy_tries = 0
-        self._down_since_ns = call.started_ns
+        self._down_since_ns = clock.began_ns
         self._ring_full = False
         self._untaken_bytes = 0
         self._untaken_ns = 0
-        self._renewal = Renewal(call, self)
-        self._deadline = Deadline(call.clock, self._expired)
-        self._pause = Deadline(call.clock, self._dial)
-        self._outage = Deadline(call.clock, self._outage_expired)
-        self._healthy = Deadline(call.clock, self._is_healthy)
-        self._blocked = Deadline(call.clock, lambda: self.lose("the model's socket takes no audio", "upload_blocked"))
+        self._renewal = Renewal(self, clock=clock, settings=settings, session=session, facts=facts)
+        self._pause = Deadline(clock, self._dial)
+        self._outage = Deadline(clock, self._outage_expired)
+        self._healthy = Deadline(clock, self._is_healthy)
+        self._blocked = Deadline(clock, self._blocked_too_long)
 
     @property
     def up(self) -> bool:
@@ -109,13 +154,13 @@ class ModelLine:
     # --- up ---
 
     def start(self) -> None:
-        self._outage.set(self._call.settings.outage_seconds)
+        self._outage.set(self._settings.outage_seconds)
         self._dial()
 
     def _dial(self) -> None:
         self.tries += 1
         self._to(Event.DIAL)
-        self._attempt = Attempt(self, self._call.trace.sink, self._call.assistant.feed_message)
+        self._attempt = Attempt(self, self._sink, self._assistant.feed_message)
         self.dial(self._attempt)
 
     def dial(self, attempt: Attempt) -> None:
@@ -126,38 +171,35 @@ class ModelLine:
         if attempt is not self._attempt or self.state is not State.DIALLING:
             link.hang_up()
             return
-        call = self._call
         self.link = link
         self._to(Event.CONNECTED)
-        if call.stats.connect_ms is None:
-            call.stats.connect_ms = call.now_ms()
-            events.realtime_connected(call.log, call.stats.connect_ms)
+        if self._stats.connect_ms is None:
+            self._stats.connect_ms = self._clock.now_ms()
+            events.realtime_connected(self._log, self._stats.connect_ms)
         if self._ring_full:
             link.pause_reading()
-        call.session.connected(link.send_text)
+        self._session.connected(link.send_text)
 
     def ready(self) -> None:
         """The session is confirmed: it is told what was said, then audio may pass, then goes on what was under way."""
         if self.link is None or self.state is not State.OPENING:
             return
-        call = self._call
         self._to(Event.READY)
         self._outage.clear()
         self._healthy.set(HEALTHY_SECONDS)
         self._breaker.reset()
-        if call.stats.ready_ms is None:
-            call.stats.ready_ms = call.now_ms()
+        if self._stats.ready_ms is None:
+            self._stats.ready_ms = self._clock.now_ms()
         else:
             self._resumed()
         self._carry_on(self.link)
 
     def _resumed(self) -> None:
-        call = self._call
-        replayed = call.session.replay()
+        replayed = self._session.replay()
         self.counters["reconnects"] += 1
         self.counters["replayed_items"] += replayed
-        down_ms = call.clock.elapsed_ms(self._down_since_ns)
-        events.realtime_reconnected(call.log, down_ms, tries=self.tries, replayed=replayed)
+        down_ms = self._clock.elapsed_ms(self._down_since_ns)
+        events.realtime_reconnected(self._log, down_ms, tries=self.tries, replayed=replayed)
 
     def _is_healthy(self) -> None:
         self.tries = self._busy_tries = 0
@@ -179,31 +221,30 @@ class ModelLine:
     def _lose(self, error: ModelError) -> None:
         if self.state not in (State.DIALLING, State.OPENING, State.UP):
             return
-        call = self._call
         was_up = self.up
         self.counters["losses" if was_up else "dial_failures"] += 1
         successor = self._renewal.take() if was_up and not is_hopeless(error) else None
         self._drop()
         if was_up:
-            self._down_since_ns = call.clock.now_ns()
-            self._outage.set(call.settings.outage_seconds)
-            call.answers.line_lost()
-        call.session.disconnected()
+            self._down_since_ns = self._clock.now_ns()
+            self._outage.set(self._settings.outage_seconds)
+            self._tell(LineLost())
+        self._session.disconnected()
         if successor is not None:
-            call.trouble.lost(error, tries=self.tries)
+            self._trouble.lost(error, tries=self.tries)
             self._succeed(*successor)
             return
         delay_seconds = self._next_delay(error)
         if delay_seconds is None:
-            call.model_error(error)
+            self._trouble.failed(error)
             self.give_up(error)
             return
         self._to(Event.LOST)
         self._pause.set(delay_seconds)
-        call.trouble.lost(error, tries=self.tries)
-        call.waiting.review(call.answers.overdue_seconds)
+        self._trouble.lost(error, tries=self.tries)
+        self._tell(LineChanged(self._facts.overdue_seconds))
 
-    def _succeed(self, attempt: Attempt, link: ModelLink, opening: "Opening") -> None:
+    def _succeed(self, attempt: Attempt, link: ModelLink, opening: Opening) -> None:
         """The session is lost, and its successor stood ready: no dial, no pause."""
         self._move(attempt, link, opening)
         self._outage.clear()
@@ -217,7 +258,7 @@ class ModelLine:
         for deadline in (self._healthy, self._blocked):
             deadline.clear()
         self._renewal.close()
-        self._call.caller.shut()
+        self._caller.shut()
         if link is not None:
             link.hang_up()
 
@@ -238,15 +279,14 @@ class ModelLine:
         if self.state in (State.DOWN, State.CLOSED):
             return
         self._to(Event.GIVE_UP)
-        self._call.trouble.given_up(error)
+        self._trouble.given_up(error)
         self._drop()
-        self._call.session.disconnected()
+        self._session.disconnected()
         self._pause.clear()
         self._outage.clear()
         if is_hopeless(error) and error.code != "format_mismatch":
             self._breaker.trip()
-        self._call.ladder.give_up(UNAVAILABLE if self._call.stats.ready_ms is None else LOST, error)
-        self._call.waiting.review()
+        self._tell(ModelGivenUp(UNAVAILABLE if self._stats.ready_ms is None else LOST, error))
 
     def _expired(self) -> None:
         """A state has outlived its deadline: the transport or the opening should have spoken first."""
@@ -257,8 +297,8 @@ class ModelLine:
             self.lose("the model did not answer in time", "connect_timeout")
 
     def _outage_expired(self) -> None:
-        error = ModelUnavailable(f"no session for {self._call.settings.outage_seconds:.0f}s", "outage")
-        self._call.model_error(error)
+        error = ModelUnavailable(f"no session for {self._settings.outage_seconds:.0f}s", "outage")
+        self._trouble.failed(error)
         self.give_up(error)
 
     # --- back-pressure ---
@@ -268,15 +308,15 @@ class ModelLine:
         if attempt is not self._attempt:
             return
         if paused:
-            self._call.caller.pause()
+            self._caller.pause()
             self._blocked.set(BLOCKED_SECONDS)
         else:
-            self._call.caller.resume()
+            self._caller.resume()
             self._blocked.clear()
 
     def check(self) -> None:
         """Once a second: is what we write taken?"""
-        now, before = self._call.clock.now_ns(), self._untaken_bytes
+        now, before = self._clock.now_ns(), self._untaken_bytes
         self._untaken_bytes = self.link.untaken_bytes() if self.up and self.link is not None else 0
         if before < UNTAKEN_BYTES or self._untaken_bytes < max(before, UNTAKEN_BYTES):
             self._untaken_ns = now
@@ -292,33 +332,40 @@ class ModelLine:
         elif self.link is not None:
             self.link.resume_reading()
 
+    def _blocked_too_long(self) -> None:
+        self.lose("the model's socket takes no audio", "upload_blocked")
+
     # --- renewal, and the end ---
 
-    def renew(self, attempt: Attempt, link: ModelLink, opening: "Opening") -> None:
+    def renew(self, attempt: Attempt, link: ModelLink, opening: Opening) -> None:
         """Move to another connection, whose session is confirmed: nothing is generating, nothing is lost."""
         old = self.link
         self._move(attempt, link, opening)
-        self.counters["replayed_items"] += self._call.session.replay()
+        self.counters["replayed_items"] += self._session.replay()
         self.counters["renewals"] += 1
         self._blocked.clear()
         if old is not None:
             old.hang_up()
         self._carry_on(link)
+        events.realtime_renewed(self._log, self.counters["renewals"])
 
-    def _move(self, attempt: Attempt, link: ModelLink, opening: "Opening") -> None:
-        call = self._call
+    def renewal_failed(self, error: ModelError) -> None:
+        self.counters["renewal_failures"] += 1
+        self._trouble.renewal_failed(error, self.counters["renewal_failures"])
+
+    def _move(self, attempt: Attempt, link: ModelLink, opening: Opening) -> None:
         attempt.owner = self
         self._attempt, self.link = attempt, link
-        link.redirect(call.trace.sink, call.assistant.feed_message)
+        link.redirect(self._sink, self._assistant.feed_message)
         if self._ring_full:
             link.pause_reading()
-        call.session.move(opening, link.send_text)
+        self._session.move(opening, link.send_text)
 
     def _carry_on(self, link: ModelLink) -> None:
         """Audio may pass, then goes on what was under way."""
-        self._call.caller.open(link.write)
+        self._caller.open(link.write)
         self._renewal.schedule()
-        self._call.answers.line_up()
+        self._tell(LineUp())
 
     def close(self) -> None:
         """The call is over."""
@@ -330,15 +377,6 @@ class ModelLine:
         link, self.link, self._attempt = self.link, None, None
         if link is not None:
             link.hang_up()
-
-    def _to(self, event: Event) -> None:
-        row = TRANSITIONS[self.state]
-        if event not in row:
-            raise IllegalEvent(f"model line: {event} in state {self.state}")
-        self.state = row[event]
-        self._deadline.clear()
-        if self.state in DEADLINES_SECONDS:
-            self._deadline.set(DEADLINES_SECONDS[self.state])
 
 
 def is_hopeless(error: ModelError) -> bool:

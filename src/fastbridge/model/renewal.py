@@ -7,19 +7,35 @@ nothing: it is tried again, and if it never succeeds the loss is handled as any 
 
 import time
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from fastbridge.base.clock import Deadline
+from fastbridge.base.clock import Clock, Deadline
 from fastbridge.base.json_text import Malformed, encode_event, parse_event, text_of
-from fastbridge.errors import IllegalEvent, ModelError
+from fastbridge.base.machine import Machine
+from fastbridge.config import Settings
+from fastbridge.errors import ModelError
 from fastbridge.model.attempt import Attempt, ModelLink
 from fastbridge.model.realtime.errors import read_error
-from fastbridge.observe import events
+from fastbridge.model.realtime.handshake import Opening
+from fastbridge.model.realtime.session import Session
 
-if TYPE_CHECKING:
-    from fastbridge.call.call import Call
-    from fastbridge.model.line import ModelLine
-    from fastbridge.model.realtime.handshake import Opening
+
+class Renewed(Protocol):
+    """The line, as its renewal sees it."""
+
+    def dial(self, attempt: Attempt) -> None: ...
+    def renewal_failed(self, error: ModelError) -> None: ...
+    def renew(self, attempt: Attempt, link: ModelLink, opening: Opening) -> None: ...
+
+
+class Boundary(Protocol):
+    """What it asks of its call: see `call.facts`."""
+
+    @property
+    def between_responses(self) -> bool: ...
+    @property
+    def between_turns(self) -> bool: ...
+
 
 BEFORE_EXPIRY_SECONDS = 300.0
 MAX_SESSION_SECONDS = 86_400.0
@@ -55,23 +71,28 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
 }
 
 
-class Renewal:
+class Renewal(Machine[State, Event]):
     """One call's; `line` is what it renews."""
 
-    def __init__(self, call: "Call", line: "ModelLine") -> None:
-        self.state = State.OFF
-        self._call = call
+    transitions = TRANSITIONS
+
+    def __init__(self, line: Renewed, *, clock: Clock, settings: Settings, session: Session, facts: Boundary) -> None:
+        super().__init__(clock, State.OFF)
         self._line = line
+        self._clock = clock
+        self._settings = settings
+        self._session = session
+        self._facts = facts
         self._attempt: Attempt | None = None
         self._link: ModelLink | None = None
         self._opening: Opening | None = None
         self._ready_ns = 0
-        self._deadline = Deadline(call.clock, self._due)
+        self._deadline = Deadline(clock, self._due)
 
     def schedule(self) -> None:
         """A session has begun: the time for its successor is known."""
-        seconds = self._call.settings.session_renew_seconds
-        expires_at_s = self._call.session.expires_at_s
+        seconds = self._settings.session_renew_seconds
+        expires_at_s = self._session.expires_at_s
         if expires_at_s is not None:
             left = expires_at_s - time.time()
             if BEFORE_EXPIRY_SECONDS < left <= MAX_SESSION_SECONDS:
@@ -83,7 +104,7 @@ class Renewal:
         self._to(Event.STOP)
         self._forget(hang_up=True)
 
-    def take(self) -> "tuple[Attempt, ModelLink, Opening] | None":
+    def take(self) -> tuple[Attempt, ModelLink, Opening] | None:
         """The successor, for a line that has just lost its session; None where none stands ready."""
         attempt, link, opening = self._attempt, self._link, self._opening
         if self.state is not State.READY or attempt is None or link is None or opening is None:
@@ -102,7 +123,7 @@ class Renewal:
         else:
             self._to(Event.DIAL)
             self._deadline.set(OPEN_SECONDS)
-            self._opening = self._call.session.new_opening(self._confirmed, self._fail)
+            self._opening = self._session.new_opening(self._confirmed, self._fail)
             self._attempt = Attempt(self, self._feed, self._feed)
             self._line.dial(self._attempt)
 
@@ -134,16 +155,15 @@ class Renewal:
             elif event.get("type") == "error" and self.state is State.OPENING:
                 self._fail(read_error(event.get("error") or event, "the model reports an error"))
         except Malformed as error:
-            self._call.session.malformed(text_of(event.get("type")), str(error))
+            self._session.malformed(text_of(event.get("type")), str(error))
 
     def _confirmed(self) -> None:
         self._to(Event.CONFIRMED)
-        self._ready_ns = self._call.clock.now_ns()
+        self._ready_ns = self._clock.now_ns()
         self._look()
 
     def _fail(self, error: ModelError) -> None:
-        self._line.counters["renewal_failures"] += 1
-        self._call.trouble.renewal_failed(error, self._line.counters["renewal_failures"])
+        self._line.renewal_failed(error)
         self._to(Event.FAILED)
         self._forget(hang_up=True)
         self._deadline.set(RETRY_SECONDS)
@@ -162,8 +182,8 @@ class Renewal:
     def _look(self) -> None:
         """Move at a boundary, else look again in a moment."""
         attempt, link, opening = self._attempt, self._link, self._opening
-        facts = self._call.facts
-        impatient = self._call.clock.now_ns() - self._ready_ns > PATIENCE_SECONDS * 1e9
+        facts = self._facts
+        impatient = self._clock.now_ns() - self._ready_ns > PATIENCE_SECONDS * 1e9
         boundary = facts.between_responses if impatient else facts.between_turns
         if attempt is None or link is None or opening is None or not boundary:
             self._deadline.set(BOUNDARY_SECONDS)
@@ -171,10 +191,3 @@ class Renewal:
         self._to(Event.STOP)
         self._forget(hang_up=False)
         self._line.renew(attempt, link, opening)
-        events.realtime_renewed(self._call.log, self._line.counters["renewals"])
-
-    def _to(self, event: Event) -> None:
-        row = TRANSITIONS[self.state]
-        if event not in row:
-            raise IllegalEvent(f"renewal: {event} in state {self.state}")
-        self.state = row[event]

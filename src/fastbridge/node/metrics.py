@@ -262,7 +262,7 @@ def _counts_of(call: "Call") -> Iterable[tuple[tuple[str, ...], float]]:
     yield ("safety_fuse",), sum(call.safety_fuses.values())
     for event in LINE_EVENTS:
         yield ("model_line", event), call.line.counters[event]
-    yield ("fillers",), sum(call.waiting.fillers.values())
+    yield ("fillers",), sum(call.dead_air.fillers.values())
     for kind, tokens in vars(call.session.usage).items():
         if kind in CATALOGUE["tokens"].labels["kind"]:
             yield ("tokens", kind), tokens

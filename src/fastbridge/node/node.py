@@ -198,7 +198,7 @@ class Node:
 
     def _dismantle(self, call: Call) -> None:
         del self._over[call]
-        if call.conduct.hooks.running:
+        if call.hooks.running:
             self._dismantle_later(call)
         else:
             dismantle(call)

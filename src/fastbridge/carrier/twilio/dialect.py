@@ -17,11 +17,14 @@ from urllib.parse import parse_qs, urlparse
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
 from twilio.twiml.voice_response import Connect, Dial, Stream, VoiceResponse  # type: ignore[import-untyped]
 
+from fastbridge.base.end_reasons import EndReason
+from fastbridge.carrier.admission import TERMINAL_STATUSES
+from fastbridge.carrier.port import CarrierMark, CarrierMedia, CarrierStopped, KeyPressed, NoMedia, StartedAgain
+
 ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}\Z")
 CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
 STREAM_SID = re.compile(r"MZ[0-9a-f]{32}\Z")
 DTMF_DIGITS = frozenset("0123456789*#ABCD")
-TERMINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 CALL_STATUSES = TERMINAL_STATUSES | {"queued", "initiated", "ringing", "in-progress"}
 
 Params = list[tuple[str, str]]
@@ -250,6 +253,23 @@ def parse_mark(message: Mapping[str, Any]) -> bytes | None:
     """The name that a `mark` message brings back; else None."""
     mark = message.get("mark")
     return _bytes(mark.get("name", "")) if isinstance(mark, dict) else None
+
+
+def read_message(message: Mapping[str, Any], stream_sid: str) -> object:
+    """What a message of this stream says, as an event of `carrier.port`; None for nothing."""
+    kind = message.get("event")
+    if kind == "media":
+        media = parse_media(message)
+        return NoMedia() if media is None else CarrierMedia(*media)
+    if kind == "mark":
+        name = parse_mark(message)
+        return CarrierMark(name) if name is not None and message.get("streamSid") == stream_sid else None
+    if kind == "dtmf":
+        digit = parse_dtmf(message)
+        return KeyPressed(digit) if digit is not None else None
+    if kind == "stop":
+        return CarrierStopped(EndReason.CUSTOMER_HANGUP)
+    return StartedAgain() if kind == "start" else None
 
 
 def _bytes(value: object) -> bytes:

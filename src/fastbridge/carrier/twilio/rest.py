@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import httpx2
 
+from fastbridge.carrier.twilio.dialect import transfer_twiml
 from fastbridge.config import Settings
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
@@ -46,9 +47,9 @@ class CarrierRest:
         """End the call. True also where it had ended already."""
         return await self._update(account_sid, call_sid, {"Status": "completed"}, ended_is_well=True)
 
-    async def redirect(self, account_sid: str, call_sid: str, twiml: str) -> bool:
-        """Let the call go on with this TwiML; its media stream ends thereby."""
-        return await self._update(account_sid, call_sid, {"Twiml": twiml}, ended_is_well=False)
+    async def connect(self, account_sid: str, call_sid: str, number: str) -> bool:
+        """Let the call go on with this number (E.164); its media stream ends thereby."""
+        return await self._update(account_sid, call_sid, {"Twiml": transfer_twiml(number)}, ended_is_well=False)
 
     async def close(self) -> None:
         await self._http.aclose()

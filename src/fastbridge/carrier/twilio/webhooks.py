@@ -25,7 +25,7 @@ from fastbridge.base.end_reasons import OURS_TO_EXPLAIN, EndReason
 from fastbridge.base.languages import Message
 from fastbridge.base.refusals import Reason
 from fastbridge.base.urls import MEDIA_PATH
-from fastbridge.carrier.admission import LOOK_AT, Admission, Direction, Directory, Refusal
+from fastbridge.carrier.admission import LOOK_AT, TERMINAL_STATUSES, Admission, Direction, Directory, Refusal
 from fastbridge.carrier.twilio import dialect as twilio
 from fastbridge.carrier.twilio.announcements import PATH, Announcer
 from fastbridge.config import Settings
@@ -301,7 +301,7 @@ class _Desk:
             return _nothing()
         if not directory.is_news(webhook.call_sid, status, _sequence_number(webhook.params)):
             return _nothing()
-        terminal = status in twilio.TERMINAL_STATUSES
+        terminal = status in TERMINAL_STATUSES
         if terminal:
             directory.abandon(webhook.call_sid)
         call = directory.get(webhook.call_sid)

@@ -8,8 +8,8 @@ what is said over the caller (a line that is given up) does not ask it.
 from collections.abc import Callable
 from enum import StrEnum
 
-from fastbridge.base.clock import Clock, Deadline
-from fastbridge.errors import IllegalEvent
+from fastbridge.base.clock import Clock
+from fastbridge.base.machine import Machine
 
 
 class State(StrEnum):
@@ -52,13 +52,15 @@ DEADLINES_SECONDS = {State.CALLER: 60.0, State.ANSWER_DUE: 4.0}
 """Speech that lasts so long is none: its end was lost, or it is a noise. An answer is asked for long before that."""
 
 
-class Floor:
+class Floor(Machine[State, Event]):
     """freed(): what has waited may be said."""
 
+    transitions = TRANSITIONS
+    deadlines_seconds = DEADLINES_SECONDS
+
     def __init__(self, clock: Clock, freed: Callable[[], object]) -> None:
-        self.state = State.FREE
+        super().__init__(clock, State.FREE)
         self._freed = freed
-        self._deadline = Deadline(clock, self._expired)
 
     @property
     def is_ours(self) -> bool:
@@ -81,18 +83,13 @@ class Floor:
         self._to(Event.LINE_LOST)
 
     def close(self) -> None:
-        self._deadline.clear()
+        self._state_deadline.clear()
 
     def _expired(self) -> None:
         self._to(Event.EXPIRED)
 
     def _to(self, event: Event) -> None:
-        row = TRANSITIONS[self.state]
-        if event not in row:
-            raise IllegalEvent(f"floor: {event} in state {self.state}")
-        before, self.state = self.state, row[event]
-        self._deadline.clear()
-        if self.state in DEADLINES_SECONDS:
-            self._deadline.set(DEADLINES_SECONDS[self.state])
+        before = self.state
+        super()._to(event)
         if before is not State.FREE and self.state is State.FREE:
             self._freed()

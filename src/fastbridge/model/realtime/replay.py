@@ -1,4 +1,4 @@
-"""The conversation so far, as the items that tell it to a new session; and what the model is asked to do there.
+"""The conversation so far, as the items that tell it to a new session.
 
 A new session knows nothing. It is told what was said as text, what the caller has heard of it and no more, and which
 tools answered what. Bounded: the newest items win. Pure functions; nothing here sends.
@@ -15,28 +15,6 @@ MAX_CHARS = 24_000
 MAX_ID_CHARS = 32
 """The model takes ids of a client up to this long."""
 MAX_OUTPUT_CHARS = 4000
-TAIL_CHARS = 160
-
-REPEAT = (
-    "Your connection to the phone call was lost for a moment while the caller was speaking, and their words are lost. "
-    "In the language of the conversation, say in one short sentence that you did not hear them, and ask them to repeat "
-    "it."
-)
-REPROMPT = "Your last answer was silent. Answer the caller now, aloud, in one or two short sentences."
-FILTERED = (
-    "Your last answer was stopped by a content filter. In the language of the conversation, say in one short sentence "
-    "that you cannot help with that, and ask what else you can do."
-)
-
-
-def continuation(heard: str) -> str:
-    """What to say after the connection was lost mid-answer. `heard`: what the caller has heard of it, in words."""
-    told = f' The caller has heard you say, last: "{heard[-TAIL_CHARS:]}"' if heard else ""
-    return (
-        "Your connection to the phone call was lost for a moment while you were speaking."
-        f"{told} Go on from exactly there, in the same language, and finish what you were saying. Repeat nothing, do "
-        "not greet, and do not mention the interruption."
-    )
 
 
 def replay_items(turns: Sequence[Turn], calls: Iterable[ToolCall]) -> list[dict[str, Any]]:

@@ -8,12 +8,12 @@ metadata). Whatever arrives late, twice or out of order finds its row in the tab
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
 from fastbridge.base.clock import Clock, Deadline, Standstill
-from fastbridge.errors import IllegalEvent
+from fastbridge.base.machine import Machine
+from fastbridge.model.port import OWN_TURN, Create
 from fastbridge.model.realtime.floor import Floor
 
 
@@ -95,19 +95,6 @@ _MOOT = frozenset({"silence", "filler"})
 """What is not worth saying any more when the caller speaks."""
 
 
-@dataclass(frozen=True)
-class Create:
-    """A response somebody asked for: why, and the `response` object of `response.create`. firm: whoever speaks."""
-
-    purpose: str
-    response: dict[str, Any] | None = None
-    firm: bool = False
-
-
-OWN_TURN = Create("turn")
-"""What the model's own response serves: a turn of the caller's."""
-
-
 class Listener(Protocol):
     """Who is told what no event of the model's tells."""
 
@@ -124,8 +111,11 @@ class Listener(Protocol):
         """A response of ours never began. code: `unanswered`, `create_refused`, or the model's own word."""
 
 
-class ResponseController:
+class ResponseController(Machine[State, Event]):
     """send(event): a client event to the model. progress(): any number that changes while a response makes headway."""
+
+    transitions = TRANSITIONS
+    deadlines_seconds = DEADLINES_SECONDS
 
     def __init__(
         self,
@@ -135,7 +125,7 @@ class ResponseController:
         progress: Callable[[], object],
         listener: Listener,
     ) -> None:
-        self.state = State.IDLE
+        super().__init__(clock, State.IDLE)
         self.response_id: str | None = None
         self.serving = OWN_TURN
         self.counters: Counter[str] = Counter()
@@ -157,7 +147,6 @@ class ResponseController:
         """Of the response that ended last: it was cancelled, and by us."""
         self.floor = Floor(clock, self._pump)
         self._over: deque[str] = deque(maxlen=MAX_OVER)  # responses of which the model has said that they ended
-        self._deadline = Deadline(clock, self._expired)
         self._retry = Deadline(clock, self._pump)
         self._fuse = Deadline(clock, self._stranded)
 
@@ -173,6 +162,11 @@ class ResponseController:
     def generating(self) -> bool:
         """The model has begun a response and not ended it: `response_id`."""
         return self.state in (State.ACTIVE, State.CANCELLING)
+
+    @property
+    def running(self) -> bool:
+        """It is generating, and nobody has taken it back."""
+        return self.state is State.ACTIVE
 
     @property
     def busy(self) -> bool:
@@ -213,6 +207,10 @@ class ResponseController:
         self._waiting = deque(create for create in self._waiting if create.purpose not in _MOOT)
         if self.state is State.REQUESTED and self._requested is not None and self._requested.purpose in _MOOT:
             self._unwanted = True
+
+    def speech_stopped(self) -> None:
+        """The caller is owed an answer."""
+        self.floor.stops()
 
     def took_in(self, *, told: bool) -> None:
         """A response has begun that answers all that was said before. told: and all that the model was told."""
@@ -274,7 +272,7 @@ class ResponseController:
     def close(self) -> None:
         self._waiting.clear()
         self.floor.close()
-        for deadline in (self._deadline, self._retry, self._fuse):
+        for deadline in (self._state_deadline, self._retry, self._fuse):
             deadline.clear()
 
     # --- what the model says ---
@@ -420,18 +418,15 @@ class ResponseController:
         self.counters["creates"] += 1
 
     def _to(self, event: Event) -> None:
-        row = TRANSITIONS[self.state]
-        if event not in row:
-            raise IllegalEvent(f"response controller: {event} in state {self.state}")
-        self.state = row[event]
+        super()._to(event)
         self._retry.clear()
-        self._deadline.clear()
         self._fuse.clear()
         if self._next() is not None:
             self._fuse.set(FUSE_SECONDS)
-        if self.state in DEADLINES_SECONDS:
+        if not self.resting:
             self._standstill.begin()
-            self._deadline.set(LOOK_SECONDS if self.state is State.ACTIVE else DEADLINES_SECONDS[self.state])
+        if self.state is State.ACTIVE:
+            self._state_deadline.set(LOOK_SECONDS)
 
     def _stranded(self) -> None:
         """At rest for a while: nothing that waits can be waiting for anything."""
@@ -441,7 +436,7 @@ class ResponseController:
 
     def _expired(self) -> None:
         if self.state is State.ACTIVE and self._standstill.look() < self.patience_seconds - LOOK_SECONDS / 2:
-            self._deadline.set(LOOK_SECONDS)
+            self._state_deadline.set(LOOK_SECONDS)
             return
         self.counters[EXPIRIES[self.state]] += 1
         expired, create, wanted = self.state, self._requested, not self._unwanted

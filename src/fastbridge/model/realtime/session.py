@@ -1,7 +1,7 @@
 """The model's dialect (OpenAI Realtime, GA) and one session in it. Events in, events out; no socket, no audio.
 
 Audio passes below, in the assistant lane; here arrive only the events that need judgement, in order with it. What they
-mean for the call goes to a SessionListener. Unknown events are ignored, expected errors are handled and counted.
+mean for the call is told as events of `model.port`. Unknown events are ignored, expected errors handled and counted.
 """
 
 import json
@@ -16,22 +16,23 @@ from fastbridge.base.conversation import ToolCall, Turn
 from fastbridge.base.json_text import Malformed, encode_event, id_of, object_of, parse_event, text_of, within
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.model import port
 from fastbridge.model.history import History
+from fastbridge.model.instructions import continuation
+from fastbridge.model.port import Create, Tell
 from fastbridge.model.realtime.errors import EXPECTED_ERRORS, FATAL_ERRORS, means_active, read_error, response_error
 from fastbridge.model.realtime.function_calls import FunctionCall, FunctionCalls, State
 from fastbridge.model.realtime.handshake import Opening
-from fastbridge.model.realtime.replay import continuation, replay_items
-from fastbridge.model.realtime.responses import Create, ResponseController
-from fastbridge.model.realtime.session_config import patience_seconds, session_config
-from fastbridge.model.realtime.session_listener import SessionListener
+from fastbridge.model.realtime.replay import replay_items
+from fastbridge.model.realtime.responses import ResponseController
+from fastbridge.model.realtime.session_config import patience_seconds, session_config, turn_end_seconds
 from fastbridge.model.realtime.telling import Telling
+from fastbridge.model.realtime.truncation import Truncation
 from fastbridge.model.realtime.turn_events import IDLE, SPEECH_STARTED, SPEECH_STOPPED, TurnEvents
 from fastbridge.model.usage import Usage
 from fastbridge.observe.trouble import Trouble
 
 SIGN_ID = "sign_"
-LOCAL_ID = "local_"
-"""What the ids of our own recordings begin with: the model never hears of those."""
 
 
 class Session:
@@ -48,7 +49,7 @@ class Session:
         settings: Settings,
         lane: AssistantLane,
         clock: Clock,
-        listener: SessionListener,
+        tell: Tell,
         trouble: Trouble,
     ) -> None:
         self.counters: Counter[str] = Counter()
@@ -59,7 +60,7 @@ class Session:
         """Where the caller's last speech began, by the model's clock: ms of caller audio in this session."""
         self._trouble = trouble
         self._lane = lane
-        self._listener = listener
+        self._tell = tell
         self._send: Callable[[bytes], object] | None = None
         self._clock = clock
         self._parsed_words = 0
@@ -67,13 +68,13 @@ class Session:
         self.local_deltas = 0
         """Deltas that were recordings of ours: no progress of the model's."""
         self._rejection: ModelError | None = None  # of a create, while that is dealt with
-        self._replayed: set[str] = set()  # items that are text in this session, and no audio
+        self._truncation = Truncation(self.history, self.send)
         self._calls = FunctionCalls()
         self._telling = Telling(self.send)
         self._turn_events = TurnEvents(self.counters)
         self.responses = ResponseController(clock=clock, send=self.send, progress=self._progress, listener=self)
         self._config: dict[str, Any] | None = self._apply(agent, settings)
-        self._opening = self.new_opening(listener.on_session_ready, listener.on_session_failed)
+        self._opening = self._own_opening()
 
     def _apply(self, agent: Agent, settings: Settings) -> dict[str, Any]:
         self.settings = settings
@@ -86,6 +87,17 @@ class Session:
     def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelUnavailable], object]) -> Opening:
         """For a connection: this session's settings, to be confirmed there."""
         return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed, trouble=self._trouble)
+
+    def _own_opening(self) -> Opening:
+        return self.new_opening(
+            lambda: self._tell(port.SessionReady()),
+            lambda error: self._tell(port.SessionFailed(error)),
+        )
+
+    @property
+    def turn_end_seconds(self) -> float:
+        """How long after the caller's last sound the model may go on listening before something is wrong with it."""
+        return turn_end_seconds(self.settings)
 
     @property
     def turns(self) -> dict[str, Turn]:
@@ -117,7 +129,7 @@ class Session:
         self._lane.tell_words()
         self.responses.suspend()
         self._opening.close()
-        self._opening = self.new_opening(self._listener.on_session_ready, self._listener.on_session_failed)
+        self._opening = self._own_opening()
         self._send = None
         self._forget()
 
@@ -138,7 +150,7 @@ class Session:
     def replay(self) -> int:
         """Tell a new session what was said; the number of items."""
         items = replay_items(list(self.turns.values()), self.tool_calls)
-        self._replayed = {item["id"] for item in items if "id" in item}
+        self._truncation.replayed = {item["id"] for item in items if "id" in item}
         for item in items:
             self.send({"type": "conversation.item.create", "item": item})
         return len(items)
@@ -200,26 +212,8 @@ class Session:
     # --- what the call asks for ---
 
     def truncate(self, item_id: str, heard_ms: int, received_ms: int) -> bool:
-        """Tell the model, once an item, what was heard of one that was cut off. Nothing heard: it was never said.
-        False if it was told before, and for a recording of ours."""
-        if item_id.startswith(LOCAL_ID):
-            return False
-        turn = self.history.turn("assistant", item_id)
-        if turn is not None and turn.heard_ms is not None:
-            return False
-        received_ms = self.history.whole_ms(item_id, received_ms)
-        heard_ms = max(0, min(self.history.whole_ms(item_id, heard_ms), received_ms))
-        self.history.cut(turn, heard_ms, received_ms)
-        if heard_ms and item_id not in self._replayed:
-            cut = {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0}
-            self.send({**cut, "audio_end_ms": heard_ms})
-            return True
-        self.send({"type": "conversation.item.delete", "item_id": item_id})
-        if heard_ms and turn is not None and turn.text:  # in this session it is text: it is cut by saying it again
-            content = [{"type": "output_text", "text": turn.text}]
-            item = {"type": "message", "role": "assistant", "content": content}
-            self.send({"type": "conversation.item.create", "item": item})
-        return True
+        """See Truncation."""
+        return self._truncation.truncate(item_id, heard_ms, received_ms)
 
     def break_off(self) -> dict[str, Any]:
         """The answer under way will not be finished in this session: the `response` object that continues it."""
@@ -244,6 +238,10 @@ class Session:
         self._signs += 1
         self.send({"type": "session.update", "event_id": f"{SIGN_ID}{self._signs}", "session": {"type": "realtime"}})
 
+    def take_turn(self) -> None:
+        """The caller's turn is over, whatever the model thinks of it."""
+        self.send({"type": "input_audio_buffer.commit"})
+
     def tool_result(self, call: ToolCall, output: str) -> None:
         """To the model, now or in the session to come."""
         call.output = output
@@ -265,7 +263,7 @@ class Session:
 
     def _on_session_updated(self, event: dict[str, Any]) -> None:
         if self.ready and self._signs:
-            self._listener.on_model_sign()
+            self._tell(port.ModelSign())
         before = self._opening.format_mismatches
         self._opening.on_updated(event)
         if self._opening.format_mismatches > before:
@@ -276,11 +274,11 @@ class Session:
             return
         start_ms = event.get("audio_start_ms")
         self.speech_start_ms = start_ms if type(start_ms) is int else None
-        self._listener.on_speech_started()
+        self._tell(port.SpeechStarted())
 
     def _on_speech_stopped(self, event: dict[str, Any]) -> None:
         if self._turn_events.is_new(event):
-            self._listener.on_speech_stopped()
+            self._tell(port.SpeechStopped())
 
     def _on_committed(self, event: dict[str, Any]) -> None:
         item_id = text_of(event.get("item_id"))
@@ -291,12 +289,12 @@ class Session:
             if self._turn_events.nobody_spoke(item_id):
                 return
             self.history.turn("caller", item_id)
-        self._listener.on_caller_turn()
+        self._tell(port.TurnCommitted())
 
     def _on_idle(self, event: dict[str, Any]) -> None:
         """The model has waited for the caller as long as it was told to, and speaks next, by itself."""
         if self._turn_events.is_new(event):
-            self._listener.on_model_idle()
+            self._tell(port.ModelIdle())
 
     def _on_item_added(self, event: dict[str, Any]) -> None:
         item_id = text_of(object_of(event.get("item")).get("id"))
@@ -308,7 +306,7 @@ class Session:
         response = within(event, "response")
         response_id = id_of(response.get("id"))
         if not self.responses.knows(response_id):
-            self._listener.on_response_beginning()
+            self._tell(port.ResponseBeginning())
         purpose = self.responses.created(response_id, response.get("metadata"))
         if purpose is None:  # told before, or not wanted: its audio is refused by its id
             return
@@ -316,12 +314,12 @@ class Session:
         self._lane.begin_response(response_id, text_of(event.get("event_id")).encode("ascii", "replace"))
         if purpose in ("turn", "tool_result", "keys"):
             self.responses.took_in(told=self._telling.is_known)
-        self._listener.on_response_created(response_id, purpose)
+        self._tell(port.ResponseCreated(response_id, purpose))
 
     def _on_output_item_added(self, event: dict[str, Any]) -> None:
         item = object_of(event.get("item"))
         if item.get("type") == "message":
-            self._listener.on_message_begun()
+            self._tell(port.MessageBegun())
             item_id = self.history.speaking_item = text_of(item.get("id"))
             turn = self.history.turn("assistant", item_id) if item_id else None
             if turn is not None:
@@ -344,7 +342,7 @@ class Session:
     def _on_assistant_transcript(self, event: dict[str, Any]) -> None:
         turn = self.history.end_words(id_of(event.get("item_id")), text_of(event.get("transcript")))
         if turn is not None:
-            self._listener.on_transcript(turn)
+            self._tell(port.Transcribed(turn))
 
     def _on_caller_transcript(self, event: dict[str, Any]) -> None:
         self.usage.add_transcription(event.get("usage"))
@@ -354,7 +352,7 @@ class Session:
         turn = self.history.turn("caller", item_id)
         if turn is not None and not turn.ended:
             turn.ended, turn.text = True, text
-            self._listener.on_transcript(turn)
+            self._tell(port.Transcribed(turn))
 
     def _on_caller_transcript_failed(self, event: dict[str, Any]) -> None:
         """Something was said that nobody could write down: the turn stands, with what there is of its words."""
@@ -363,7 +361,7 @@ class Session:
         turn = self.history.turn("caller", id_of(event.get("item_id")))
         if turn is not None and not turn.ended:
             turn.ended = turn.failed = True
-            self._listener.on_transcript(turn)
+            self._tell(port.Transcribed(turn))
 
     def _on_arguments_done(self, event: dict[str, Any]) -> None:
         self._settle_calls(self._calls.arguments_done(event))
@@ -378,10 +376,10 @@ class Session:
         for call in calls:
             known = self.history.add_call(call.call_id, call.name, call.arguments or "")
             if call.state is State.WHOLE:
-                self._listener.on_tool_call(known, call.response_id)
+                self._tell(port.ToolCalled(call.response_id, known))
             else:
                 self.tool_result(known, json.dumps({"error": f"not run: {call.why}"}))
-                self._listener.on_tool_not_run(call.name, call.why)
+                self._tell(port.ToolNotRun(call.name, call.why))
 
     def _on_response_done(self, event: dict[str, Any]) -> None:
         response = within(event, "response")
@@ -393,7 +391,7 @@ class Session:
         self.usage.add(object_of(response.get("usage")))
         if status == "completed":
             self.history.learn_speed(self._received_ms())
-        self._listener.on_response_done(response_id, status, response_error(response))
+        self._tell(port.ResponseDone(response_id, status, response_error(response)))
 
     # --- the response controller's side ---
 
@@ -405,26 +403,25 @@ class Session:
         self._lane.end_response(response_id)
         if not self.responses.suspended:
             self._settle_calls(self._calls.response_ended(response_id, "lost"))
-        self._listener.on_response_done(response_id, "lost", None)
+        self._tell(port.ResponseDone(response_id, "lost", None))
 
     def on_response_stuck(self, response_id: str, create: Create) -> None:
-        self._listener.on_response_stuck(response_id, create)
+        self._tell(port.ResponseStuck(response_id, create))
 
     def on_create_failed(self, create: Create, code: str) -> None:
-        self._listener.on_create_failed(create, self._rejection or ModelError("a response was not begun", code))
+        self._tell(port.CreateFailed(create, self._rejection or ModelError("a response was not begun", code)))
 
     def _on_error(self, event: dict[str, Any]) -> None:
         event_id = text_of(object_of(event.get("error")).get("event_id")) or None
         if event_id is not None and event_id.startswith(SIGN_ID):
-            self._listener.on_model_sign()
+            self._tell(port.ModelSign())
             return
         error = read_error(event.get("error") or event, "the model reports an error")
         code = error.code or ""
         self.counters[f"error_{code}" if code in EXPECTED_ERRORS | FATAL_ERRORS else "error_other"] += 1
         if code in FATAL_ERRORS:
-            self._listener.on_session_failed(
-                ModelUnavailable("the model ends the session", code, error.kind, words=error.words)
-            )
+            error = ModelUnavailable("the model ends the session", code, error.kind, words=error.words)
+            self._tell(port.SessionFailed(error))
         elif means_active(error):
             self.responses.refused(event_id)
         elif not self._is_rejected(event_id, event):

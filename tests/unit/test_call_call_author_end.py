@@ -1,4 +1,4 @@
-"""fastbridge.call.conduct at the end of a call: what was still at work, and who has the caller now."""
+"""Tools at the end of a call: what was still at work, and who has the caller now."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ class Control:
     async def hang_up(self, account_sid: str, call_sid: str) -> bool:
         return True
 
-    async def redirect(self, account_sid: str, call_sid: str, twiml: str) -> bool:
+    async def connect(self, account_sid: str, call_sid: str, number: str) -> bool:
         return True
 
 
@@ -79,7 +79,7 @@ class TestAToolAtWork:
 
     def test_one_that_ends_later_is_told_with_its_result_although_the_call_is_gone(self, rig, log):
         told: list[tuple[str, Any]] = []
-        rig.call.aftermath._told = lambda *what: told.append(what)
+        rig.call.late_tools._told = lambda *what: told.append(what)
         self.hang_up(rig, "book")
         self.finish.set()
         end = time.monotonic() + 10
@@ -106,7 +106,7 @@ class TestAToolAtWork:
 class TestTransferred:
     def transferred(self, transfer_to: dict[str, str], wanted: str) -> Rig:
         rig = Rig(Agent(transfer_to=transfer_to))
-        rig.call.conduct._control = Control()
+        rig.call.hangup._control = Control()
         rig.up().begin("resp_1", "item_1")
         rig.delta(SECOND, "resp_1", "item_1")
         rig.tool_call("call_1", "transfer_call", json.dumps({"destination": wanted}))
@@ -132,9 +132,9 @@ class TestTransferred:
 
     def test_the_operators_own_number_has_no_name(self):
         rig = Rig()
-        rig.call.conduct._control = Control()
+        rig.call.hangup._control = Control()
         rig.started()
-        assert rig.loop.run_until_complete(rig.call.transfer("+14155550199"))
+        assert rig.loop.run_until_complete(rig.call.hangup.transfer_now("+14155550199"))
         assert rig.call.document["transferred_to"] == "fallback"
         rig.shut()
 

@@ -1,4 +1,4 @@
-"""fastbridge.call.conduct: whole calls on virtual time, and what their agents' authors were promised."""
+"""Whole calls on virtual time, and what their agents' authors were promised."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from call_rig import CallRig, Control
 from fastbridge.agent import Agent, CallContext
 from fastbridge.agent.lookup import Lookup
 from fastbridge.base.conversation import Turn
-from fastbridge.call.conduct import NOTICE_SECONDS
+from fastbridge.call.time_limit import NOTICE_SECONDS
 from helpers import LOUD, SID
 from virtual import call_context
 
@@ -77,7 +77,7 @@ class TestLookup:
         lookup = Lookup(agent, call_context(), rig.loop.clock, rig.loop.spawn)
         rig.do(lookup.begin)
         rig.loop.advance(1)
-        rig.call.conduct._lookup = lookup
+        rig.call.answering._lookup = lookup
         rig.connected()
         rig.model({"type": "session.created", "session": {"id": "sess_1"}})
         assert rig.sent("session.update")[0]["session"]["instructions"] == "Serve Dana."
@@ -137,7 +137,7 @@ class TestTools:
         fillers = [create for create in rig.creates if create.get("instructions", "").endswith("One moment.")]
         assert len(fillers) == len(rig.creates) in range(5, 9)
         assert all(create["tool_choice"] == "none" for create in fillers)
-        assert rig.call.waiting.fillers == {}
+        assert rig.call.dead_air.fillers == {}
         rig.respond(SECOND * 3, 40)
         rig.advance(0.5)
         rig.caller_says(*[LOUD] * 10)
@@ -283,8 +283,8 @@ class TestTransfer:
         rig.advance(0.9)
         assert rig.control.done == []
         rig.advance(2)
-        ((what, _, _, twiml),) = rig.control.done
-        assert (what, "<Dial><Number>+14155550188</Number></Dial>" in twiml) == ("redirect", True)
+        ((what, _, _, number),) = rig.control.done
+        assert (what, number) == ("connect", "+14155550188")
         assert rig.call.end_reason == "transferred"
 
     @pytest.mark.parametrize(
@@ -318,14 +318,14 @@ class TestTransfer:
         control = Control()
         control.well = well
         rig = make(control=control).started()
-        assert rig.loop.run_until_complete(rig.call.transfer(number)) is done
+        assert rig.loop.run_until_complete(rig.call.hangup.transfer_now(number)) is done
         assert (rig.call.end_reason == "transferred") is done
         assert rig.notes == []
 
     @pytest.mark.parametrize("number", ["", "911", "+0123456789", "anonymous", "+1415555019x"])
     def test_but_to_no_number_that_is_none(self, make, number):
         rig = make(control=Control()).started()
-        assert rig.loop.run_until_complete(rig.call.transfer(number)) is False
+        assert rig.loop.run_until_complete(rig.call.hangup.transfer_now(number)) is False
         assert rig.control.done == []
 
 
@@ -364,7 +364,7 @@ class TestSilence:
     def test_noise_is_left_although_the_assistant_answers_it(self, make):
         rig = make(control=Control()).up()
         for number in range(1, 45):
-            if rig.call.conduct.departure.asked:
+            if rig.call.hangup.asked:
                 break
             rig.caller_turn("", f"item_u{number}")
             rig.respond(SECOND, number, "Pardon?")

@@ -1,0 +1,28 @@
+"""A gap in the caller's audio while he speaks: the model can end his turn only on silence that it is sent."""
+
+from fastbridge._caller import CallerLane
+from fastbridge.base.clock import Clock, Deadline
+from fastbridge.call.facts import MEDIA_GAP_SECONDS
+
+GAP_SILENCE_FRAMES = 50
+
+
+class MediaGap:
+    """One call's."""
+
+    def __init__(self, *, clock: Clock, caller: CallerLane) -> None:
+        self._clock = clock
+        self._caller = caller
+        self._look = Deadline(clock, self._check)
+
+    def begin(self) -> None:
+        """The caller speaks, by the model's account."""
+        self._look.set(MEDIA_GAP_SECONDS)
+
+    def end(self) -> None:
+        self._look.clear()
+
+    def _check(self) -> None:
+        if self._clock.now_ns() - self._caller.last_media_ns >= MEDIA_GAP_SECONDS * 1e9:
+            self._caller.send_silence(GAP_SILENCE_FRAMES)
+        self.begin()

@@ -1,0 +1,162 @@
+"""Who is told what, and in which order: the one place where the parts of a call meet.
+
+A part tells what has happened; it knows none of the others. Each line of ORDER is an event and those that are told of
+it, one after the other, at once: `part.method`, with the event's fields. One that throws is booked and stops nobody.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastbridge.call.happenings import (
+    AgentKnown,
+    CallerTypes,
+    EndCall,
+    Ending,
+    FillerDue,
+    FirstDelta,
+    FirstFrame,
+    Interrupted,
+    LastWord,
+    LeaveAsked,
+    LeaveTakenBack,
+    ModelHopeless,
+    NoMulaw,
+    NothingHeard,
+    Played,
+    RecordingDue,
+    RecordingPlays,
+    RingFull,
+    Second,
+    SessionUseless,
+    SpeechIsOver,
+    ToolLoop,
+    TurnUnheard,
+    TurnUntold,
+    WaitChanged,
+)  # fmt: skip
+from fastbridge.carrier.port import (
+    CarrierMark,
+    CarrierMedia,
+    CarrierPaused,
+    CarrierStalled,
+    CarrierStopped,
+    KeyPressed,
+    NoMedia,
+    StartedAgain,
+)  # fmt: skip
+from fastbridge.model.port import (
+    CreateFailed,
+    LineChanged,
+    LineLost,
+    LineUp,
+    MessageBegun,
+    ModelGivenUp,
+    ModelIdle,
+    ModelSign,
+    ResponseBeginning,
+    ResponseCreated,
+    ResponseDone,
+    ResponseStuck,
+    SessionFailed,
+    SessionReady,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCalled,
+    ToolNotRun,
+    Transcribed,
+    TurnCommitted,
+)  # fmt: skip
+
+ORDER: Mapping[type, str] = {
+    AgentKnown: "hooks.use tools.use hangup.use idle.use time_limit.use tool_filler.use dtmf.use fallback.use "
+    "greeting.use",
+    # The model hears, and answers.
+    SessionReady: "line.ready answering.ready dtmf.ready",
+    SessionFailed: "line.session_failed",
+    ModelSign: "upload_watch.sign",
+    SpeechStarted: "books.speech_started media_gap.begin upload_watch.noticed barge_in.speech_started "
+    "idle.speech_started tools.turn_begins hangup.speech_started turns.speech_started dead_air.review",
+    SpeechStopped: "books.speech_stopped upload_watch.noticed media_gap.end idle.speech_stopped "
+    "barge_in.speech_stopped turns.speech_stopped",
+    SpeechIsOver: "media_gap.end idle.speech_stopped barge_in.speech_stopped",
+    TurnCommitted: "upload_watch.noticed barge_in.caller_turn turns.committed dead_air.review",
+    ModelIdle: "idle.model_asks",
+    ResponseBeginning: "barge_in.new_response",
+    ResponseCreated: "books.response_created greeting.response_created turns.response_created "
+    "dead_air.response_created",
+    MessageBegun: "transcripts.review",
+    ResponseDone: "books.response_done tools.response_done greeting.response_done turns.response_done dead_air.review "
+    "transcripts.review",
+    ResponseStuck: "turns.response_stuck",
+    CreateFailed: "books.create_failed turns.create_failed",
+    Transcribed: "books.transcribed barge_in.transcribed idle.transcribed transcripts.written_down",
+    ToolCalled: "turns.tool_called tools.called",
+    ToolNotRun: "tools.not_run",
+    # The line to the model.
+    SessionUseless: "line.lose",
+    ModelHopeless: "line.give_up",
+    LineLost: "turns.line_lost",
+    LineChanged: "dead_air.late",
+    LineUp: "turns.line_up greeting.ready dead_air.review",
+    ModelGivenUp: "fallback.give_up dead_air.review",
+    # What is played.
+    FirstDelta: "fallback.give_way",
+    FirstFrame: "books.first_frame dead_air.sound greeting.playing barge_in.first_frame",
+    Played: "greeting.played fallback.played transcripts.review",
+    RingFull: "line.ring_full",
+    NoMulaw: "turns.noise",
+    Interrupted: "greeting.interrupted idle.heard hangup.interrupted transcripts.review turns.interrupted",
+    # The caller waits.
+    WaitChanged: "dead_air.late",
+    TurnUntold: "turns.take_turn",
+    TurnUnheard: "turns.unheard",
+    NothingHeard: "turns.heard_nothing",
+    FillerDue: "tool_filler.due",
+    RecordingDue: "fallback.fill",
+    RecordingPlays: "dead_air.filled",
+    ToolLoop: "turns.tool_loop",
+    # The carrier.
+    CarrierPaused: "carrier_watch.paused",
+    CarrierStalled: "carrier_watch.stalled",
+    CarrierMedia: "caller.feed_media",
+    NoMedia: "caller.reject_media",
+    CarrierMark: "assistant.mark",
+    StartedAgain: "books.second_start",
+    CarrierStopped: "close",
+    KeyPressed: "books.key idle.words dtmf.press",
+    CallerTypes: "barge_in.keys tools.turn_begins",
+    # Leaving.
+    LastWord: "barge_in.giving_up turns.last_word",
+    LeaveAsked: "hangup.hang_up",
+    LeaveTakenBack: "idle.resume",
+    EndCall: "close",
+    Second: "trace.second line.check turns.listen upload_watch.check carrier_watch.check idle.look transcripts.review "
+    "books.second",
+    Ending: "dead_air.close upload_watch.close fallback.close turns.close barge_in.close greeting.close "
+    "remote.close transcripts.close answering.close tools.close idle.close hangup.close dtmf.close media_gap.end "
+    "time_limit.close session.close caller.close assistant.close",
+}
+TABLE: Mapping[type, tuple[tuple[str, str], ...]] = {
+    event: tuple((part, method) for part, _, method in (name.rpartition(".") for name in names.split()))
+    for event, names in ORDER.items()
+}
+
+
+class Dispatcher:
+    """parts: has each part under its name, and is `live`; once it is not, its seconds count no more. failed(error):
+    books what one has thrown."""
+
+    def __init__(self, parts: Any, failed: Callable[[Exception], object]) -> None:
+        self._parts = parts
+        self._failed = failed
+
+    def __call__(self, event: Any) -> None:
+        parts = self._parts
+        only_live = type(event) is Second
+        for part, method in TABLE[type(event)]:
+            if only_live and not parts.live:
+                return
+            try:
+                getattr(getattr(parts, part) if part else parts, method)(*event)
+            except Exception as error:
+                self._failed(error)

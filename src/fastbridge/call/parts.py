@@ -1,0 +1,100 @@
+"""What a call is made of: its parts, by the names under which `order` tells them."""
+
+from typing import Any
+
+from fastbridge._assistant import AssistantLane
+from fastbridge._bargein import Detector
+from fastbridge._caller import CallerLane
+from fastbridge._dsp import HighpassLimiter
+from fastbridge.agent.definition import Agent, CallContext
+from fastbridge.agent.hooks import Hooks
+from fastbridge.agent.remote import Remote
+from fastbridge.base.clock import CallClock
+from fastbridge.call.answering import Answering
+from fastbridge.call.barge_in import BargeIn
+from fastbridge.call.books import Books
+from fastbridge.call.dead_air import DeadAir
+from fastbridge.call.dtmf import Dtmf
+from fastbridge.call.facts import Facts
+from fastbridge.call.fallback import Fallback
+from fastbridge.call.greeting import Greeting
+from fastbridge.call.hangup import Hangup
+from fastbridge.call.idle import Idle
+from fastbridge.call.late_tools import Aftermath
+from fastbridge.call.media_gap import MediaGap
+from fastbridge.call.time_limit import TimeLimit
+from fastbridge.call.tool_calls import ToolCalls
+from fastbridge.call.tool_filler import ToolFiller
+from fastbridge.call.transcripts import Transcripts
+from fastbridge.call.turns import Turns
+from fastbridge.call.upload_watch import UploadWatch
+from fastbridge.carrier.watch import CarrierWatch
+from fastbridge.config import Settings
+from fastbridge.model.line import ModelLine
+from fastbridge.model.realtime.session import Session
+from fastbridge.observe.call_log import CallLog
+from fastbridge.observe.stats import CallStats
+from fastbridge.observe.trace import Trace
+from fastbridge.observe.trouble import Trouble
+
+
+class Parts:
+    """One call's."""
+
+    # What it is.
+    settings: Settings
+    agent: Agent
+    context: CallContext
+    call_sid: str
+    stream_sid: str
+    end_reason: str | None
+    document: dict[str, Any] | None
+    """The record, once the call has ended."""
+
+    # What all of it stands on.
+    clock: CallClock
+    log: CallLog
+    stats: CallStats
+    trouble: Trouble
+    facts: Facts
+
+    # The lanes.
+    assistant: AssistantLane
+    caller: CallerLane
+    detector: Detector
+    dsp: HighpassLimiter | None
+    trace: Trace
+
+    # The model, and the carrier.
+    session: Session
+    line: ModelLine
+    carrier_watch: CarrierWatch
+
+    # What is decided, each in one place.
+    answering: Answering
+    barge_in: BargeIn
+    books: Books
+    dead_air: DeadAir
+    dtmf: Dtmf
+    fallback: Fallback
+    greeting: Greeting
+    hangup: Hangup
+    idle: Idle
+    media_gap: MediaGap
+    time_limit: TimeLimit
+    tool_filler: ToolFiller
+    transcripts: Transcripts
+    turns: Turns
+    upload_watch: UploadWatch
+
+    # The user's code.
+    hooks: Hooks
+    late_tools: Aftermath
+    remote: Remote
+    tools: ToolCalls
+
+    @property
+    def safety_fuses(self) -> dict[str, int]:
+        """How often states of ours outlived their deadlines, by whose they were."""
+        counters = {"responses": self.session.responses.counters, "model_line": self.line.counters}
+        return {owner: counts["safety_fuse"] for owner, counts in counters.items()}

@@ -1,0 +1,213 @@
+"""The seam between a call and its model: what a call asks of a session, and what a session tells."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from fastbridge.agent.definition import Agent
+from fastbridge.base.conversation import ToolCall, Turn
+from fastbridge.config import Settings
+from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.model.history import History
+from fastbridge.model.usage import Usage
+
+LOCAL_ID = "local_"
+"""What the ids of our own recordings begin with: the model never hears of those."""
+
+
+@dataclass(frozen=True)
+class Create:
+    """A response somebody asked for: why, and how it differs from the model's own. firm: whoever speaks."""
+
+    purpose: str
+    response: dict[str, Any] | None = None
+    firm: bool = False
+
+
+OWN_TURN = Create("turn")
+"""What the model's own response serves: a turn of the caller's."""
+
+
+def spoken(text: str, *, tools: bool = False) -> dict[str, Any]:
+    """A response in which the model follows these instructions, and calls no tool unless it may."""
+    return {"instructions": text} if tools else {"instructions": text, "tool_choice": "none"}
+
+
+def exactly(words: str) -> str:
+    """Instructions to say this."""
+    return f"Say exactly this, and nothing else: {words}"
+
+
+SAY_ONLY = {"tool_choice": "none"}
+"""A response of words alone."""
+
+# What happens in a session, each an event with its fields. Who is told of it, and in which order, is the call's table.
+
+
+class SessionReady(NamedTuple):
+    """Its settings are confirmed: it listens."""
+
+
+class SessionFailed(NamedTuple):
+    error: ModelUnavailable
+
+
+class ModelSign(NamedTuple):
+    """It has answered what every session answers at once."""
+
+
+class SpeechStarted(NamedTuple):
+    """The model hears the caller."""
+
+
+class SpeechStopped(NamedTuple):
+    pass
+
+
+class TurnCommitted(NamedTuple):
+    """The model has taken a turn of the caller's."""
+
+
+class ModelIdle(NamedTuple):
+    """The model has waited for the caller as long as it was told to, and speaks next, by itself."""
+
+
+class ResponseBeginning(NamedTuple):
+    """One that was not known begins. Told before the lane is."""
+
+
+class ResponseCreated(NamedTuple):
+    response_id: str
+    purpose: str
+
+
+class MessageBegun(NamedTuple):
+    """A message of the assistant's, in the response under way."""
+
+
+class ResponseDone(NamedTuple):
+    """status: the model's word, or `lost`."""
+
+    response_id: str
+    status: str
+    error: ModelError | None
+
+
+class ResponseStuck(NamedTuple):
+    """It makes no progress and is being cancelled; its end is still to come."""
+
+    response_id: str
+    create: Create
+
+
+class CreateFailed(NamedTuple):
+    """A response of ours never began."""
+
+    create: Create
+    error: ModelError
+
+
+class Transcribed(NamedTuple):
+    """A turn is written down, or never will be."""
+
+    turn: Turn
+
+
+class ToolCalled(NamedTuple):
+    """A function call is whole and to be run."""
+
+    response_id: str
+    call: ToolCall
+
+
+class ToolNotRun(NamedTuple):
+    name: str
+    why: str
+
+
+class LineLost(NamedTuple):
+    """The session that was up is no more."""
+
+
+class LineUp(NamedTuple):
+    """A session is there, and knows what was said: audio passes."""
+
+
+class LineChanged(NamedTuple):
+    """Another try follows. overdue_seconds: how long the caller has waited already."""
+
+    overdue_seconds: float
+
+
+class ModelGivenUp(NamedTuple):
+    """The model will not serve this call any more. reason: why the call ends."""
+
+    reason: str
+    error: ModelError
+
+
+Tell = Callable[[Any], object]
+"""tell(event): to whoever the table of the call names, in its order, at once."""
+
+
+class Responses(Protocol):
+    """The one creator of a session's responses, as a call sees it."""
+
+    serving: Create
+    refused_by_us: bool
+    counters: Counter[str]
+
+    @property
+    def response_id(self) -> str | None: ...
+    @property
+    def resting(self) -> bool: ...
+    @property
+    def generating(self) -> bool: ...
+    @property
+    def running(self) -> bool: ...
+    @property
+    def busy(self) -> bool: ...
+    @property
+    def says_last_word(self) -> bool: ...
+    def awaits(self, *purposes: str) -> bool: ...
+    def create(self, purpose: str, response: dict[str, Any] | None = None, *, firm: bool = False) -> None: ...
+    def answer_turn(self) -> None: ...
+    def speech_started(self) -> None: ...
+    def speech_stopped(self) -> None: ...
+    def cancel(self) -> bool: ...
+    def suspend(self) -> Create | None: ...
+    def resume(self) -> None: ...
+
+
+class Model(Protocol):
+    """A conversation with the model over one session after another, as a call sees it."""
+
+    history: History
+    usage: Usage
+    counters: Counter[str]
+    settings: Settings
+    local_deltas: int
+    speech_start_ms: int | None
+
+    @property
+    def responses(self) -> Responses: ...
+    @property
+    def ready(self) -> bool: ...
+    @property
+    def turn_end_seconds(self) -> float: ...
+    @property
+    def turns(self) -> dict[str, Turn]: ...
+    def on_words(self, item_id: str, words: str) -> None: ...
+    def on_event(self, message: bytes) -> None: ...
+    def hold(self) -> None: ...
+    def configure(self, agent: Agent, settings: Settings) -> None: ...
+    def truncate(self, item_id: str, heard_ms: int, received_ms: int) -> bool: ...
+    def break_off(self) -> dict[str, Any]: ...
+    def unsay(self, response_id: str) -> None: ...
+    def stalled(self) -> None: ...
+    def ask_for_a_sign(self) -> None: ...
+    def take_turn(self) -> None: ...
+    def note(self, role: str, text: str) -> None: ...
+    def tool_result(self, call: ToolCall, output: str) -> None: ...
+    def close(self) -> None: ...
