@@ -14,6 +14,21 @@ MAX_LINES = {".pyx": 700, ".py": 460}
 """Compiled modules spell out what Python leaves to its library."""
 MAX_TEST_LINES = 610
 
+SPEAKERS = ("model.realtime.", "carrier.twilio.", "sim.", "testing.")
+REALTIME_WORDS = re.compile(
+    r"\b(response|conversation|input_audio_buffer)\.[a-z_]+|\bsession\.(created|update)|audio_end_ms|tool_choice"
+)
+TWILIO_WORDS = re.compile(
+    r"(stream|call|account)Sid|(Call|Account)Sid|customParameters|mediaFormat|<(Dial|Response|Stream)"
+)
+LOG_WORDS = (
+    "Step 2: Sending response.cancel for ",
+    "response.cancel sent for ",
+    "http.response.start",
+    "http.response.body",
+)
+"""Lines that operators know, and what ASGI calls its own."""
+
 LAYERS = """
 __main__ pytest_plugin asgi cli testing sim logging
 node
@@ -52,7 +67,7 @@ def name_of(path: Path) -> str:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Every module that the file imports, at its top or within a function, by its full name."""
+    """Every module that the file imports, at its top, within a function or for types alone, by its full name."""
     if path.suffix in (".py", ".pyi"):
         yield from python_imports(path)
     else:
@@ -63,22 +78,13 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def python_imports(path: Path) -> Iterator[str]:
-    for node in nodes_that_run(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = module_of(node, path)
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
-
-
-def nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under `if TYPE_CHECKING:`."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
-            continue
-        yield child
-        yield from nodes_that_run(child)
 
 
 def module_of(node: ast.ImportFrom, path: Path) -> str:
@@ -114,6 +120,18 @@ every_source = pytest.mark.parametrize("path", sources(*SOURCE_SUFFIXES), ids=re
 every_file = pytest.mark.parametrize("path", code_files(), ids=relative)
 
 
+every_python = pytest.mark.parametrize("path", sources(".py"), ids=relative)
+
+
+def strings(path: Path) -> Iterator[str]:
+    """Texts that the code has, docstrings aside."""
+    tree = ast.parse(path.read_text())
+    said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node not in said and isinstance(node.value, str | bytes):
+            yield node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+
+
 def test_there_is_something_to_check():
     assert len(sources(".pyx")) == 17
     assert "_caller" in {name_of(path) for path in sources(".pyx")}
@@ -130,6 +148,34 @@ def test_imports_point_down(path):
     room = room_of(name_of(path))
     others = {room_of(other) for other in own_imports(path)} - {room}
     assert [other for other in others if RANK.get(other, len(RANK)) < RANK.get(room, -1)] == []
+
+
+def circles(imports: dict[str, set[str]]) -> dict[str, set[str]]:
+    """What is left where nothing more can be taken away that imports nobody who is left."""
+    left = dict(imports)
+    while ready := [name for name, others in left.items() if not others & left.keys()]:
+        for name in ready:
+            del left[name]
+    return left
+
+
+def test_no_file_imports_one_that_imports_it():
+    assert circles({name_of(path): own_imports(path) for path in sources(".py", ".pyx")}) == {}
+
+
+def test_nor_in_the_bench():
+    files = {path.stem: path for path in [*(ROOT / "bench").glob("*.py"), *(ROOT / "bench" / "baseline").glob("*.py")]}
+    assert circles({name: set(python_imports(path)) & files.keys() - {name} for name, path in files.items()}) == {}
+
+
+@every_python
+def test_a_peers_words_are_in_its_own_room(path):
+    """Outside their rooms nobody names an event of the Realtime API, or a field of Twilio's."""
+    name = name_of(path)
+    if name.startswith(SPEAKERS):
+        return
+    words = [text for text in strings(path) if REALTIME_WORDS.search(text) or TWILIO_WORDS.search(text)]
+    assert [text for text in words if text not in LOG_WORDS] == []
 
 
 @every_source

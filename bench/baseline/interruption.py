@@ -7,12 +7,9 @@ the assistant goes on with the frame that was cut off.
 """
 
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import messages
-
-if TYPE_CHECKING:
-    from bridge import Call
 
 MODEL_ALONE_SECONDS = 0.15
 """A caller whom only the model hears interrupts after this long without `speech_stopped`."""
@@ -20,7 +17,7 @@ RECOVERY_NS, DEADLINE_NS, LOOK_SECONDS = 500_000_000, 2_000_000_000, 0.02
 
 
 class Interruption:
-    def __init__(self, call: "Call", *, confirm_ms: int) -> None:
+    def __init__(self, call: Any, *, confirm_ms: int) -> None:
         self._call = call
         self._confirm_ms = confirm_ms
         self._model_hears = False

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from attacker import HOST, RunningNode, eventually, new_call_sid
 from fastbridge.base.findings import Finding
-from fastbridge.node.trial import Trial
+from fastbridge.carrier.twilio.trial import Trial
 from fastbridge.sim.node import free_port
 from proxies import PATH, Proxy, make_certificate
 

@@ -62,7 +62,7 @@ class CallMachine(RuleBasedStateMachine):
         self.rig = Rig(agent(greeting, lock), **options)
         # What we say ourselves has tests of its own: here every frame says whose it is.
         self.rig.call.fallback._prompts = Prompts({})
-        self.rig.call.fallback.use = lambda language: None  # type: ignore[method-assign]
+        self.rig.call.fallback.use = lambda *_: None  # type: ignore[method-assign]
         self.model, self.rig.model = self.rig.model, self.model_says  # type: ignore[method-assign]
         self.rig.up() if ready else self.rig.started()
         self.responses = 0

@@ -9,6 +9,7 @@ from fastbridge.agent import Agent
 from fastbridge.base.conversation import ToolCall, Turn
 from fastbridge.call.happenings import ToolLoop
 from fastbridge.call.tool_calls import ToolCalls
+from fastbridge.model.port import WORDS_ONLY
 from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.stats import CallStats
 from virtual import VirtualLoop, call_context
@@ -94,7 +95,7 @@ def test_who_leaves_says_goodbye_unless_it_was_said(make):
             scene.items.append(("item_1", "resp_1", 0, 400))
         scene.call()
         assert [purpose for purpose, _ in scene.asked] == ([] if said else ["goodbye"])
-        assert all(response["tool_choice"] == "none" for _, response in scene.asked)
+        assert all(wish.words_only for _, wish in scene.asked)
 
 
 def test_one_that_was_broken_off_is_on_the_books(make, caplog):
@@ -111,7 +112,7 @@ def test_a_model_that_calls_for_ever_is_a_loop(make):
         if scene.told:
             break
     assert scene.told == [ToolLoop()]
-    assert scene.asked[-1] == ("tool_result", {"tool_choice": "none"})
+    assert scene.asked[-1] == ("tool_result", WORDS_ONLY)
     scene.tools.turn_begins()
     scene.call()
     assert scene.told == [ToolLoop()]

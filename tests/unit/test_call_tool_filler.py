@@ -8,6 +8,7 @@ from fastbridge.agent import Tool
 from fastbridge.agent.definition import tool_from
 from fastbridge.call.happenings import RecordingDue
 from fastbridge.call.tool_filler import ToolFiller
+from fastbridge.model.port import Wish
 
 
 def tool(filler: str | None = None) -> Tool:
@@ -34,9 +35,9 @@ class Rig:
     def responses(self) -> "Rig":
         return self
 
-    def create(self, purpose: str, response: dict[str, Any]) -> None:
-        assert (purpose, response["tool_choice"]) == ("filler", "none")
-        self.said.append(response["instructions"])
+    def create(self, purpose: str, wish: Wish) -> None:
+        assert (purpose, wish.words_only) == ("filler", True)
+        self.said.append(wish.instructions)
 
 
 @pytest.fixture

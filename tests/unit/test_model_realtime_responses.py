@@ -4,6 +4,7 @@ import pytest
 
 from controller import AT_REST, ControllerRig, ours
 from fastbridge.errors import IllegalEvent
+from fastbridge.model.port import Wish
 from fastbridge.model.realtime.responses import (
     DEADLINES_SECONDS,
     MAX_WAITING,
@@ -79,7 +80,7 @@ class TestTable:
 
 class TestCreate:
     def test_is_sent_at_once_when_at_rest(self, rig):
-        rig.create("greeting", {"instructions": "Hi"})
+        rig.create("greeting", Wish("Hi", words_only=False))
         assert rig.sent == [
             {
                 "type": "response.create",
@@ -246,7 +247,7 @@ class TestCreated:
 
 class TestRefused:
     def test_while_requested_it_is_asked_again_after_a_moment(self, rig, loop):
-        rig.create("greeting", {"instructions": "Hi"})
+        rig.create("greeting", Wish("Hi", words_only=False))
         rig.refused("create_1")
         assert (rig.state, rig.busy) == (State.IDLE, True)
         loop.advance(RETRY_SECONDS - 0.001)

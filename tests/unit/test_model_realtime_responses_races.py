@@ -3,6 +3,7 @@
 import pytest
 
 from controller import AT_REST, ControllerRig, ours
+from fastbridge.model.port import Wish
 from fastbridge.model.realtime.responses import MAX_OVER, MAX_REFUSALS, RETRY_SECONDS, State
 from virtual import VirtualLoop
 
@@ -150,10 +151,10 @@ class TestLinkLost:
         assert (rig.state, rig.lost) == (state, [])
 
     def test_what_had_begun_is_told(self, rig):
-        rig.create("greeting", {"instructions": "Hi"})
+        rig.create("greeting", Wish("Hi", words_only=False))
         rig.created("resp_1")
         create = rig.suspend()
-        assert (create.purpose, create.response) == ("greeting", {"instructions": "Hi"})
+        assert (create.purpose, create.wish) == ("greeting", Wish("Hi", words_only=False))
         assert (rig.state, rig.lost, rig.busy) == (State.FAILED, ["resp_1"], False)
 
     def test_one_that_was_being_cancelled_is_not_wanted_back(self, rig):

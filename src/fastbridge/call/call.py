@@ -52,12 +52,12 @@ from fastbridge.config import Settings
 from fastbridge.model.attempt import Attempt
 from fastbridge.model.breaker import Breaker
 from fastbridge.model.line import ModelLine
-from fastbridge.model.port import exactly, spoken
+from fastbridge.model.port import Wish, exactly
 from fastbridge.model.realtime.session import Session
+from fastbridge.model.realtime.trace import Trace
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.stats import CallStats
-from fastbridge.observe.trace import Trace
 from fastbridge.observe.trouble import Trouble
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
@@ -385,7 +385,7 @@ class Call(Parts):
     def say(self, text: str) -> None:
         """Have the model say this."""
         if self.session.ready:
-            self.session.responses.create("say", spoken(exactly(text)))
+            self.session.responses.create("say", Wish(exactly(text)))
 
     # --- end ---
 

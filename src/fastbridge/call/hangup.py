@@ -18,7 +18,7 @@ from fastbridge.call.happenings import EndCall, LeaveTakenBack
 from fastbridge.carrier.port import CarrierControl
 from fastbridge.config import Settings
 from fastbridge.model.instructions import NOT_LEFT, NOT_TRANSFERRED
-from fastbridge.model.port import SAY_ONLY, Model, Tell
+from fastbridge.model.port import WORDS_ONLY, Model, Tell
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 
@@ -304,7 +304,7 @@ class Hangup(Departure):
             self._tell(EndCall(errand.reason))  # the stream ends, and what the carrier does behind it hangs up
         elif errand.name == "transfer":
             self._session.note("system", NOT_TRANSFERRED)
-            self._session.responses.create("transfer_failed", SAY_ONLY)
+            self._session.responses.create("transfer_failed", WORDS_ONLY)
 
     def _say_departed(self, errand: Errand) -> None:
         how = "by REST" if self._control is not None else "by the end of the stream"

@@ -18,7 +18,7 @@ from fastbridge.base.machine import Machine
 from fastbridge.call.happenings import LastWord, LeaveAsked
 from fastbridge.config import Settings
 from fastbridge.model.instructions import GOODBYE_NOISE, GOODBYE_SILENCE, STILL_THERE
-from fastbridge.model.port import Model, Tell, spoken
+from fastbridge.model.port import Model, Tell, Wish
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.stats import CallStats
@@ -245,5 +245,5 @@ class Idle(Silence):
 
     def _say(self, purpose: str, instructions: str, *, firm: bool = False) -> None:
         if self._session.ready:
-            words = spoken(first_in(self._language, instructions))
+            words = Wish(first_in(self._language, instructions))
             self._session.responses.create(purpose, words, firm=firm)

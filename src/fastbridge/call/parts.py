@@ -32,9 +32,9 @@ from fastbridge.carrier.watch import CarrierWatch
 from fastbridge.config import Settings
 from fastbridge.model.line import ModelLine
 from fastbridge.model.realtime.session import Session
+from fastbridge.model.realtime.trace import Trace
 from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.stats import CallStats
-from fastbridge.observe.trace import Trace
 from fastbridge.observe.trouble import Trouble
 
 

@@ -35,10 +35,10 @@ from fastbridge.model.attempt import Attempt
 from fastbridge.model.line import ModelLine
 from fastbridge.model.realtime.floor import Floor
 from fastbridge.model.realtime.handshake import Opening
+from fastbridge.model.realtime.renewal import Renewal
 from fastbridge.model.realtime.responses import ResponseController
 from fastbridge.model.realtime.session import Session
-from fastbridge.model.renewal import Renewal
-from fastbridge.observe.trace import Trace
+from fastbridge.model.realtime.trace import Trace
 
 TEARDOWN_SECONDS = 40.0
 """After a call's end: longer than any tool or request that it may have left behind."""

@@ -9,7 +9,7 @@ from fastbridge.base.languages import first_in
 from fastbridge.call.happenings import EndCall
 from fastbridge.config import Settings
 from fastbridge.model.instructions import TIME_LIMIT
-from fastbridge.model.port import Model, Tell, spoken
+from fastbridge.model.port import Model, Tell, Wish
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 
@@ -68,7 +68,7 @@ class TimeLimit:
     def _announce(self) -> None:
         if self._facts.attentive:
             events.time_running_out(self._log)
-            self._session.responses.create("time_limit", spoken(first_in(self._language, TIME_LIMIT)))
+            self._session.responses.create("time_limit", Wish(first_in(self._language, TIME_LIMIT)))
 
     def _ends(self) -> None:
         if self._facts.leaving and not self._overtime:

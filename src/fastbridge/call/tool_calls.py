@@ -18,7 +18,7 @@ from fastbridge.call.happenings import ToolLoop
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError
 from fastbridge.model.instructions import GOODBYE
-from fastbridge.model.port import SAY_ONLY, Model, Tell, spoken
+from fastbridge.model.port import WORDS_ONLY, Model, Tell, Wish
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.stats import CallStats
@@ -118,9 +118,9 @@ class ToolCalls:
         """The tools of these responses have their answers: let the model go on, if there is anything left to say."""
         responses = self._session.responses
         if not self._facts.leave_asked:
-            responses.create("tool_result", SAY_ONLY if self._runner.exhausted else None)
+            responses.create("tool_result", WORDS_ONLY if self._runner.exhausted else None)
         elif not self._said_something(response_ids):
-            responses.create("goodbye", spoken(first_in(self._runner.agent.language, GOODBYE)))
+            responses.create("goodbye", Wish(first_in(self._runner.agent.language, GOODBYE)))
 
     def _said_something(self, response_ids: set[str]) -> bool:
         """Beside its function calls."""

@@ -11,7 +11,7 @@ from fastbridge.agent.definition import Agent, CallContext
 from fastbridge.agent.tool import Tool
 from fastbridge.call.happenings import RecordingDue
 from fastbridge.config import Settings
-from fastbridge.model.port import Model, Tell, exactly, spoken
+from fastbridge.model.port import Model, Tell, Wish, exactly
 
 
 class Workplace(Protocol):
@@ -52,7 +52,7 @@ class ToolFiller:
             return False
         self.said += 1
         if self._session.ready:
-            self._session.responses.create("filler", spoken(exactly(words)))
+            self._session.responses.create("filler", Wish(exactly(words)))
         return True
 
     def _words(self, tools: list[Tool]) -> str | None:

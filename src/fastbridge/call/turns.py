@@ -20,7 +20,7 @@ from fastbridge.call.upload_watch import VOICE_FRAMES
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model.instructions import FILTERED, REPEAT, REPROMPT
 from fastbridge.model.line import is_hopeless
-from fastbridge.model.port import LOCAL_ID, OWN_TURN, Create, Model, Tell, spoken
+from fastbridge.model.port import LOCAL_ID, OWN_TURN, Create, Model, Tell, Wish
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 
@@ -317,7 +317,7 @@ class Turns:
             if not (spoke or called):
                 self._give_up("responses are cut short", code or "incomplete")
         elif code == "content_filter":
-            self._ask_soon(Create("reprompt", spoken(FILTERED)))
+            self._ask_soon(Create("reprompt", Wish(FILTERED)))
         elif spoke:
             self._ask_soon(Create("continuation", self._session.break_off()))
         elif not called:  # else the tools' results ask for what follows
@@ -357,7 +357,7 @@ class Turns:
         self._ask(self._next.purpose, self._next)
 
     def _ask(self, purpose: str, create: Create = OWN_TURN) -> None:
-        self._session.responses.create(purpose, create.response, firm=create.firm)
+        self._session.responses.create(purpose, create.wish, firm=create.firm)
 
     def _again(self, create: Create, spoke: bool) -> None:
         if spoke:
@@ -418,7 +418,7 @@ class Turns:
         elif create.purpose != "turn" or self._words_are_known():
             self._ask(create.purpose, create)
         else:
-            self._ask("repeat", Create("repeat", spoken(REPEAT, tools=True)))
+            self._ask("repeat", Create("repeat", Wish(REPEAT, words_only=False)))
 
     def _words_are_known(self) -> bool:
         """What the caller said last, in words: the new session can be told."""
@@ -436,7 +436,7 @@ class Turns:
         if self._spoke_at_loss:  # the rest of it will be heard here, or they have stopped
             self._spoke_at_loss = False
             self.owed = True
-            self._next = Create("repeat", spoken(REPEAT, tools=True))
+            self._next = Create("repeat", Wish(REPEAT, words_only=False))
             self._retry.set(RESUME_SECONDS)
 
     def _give_up(self, message: str, code: str) -> None:
@@ -449,4 +449,4 @@ class Turns:
 
 def _aloud(create: Create) -> Create:
     """What was to be said and was not, asked for again."""
-    return Create("reprompt", spoken(REPROMPT, tools=True)) if create.purpose in TO_THE_CALLER else create
+    return Create("reprompt", Wish(REPROMPT, words_only=False)) if create.purpose in TO_THE_CALLER else create

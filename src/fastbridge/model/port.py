@@ -17,11 +17,19 @@ LOCAL_ID = "local_"
 
 
 @dataclass(frozen=True)
+class Wish:
+    """How a response is to differ from the model's own. words_only: it calls no tool."""
+
+    instructions: str = ""
+    words_only: bool = True
+
+
+@dataclass(frozen=True)
 class Create:
-    """A response somebody asked for: why, and how it differs from the model's own. firm: whoever speaks."""
+    """A response somebody asked for: why, and how it is to be. firm: whoever speaks."""
 
     purpose: str
-    response: dict[str, Any] | None = None
+    wish: Wish | None = None
     firm: bool = False
 
 
@@ -29,18 +37,12 @@ OWN_TURN = Create("turn")
 """What the model's own response serves: a turn of the caller's."""
 
 
-def spoken(text: str, *, tools: bool = False) -> dict[str, Any]:
-    """A response in which the model follows these instructions, and calls no tool unless it may."""
-    return {"instructions": text} if tools else {"instructions": text, "tool_choice": "none"}
-
-
 def exactly(words: str) -> str:
     """Instructions to say this."""
     return f"Say exactly this, and nothing else: {words}"
 
 
-SAY_ONLY = {"tool_choice": "none"}
-"""A response of words alone."""
+WORDS_ONLY = Wish()
 
 # What happens in a session, each an event with its fields. Who is told of it, and in which order, is the call's table.
 
@@ -171,7 +173,7 @@ class Responses(Protocol):
     @property
     def says_last_word(self) -> bool: ...
     def awaits(self, *purposes: str) -> bool: ...
-    def create(self, purpose: str, response: dict[str, Any] | None = None, *, firm: bool = False) -> None: ...
+    def create(self, purpose: str, wish: Wish | None = None, *, firm: bool = False) -> None: ...
     def answer_turn(self) -> None: ...
     def speech_started(self) -> None: ...
     def speech_stopped(self) -> None: ...
@@ -203,7 +205,7 @@ class Model(Protocol):
     def hold(self) -> None: ...
     def configure(self, agent: Agent, settings: Settings) -> None: ...
     def truncate(self, item_id: str, heard_ms: int, received_ms: int) -> bool: ...
-    def break_off(self) -> dict[str, Any]: ...
+    def break_off(self) -> Wish: ...
     def unsay(self, response_id: str) -> None: ...
     def stalled(self) -> None: ...
     def ask_for_a_sign(self) -> None: ...

@@ -22,13 +22,13 @@ from fastbridge.base.urls import is_local
 from fastbridge.carrier.twilio.number import CHECK as NUMBER
 from fastbridge.carrier.twilio.number import Change, Number, Numbers, ask, host_of
 from fastbridge.carrier.twilio.rest import API_VERSION, api_url, credentials
+from fastbridge.carrier.twilio.trial import PUBLIC, STREAM, WEBHOOK, Trial
 from fastbridge.config import Settings, variables
 from fastbridge.errors import AgentError, ConfigError
 from fastbridge.model.endpoint import azure_base_url
 from fastbridge.net.listening import check_port
 from fastbridge.node import fitness
 from fastbridge.node.stray_settings import unknown_variables
-from fastbridge.node.trial import PUBLIC, STREAM, WEBHOOK, Trial
 
 if TYPE_CHECKING:
     from fastbridge.agent.definition import Agent

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from fastbridge.base.clock import Clock, Deadline, Standstill
 from fastbridge.base.machine import Machine
-from fastbridge.model.port import OWN_TURN, Create
+from fastbridge.model.port import OWN_TURN, Create, Wish
 from fastbridge.model.realtime.floor import Floor
 
 
@@ -80,10 +80,8 @@ MAX_REFUSALS = 8
 """Refusals in a row without any response in sight; then the session is not as it should be."""
 FUSE_SECONDS = 1.0
 """A create that could be sent and waits all the same: our fault, and nobody else's."""
-MAX_OVER = 64
-"""Responses that are over and still known as that; the oldest are forgotten."""
-MAX_WAITING = 8
-"""Creates that wait for their turn; one more is dropped and counted as create_overflow."""
+MAX_OVER = 64  # responses that are over and still known as that; the oldest are forgotten
+MAX_WAITING = 8  # creates that wait for their turn; one more is dropped and counted as create_overflow
 METADATA_KEY = "fastbridge"
 
 _STATUS_EVENTS = {"completed": Event.COMPLETED, "cancelled": Event.WAS_CANCELLED}
@@ -185,13 +183,13 @@ class ResponseController(Machine[State, Event]):
 
     # --- what is asked for ---
 
-    def create(self, purpose: str, response: dict[str, Any] | None = None, *, firm: bool = False) -> None:
+    def create(self, purpose: str, wish: Wish | None = None, *, firm: bool = False) -> None:
         """Ask for a response; it is requested when the one under way has ended and, unless it is firm, the caller is
         not speaking and has had his answer. A firm one is the last word: nothing else waits any more."""
         if firm:
             self._waiting.clear()
             self._last_word = True
-        self._wait(Create(purpose, response, firm))
+        self._wait(Create(purpose, wish, firm))
         self._pump()
 
     def answer_turn(self) -> None:
@@ -413,7 +411,7 @@ class ResponseController(Machine[State, Event]):
         self._requested = create
         self._request_id += 1
         self._to(Event.CREATE)
-        response = {**(self._requested.response or {}), "metadata": {METADATA_KEY: self._event_id()}}
+        response = {**_fields(create.wish), "metadata": {METADATA_KEY: self._event_id()}}
         self._send({"type": "response.create", "event_id": self._event_id(), "response": response})
         self.counters["creates"] += 1
 
@@ -452,3 +450,11 @@ class ResponseController(Machine[State, Event]):
         elif create is not None and wanted:
             self._listener.on_create_failed(create, "unanswered")
         self._pump()
+
+
+def _fields(wish: Wish | None) -> dict[str, Any]:
+    """Of `response.create`'s response object."""
+    if wish is None:
+        return {}
+    told = {"instructions": wish.instructions} if wish.instructions else {}
+    return {**told, "tool_choice": "none"} if wish.words_only else told

@@ -19,7 +19,7 @@ from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model import port
 from fastbridge.model.history import History
 from fastbridge.model.instructions import continuation
-from fastbridge.model.port import Create, Tell
+from fastbridge.model.port import Create, Tell, Wish
 from fastbridge.model.realtime.errors import EXPECTED_ERRORS, FATAL_ERRORS, means_active, read_error, response_error
 from fastbridge.model.realtime.function_calls import FunctionCall, FunctionCalls, State
 from fastbridge.model.realtime.handshake import Opening
@@ -215,9 +215,9 @@ class Session:
         """See Truncation."""
         return self._truncation.truncate(item_id, heard_ms, received_ms)
 
-    def break_off(self) -> dict[str, Any]:
-        """The answer under way will not be finished in this session: the `response` object that continues it."""
-        return {"instructions": continuation(self.history.break_off(self._received_ms()))}
+    def break_off(self) -> Wish:
+        """The answer under way will not be finished in this session: the wish for the response that continues it."""
+        return Wish(continuation(self.history.break_off(self._received_ms())), words_only=False)
 
     def unsay(self, response_id: str) -> None:
         """Nothing of this response was heard, whatever its words were."""

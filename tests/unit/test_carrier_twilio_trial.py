@@ -9,10 +9,10 @@ import pytest
 from environment import clear_environment
 from fastbridge.carrier.twilio import dialect as twilio
 from fastbridge.carrier.twilio.media_socket import NOTHING_HERE, UNKNOWN_TOKEN, WRONG_SIGNATURE
+from fastbridge.carrier.twilio.trial import Trial
 from fastbridge.carrier.twilio.webhooks import NO_UPGRADE, PROBE
 from fastbridge.config import load_settings
 from fastbridge.net import reach
-from fastbridge.node.trial import Trial
 from scripted_server import ScriptedServer, answer
 
 TOKEN, ACCOUNT = "0123456789abcdef0123456789abcdef", "AC" + "0" * 32

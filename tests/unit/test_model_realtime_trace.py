@@ -74,7 +74,7 @@ def test_log_realtime_events_shows_each_event_but_not_each_delta(lines):
 def test_no_delta_is_parsed_for_the_level_alone(caplog, monkeypatch):
     caplog.set_level("DEBUG")
     parsed: list[bytes] = []
-    monkeypatch.setattr("fastbridge.observe.trace._kind", lambda message: str(parsed.append(message)))
+    monkeypatch.setattr("fastbridge.model.realtime.trace._kind", lambda message: str(parsed.append(message)))
     rig = Rig().up()
     rig.begin("resp_1", "item_1")
     feed(rig, delta_json("resp_1", "item_1", base64_text(bytes(800))))
