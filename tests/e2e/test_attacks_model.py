@@ -143,7 +143,7 @@ def test_the_caller_hears_an_apology(node_with, caplog, monkeypatch, prompts, sc
 
 
 def test_a_model_that_does_not_answer(node_with, monkeypatch, prompts):
-    monkeypatch.setattr("fastbridge.node.server.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("fastbridge.node.node.CONNECT_SECONDS", 0.3)
     node = node_with(script=lambda model: model.until(Opcode.CONT), prompts_dir=prompts)
     call_sid = new_call_sid()
     with node.started(call_sid) as line:
