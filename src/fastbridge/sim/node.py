@@ -6,8 +6,10 @@ it, so that a hang-up or a transfer of its goes nowhere else. Stopping it is a s
 """
 
 import asyncio
+import contextlib
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -30,6 +32,7 @@ from fastbridge.sim.script import Step
 READY_SECONDS = 60.0
 """An idle machine needs two; a busy one is no reason to fail."""
 STOP_SECONDS = 5.0
+PORTS = range(20_000, 32_000)
 RECORD_SECONDS = 3.0
 OWN_VARIABLES = (
     "FASTBRIDGE_",
@@ -230,6 +233,8 @@ def _absolute(agent: str) -> str:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
+    """Below those that the system gives to whoever connects: one of these could take it before it is listened on."""
+    for port in random.sample(PORTS, len(PORTS)):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise FastbridgeError(f"No port from {PORTS[0]} to {PORTS[-1]} is free.")
