@@ -67,10 +67,10 @@ class WatchedStage(Stage):
 
     def _tick(self) -> None:
         super()._tick()
-        answers, responses = self.call.turns, self.call.session.responses
-        if not (self.call.live and answers.owed) or answers.speaking or self.call.fallback.ending:
+        turns, answers, responses = self.call.turns, self.call.answers, self.call.session.responses
+        if not (self.call.live and turns.owed) or turns.speaking or self.call.fallback.ending:
             return
-        deadlines = (answers._answer, answers._retry, self.call.upload_watch._deadline)
+        deadlines = (turns._answer, answers._retry, self.call.upload_watch._deadline)
         owned = any(deadline._handle is not None for deadline in deadlines)
         assert owned or responses.busy or self.call.tools.busy or not self.call.line.up, "owed, and by nobody"
 

@@ -12,7 +12,7 @@ import pytest
 from fastbridge._caller import OTHER_REASON
 from fastbridge.agent import Agent
 from fastbridge.base.end_reasons import EndReason
-from fastbridge.call import call as call_module
+from fastbridge.call import assembly
 from helpers import FOREIGN_SID, LOUD, QUIET, SID, audio_of, base64_text, numbered_frame
 from virtual import Rig
 
@@ -267,7 +267,7 @@ class TestModel:
         rig.call.stats.errors.clear()
 
     def test_a_bug_in_a_message_costs_no_line(self, rig, monkeypatch):
-        monkeypatch.setattr(call_module, "read_message", lambda message, stream_sid: 1 / 0)
+        monkeypatch.setattr(assembly, "read_message", lambda message, stream_sid: 1 / 0)
         rig.carrier({"event": "dtmf"})
         assert rig.call.live
         assert rig.call.stats.errors == ["internal"]

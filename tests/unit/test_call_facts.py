@@ -17,7 +17,9 @@ def call(**changed: Any) -> Any:
         "caller": {"last_media_ns": 10 * SECOND_NS},
         "clock": {"now_ns": lambda: 10 * SECOND_NS},
         "detector": {"speaking": False},
-        "turns": {"owed": False, "speaking": False, "untold": False, "overdue_seconds": 0.0},
+        "turns": dict.fromkeys(("owed", "speaking", "untold", "uncommitted", "owed_at_loss", "spoke_at_loss"), False)
+        | {"overdue_seconds": 0.0},
+        "format_watch": {"noise_response": ""},
         "upload_watch": {"untold": False},
         "barge_in": {"held": False},
         "greeting": {"locked": False, "awaited": False},
@@ -47,6 +49,11 @@ PASSED_ON = {
     "assistant_plays": {"assistant__playing": True},
     "said_unheard": {"upload_watch__untold": True},
     "overdue_seconds": {"turns__overdue_seconds": 0.5},
+    "model_hears": {"turns__speaking": True},
+    "uncommitted": {"turns__uncommitted": True},
+    "owed_at_loss": {"turns__owed_at_loss": True},
+    "spoke_at_loss": {"turns__spoke_at_loss": True},
+    "noise_response": {"format_watch__noise_response": "resp_1"},
     "running_tools": {"tools__running_tools": ["look_up"]},
 }
 """What one part alone says, and what makes it say something else."""

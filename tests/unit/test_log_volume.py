@@ -147,7 +147,7 @@ ALONE = [name for name in ADVERSITIES if name not in ("refused_tools", "silent_a
 HAPPENED = {
     "interruptions": lambda call: sum(one.outcome == "committed" for one in call.stats.barge_ins) == 20,
     "unanswered": lambda call: call.turns.counters["turn_unanswered"] >= 6,
-    "failures": lambda call: call.turns.counters["responses_retried"] >= 25,
+    "failures": lambda call: call.answers.counters["responses_retried"] >= 25,
     "drops": lambda call: call.line.counters["reconnects"] >= 8,
     "keys": lambda call: len(call.stats.dtmf) >= 100,
     "complaints": lambda call: call.session.counters["error_other"] >= 60,

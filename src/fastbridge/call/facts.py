@@ -92,7 +92,20 @@ class Owing(Protocol):
     @property
     def untold(self) -> bool: ...
     @property
+    def uncommitted(self) -> bool: ...
+    @property
+    def owed_at_loss(self) -> bool: ...
+    @property
+    def spoke_at_loss(self) -> bool: ...
+    @property
     def overdue_seconds(self) -> float: ...
+
+
+class Noisy(Protocol):
+    """The watch on audio formats."""
+
+    @property
+    def noise_response(self) -> str: ...
 
 
 class Untold(Protocol):
@@ -156,6 +169,8 @@ class Sources(Protocol):
     @property
     def upload_watch(self) -> Untold: ...
     @property
+    def format_watch(self) -> Noisy: ...
+    @property
     def fallback(self) -> GivenUp: ...
     @property
     def hangup(self) -> Leaving: ...
@@ -215,6 +230,31 @@ class Facts:
     def caller_is_untold(self) -> bool:
         """He has interrupted and speaks on, by our ear; the model has told nothing of it."""
         return self._of.turns.untold and self.caller_is_loud
+
+    @property
+    def model_hears(self) -> bool:
+        """The caller speaks, by the model's account."""
+        return self._of.turns.speaking
+
+    @property
+    def uncommitted(self) -> bool:
+        """We ended his speech, and the model has not said that it took it."""
+        return self._of.turns.uncommitted
+
+    @property
+    def owed_at_loss(self) -> bool:
+        """He waited for an answer when the line was lost."""
+        return self._of.turns.owed_at_loss
+
+    @property
+    def spoke_at_loss(self) -> bool:
+        """He was speaking, or had just spoken, when the line was lost."""
+        return self._of.turns.spoke_at_loss
+
+    @property
+    def noise_response(self) -> str:
+        """A response whose audio was none."""
+        return self._of.format_watch.noise_response
 
     @property
     def said_unheard(self) -> bool:

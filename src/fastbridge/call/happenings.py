@@ -66,6 +66,10 @@ class WaitChanged(NamedTuple):
     late_seconds: float
 
 
+class AnswerOwed(NamedTuple):
+    """An answer is to come, and is seen to: the caller waits for it."""
+
+
 class TurnUntold(NamedTuple):
     """The model has read what was said, and tells of nobody in it. why: what is counted."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastbridge.call.happenings import (
     AgentKnown,
+    AnswerOwed,
     CallerTypes,
     EndCall,
     Ending,
@@ -75,46 +76,48 @@ ORDER: Mapping[type, str] = {
     SessionFailed: "line.session_failed",
     ModelSign: "upload_watch.sign",
     SpeechStarted: "books.speech_started media_gap.begin upload_watch.noticed barge_in.speech_started "
-    "idle.speech_started tools.turn_begins hangup.speech_started turns.speech_started dead_air.review",
+    "idle.speech_started tools.turn_begins hangup.speech_started turns.speech_started answers.speech_started "
+    "format_watch.speech_started dead_air.review",
     SpeechStopped: "books.speech_stopped upload_watch.noticed media_gap.end idle.speech_stopped "
-    "barge_in.speech_stopped turns.speech_stopped",
-    SpeechIsOver: "media_gap.end idle.speech_stopped barge_in.speech_stopped",
+    "barge_in.speech_stopped format_watch.told turns.speech_stopped",
+    SpeechIsOver: "format_watch.told media_gap.end idle.speech_stopped barge_in.speech_stopped",
     TurnCommitted: "upload_watch.noticed barge_in.caller_turn turns.committed dead_air.review",
     ModelIdle: "idle.model_asks",
     ResponseBeginning: "barge_in.new_response",
     ResponseCreated: "books.response_created greeting.response_created turns.response_created "
-    "dead_air.response_created",
+    "answers.response_created dead_air.response_created",
     MessageBegun: "transcripts.review",
-    ResponseDone: "books.response_done tools.response_done greeting.response_done turns.response_done dead_air.review "
-    "transcripts.review",
-    ResponseStuck: "turns.response_stuck",
-    CreateFailed: "books.create_failed turns.create_failed",
+    ResponseDone: "books.response_done tools.response_done greeting.response_done answers.response_done "
+    "dead_air.review transcripts.review",
+    ResponseStuck: "answers.response_stuck",
+    CreateFailed: "books.create_failed answers.create_failed",
     Transcribed: "books.transcribed barge_in.transcribed idle.transcribed transcripts.written_down",
-    ToolCalled: "turns.tool_called tools.called",
+    ToolCalled: "answers.tool_called tools.called",
     ToolNotRun: "tools.not_run",
     # The line to the model.
     SessionUseless: "line.lose",
     ModelHopeless: "line.give_up",
-    LineLost: "turns.line_lost",
+    LineLost: "turns.line_lost answers.line_lost",
     LineChanged: "dead_air.late",
-    LineUp: "turns.line_up greeting.ready dead_air.review",
+    LineUp: "format_watch.line_up answers.line_up turns.line_up greeting.ready dead_air.review",
     ModelGivenUp: "fallback.give_up dead_air.review",
     # What is played.
     FirstDelta: "fallback.give_way",
     FirstFrame: "books.first_frame dead_air.sound greeting.playing barge_in.first_frame",
     Played: "greeting.played fallback.played transcripts.review",
     RingFull: "line.ring_full",
-    NoMulaw: "turns.noise",
+    NoMulaw: "format_watch.noise",
     Interrupted: "greeting.interrupted idle.heard hangup.interrupted transcripts.review turns.interrupted",
     # The caller waits.
     WaitChanged: "dead_air.late",
+    AnswerOwed: "turns.owes",
     TurnUntold: "turns.take_turn",
     TurnUnheard: "turns.unheard",
     NothingHeard: "turns.heard_nothing",
     FillerDue: "tool_filler.due",
     RecordingDue: "fallback.fill",
     RecordingPlays: "dead_air.filled",
-    ToolLoop: "turns.tool_loop",
+    ToolLoop: "answers.tool_loop",
     # The carrier.
     CarrierPaused: "carrier_watch.paused",
     CarrierStalled: "carrier_watch.stalled",
@@ -126,13 +129,13 @@ ORDER: Mapping[type, str] = {
     KeyPressed: "books.key idle.words dtmf.press",
     CallerTypes: "barge_in.keys tools.turn_begins",
     # Leaving.
-    LastWord: "barge_in.giving_up turns.last_word",
+    LastWord: "barge_in.giving_up turns.last_word answers.last_word",
     LeaveAsked: "hangup.hang_up",
     LeaveTakenBack: "idle.resume",
     EndCall: "close",
-    Second: "trace.second line.check turns.listen upload_watch.check carrier_watch.check idle.look transcripts.review "
-    "books.second",
-    Ending: "dead_air.close upload_watch.close fallback.close turns.close barge_in.close greeting.close "
+    Second: "trace.second line.check format_watch.listen upload_watch.check carrier_watch.check idle.look "
+    "transcripts.review books.second",
+    Ending: "dead_air.close upload_watch.close fallback.close turns.close answers.close barge_in.close greeting.close "
     "remote.close transcripts.close answering.close tools.close idle.close hangup.close dtmf.close media_gap.end "
     "time_limit.close session.close caller.close assistant.close",
 }

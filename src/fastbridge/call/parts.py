@@ -1,5 +1,6 @@
 """What a call is made of: its parts, by the names under which `order` tells them."""
 
+from enum import StrEnum
 from typing import Any
 
 from fastbridge._assistant import AssistantLane
@@ -11,12 +12,14 @@ from fastbridge.agent.hooks import Hooks
 from fastbridge.agent.remote import Remote
 from fastbridge.base.clock import CallClock
 from fastbridge.call.answering import Answering
+from fastbridge.call.answers import Answers
 from fastbridge.call.barge_in import BargeIn
 from fastbridge.call.books import Books
 from fastbridge.call.dead_air import DeadAir
 from fastbridge.call.dtmf import Dtmf
 from fastbridge.call.facts import Facts
 from fastbridge.call.fallback import Fallback
+from fastbridge.call.format_watch import FormatWatch
 from fastbridge.call.greeting import Greeting
 from fastbridge.call.hangup import Hangup
 from fastbridge.call.idle import Idle
@@ -38,6 +41,11 @@ from fastbridge.observe.stats import CallStats
 from fastbridge.observe.trouble import Trouble
 
 
+class CallState(StrEnum):
+    LIVE = "live"
+    ENDED = "ended"
+
+
 class Parts:
     """One call's."""
 
@@ -47,6 +55,7 @@ class Parts:
     context: CallContext
     call_sid: str
     stream_sid: str
+    state: CallState
     end_reason: str | None
     document: dict[str, Any] | None
     """The record, once the call has ended."""
@@ -72,11 +81,13 @@ class Parts:
 
     # What is decided, each in one place.
     answering: Answering
+    answers: Answers
     barge_in: BargeIn
     books: Books
     dead_air: DeadAir
     dtmf: Dtmf
     fallback: Fallback
+    format_watch: FormatWatch
     greeting: Greeting
     hangup: Hangup
     idle: Idle
@@ -92,6 +103,10 @@ class Parts:
     late_tools: Aftermath
     remote: Remote
     tools: ToolCalls
+
+    @property
+    def live(self) -> bool:
+        return self.state is CallState.LIVE
 
     @property
     def safety_fuses(self) -> dict[str, int]:

@@ -94,7 +94,7 @@ def record(call: Parts) -> dict[str, Any]:
         "pacing": stats.pacing(call.assistant),
         "tools": [dict(tool) for tool in moments.tool_calls],
         "model_line": {**call.line.counters, "apologised": call.fallback.apologised},
-        "answers": dict(call.turns.counters),
+        "answers": {**call.turns.counters, **call.answers.counters, **call.format_watch.counters},
         "waiting": call.dead_air.summary(),
         "tokens": vars(call.session.usage),
         "cost": _cost(call),

@@ -12,6 +12,7 @@ from fastbridge.agent.lookup import Lookup
 from fastbridge.agent.tools import ToolRunner
 from fastbridge.base.clock import Deadline
 from fastbridge.call.answering import Answering
+from fastbridge.call.answers import Answers
 from fastbridge.call.barge_in import BargeIn
 from fastbridge.call.books import Books
 from fastbridge.call.call import Call
@@ -19,6 +20,7 @@ from fastbridge.call.dead_air import DeadAir
 from fastbridge.call.dtmf import Keys
 from fastbridge.call.facts import Facts
 from fastbridge.call.fallback import Fallback
+from fastbridge.call.format_watch import FormatWatch
 from fastbridge.call.greeting import Greeting
 from fastbridge.call.hangup import Departure
 from fastbridge.call.idle import Silence
@@ -43,9 +45,10 @@ from fastbridge.model.realtime.trace import Trace
 TEARDOWN_SECONDS = 40.0
 """After a call's end: longer than any tool or request that it may have left behind."""
 PARTS = (
-    Answering, Attempt, BargeIn, Books, Call, CarrierWatch, DeadAir, Deadline, Departure, Dispatcher, Facts,
-    Fallback, Floor, Greeting, Hooks, Keys, Lookup, MediaGap, ModelLine, Opening,  Renewal, ResponseController,
-    Session, Silence, TimeLimit, ToolCalls, ToolFiller, ToolRunner, Trace, Transcripts, Turns, UploadWatch,
+    Answering, Answers, Attempt, BargeIn, Books, Call, CarrierWatch, DeadAir, Deadline, Departure, Dispatcher, Facts,
+    Fallback, Floor, FormatWatch, Greeting, Hooks, Keys, Lookup, MediaGap, ModelLine, Opening, Renewal,
+    ResponseController, Session, Silence, TimeLimit, ToolCalls, ToolFiller, ToolRunner, Trace, Transcripts, Turns,
+    UploadWatch,
 )  # fmt: skip
 """What belongs to one call alone."""
 

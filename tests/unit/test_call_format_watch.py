@@ -1,4 +1,4 @@
-"""fastbridge.call.turns where audio is taken for what it is not: by the model's clock, or by our ear."""
+"""fastbridge.call.format_watch: audio is taken for what it is not: by the model's clock, or by our ear."""
 
 import pytest
 
