@@ -16,7 +16,7 @@ import pytest
 from environment import clear_environment
 from fastbridge import cli
 from fastbridge.agent import Agent, CallContext
-from fastbridge.call import call as call_module
+from fastbridge.call import assembly
 from fastbridge.carrier.admission import Admission
 from fastbridge.carrier.twilio import rest
 from fastbridge.carrier.twilio.dialect import Start
@@ -283,8 +283,8 @@ def wrong_frames(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         told.append(options["on_bad_frame"])
         return made(**options)
 
-    made = call_module.AssistantLane
-    monkeypatch.setattr(call_module, "AssistantLane", lane)
+    made = assembly.AssistantLane
+    monkeypatch.setattr(assembly, "AssistantLane", lane)
     rig = Scene().up()
     rig.do(told[0], 3, 161)
     rig.leave()
