@@ -10,6 +10,14 @@ StateT = TypeVar("StateT")
 EventT = TypeVar("EventT")
 
 
+def step(machine: str, transitions: Mapping[Any, Mapping[Any, Any]], state: Any, event: Any) -> Any:
+    """The state that the event leads to; IllegalEvent, with the machine's name, for what the table does not have."""
+    row = transitions[state]
+    if event not in row:
+        raise IllegalEvent(f"{machine}: {event} in state {state}")
+    return row[event]
+
+
 class Machine(Generic[StateT, EventT]):
     """To be inherited. transitions: {state: {event: state}}. deadlines_seconds: states that end by themselves, in
     `_expired`. IllegalEvent for what the table does not have."""
@@ -22,10 +30,7 @@ class Machine(Generic[StateT, EventT]):
         self._state_deadline = Deadline(clock, self._expired)
 
     def _to(self, event: EventT) -> None:
-        row = self.transitions[self.state]
-        if event not in row:
-            raise IllegalEvent(f"{type(self).__name__}: {event} in state {self.state}")
-        self.state = row[event]
+        self.state = step(type(self).__name__, self.transitions, self.state, event)
         self._state_deadline.clear()
         if self.state in self.deadlines_seconds:
             self._state_deadline.set(self.deadlines_seconds[self.state])

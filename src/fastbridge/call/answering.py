@@ -1,4 +1,4 @@
-"""Who answers a call: the agent that the webhook chose, or what its look-up makes of it when the stream has started."""
+"""The agent that answers a call: the webhook's, or what its look-up makes of it when the stream has started."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

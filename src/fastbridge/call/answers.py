@@ -1,8 +1,9 @@
-"""The law: every turn of the caller's ends in an answer heard, a question, or a goodbye. Here its second half.
+"""The model's answers, and what is done where one does not come to its end.
 
-A response that ends without that is an event with an owner and a deadline, and both are here: one that failed, was cut
-short, came to nothing or stands still, and what was under way when the line was lost. It is asked for again, once each;
-where that does not help either, the session is given up, and then the call. The caller's half is in `turns`.
+Every turn of the caller's ends in an answer heard, a question, or a goodbye. A response that ends without that is an
+event with an owner and a deadline, and both are here: one that failed, was cut short, came to nothing or stands still,
+and what was under way when the line was lost. It is asked for again, once each; where that does not help either, the
+session is given up, and then the call. The caller's half is in `turns`.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""How long the caller has been waiting for sound that is owed to them, and why. Never silent without a reason.
+"""Dead air: how long the caller has been waiting for sound that is owed to them, and why.
 
 Silence is intentional while the caller has the floor, and counted as that. It is not while the connection is down, an
 answer is due or a tool is at work: then a filler is played, and again until there is something better. This file only

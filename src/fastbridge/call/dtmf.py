@@ -1,4 +1,4 @@
-"""The keys a caller presses, gathered: a number is typed one key at a time and means something only whole.
+"""DTMF, the keys a caller presses, gathered: a number is typed one key at a time and means something only whole.
 
 A group ends with the agent's end key, after a pause, or at MAX_DIGITS. What was pressed is the caller's secret as
 likely as not: it goes to the agent's hook or to the model, and never to the log.

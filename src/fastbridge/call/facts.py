@@ -1,4 +1,4 @@
-"""What is going on in a call: every question about more than one of its parts is asked here, and answered once.
+"""Facts, what is going on in a call: every question about more than one of its parts is asked here, answered once.
 
 Each fact stays with its owner; nothing is kept here, and nothing changed. The owners are known by the few words that
 are asked of them, so that a test gives those words, and no call.

@@ -1,4 +1,4 @@
-"""What the caller hears when the model is silent: a filler, and in the end an apology, somebody else, or goodbye.
+"""Fallbacks for a silent model: a filler, and in the end an apology, somebody else, or goodbye.
 
 Recordings are played through the assistant lane as responses of their own, so that they are paced, counted and heard
 like all else and never overlap with the model. Rules: a filler gives way to the sound of the model's next response; it

@@ -1,4 +1,4 @@
-"""How the assistant leaves a call: when everything it said was heard, once, and not while the caller speaks.
+"""The ways out of a call, hung up or transferred: when all was heard, once, and not while the caller speaks.
 
 One departure at a time: whoever asks first is served, be it a hang-up or a transfer. A caller who interrupts takes it
 back, unless the errand is firm. Every state that is not final has a deadline: nobody is kept on a line for ever.

@@ -1,4 +1,4 @@
-"""When nobody speaks, and when nobody can be understood: prompts first, then the end of the call.
+"""The idle caller, who says nothing or cannot be understood: prompts first, then the end of the call.
 
 True silence is when the caller is not heard, nothing is being said and no tool works. Against a noisy line, where the
 caller is heard all the time and never understood, there is a second clock: from the first sound that became no words.

@@ -1,4 +1,4 @@
-"""What still comes of a call's tools when nobody waits for them any more: they took too long, or the call is over.
+"""Late tools: what still comes of them when nobody waits any more, as they took too long, or the call is over.
 
 A plain function cannot be stopped: it may make its appointment minutes after the caller has hung up. What it gave back
 goes to the log, and to the record, also where that is stored already. Nothing here knows the call, which may have been

@@ -1,4 +1,4 @@
-"""Who is told what, and in which order: the one place where the parts of a call meet.
+"""The order of a call: who is told what, one after the other. The one place where its parts meet.
 
 A part tells what has happened; it knows none of the others. Each line of ORDER is an event and those that are told of
 it, one after the other, at once: `part.method`, with the event's fields. One that throws is booked and stops nobody.

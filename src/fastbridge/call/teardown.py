@@ -1,4 +1,4 @@
-"""A call that is over is taken apart, and so are its sockets, that their memory is free at once.
+"""Teardown: a call that is over is taken apart, and so are its sockets, that their memory is free at once.
 
 The parts of a call know each other in circles, which only the garbage collector would find; and to look through all
 live calls for the remains of a few is a stall that every caller hears of. So, when nothing of an ended call can be

@@ -1,4 +1,4 @@
-"""A word in between while a tool takes long, in the words its author chose.
+"""The filler while a tool takes long: a word in between, of its author's choice.
 
 When it is time is not decided here but by who watches the caller's waiting. Where the agent or the tool has words of
 its own, the model speaks them, in its own voice and open to interruption like all it says; where one wants silence

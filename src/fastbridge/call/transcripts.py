@@ -1,4 +1,4 @@
-"""What was said, told once it is known, to the log and to the agent's `on_transcript`: in the conversation's order.
+"""Transcripts, told once they are known, to the log and to the agent's `on_transcript`: in the conversation's order.
 
 The caller's words are known when the model has written them down. The assistant's are known when it is known how much
 of them was heard: when they have been played, at an interruption, at the end of the call; what nobody heard was not

@@ -1,4 +1,4 @@
-"""The law: every turn of the caller's ends in an answer heard, a question, or a goodbye. Here its first half.
+"""The caller's turns, and that each is answered: it ends in an answer heard, a question, or a goodbye.
 
 The model answers a committed turn by itself; this file watches that it does, and asks where it does not: a turn that
 nobody answers, speech whose end nobody noticed, an interruption that nobody but us heard. What becomes of the answer is

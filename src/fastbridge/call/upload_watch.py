@@ -1,4 +1,4 @@
-"""Does the model hear the caller? Our own ear says when he has spoken; the model says so, too, or it is asked.
+"""The watch on the upload: does the model hear the caller? Our ear says when he spoke; the model, too, or it is asked.
 
 A service that reads no more can go on talking, and its socket takes audio for a while: nothing tells. So a voice that
 came and went without a word of the model's brings a question that every session answers at once. No sign, and the

@@ -1,4 +1,4 @@
-"""All calls of this process: who was admitted, who is live, how many may be. No socket, no HTTP, no log.
+"""Admission, and all calls of this process: who was admitted, who is live, how many may be. No socket, no HTTP, no log.
 
 A signed webhook buys one stream token: single-use, short-lived, bound to its call and account. A replayed webhook gets
 the same token while it is unspent and nothing after: a call sid mints at most one token an hour. Time is the injected

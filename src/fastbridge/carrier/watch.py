@@ -1,4 +1,4 @@
-"""Is the carrier's line alive, and does it take what we send? Looked at once a second, and told of back-pressure."""
+"""The watch on the carrier's line: is it alive, and does it take what we send? Once a second, and by back-pressure."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

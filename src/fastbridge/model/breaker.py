@@ -1,4 +1,4 @@
-"""One per process: whether a new call has any hope of a model.
+"""The breaker, one per process: whether a new call has any hope of a model.
 
 An error that no retry can cure (a wrong key, an empty account) opens it: callers hear so at once instead of waiting for
 a session that cannot be. After a while one call at a time is let through to try; the first that succeeds closes it.

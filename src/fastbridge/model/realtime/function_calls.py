@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from fastbridge.base.json_text import id_of, text_of
-from fastbridge.errors import IllegalEvent
+from fastbridge.base.machine import step
 
 MAX_OPEN = 256
 """Calls being written; with one more the oldest is forgotten, and never run."""
@@ -63,10 +63,7 @@ class FunctionCall:
         return item_id == self.item_id if item_id and self.item_id else call_id == self.call_id
 
     def to(self, event: Event) -> None:
-        row = TRANSITIONS[self.state]
-        if event not in row:
-            raise IllegalEvent(f"function call: {event} in state {self.state}")
-        self.state = row[event]
+        self.state = step("function call", TRANSITIONS, self.state, event)
 
 
 class FunctionCalls:
