@@ -13,7 +13,13 @@ from markdown_it import MarkdownIt
 ROOT = Path(__file__).parents[1]
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 PROXY = "tests/e2e/test_reverse_proxies.py runs it with the real program"
-SHOWN = {"": "a diagram, or lines of a log", "nginx": PROXY, "haproxy": PROXY, "caddyfile": PROXY}
+SHOWN = {
+    "": "a diagram, or lines of a log",
+    "mermaid": "a drawing",
+    "nginx": PROXY,
+    "haproxy": PROXY,
+    "caddyfile": PROXY,
+}
 """Blocks that are nothing to run, by their language."""
 CODE = {"python", "sh", "json"}
 NOT_RUN = {
