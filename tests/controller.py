@@ -3,7 +3,8 @@
 from typing import Any
 
 from fastbridge.model.port import Create
-from fastbridge.model.realtime.responses import ResponseController, State
+from fastbridge.model.realtime.response_states import State
+from fastbridge.model.realtime.responses import ResponseController
 from virtual import VirtualLoop
 
 AT_REST = [State.IDLE, State.DONE, State.CANCELLED, State.FAILED]

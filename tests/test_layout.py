@@ -10,8 +10,10 @@ import pytest
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 PACKAGE = ROOT / "src" / "fastbridge"
-MAX_LINES = {".pyx": 700, ".py": 460}
+MAX_LINES = {".pyx": 700, ".py": 400}
 """Compiled modules spell out what Python leaves to its library."""
+LISTS = {"config.py": 460, "events.py": 460, "faults.py": 460, "webhooks.py": 460, "mask.py": 430}
+"""Settings, log lines and faults, one after the other; routes; and one way of reading numbers."""
 MAX_TEST_LINES = 610
 
 SPEAKERS = ("model.realtime.", "carrier.twilio.", "sim.", "testing.")
@@ -236,7 +238,7 @@ def test_every_module_has_a_test_file_of_its_name(path):
 
 @every_file
 def test_no_file_is_too_long(path):
-    limit = MAX_TEST_LINES if path.is_relative_to(TESTS) else MAX_LINES.get(path.suffix, 450)
+    limit = MAX_TEST_LINES if path.is_relative_to(TESTS) else LISTS.get(path.name, MAX_LINES.get(path.suffix, 450))
     assert len(path.read_text().splitlines()) <= limit
 
 

@@ -21,7 +21,7 @@ MACHINES = {
     "call.fallback": "The end, where the model has failed",
     "model.line": "The line to the model",
     "model.realtime.renewal": "A session's successor",
-    "model.realtime.responses": "The response under way",
+    "model.realtime.response_states": "The response under way",
     "model.realtime.floor": "Whose turn it is to speak",
     "model.realtime.function_calls": "A function call",
 }

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from fastbridge.agent import Agent
-from fastbridge.agent.definition import default_agent, tool_from
-from fastbridge.base.languages import LANGUAGES
-from fastbridge.config import DEFAULT_GREETING, DEFAULT_INSTRUCTIONS, Settings
+from fastbridge.agent.definition import tool_from
+from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
 from fastbridge.observe.call_log import CallLog
 from virtual import VirtualLoop, call_context
@@ -100,31 +99,6 @@ class TestAgent:
     def test_agents_do_not_share_tools(self):
         Agent().tool(lambda: None)
         assert Agent().tools == []
-
-    def test_the_default_agent_is_what_the_environment_says(self):
-        settings = Settings.model_construct(instructions="Be brief.", greeting="Hi.", voice="cedar")
-        agent = default_agent(settings)
-        assert (agent.instructions, agent.greeting, agent.voice, agent.tools) == ("Be brief.", "Hi.", "cedar", [])
-        assert agent.greeting_lock is None
-
-    @pytest.mark.parametrize(
-        ("given", "greeting", "speaks"),
-        [
-            ({}, DEFAULT_GREETING, ""),
-            ({"language": "he-IL"}, LANGUAGES["he"].greeting, "Speak Hebrew, unless"),
-            ({"language": "pt"}, DEFAULT_GREETING, "Speak pt, unless"),
-            ({"language": "he", "greeting": DEFAULT_GREETING}, DEFAULT_GREETING, "Speak Hebrew, unless"),
-            ({"language": "he", "greeting": ""}, "", "Speak Hebrew, unless"),
-            ({"language": "he", "instructions": "Be brief."}, LANGUAGES["he"].greeting, ""),
-        ],
-    )
-    def test_the_default_agent_has_a_language(self, given, greeting, speaks):
-        agent = default_agent(Settings.model_construct(**given))
-        assert (agent.language, agent.greeting) == (given.get("language", ""), greeting)
-        own = given.get("instructions", DEFAULT_INSTRUCTIONS)
-        assert agent.instructions.startswith(own)
-        assert agent.instructions.removeprefix(own).strip().startswith(speaks)
-        assert speaks or agent.instructions == own
 
     def test_the_nodes_language_is_for_an_agent_that_has_none(self):
         agent, polyglot = Agent(), Agent(language="de")

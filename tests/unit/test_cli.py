@@ -14,7 +14,7 @@ import pytest
 import fastbridge.agent
 from environment import clear_environment
 from fastbridge import cli
-from fastbridge.agent import definition
+from fastbridge.agent import default, definition
 from fastbridge.errors import ConfigError
 from fastbridge.observe import log_policy as log
 from tunnels import CLOUDFLARED_URL, stand_in
@@ -48,7 +48,7 @@ def served(monkeypatch, tmp_path):
     calls = []
     for module in (fastbridge.agent, definition):
         monkeypatch.setattr(module, "Agent", FakeAgent)
-    monkeypatch.setattr(definition, "default_agent", lambda settings: BuiltIn(settings.greeting))
+    monkeypatch.setattr(default, "default_agent", lambda settings: BuiltIn(settings.greeting))
     server = ModuleType("fastbridge.node.server")
     server.serve = lambda settings, agent: calls.append((settings, agent))
     monkeypatch.setitem(sys.modules, server.__name__, server)

@@ -4,7 +4,8 @@ import pytest
 
 from controller import AT_REST, ControllerRig, ours
 from fastbridge.model.port import Wish
-from fastbridge.model.realtime.responses import MAX_OVER, MAX_REFUSALS, RETRY_SECONDS, State
+from fastbridge.model.realtime.response_states import State
+from fastbridge.model.realtime.responses import MAX_OVER, MAX_REFUSALS, RETRY_SECONDS
 from virtual import VirtualLoop
 
 

@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack, overload
 
 from fastbridge.agent import fields as agent_fields
-from fastbridge.agent.fields import PLACEHOLDER, AgentChanges
+from fastbridge.agent.fields import PLACEHOLDER, AgentChanges, phone_number
 from fastbridge.agent.schema import Arguments
 from fastbridge.agent.tool import Tool
-from fastbridge.base import languages
-from fastbridge.config import DEFAULT_INSTRUCTIONS, Settings
+from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog, OwnLog
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 _S = TypeVar("_S", bound=Settings)
 
-E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 MAX_VARIABLE_CHARS = 1000
 HANG_UP_TOOL = "hang_up"
 TRANSFER_TOOL = "transfer_call"
@@ -177,8 +175,8 @@ class Agent:
             self._add(tool if isinstance(tool, Tool) else tool_from(tool))
         self.hooks = dict(self.hooks)
         self.variables = dict(self.variables)
-        self.transfer_to = {str(name): _number(number, "transfer_to") for name, number in self.transfer_to.items()}
-        self.allowed_callers = frozenset(_number(number, "allowed_callers") for number in self.allowed_callers)
+        self.transfer_to = {str(name): phone_number(number, "transfer_to") for name, number in self.transfer_to.items()}
+        self.allowed_callers = frozenset(phone_number(number, "allowed_callers") for number in self.allowed_callers)
         self.settings = {name: agent_fields.own_setting(name, value) for name, value in self.settings.items()}
 
     # --- tools ---
@@ -270,7 +268,7 @@ class Agent:
     def for_number(self, number: str, **changes: Unpack[AgentChanges]) -> None:
         """Calls to this number (E.164) are answered by a changed copy."""
         self.changed(**changes)._check_placeholders()  # what is wrong is to be known before the telephone rings
-        self._for_number[_number(number, "for_number")] = dict(changes)
+        self._for_number[phone_number(number, "for_number")] = dict(changes)
 
     def for_business(self, business_id: str, **changes: Unpack[AgentChanges]) -> None:
         """Calls whose webhook URL carries this `business_id` are answered by a changed copy: wins over the number's."""
@@ -351,17 +349,6 @@ def _field_names(cls: type[Agent]) -> list[str]:
     return [each.name for each in dataclasses.fields(cls) if not each.name.startswith("_")]
 
 
-def default_agent(settings: Settings) -> Agent:
-    """The agent that answers when the user gives none: what the environment says, else its own words in the
-    environment's language."""
-    instructions, greeting, spoken = settings.instructions, settings.greeting, languages.known(settings.language)
-    if settings.language and instructions == DEFAULT_INSTRUCTIONS:
-        instructions += f" Speak {languages.name(settings.language)}, unless the caller speaks another language."
-    if spoken is not None and "greeting" not in settings.model_fields_set:
-        greeting = spoken.greeting
-    return Agent(instructions=instructions, greeting=greeting, voice=settings.voice, language=settings.language)
-
-
 def tool_from(
     function: Callable[..., Any],
     timeout_seconds: float = 10.0,
@@ -402,12 +389,6 @@ def _transfer_tool(destinations: tuple[str, ...]) -> Tool:
     tool = tool_from(transfer, name=TRANSFER_TOOL, filler="")
     tool.parameters["properties"]["destination"]["enum"] = list(destinations)  # names, never numbers
     return tool
-
-
-def _number(number: str, where: str) -> str:
-    if not isinstance(number, str) or not E164.fullmatch(number):
-        raise ConfigError(f"{where}: a number is + and 7 to 15 digits, such as +14155550123, not {number!r}.")
-    return number
 
 
 def _one_line(value: Any) -> str:

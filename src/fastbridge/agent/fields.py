@@ -19,6 +19,7 @@ from fastbridge.config import LANGUAGE_CODE, PER_CALL_SETTINGS, Settings, load_s
 from fastbridge.errors import ConfigError, short_path
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 LONGEST_SECONDS = 3600.0
 HOOKS = {"on_call": "context", "on_start": "context", "on_transcript": "turn", "on_dtmf": "digits", "on_end": "record"}
 """What each is called with."""
@@ -167,6 +168,13 @@ def _setting_checker(name: str) -> TypeAdapter[Any]:
     info = Settings.model_fields[name]
     hint: Any = info.annotation
     return TypeAdapter(Annotated[(hint, *info.metadata)] if info.metadata else hint)
+
+
+def phone_number(number: str, where: str) -> str:
+    """Itself; ConfigError if it is none."""
+    if not isinstance(number, str) or not E164.fullmatch(number):
+        raise ConfigError(f"{where}: a number is + and 7 to 15 digits, such as +14155550123, not {number!r}.")
+    return number
 
 
 def check_placeholders(texts: Mapping[str, str], variables: Collection[str]) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from fastbridge.agent.definition import E164, Agent, CallContext
+from fastbridge.agent.definition import Agent, CallContext
+from fastbridge.agent.fields import E164
 from fastbridge.base.clock import Clock, Deadline
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.machine import Machine

@@ -29,7 +29,7 @@ _CANNOT_IMPORT = re.compile(r"cannot import name '(\w+)'")
 
 def choose_agent(spec: str | None, settings: "Settings") -> "Agent":
     """The agent that was named, here or by FASTBRIDGE_AGENT; else the built-in one. Raises as `load_agent` does."""
-    from fastbridge.agent.definition import default_agent
+    from fastbridge.agent.default import default_agent
 
     wanted = spec or settings.agent_spec
     return load_agent(wanted) if wanted else default_agent(settings)

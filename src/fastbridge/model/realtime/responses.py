@@ -8,76 +8,24 @@ metadata). Whatever arrives late, twice or out of order finds its row in the tab
 
 from collections import Counter, deque
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Any, Protocol
 
 from fastbridge.base.clock import Clock, Deadline, Standstill
 from fastbridge.base.machine import Machine
 from fastbridge.model.port import OWN_TURN, Create, Wish
 from fastbridge.model.realtime.floor import Floor
-
-
-class State(StrEnum):
-    IDLE = "idle"
-    REQUESTED = "requested"
-    ACTIVE = "active"
-    CANCELLING = "cancelling"
-    DONE = "done"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-
-
-class Event(StrEnum):
-    CREATE = "create"
-    CREATED = "created"
-    REFUSED = "refused"
-    REJECTED = "rejected"
-    CANCEL = "cancel"
-    COMPLETED = "completed"
-    WAS_CANCELLED = "was_cancelled"
-    WAS_FAILED = "was_failed"
-    EXPIRED = "expired"
-    LINK_LOST = "link_lost"
-
-
-_AT_REST = {Event.CREATE: State.REQUESTED, Event.CREATED: State.ACTIVE}
-_ENDINGS = {
-    Event.COMPLETED: State.DONE,
-    Event.WAS_CANCELLED: State.CANCELLED,
-    Event.WAS_FAILED: State.FAILED,
-    Event.LINK_LOST: State.FAILED,
-}
-
-TRANSITIONS: dict[State, dict[Event, State]] = {
-    State.IDLE: _AT_REST,
-    State.DONE: _AT_REST,
-    State.CANCELLED: _AT_REST,
-    State.FAILED: _AT_REST,
-    State.REQUESTED: {
-        Event.CREATED: State.ACTIVE,
-        Event.REFUSED: State.IDLE,
-        Event.REJECTED: State.FAILED,
-        Event.EXPIRED: State.FAILED,
-        Event.LINK_LOST: State.FAILED,
-    },
-    State.ACTIVE: {**_ENDINGS, Event.CANCEL: State.CANCELLING, Event.EXPIRED: State.CANCELLING},
-    State.CANCELLING: {**_ENDINGS, Event.EXPIRED: State.FAILED},
-}
-
-DEADLINES_SECONDS = {State.REQUESTED: 5.0, State.ACTIVE: 8.0, State.CANCELLING: 3.0}
-"""How long each state may last; for ACTIVE, without any sign of progress, which is looked for every LOOK_SECONDS."""
-LOOK_SECONDS = 1.0
-
-EXPIRIES = {
-    State.REQUESTED: "creates_unanswered",
-    State.ACTIVE: "stuck",
-    State.CANCELLING: "cancels_unanswered",
-}
-"""What is counted then: the model owed us something. `safety_fuse` counts what we owed."""
+from fastbridge.model.realtime.response_states import (
+    DEADLINES_SECONDS,
+    EXPIRIES,
+    LOOK_SECONDS,
+    TRANSITIONS,
+    Event,
+    State,
+)
+from fastbridge.model.realtime.session_config import response_config
 
 RETRY_SECONDS = 0.25
-MAX_REFUSALS = 8
-"""Refusals in a row without any response in sight; then the session is not as it should be."""
+MAX_REFUSALS = 8  # in a row, without any response in sight; then the session is not as it should be
 FUSE_SECONDS = 1.0
 """A create that could be sent and waits all the same: our fault, and nobody else's."""
 MAX_OVER = 64  # responses that are over and still known as that; the oldest are forgotten
@@ -411,7 +359,7 @@ class ResponseController(Machine[State, Event]):
         self._requested = create
         self._request_id += 1
         self._to(Event.CREATE)
-        response = {**_fields(create.wish), "metadata": {METADATA_KEY: self._event_id()}}
+        response = {**response_config(create.wish), "metadata": {METADATA_KEY: self._event_id()}}
         self._send({"type": "response.create", "event_id": self._event_id(), "response": response})
         self.counters["creates"] += 1
 
@@ -450,11 +398,3 @@ class ResponseController(Machine[State, Event]):
         elif create is not None and wanted:
             self._listener.on_create_failed(create, "unanswered")
         self._pump()
-
-
-def _fields(wish: Wish | None) -> dict[str, Any]:
-    """Of `response.create`'s response object."""
-    if wish is None:
-        return {}
-    told = {"instructions": wish.instructions} if wish.instructions else {}
-    return {**told, "tool_choice": "none"} if wish.words_only else told

@@ -12,30 +12,25 @@ from typing import Any
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent.definition import Agent
 from fastbridge.base.clock import Clock
-from fastbridge.base.conversation import ToolCall, Turn
 from fastbridge.base.json_text import Malformed, encode_event, id_of, object_of, parse_event, text_of, within
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model import port
 from fastbridge.model.history import History
-from fastbridge.model.instructions import continuation
-from fastbridge.model.port import Create, Tell, Wish
+from fastbridge.model.port import Create, Tell
 from fastbridge.model.realtime.errors import EXPECTED_ERRORS, FATAL_ERRORS, means_active, read_error, response_error
 from fastbridge.model.realtime.function_calls import FunctionCall, FunctionCalls, State
 from fastbridge.model.realtime.handshake import Opening
 from fastbridge.model.realtime.replay import replay_items
+from fastbridge.model.realtime.requests import SIGN_ID, Requests
 from fastbridge.model.realtime.responses import ResponseController
 from fastbridge.model.realtime.session_config import patience_seconds, session_config, turn_end_seconds
-from fastbridge.model.realtime.telling import Telling
-from fastbridge.model.realtime.truncation import Truncation
 from fastbridge.model.realtime.turn_events import IDLE, SPEECH_STARTED, SPEECH_STOPPED, TurnEvents
 from fastbridge.model.usage import Usage
 from fastbridge.observe.trouble import Trouble
 
-SIGN_ID = "sign_"
 
-
-class Session:
+class Session(Requests):
     """One conversation with the model.
 
     send(message): one JSON text to the model's socket, set by `connected`. The gate for caller audio is the listener's:
@@ -53,24 +48,20 @@ class Session:
         trouble: Trouble,
     ) -> None:
         self.counters: Counter[str] = Counter()
-        self.history = History(self.counters)
+        super().__init__(History(self.counters), lane, self.send)
         self.usage = Usage()
         self.closed = False
         self.speech_start_ms: int | None = None
         """Where the caller's last speech began, by the model's clock: ms of caller audio in this session."""
         self._trouble = trouble
-        self._lane = lane
         self._tell = tell
         self._send: Callable[[bytes], object] | None = None
         self._clock = clock
         self._parsed_words = 0
-        self._signs = 0
         self.local_deltas = 0
         """Deltas that were recordings of ours: no progress of the model's."""
         self._rejection: ModelError | None = None  # of a create, while that is dealt with
-        self._truncation = Truncation(self.history, self.send)
         self._calls = FunctionCalls()
-        self._telling = Telling(self.send)
         self._turn_events = TurnEvents(self.counters)
         self.responses = ResponseController(clock=clock, send=self.send, progress=self._progress, listener=self)
         self._config: dict[str, Any] | None = self._apply(agent, settings)
@@ -98,14 +89,6 @@ class Session:
     def turn_end_seconds(self) -> float:
         """How long after the caller's last sound the model may go on listening before something is wrong with it."""
         return turn_end_seconds(self.settings)
-
-    @property
-    def turns(self) -> dict[str, Turn]:
-        return self.history.turns
-
-    @property
-    def tool_calls(self) -> list[ToolCall]:
-        return self.history.tool_calls
 
     @property
     def ready(self) -> bool:
@@ -208,49 +191,6 @@ class Session:
         """Some of the assistant's words."""
         if not self.closed:
             self.history.add_words(item_id, words)
-
-    # --- what the call asks for ---
-
-    def truncate(self, item_id: str, heard_ms: int, received_ms: int) -> bool:
-        """See Truncation."""
-        return self._truncation.truncate(item_id, heard_ms, received_ms)
-
-    def break_off(self) -> Wish:
-        """The answer under way will not be finished in this session: the wish for the response that continues it."""
-        return Wish(continuation(self.history.break_off(self._received_ms())), words_only=False)
-
-    def unsay(self, response_id: str) -> None:
-        """Nothing of this response was heard, whatever its words were."""
-        for turn in self.turns.values():
-            if turn.response_id == response_id:
-                self.history.cut(turn, 0, 0)
-
-    def stalled(self) -> None:
-        """A recording of ours goes between the audio that came of the message under way and the rest of it."""
-        self.history.played_before(self.history.speaking_item, self._received_ms())
-
-    def _received_ms(self) -> int:
-        """Audio of the message under way that came since the lane began to count it."""
-        return sum(ms for item, _, _, ms in self._lane.items() if item == self.history.speaking_item)
-
-    def ask_for_a_sign(self) -> None:
-        """Something to which every session answers at once, and that changes nothing: `on_model_sign`."""
-        self._signs += 1
-        self.send({"type": "session.update", "event_id": f"{SIGN_ID}{self._signs}", "session": {"type": "realtime"}})
-
-    def take_turn(self) -> None:
-        """The caller's turn is over, whatever the model thinks of it."""
-        self.send({"type": "input_audio_buffer.commit"})
-
-    def tool_result(self, call: ToolCall, output: str) -> None:
-        """To the model, now or in the session to come."""
-        call.output = output
-        self._telling.tell({"type": "function_call_output", "call_id": call.call_id, "output": output})
-
-    def note(self, role: str, text: str) -> None:
-        """A message in the conversation that nobody spoke: role `user` or `system`."""
-        content = [{"type": "input_text", "text": text}]
-        self._telling.tell({"type": "message", "role": role, "content": content})
 
     # --- events ---
 

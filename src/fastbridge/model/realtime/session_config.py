@@ -1,4 +1,4 @@
-"""What a session is told of itself: audio formats, turn detection, instructions, voice, tools.
+"""What a session, and a response, is told of itself: audio formats, turn detection, instructions, voice, tools.
 
 What nobody has asked for is left to the service. Two things are always ours: the service answers a caller's turn by
 itself, since nobody does it sooner, and it does not interrupt, since only we know what was heard.
@@ -9,8 +9,9 @@ from typing import Any
 from fastbridge.agent.definition import Agent
 from fastbridge.base.languages import short
 from fastbridge.config import Settings
+from fastbridge.model.port import Wish
 from fastbridge.model.realtime.handshake import PCMU
-from fastbridge.model.realtime.responses import DEADLINES_SECONDS, State
+from fastbridge.model.realtime.response_states import DEADLINES_SECONDS, State
 
 EAGERNESS_SECONDS = {"low": 8.0, "medium": 4.0, "auto": 4.0, "high": 2.0}
 """How long semantic turn detection may wait for more, by OpenAI's account."""
@@ -79,3 +80,11 @@ def _transcription(agent: Agent, settings: Settings) -> dict[str, Any] | None:
     language = settings.transcription_language or short(agent.language) or agent.language
     more = {"language": language, "prompt": settings.transcription_prompt}
     return {"model": settings.transcription_model, **{name: value for name, value in more.items() if value}}
+
+
+def response_config(wish: Wish | None) -> dict[str, Any]:
+    """The `response` of `response.create`, as far as it differs from the session's."""
+    if wish is None:
+        return {}
+    told = {"instructions": wish.instructions} if wish.instructions else {}
+    return {**told, "tool_choice": "none"} if wish.words_only else told

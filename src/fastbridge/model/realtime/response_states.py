@@ -1,0 +1,62 @@
+"""The states of the response under way, as a table: at most one is, and none lasts for ever."""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    IDLE = "idle"
+    REQUESTED = "requested"
+    ACTIVE = "active"
+    CANCELLING = "cancelling"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class Event(StrEnum):
+    CREATE = "create"
+    CREATED = "created"
+    REFUSED = "refused"
+    REJECTED = "rejected"
+    CANCEL = "cancel"
+    COMPLETED = "completed"
+    WAS_CANCELLED = "was_cancelled"
+    WAS_FAILED = "was_failed"
+    EXPIRED = "expired"
+    LINK_LOST = "link_lost"
+
+
+_AT_REST = {Event.CREATE: State.REQUESTED, Event.CREATED: State.ACTIVE}
+_ENDINGS = {
+    Event.COMPLETED: State.DONE,
+    Event.WAS_CANCELLED: State.CANCELLED,
+    Event.WAS_FAILED: State.FAILED,
+    Event.LINK_LOST: State.FAILED,
+}
+
+TRANSITIONS: dict[State, dict[Event, State]] = {
+    State.IDLE: _AT_REST,
+    State.DONE: _AT_REST,
+    State.CANCELLED: _AT_REST,
+    State.FAILED: _AT_REST,
+    State.REQUESTED: {
+        Event.CREATED: State.ACTIVE,
+        Event.REFUSED: State.IDLE,
+        Event.REJECTED: State.FAILED,
+        Event.EXPIRED: State.FAILED,
+        Event.LINK_LOST: State.FAILED,
+    },
+    State.ACTIVE: {**_ENDINGS, Event.CANCEL: State.CANCELLING, Event.EXPIRED: State.CANCELLING},
+    State.CANCELLING: {**_ENDINGS, Event.EXPIRED: State.FAILED},
+}
+
+DEADLINES_SECONDS = {State.REQUESTED: 5.0, State.ACTIVE: 8.0, State.CANCELLING: 3.0}
+"""How long each state may last; for ACTIVE, without any sign of progress, which is looked for every LOOK_SECONDS."""
+LOOK_SECONDS = 1.0
+
+EXPIRIES = {
+    State.REQUESTED: "creates_unanswered",
+    State.ACTIVE: "stuck",
+    State.CANCELLING: "cancels_unanswered",
+}
+"""What is counted then: the model owed us something. `safety_fuse` counts what we owed."""
