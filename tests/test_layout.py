@@ -1,6 +1,7 @@
 """The house rules that no other tool checks: who may import whom, what has a test, how long a file may be."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,7 @@ WITHOUT_ORACLE = {"_load", "_loadmodel", "_reactor", "_ticker", "_wire"}
 _measure and _peer."""
 
 
+@functools.cache
 def sources(*suffixes: str) -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*") if path.suffix in suffixes)
 
@@ -68,6 +70,11 @@ def sources(*suffixes: str) -> list[Path]:
 def name_of(path: Path) -> str:
     """sim/audio.py is sim.audio."""
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+@functools.cache
+def imported(path: Path) -> frozenset[str]:
+    return frozenset(imports(path))
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -100,10 +107,11 @@ def module_of(node: ast.ImportFrom, path: Path) -> str:
     return ".".join([*package, *([node.module] if node.module else [])])
 
 
+@functools.cache
 def own_imports(path: Path) -> set[str]:
     """Modules of ours that it imports, without the package's name."""
     known = {name_of(source) for source in sources(".py", ".pyx")}
-    own = (name.removeprefix("fastbridge.") for name in imports(path) if name.startswith("fastbridge."))
+    own = (name.removeprefix("fastbridge.") for name in imported(path) if name.startswith("fastbridge."))
     return {name for name in own if name in known} - {name_of(path)}
 
 
@@ -196,7 +204,7 @@ def test_only_the_socket_modules_know_the_network_libraries(path):
     name = name_of(path)
     if name in NETWORK_MODULES or name.startswith("sim."):
         return
-    assert {module.partition(".")[0] for module in imports(path)} & NETWORK_PACKAGES == set()
+    assert {module.partition(".")[0] for module in imported(path)} & NETWORK_PACKAGES == set()
 
 
 @every_source
