@@ -1,26 +1,20 @@
-"""Every error fastbridge raises on purpose, with whom to blame in the type.
+"""Every error fastbridge raises on purpose.
 
-    FastbridgeError             blame: local
-    ├── ConfigError             local    a setting or a file is wrong; the message is one sentence that says what to do
-    │   └── AgentError          local    the agent's own code is wrong; the sentence says file and line
-    ├── IllegalEvent            local    a state table met an event it has no row for: a bug of ours
-    ├── CarrierError            carrier  Twilio refused or broke its own protocol
-    └── ModelError              model    the model refused, failed or broke its protocol: `code`, `kind`, `param`
-        └── ModelUnavailable    model    the model cannot be reached, or will not answer this call any more
+    FastbridgeError
+    ├── ConfigError             a setting or a file is wrong; the message is one sentence that says what to do
+    │   └── AgentError          the agent's own code is wrong; the sentence says file and line
+    ├── IllegalEvent            a state table met an event it has no row for: a bug of ours
+    └── ModelError              the model refused, failed or broke its protocol: `code`, `kind`, `param`
+        └── ModelUnavailable    the model cannot be reached, or will not answer this call any more
 
 A peer's bytes never raise out of a parser; these are for decisions above it.
 """
 
 from pathlib import Path
-from typing import ClassVar, Literal
-
-Blame = Literal["local", "carrier", "model"]
 
 
 class FastbridgeError(Exception):
     """The root: `except FastbridgeError` catches all that fastbridge raises on purpose."""
-
-    blame: ClassVar[Blame] = "local"
 
 
 class ConfigError(FastbridgeError):
@@ -40,18 +34,10 @@ class IllegalEvent(FastbridgeError):  # noqa: N818 - the event is what is illega
     """An event that its state has no transition for."""
 
 
-class CarrierError(FastbridgeError):
-    """Twilio refused a request or broke its protocol."""
-
-    blame: ClassVar[Blame] = "carrier"
-
-
 class ModelError(FastbridgeError):
     """The model answered with an error, or did not answer. `code`, `kind` and `param` are its own words where it gave
     some (`insufficient_quota`, `invalid_request_error`, `session.voice`); else they are ours, or missing. `message` is
     ours, `words` are the model's, which may quote what was said."""
-
-    blame: ClassVar[Blame] = "model"
 
     def __init__(
         self, message: str = "", code: str | None = None, kind: str = "", *, param: str = "", words: str = ""

@@ -51,7 +51,7 @@ class TestFailed:
         rig.begin("resp_1")
         rig.done("resp_1", "failed", **failed("insufficient_quota"))
         assert (rig.call.line.state, creates(rig)) == (State.DOWN, [])
-        assert rig.call.line._breaker.trips == 1
+        assert rig.call.line._breaker.refuses()
 
     def test_in_the_middle_it_goes_on_from_there(self, rig):
         turn(rig)

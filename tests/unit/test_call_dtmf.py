@@ -34,7 +34,6 @@ def test_a_pause_ends_a_group(rig):
     rig.press("5")
     rig.loop.advance(2)
     assert rig.delivered == ["1234", "5"]
-    assert rig.keys.pressed == 5
 
 
 def test_the_end_key_ends_it_at_once_and_is_no_part_of_it(rig):

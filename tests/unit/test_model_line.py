@@ -151,7 +151,7 @@ class TestReaching:
         new.advance(0.1)
         assert (len(new.dialled), new.call.line.state) == (1, State.DOWN)
         assert len(new.downlink) >= 160, "the apology has begun"
-        assert new.call.line._breaker.trips == 1
+        assert new.call.line._breaker.refuses()
 
     @pytest.mark.parametrize("code", ["http_429", "http_500", "http_503"])
     def test_a_busy_service_is_tried_twice_more_within_3_s(self, new, code):
@@ -163,7 +163,7 @@ class TestReaching:
         new.advance(1.51)
         assert len(new.dialled) == 3
         new.refuse(code)
-        assert (new.call.line.state, new.call.line._breaker.trips) == (State.DOWN, 0)
+        assert (new.call.line.state, new.call.line._breaker.refuses()) == (State.DOWN, False)
 
     def test_a_service_that_lets_us_in_and_throws_us_out_is_left_alone(self, new):
         new.started()
@@ -226,7 +226,7 @@ class TestReaching:
         new.advance(8.1)
         assert (len(new.dialled), new.call.line.state) == (1, State.DOWN)
         assert new.call.record()["errors"] == ["format_mismatch"]
-        assert new.call.line._breaker.trips == 0
+        assert not new.call.line._breaker.refuses()
 
     def test_out_of_money_mid_call(self, rig):
         rig.model({"type": "error", "error": {"code": "insufficient_quota", "message": "Pay."}})

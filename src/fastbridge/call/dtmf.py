@@ -22,7 +22,6 @@ class Keys:
     """end_key: ends a group and is no part of it; empty for none. pause_seconds: ends it too. deliver(digits)."""
 
     def __init__(self, clock: Clock, *, end_key: str, pause_seconds: float, deliver: Callable[[str], object]) -> None:
-        self.pressed = 0
         self.end_key = end_key
         self.pause_seconds = pause_seconds
         self._deliver = deliver
@@ -30,7 +29,6 @@ class Keys:
         self._pause = Deadline(clock, self._flush)
 
     def press(self, digit: str) -> None:
-        self.pressed += 1
         if digit == self.end_key and self._digits:
             self._flush()
             return

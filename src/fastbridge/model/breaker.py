@@ -14,17 +14,11 @@ class Breaker:
     """now_ns: CLOCK_MONOTONIC, in nanoseconds."""
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
-        self.trips = 0
         self._now_ns = now_ns
         self._next_try_ns: int | None = None  # None: closed
 
-    @property
-    def is_open(self) -> bool:
-        return self._next_try_ns is not None
-
     def trip(self) -> None:
         """The model refused for good."""
-        self.trips += 1
         self._next_try_ns = self._now_ns() + int(OPEN_SECONDS * 1e9)
 
     def reset(self) -> None:
