@@ -42,7 +42,7 @@ class Trouble:
         events.realtime_error(self._log, error, **fields)
 
     def given_up(self, error: ModelError) -> None:
-        """The end of all tries; the line that says so is the ladder's. Counted, where it was not when it was said."""
+        """The end of all tries; the line that says so is the fallback's. Counted, where it was not when it was said."""
         if error.code not in self._stats.errors:
             self._count(error)
 
