@@ -2,7 +2,8 @@
 
     FastbridgeError
     ├── ConfigError             a setting or a file is wrong; the message is one sentence that says what to do
-    │   └── AgentError          the agent's own code is wrong; the sentence says file and line
+    │   ├── AgentError          the agent's own code is wrong; the sentence says file and line
+    │   └── MissingExtra        an extra is not installed; an ImportError, too
     ├── IllegalEvent            a state table met an event it has no row for: a bug of ours
     └── ModelError              the model refused, failed or broke its protocol: `code`, `kind`, `param`
         └── ModelUnavailable    the model cannot be reached, or will not answer this call any more
@@ -28,6 +29,10 @@ class AgentError(ConfigError):
     def __init__(self, message: str, trace: str = "") -> None:
         super().__init__(message)
         self.trace = trace
+
+
+class MissingExtra(ConfigError, ImportError):  # noqa: N818 - what is missing is an extra
+    """Something was asked for that an extra brings, which is not installed. The message says how to install it."""
 
 
 class IllegalEvent(FastbridgeError):  # noqa: N818 - the event is what is illegal

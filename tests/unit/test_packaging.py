@@ -228,3 +228,38 @@ def test_windows_is_told_in_one_sentence() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert re.fullmatch(r"fastbridge runs on Linux and macOS\. On Windows install it in WSL: [^.]+\.\n", done.stderr)
+
+
+WITHOUT_NUMPY = "import sys; sys.modules['numpy'] = None\n"
+"""As where it is not installed."""
+
+
+def said_without_numpy(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", WITHOUT_NUMPY + code], capture_output=True, text=True, check=False)
+
+
+def test_no_module_of_the_product_needs_numpy():
+    rooms = ("sim", "testing")
+    names = [
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        for path in PACKAGE.rglob("*.py")
+        if path.relative_to(PACKAGE).parts[0] not in rooms and path.stem != "__main__"
+    ]
+    assert len(names) > 100
+    done = said_without_numpy(f"import importlib\nfor name in {names}: importlib.import_module(name)")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["fastbridge.sim", "fastbridge.sim.audio", "fastbridge.testing"])
+def test_what_needs_it_says_how_to_have_it(name):
+    done = said_without_numpy(f"import {name}")
+    last = "fastbridge.errors.MissingExtra: The simulators need numpy: pip install 'fastbridge[demo]'."
+    assert done.stderr.rstrip().rpartition("\n")[2] == last
+
+
+@pytest.mark.parametrize("command", [["demo"], ["load"], ["tune", "x.wav"]], ids=" ".join)
+def test_so_does_a_command_in_one_sentence(command):
+    code = f"from fastbridge.cli import main; sys.argv = ['fastbridge', *{command}]; main()"
+    done = said_without_numpy(code)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "fastbridge: The simulators need numpy: pip install 'fastbridge[demo]'.\n"

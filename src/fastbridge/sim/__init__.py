@@ -11,6 +11,13 @@ strict: what Twilio or OpenAI would reject or ignore is in `errors`.
 With pytest the fixtures `fastbridge_model` and `fastbridge_node` are the same for a plain function.
 """
 
+from importlib.util import find_spec
+
+from fastbridge.errors import MissingExtra
+
+if find_spec("numpy") is None:
+    raise MissingExtra("The simulators need numpy: pip install 'fastbridge[demo]'.")
+
 from fastbridge.sim import faults
 from fastbridge.sim.caller import SimulatedCaller
 from fastbridge.sim.carrier_api import CarrierApi
