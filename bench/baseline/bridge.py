@@ -15,7 +15,7 @@ from typing import Any
 import messages
 from connections import CarrierConnection, ModelConnection
 from detector import Detectors
-from fastbridge.carrier.twilio.dialect import Start
+from fastbridge.carrier.twilio.messages import Start
 from fastbridge.config import Settings
 from interruption import Interruption
 from messages import FRAME_BYTES, append_message, decode_json, encode_json

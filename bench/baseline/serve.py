@@ -28,7 +28,10 @@ from websockets.http11 import Request, Response
 from bridge import Call, Listening
 from connections import CarrierConnection, ModelConnection
 from detector import Detectors
-from fastbridge.carrier.twilio import dialect as twilio
+from fastbridge.carrier.admission import TERMINAL_STATUSES
+from fastbridge.carrier.twilio.messages import parse_start
+from fastbridge.carrier.twilio.signature import valid_handshake, valid_webhook
+from fastbridge.carrier.twilio.twiml import busy_twiml, connect_twiml, hangup_twiml
 from fastbridge.config import Settings, load_settings
 from messages import decode_json
 from pacing import Pacer
@@ -103,7 +106,7 @@ class Node:
         fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=256)
         secret = self.settings.twilio_auth_token
         signature = headers.get("x-twilio-signature", "")
-        if secret is not None and not twilio.valid_webhook(
+        if secret is not None and not valid_webhook(
             secret.get_secret_value(), self.settings.public_url, target, fields, body, FORM, signature
         ):
             return http_response(HTTPStatus.FORBIDDEN, "text/plain", "Forbidden")
@@ -113,9 +116,9 @@ class Node:
         if path == "/webhook/stream_ended":
             if params.get("CallSid") in self.calls:
                 self.calls[params["CallSid"]].close("customer_hangup")
-            return http_response(HTTPStatus.OK, "text/xml", twilio.hangup_twiml())
+            return http_response(HTTPStatus.OK, "text/xml", hangup_twiml())
         if path == "/webhook/call_status":
-            if params.get("CallSid") in self.calls and params.get("CallStatus") in twilio.TERMINAL_STATUSES:
+            if params.get("CallSid") in self.calls and params.get("CallStatus") in TERMINAL_STATUSES:
                 self.calls[params["CallSid"]].close("carrier_status")
             return http_response(HTTPStatus.NO_CONTENT, "text/plain", "")
         return http_response(HTTPStatus.NOT_FOUND, "text/plain", "Not Found")
@@ -125,12 +128,12 @@ class Node:
         now = time.monotonic()
         self._admitted = {token: entry for token, entry in self._admitted.items() if entry[2] > now}
         if len(self.calls) + len(self._admitted) >= self.settings.max_calls:
-            return twilio.busy_twiml(BUSY)
+            return busy_twiml(BUSY)
         token = secrets.token_urlsafe(16)
         expiry = now + self.settings.stream_token_seconds
         self._admitted[token] = (params.get("CallSid", ""), params.get("AccountSid", ""), expiry)
         action = f"{self.settings.public_url}/webhook/stream_ended"
-        return twilio.connect_twiml(f"{self.settings.stream_url}{MEDIA_PATH}{token}", action, {})
+        return connect_twiml(f"{self.settings.stream_url}{MEDIA_PATH}{token}", action, {})
 
     # The carrier's socket.
 
@@ -143,7 +146,7 @@ class Node:
             return connection.respond(HTTPStatus.FORBIDDEN, "the stream token is unknown, spent or expired\n")
         secret = self.settings.twilio_auth_token
         signature = request.headers.get("X-Twilio-Signature", "")
-        if secret is not None and not twilio.valid_handshake(
+        if secret is not None and not valid_handshake(
             secret.get_secret_value(), self.settings.public_url, request.path, signature
         ):
             return connection.respond(HTTPStatus.FORBIDDEN, "the signature is wrong\n")
@@ -168,7 +171,7 @@ class Node:
             return
         if not isinstance(message, dict) or message.get("event") != "start":
             return
-        start = twilio.parse_start(message)
+        start = parse_start(message)
         admitted = self._admitted.pop(token, ("", "", 0.0))
         if isinstance(start, str) or (start.call_sid, start.account_sid) != admitted[:2]:
             self._spawn(carrier.close(1008, "start refused"))

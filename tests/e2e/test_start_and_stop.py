@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from fastbridge.carrier.twilio.dialect import sign
+from fastbridge.carrier.twilio.signature import sign
 from fastbridge.errors import FastbridgeError
 from fastbridge.sim import ModelServer, NodeProcess
 from tunnels import CLOUDFLARED_URL, stand_in

@@ -13,7 +13,9 @@ from twilio.request_validator import RequestValidator
 
 from fastbridge.base.urls import normalised_url
 from fastbridge.carrier.admission import NS_PER_SECOND, Admission, Directory, Refusal
-from fastbridge.carrier.twilio import dialect as twilio
+from fastbridge.carrier.twilio.messages import DTMF_DIGITS, parse_dtmf, parse_start
+from fastbridge.carrier.twilio.signature import valid_handshake, valid_webhook
+from fastbridge.carrier.twilio.twiml import connect_twiml
 from fastbridge.config import Settings
 
 texts = st.text(max_size=12) | st.sampled_from(["", " ", "\t", " a ", "é", "שלום", "\u2028", "+1415", "a&b=c", "\x00"])
@@ -68,7 +70,7 @@ def test_the_verdict_on_a_form_is_the_validators(token, public_url, path, pairs,
     signature = signer.compute_signature(url, fields(signed))
     expected = validator.validate(public_url + path, fields(pairs), signature)
     form = "application/x-www-form-urlencoded"
-    assert twilio.valid_webhook(token, public_url, path, pairs, b"", form, signature) is expected
+    assert valid_webhook(token, public_url, path, pairs, b"", form, signature) is expected
 
 
 @given(tokens, public_urls, paths, params)
@@ -76,7 +78,7 @@ def test_what_twilio_signs_is_valid_in_any_order_and_repeated(token, public_url,
     signature = RequestValidator(token).compute_signature(public_url + path, fields(pairs))
     assume(RequestValidator(token).validate(public_url + path, fields(pairs), signature))
     for received in (pairs, pairs[::-1], pairs + pairs):
-        assert twilio.valid_webhook(token, public_url, path, received, b"", "", signature)
+        assert valid_webhook(token, public_url, path, received, b"", "", signature)
 
 
 @given(tokens, public_urls, paths, st.text(max_size=40), st.booleans())
@@ -86,14 +88,14 @@ def test_the_verdict_on_json_is_the_validators(token, public_url, path, body, ho
     path += ("&" if "?" in path else "?") + f"bodySHA256={given_hash}"
     signature = validator.compute_signature(public_url + path, {})
     expected = validator.validate(public_url + path, body, signature)
-    verdict = twilio.valid_webhook(token, public_url, path, [], body.encode(), "application/json", signature)
+    verdict = valid_webhook(token, public_url, path, [], body.encode(), "application/json", signature)
     assert verdict is expected
 
 
 @given(tokens, public_urls, paths, params, st.text(alphabet=st.characters(codec=None)), st.binary(max_size=20), texts)
 def test_nothing_a_peer_sends_raises(token, public_url, path, pairs, signature, body, content_type):
-    assert twilio.valid_webhook(token, public_url, path, pairs, body, content_type, signature) in (True, False)
-    assert not twilio.valid_handshake(token, public_url, path, signature)
+    assert valid_webhook(token, public_url, path, pairs, body, content_type, signature) in (True, False)
+    assert not valid_handshake(token, public_url, path, signature)
 
 
 anything = st.recursive(
@@ -113,8 +115,8 @@ starts = st.fixed_dictionaries(
     )
 )
 def test_no_message_raises_out_of_a_parser(message):
-    assert isinstance(twilio.parse_start(message), str)
-    assert twilio.parse_dtmf(message) in (None, *twilio.DTMF_DIGITS)
+    assert isinstance(parse_start(message), str)
+    assert parse_dtmf(message) in (None, *DTMF_DIGITS)
 
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -122,7 +124,7 @@ NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @given(st.dictionaries(st.text(alphabet=st.characters(codec=None)), st.text(alphabet=st.characters(codec=None))))
 def test_any_parameter_comes_back_from_the_xml(parameters):
-    text = twilio.connect_twiml("wss://x.example/media/a", "https://x.example/webhook/stream_ended", parameters)
+    text = connect_twiml("wss://x.example/media/a", "https://x.example/webhook/stream_ended", parameters)
     root = ElementTree.fromstring(text.encode())
     found = [(each.get("name"), each.get("value")) for each in root.findall("Connect/Stream/Parameter")]
     assert found == [(NOT_XML.sub("\ufffd", name), NOT_XML.sub("\ufffd", value)) for name, value in parameters.items()]

@@ -12,9 +12,9 @@ from websockets.frames import Close, Frame, Opcode
 from attacker import ACCOUNT_SID, AUTH_TOKEN, PUBLIC_URL, new_call_sid, sign, start_message, wire
 from environment import clear_environment
 from fastbridge._pacing import Pacer
-from fastbridge.agent import Agent
+from fastbridge.agent import Agent, CallContext
 from fastbridge.base.addresses import networks
-from fastbridge.call.call import Call, CallContext
+from fastbridge.call.call import Call
 from fastbridge.call.teardown import dismantle, take_apart
 from fastbridge.carrier import watch as carrier_watch
 from fastbridge.carrier.admission import Directory

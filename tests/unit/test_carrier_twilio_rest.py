@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from fastbridge.carrier.twilio import rest
-from fastbridge.carrier.twilio.dialect import transfer_twiml
 from fastbridge.carrier.twilio.rest import CarrierRest, api_url, carrier_rest
+from fastbridge.carrier.twilio.twiml import transfer_twiml
 from fastbridge.config import Settings
 from fastbridge.sim.carrier_api import RESET, CarrierApi, Fault, Update
 

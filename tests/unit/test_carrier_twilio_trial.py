@@ -7,9 +7,11 @@ from urllib.parse import parse_qs
 import pytest
 
 from environment import clear_environment
-from fastbridge.carrier.twilio import dialect as twilio
 from fastbridge.carrier.twilio.media_socket import NOTHING_HERE, UNKNOWN_TOKEN, WRONG_SIGNATURE
+from fastbridge.carrier.twilio.messages import CALL_SID
+from fastbridge.carrier.twilio.signature import sign, valid_handshake
 from fastbridge.carrier.twilio.trial import Trial
+from fastbridge.carrier.twilio.twiml import busy_twiml, connect_twiml
 from fastbridge.carrier.twilio.webhooks import NO_UPGRADE, PROBE
 from fastbridge.config import load_settings
 from fastbridge.net import reach
@@ -48,7 +50,7 @@ class World:
 
     async def _connect(self, request):
         url = self.stream or f"ws{self.url.removeprefix('http')}/media/a-token"
-        return answer(200, twilio.connect_twiml(url, f"{self.url}/webhook/stream_ended", {}))
+        return answer(200, connect_twiml(url, f"{self.url}/webhook/stream_ended", {}))
 
     def run(self, **changes):
         async def scene():
@@ -83,10 +85,10 @@ def test_it_comes_as_twilio_would(world):
     healthz, webhook, stream, over = world.requests
     form = {name: values[0] for name, values in parse_qs(webhook.body, keep_blank_values=True).items()}
     assert (healthz.target, webhook.target) == ("/healthz", "/webhook/incoming_call?probe=1%2F2")
-    assert twilio.CALL_SID.match(form["CallSid"])
+    assert CALL_SID.match(form["CallSid"])
     assert (form["AccountSid"], form["From"], form["CallStatus"], form[PROBE]) == (ACCOUNT, "", "ringing", "1")
-    assert webhook.headers["x-twilio-signature"] == twilio.sign(TOKEN, world.url + webhook.target, form)
-    assert twilio.valid_handshake(TOKEN, world.url, stream.target, stream.headers["x-twilio-signature"])
+    assert webhook.headers["x-twilio-signature"] == sign(TOKEN, world.url + webhook.target, form)
+    assert valid_handshake(TOKEN, world.url, stream.target, stream.headers["x-twilio-signature"])
     ended = {name: values[0] for name, values in parse_qs(over.body).items()}
     assert (ended["CallSid"], ended["CallStatus"]) == (form["CallSid"], "completed")
     assert len(world.seen) == 4
@@ -132,7 +134,7 @@ def test_an_address_that_reaches_something_else(world, said):
 @pytest.mark.parametrize(
     ("said", "fault", "words"),
     [
-        (answer(200, twilio.busy_twiml("Busy.")), "no_calls", "the node takes no calls now"),
+        (answer(200, busy_twiml("Busy.")), "no_calls", "the node takes no calls now"),
         (answer(200, "<html>"), "another", "is answered by another program"),
         (answer(200, ""), "another", "is answered by another program"),
         (answer(413, "Content Too Large"), "body_changed", "the proxy changes it"),
@@ -188,9 +190,7 @@ def test_the_node_is_asked_by_which_address_it_judges(world):
     async def believes(request):
         form = {name: values[0] for name, values in parse_qs(request.body, keep_blank_values=True).items()}
         url = "https" + world.url.removeprefix("http") + request.target
-        return (
-            OVER if twilio.sign(TOKEN, url, form) == request.headers["x-twilio-signature"] else answer(403, "Forbidden")
-        )
+        return OVER if sign(TOKEN, url, form) == request.headers["x-twilio-signature"] else answer(403, "Forbidden")
 
     world.settings["port"] = 1
     found = world.fault(**{"/webhook/incoming_call": answer(403, "Forbidden"), "/webhook/call_status": believes})

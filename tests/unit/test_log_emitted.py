@@ -19,8 +19,8 @@ from fastbridge.agent import Agent, CallContext
 from fastbridge.call import assembly
 from fastbridge.carrier.admission import Admission
 from fastbridge.carrier.twilio import rest
-from fastbridge.carrier.twilio.dialect import Start
 from fastbridge.carrier.twilio.media_socket import CarrierSocket
+from fastbridge.carrier.twilio.messages import Start
 from fastbridge.config import load_settings
 from fastbridge.model.realtime.errors import model_error
 from fastbridge.net import arrival, descriptors, listening
@@ -380,7 +380,7 @@ def node_life(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             node.rest._http = httpx2.AsyncClient(transport=refusing)
             sid = "CA" + "12" * 16
             admission = Admission(sid, "AC" + "0" * 32, "", "", "inbound", {}, 0, "token")
-            call = node.begin_call(NoCarrier(), admission, Start("AC" + "0" * 32, sid, "MZ" + "5" * 32, {}))
+            call = node.begin_call(NoCarrier(), admission, Start("AC" + "0" * 32, sid, "MZ" + "5" * 32))
             await node.rest.hang_up("AC" + "0" * 32, sid)
             call.close("shutdown")
             node.directory.on_lost(admission, "stream_refused", "the media format is not 8 kHz mono mu-law")

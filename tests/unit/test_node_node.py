@@ -16,7 +16,7 @@ from environment import clear_environment
 from fastbridge.agent import Agent, CallContext
 from fastbridge.base.conversation import ToolCall
 from fastbridge.carrier.admission import Admission
-from fastbridge.carrier.twilio.dialect import Start
+from fastbridge.carrier.twilio.messages import Start
 from fastbridge.config import load_settings
 from fastbridge.model.socket import RealtimeSocket
 from fastbridge.node import store
@@ -58,7 +58,7 @@ def make_node(agent: Agent | None = None, **settings: Any) -> Node:
 
 def begin(node: Node, carrier: Carrier) -> Any:
     admission = Admission(CALL_SID, ACCOUNT_SID, "", "", "inbound", {"a": "b"}, 0, "token")
-    return node.begin_call(carrier, admission, Start(ACCOUNT_SID, CALL_SID, STREAM_SID, {}))
+    return node.begin_call(carrier, admission, Start(ACCOUNT_SID, CALL_SID, STREAM_SID))
 
 
 def test_a_call_is_on_the_books_until_it_ends_and_leaves_its_record(tmp_path):
@@ -350,7 +350,7 @@ def test_a_call_gets_the_agent_and_the_settings_of_its_number_and_business():
         node = make_node()
         node.agent.for_number("+14155550123", greeting="Number.", settings={"silence_seconds": 7})
         node.agent.for_business("7", voice="cedar")
-        call = node.begin_call(Carrier(), admission(), Start(ACCOUNT_SID, CALL_SID, STREAM_SID, {}))
+        call = node.begin_call(Carrier(), admission(), Start(ACCOUNT_SID, CALL_SID, STREAM_SID))
         assert (call.agent.greeting, call.agent.voice, call.settings.silence_seconds) == ("Number.", "cedar", 7)
         assert (node.agent.greeting, node.settings.silence_seconds) == ("", 20)
         assert call.context.account_sid == ACCOUNT_SID
@@ -373,7 +373,7 @@ def test_what_the_webhook_has_begun_to_look_up_is_the_calls():
         node.announce(admission())
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        call = node.begin_call(Carrier(), admission(), Start(ACCOUNT_SID, CALL_SID, STREAM_SID, {}))
+        call = node.begin_call(Carrier(), admission(), Start(ACCOUNT_SID, CALL_SID, STREAM_SID))
         assert (asked, call.answering.context.variables, call.agent.voice) == (["cedar"], {"name": "Dana"}, "cedar")
         assert len(node.lookups) == 0
         node.announce(admission(call_sid="CA" + "9" * 32))

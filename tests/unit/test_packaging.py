@@ -230,7 +230,7 @@ def test_windows_is_told_in_one_sentence() -> None:
     assert re.fullmatch(r"fastbridge runs on Linux and macOS\. On Windows install it in WSL: [^.]+\.\n", done.stderr)
 
 
-WITHOUT_NUMPY = "import sys; sys.modules['numpy'] = None\n"
+WITHOUT_NUMPY = "import sys; sys.modules['numpy'] = sys.modules['twilio'] = None\n"
 """As where it is not installed."""
 
 

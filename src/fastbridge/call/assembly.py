@@ -40,7 +40,7 @@ from fastbridge.call.transcripts import Transcripts
 from fastbridge.call.turns import Turns
 from fastbridge.call.upload_watch import UploadWatch
 from fastbridge.carrier.port import CarrierControl, CarrierLink, CarrierStalled
-from fastbridge.carrier.twilio.dialect import read_message
+from fastbridge.carrier.twilio.messages import read_message
 from fastbridge.carrier.watch import CarrierWatch
 from fastbridge.config import Settings
 from fastbridge.model.attempt import Attempt

@@ -23,7 +23,7 @@ from fastbridge.call.teardown import TEARDOWN_SECONDS, dismantle, take_apart
 from fastbridge.carrier.admission import Admission, Directory
 from fastbridge.carrier.port import CarrierLink
 from fastbridge.carrier.twilio import rest
-from fastbridge.carrier.twilio.dialect import Start
+from fastbridge.carrier.twilio.messages import Start
 from fastbridge.config import Settings
 from fastbridge.model.attempt import Attempt
 from fastbridge.model.breaker import Breaker

@@ -15,8 +15,9 @@ from importlib.util import find_spec
 
 from fastbridge.errors import MissingExtra
 
-if find_spec("numpy") is None:
-    raise MissingExtra("The simulators need numpy: pip install 'fastbridge[demo]'.")
+for _name in ("numpy", "twilio"):
+    if find_spec(_name) is None:
+        raise MissingExtra(f"The simulators need {_name}: pip install 'fastbridge[demo]'.")
 
 from fastbridge.sim import faults
 from fastbridge.sim.caller import SimulatedCaller

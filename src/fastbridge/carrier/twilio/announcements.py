@@ -13,7 +13,7 @@ from typing import Any
 from fastbridge.agent.definition import Agent
 from fastbridge.base.languages import FALLBACK, LANGUAGES, Message, known, same, short
 from fastbridge.base.prompts import recording, wav
-from fastbridge.carrier.twilio import dialect as twilio
+from fastbridge.carrier.twilio.twiml import apology_twiml, busy_twiml, play_twiml
 from fastbridge.config import Settings
 
 MESSAGES: tuple[Message, ...] = ("busy", "apology")
@@ -59,14 +59,14 @@ class Announcer:
         language = language or (agent.language if agent is not None else "") or settings.language or FALLBACK
         file = self.recordings.name(which, language)
         if file is not None:
-            return twilio.play_twiml(f"{settings.public_url}{PATH}{file}")
+            return play_twiml(f"{settings.public_url}{PATH}{file}")
         name = f"{which}_message"
         text = own.get(name) or (getattr(settings, name) if same(settings.language or language, language) else "")
         if not text and known(language) is None:
             language, own = FALLBACK, {}
         text = text or LANGUAGES[short(language)].message(which)
         say_language, say_voice = _speaker(settings, own, language)
-        build = twilio.busy_twiml if which == "busy" else twilio.apology_twiml
+        build = busy_twiml if which == "busy" else apology_twiml
         return build(text, language=say_language, voice=say_voice)
 
 

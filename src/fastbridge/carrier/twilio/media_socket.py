@@ -22,7 +22,8 @@ from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.json_text import parse_event
 from fastbridge.base.urls import MEDIA_PATH
 from fastbridge.carrier.port import Conversation, Host
-from fastbridge.carrier.twilio.dialect import Start, parse_start, valid_handshake
+from fastbridge.carrier.twilio.messages import Start, parse_start
+from fastbridge.carrier.twilio.signature import valid_handshake
 from fastbridge.net.connections import peer_of
 from fastbridge.net.fragments import CLOSE_GRACE_SECONDS, Messages, heed_close
 from fastbridge.net.outgoing import WiredTransport

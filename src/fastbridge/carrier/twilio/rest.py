@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import httpx2
 
-from fastbridge.carrier.twilio.dialect import transfer_twiml
+from fastbridge.carrier.twilio.twiml import transfer_twiml
 from fastbridge.config import Settings
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog

@@ -15,8 +15,8 @@ from xml.etree import ElementTree
 
 from fastbridge.base.findings import Finding, not_tried
 from fastbridge.base.urls import MEDIA_PATH
-from fastbridge.carrier.twilio import dialect as twilio
 from fastbridge.carrier.twilio.media_socket import NOTHING_HERE, UNKNOWN_TOKEN, WRONG_SIGNATURE
+from fastbridge.carrier.twilio.signature import sign
 from fastbridge.carrier.twilio.webhooks import NO_UPGRADE, PROBE
 from fastbridge.config import Settings
 from fastbridge.net.reach import Answer, Line, Trouble
@@ -206,7 +206,7 @@ class Trial:
         return {"CallSid": self._sid, "AccountSid": account_sid, "From": "", "To": called, "CallStatus": status}
 
     def _signed(self, url: str, form: Mapping[str, str]) -> dict[str, str]:
-        return {"X-Twilio-Signature": twilio.sign(self._auth_token, url, form)} if self._auth_token else {}
+        return {"X-Twilio-Signature": sign(self._auth_token, url, form)} if self._auth_token else {}
 
     async def _post(self, target: str, form: dict[str, str], *, at: str = "", signed_for: str = "") -> Answer:
         headers = self._signed((signed_for or self._settings.public_url) + target, form)

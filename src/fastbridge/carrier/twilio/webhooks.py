@@ -26,8 +26,10 @@ from fastbridge.base.languages import Message
 from fastbridge.base.refusals import Reason
 from fastbridge.base.urls import MEDIA_PATH
 from fastbridge.carrier.admission import LOOK_AT, TERMINAL_STATUSES, Admission, Direction, Directory, Refusal
-from fastbridge.carrier.twilio import dialect as twilio
 from fastbridge.carrier.twilio.announcements import PATH, Announcer
+from fastbridge.carrier.twilio.messages import ACCOUNT_SID, CALL_SID, CALL_STATUSES
+from fastbridge.carrier.twilio.signature import Params, valid_webhook
+from fastbridge.carrier.twilio.twiml import connect_twiml, dial_twiml, hangup_twiml, reject_twiml
 from fastbridge.config import Settings
 from fastbridge.net.arrival import Arrival
 from fastbridge.net.http_gate import MAX_BODY_BYTES
@@ -157,7 +159,7 @@ class _Desk:
         arrival.read()
         query = _decoded(request.scope.get("query_string", b""))
         signed = _decoded(body) if content_type == _FORM else []
-        if settings.twilio_auth_token is not None and not twilio.valid_webhook(
+        if settings.twilio_auth_token is not None and not valid_webhook(
             settings.twilio_auth_token.get_secret_value(),
             settings.public_url,
             _target(request),
@@ -169,14 +171,14 @@ class _Desk:
             raise RequestError("signature", 403)
         params = _json_fields(body) if content_type == _JSON else dict(query if request.method == "GET" else signed)
         call_sid, account_sid = params.get("CallSid", ""), params.get("AccountSid", "")
-        if not twilio.CALL_SID.match(call_sid) or not twilio.ACCOUNT_SID.match(account_sid):
+        if not CALL_SID.match(call_sid) or not ACCOUNT_SID.match(account_sid):
             raise RequestError("bad_sid", 403)
         if settings.twilio_account_sid not in (None, account_sid):
             raise RequestError("bad_sid", 403)
         self._look_at_business(query)
         return Webhook(call_sid, account_sid, params, own_parameters(query))
 
-    def _look_at_business(self, query: twilio.Params) -> None:
+    def _look_at_business(self, query: Params) -> None:
         """A number that is set up for a business which is not there would be answered by another in silence."""
         for name, value in query:
             known = bool(_BUSINESS_ID.match(value)) and self._node.agent.knows_business(value)
@@ -240,15 +242,15 @@ class _Desk:
         settings = self._node.settings
         if isinstance(admission, Admission):
             stream_url = f"{settings.stream_url}{MEDIA_PATH}{admission.token}"
-            return twilio.connect_twiml(stream_url, f"{settings.public_url}/webhook/stream_ended", admission.parameters)
+            return connect_twiml(stream_url, f"{settings.public_url}/webhook/stream_ended", admission.parameters)
         if admission.reason == "model_down":
             return self._excuse(webhook)
-        return twilio.hangup_twiml() if admission.reason == "replay" else self._spoken("busy", webhook)
+        return hangup_twiml() if admission.reason == "replay" else self._spoken("busy", webhook)
 
     def _excuse(self, webhook: Webhook) -> str:
         """The caller gets somebody else, if there is somebody, or at least an apology."""
         number = self._node.settings.fallback_number
-        return self._spoken("apology", webhook) if number is None else twilio.dial_twiml(number)
+        return self._spoken("apology", webhook) if number is None else dial_twiml(number)
 
     def _spoken(self, which: Message, webhook: Webhook) -> str:
         """In the language of whoever would have answered, or has."""
@@ -272,7 +274,7 @@ class _Desk:
         self._node.directory.refuse("caller")
         if self._refusals.every("caller", 1.0):
             _logger.warning("call refused: caller, call_sid=%s", webhook.call_sid)
-        return _twiml(twilio.reject_twiml())
+        return _twiml(reject_twiml())
 
     def stream_ended(self, webhook: Webhook) -> Response:
         """<Connect> is over: hang up. If neither side wanted that, or the process that had the call died, pass the
@@ -297,7 +299,7 @@ class _Desk:
         """A status callback. Those of unknown calls, old ones and unknown words are normal, and change nothing."""
         directory = self._node.directory
         status = webhook.params.get("CallStatus", "")
-        if status not in twilio.CALL_STATUSES:
+        if status not in CALL_STATUSES:
             return _nothing()
         if not directory.is_news(webhook.call_sid, status, _sequence_number(webhook.params)):
             return _nothing()
@@ -350,7 +352,7 @@ class _Desk:
         return JSONResponse(state, 200 if ready else 503)
 
 
-def own_parameters(query: twilio.Params) -> dict[str, str]:
+def own_parameters(query: Params) -> dict[str, str]:
     """The operator's own parameters of a webhook's URL (`?business_id=456`), to be passed on to the call.
 
     Twilio's begin with a capital, so ours begin with a small letter. What does not fit a <Parameter> is left out, and
@@ -399,7 +401,7 @@ async def _read(request: Request) -> bytes:
     return bytes(body)
 
 
-def _decoded(encoded: bytes) -> twilio.Params:
+def _decoded(encoded: bytes) -> Params:
     """Form fields as Twilio signs them: blanks, duplicates and white space kept."""
     try:
         return parse_qsl(encoded.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_PARAMS)
@@ -438,7 +440,7 @@ def _twiml(text: str) -> Response:
 
 
 def _hang_up() -> Response:
-    return _twiml(twilio.hangup_twiml())
+    return _twiml(hangup_twiml())
 
 
 def _nothing() -> Response:
