@@ -1,8 +1,12 @@
 """fastbridge.call.dtmf: a number is typed key by key and means something only whole."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from fastbridge.call.dtmf import MAX_DIGITS, Keys, told
+from fastbridge.agent import Agent
+from fastbridge.call.dtmf import MAX_DIGITS, MAX_EARLY, Dtmf, Keys, told
+from fastbridge.call.happenings import CallerTypes
 from virtual import VirtualLoop
 
 
@@ -71,3 +75,29 @@ def test_a_call_that_is_over_delivers_nothing(rig):
 
 def test_the_model_reads_them_one_by_one():
     assert told("12*") == "(The caller pressed these keys on the telephone: 1 2 *)"
+
+
+def test_what_is_pressed_before_the_model_listens_waits_and_the_oldest_goes():
+    loop, notes, asked, happened = VirtualLoop(), [], [], []
+    session = SimpleNamespace(
+        ready=False,
+        note=lambda role, text: notes.append((role, text)),
+        responses=SimpleNamespace(create=asked.append),
+    )
+    keys = Dtmf(
+        Agent(keys_end="#"),
+        clock=loop.clock,
+        hooks=SimpleNamespace(emit=lambda *_: False),
+        session=session,
+        tell=happened.append,
+    )
+    groups = [f"{number:02}" for number in range(MAX_EARLY + 2)]
+    for key in "#".join(groups) + "#":
+        loop.do(keys.press, key)
+    assert (notes, asked, happened) == ([], [], [])
+    session.ready = True
+    for _ in range(2):
+        loop.do(keys.ready)
+        assert notes == [("user", told(group)) for group in groups[2:]]
+        assert (asked, happened) == (["keys"] * MAX_EARLY, [CallerTypes()] * MAX_EARLY)
+    loop.close()

@@ -166,6 +166,21 @@ class TestRelease:
         rig.advance(0.01 + 0.25)  # it is looked at every 250 ms
         assert not rig.call.greeting.locked
 
+    def test_not_while_it_is_held_back_and_may_go_on(self):
+        rig = Rig(Agent(greeting="Hello!", greeting_lock=False)).up()
+        greet(rig)
+        rig.done("resp_1")
+        rig.advance(0.3)
+        rig.do(rig.call.assistant.hold)
+        rig.advance(3.0)
+        assert rig.call.greeting.state is State.PLAYING
+        rig.do(rig.call.assistant.resume)
+        rig.advance(0.6)
+        assert rig.call.greeting.state is State.PLAYING
+        rig.advance(0.5)
+        assert rig.call.greeting.state is State.OVER
+        rig.shut()
+
     def test_not_while_it_is_still_being_generated(self, rig):
         rig.up()
         greet(rig, SECOND[:1600])

@@ -37,6 +37,7 @@ class Scene:
             response_id="resp_1",
             create=lambda purpose, response: self.asked.append((purpose, response)),
         )
+        self.responses = responses
         self.tools = ToolCalls(
             agent,
             call_context(),
@@ -84,6 +85,13 @@ def test_of_one_that_goes_on_the_model_is_asked_at_its_end(make):
     assert (scene.answers, scene.asked) == (["nine to five"], [])
     scene.loop.do(scene.tools.response_done, "resp_1", "completed", None)
     assert [purpose for purpose, _ in scene.asked] == ["tool_result"]
+
+
+def test_of_one_that_has_ended_while_another_goes_on_the_model_is_asked_at_once(make):
+    scene = make(generating=True)
+    scene.responses.response_id = "resp_2"
+    scene.call()
+    assert (scene.answers, scene.asked) == (["nine to five"], [("tool_result", None)])
 
 
 def test_who_leaves_says_goodbye_unless_it_was_said(make):

@@ -161,6 +161,30 @@ class TestConcealment:
         assert call.heard == [*frames(1, 2), SILENCE, SILENCE, *frames(3)]
         assert call.lane.concealed_frames == 2
 
+    def test_ten_seconds_at_most_of_all_that_waits(self, call):
+        call.say_numbers(1)
+        for frames_lost, number in ((400, 2), (400, 3), (400, 4)):
+            call.lane.pause()
+            call.lose(frames_lost)
+            call.say_numbers(number)
+        call.lane.resume()
+        assert call.heard == [*frames(1), *[SILENCE] * 400, *frames(2), *[SILENCE] * 100, *frames(3, 4)]
+        call.lane.pause()
+        call.lose(499)
+        call.say_numbers(5)
+        call.lane.resume()
+        assert call.lane.concealed_frames == 500 + 499, "what was sent waits no more"
+
+    def test_what_is_dropped_makes_room_for_other_silence(self, twin):
+        call = CallerRig(twin, backlog_frames=1).opened()
+        call.say_numbers(1)
+        call.lane.pause()
+        for number in (2, 3, 4):
+            call.lose(300)
+            call.say_numbers(number)
+        call.lane.resume()
+        assert call.heard == [*frames(1), *[SILENCE] * 300, *frames(4)]
+
     def test_silence_is_dropped_with_the_frame_behind_it(self, twin):
         call = CallerRig(twin, backlog_frames=1).opened()
         call.say_numbers(1)

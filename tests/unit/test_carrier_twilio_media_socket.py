@@ -464,6 +464,37 @@ def test_why_a_call_ended(carrier, data, code, reason):
     assert [call.end_reason for call in carrier.node.ended] == [reason]
 
 
+def test_short_fragments_have_a_bound_in_a_second(carrier):
+    carrier.started()
+    message = wire(1, b'{"event":', fin=False) + wire(0, b'"x"}')
+    carrier.feed(message * (sockets.MAX_FRAMES_PER_SECOND // 2))
+    assert carrier.close_code is None
+    carrier.feed(message)
+    assert carrier.close_code == 1008
+
+
+@pytest.mark.parametrize("fragments", [1, 2])
+def test_a_message_that_is_too_long(carrier, fragments):
+    size = sockets.MAX_CARRIER_MESSAGE_BYTES
+    carrier.started().feed(wire(1, b'{"event":"x"}'.ljust(size)))
+    assert carrier.close_code is None
+    if fragments == 1:
+        carrier.feed(wire(1, b'{"event":"x"}'.ljust(size + 1)))
+    else:
+        carrier.feed(wire(1, b'{"event":"x"}', fin=False) + wire(0, b" " * (size - 12)))
+    assert carrier.close_code == 1009
+
+
+def test_what_the_reactor_reads_is_not_parsed_either_after_the_verdict(carrier):
+    carrier.node.reactor = SimpleNamespace(adopt=lambda transport, reader, read_bytes: SimpleNamespace(release=int))
+    carrier.started()
+    carrier.loop.do(carrier.socket._reader.feed, wire(2, b"x"))
+    assert carrier.close_code == 1003
+    given = parsed_bytes(carrier)
+    carrier.loop.do(carrier.socket._reader.feed, (wire(9) + wire(8)) * 500)
+    assert (given, carrier.socket._reader.pending_bytes) == ([], 0)
+
+
 def test_as_many_fragments_and_pings_as_are_allowed(carrier):
     carrier.started()
     for _ in range(3):

@@ -53,6 +53,13 @@ def test_a_signed_webhook_is_connected(node, ask, path, direction):
     assert (admission.direction, admission.business_id) == (direction, "456")
 
 
+def test_of_addresses_of_any_length_so_much_is_kept(node):
+    longer = CALLER | {"From": "sip:" + "a" * 1000, "To": "sip:" + "b" * 1000}
+    admission = admitted(node, post(node, INCOMING, longer))
+    kept = webhooks.MAX_PARAMETER_CHARS - 4
+    assert (admission.from_number, admission.to_number) == ("sip:" + "a" * kept, "sip:" + "b" * kept)
+
+
 def test_the_stream_url_comes_from_the_settings_alone(node):
     spoofed = {
         "Host": "evil.example",

@@ -1,9 +1,12 @@
 """In which language, words and voice a caller hears that nobody answers: of webhooks, over its routes."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from fastbridge.agent import Agent
 from fastbridge.base.languages import LANGUAGES
+from fastbridge.carrier.twilio.webhooks import MAX_PARAMETER_CHARS
 from fastbridge.config import load_settings
 from front_desk import CALLER, INCOMING, URL, FakeCall, exchange, make_node, post
 
@@ -42,6 +45,21 @@ def test_the_agents_language_wins_and_so_does_its_numbers_and_its_businesss():
     assert busy(node).text == LANGUAGES["fr"].busy
     node.agent.for_business("7", language="es")
     assert busy(node).text == LANGUAGES["es"].busy
+
+
+def test_whoever_would_have_answered_is_asked_with_bounded_addresses():
+    node = make_node()
+    asked = []
+
+    def for_call(context):
+        asked.append((context.from_number, context.to_number))
+        return Agent()
+
+    node.agent = SimpleNamespace(
+        answers=lambda number: True, knows_business=lambda business_id: True, for_call=for_call
+    )
+    assert busy(node, From="a" * 1000, To="b" * 1000) is not None
+    assert asked == [("a" * MAX_PARAMETER_CHARS, "b" * MAX_PARAMETER_CHARS)]
 
 
 def test_while_the_model_is_down_the_apology_is_in_the_callers_language():

@@ -41,35 +41,92 @@ def test_one_that_takes_nothing_is_left(rig):
     assert rig.call.end_reason == "carrier_slow"
 
 
-def test_one_that_takes_a_little_is_slow_and_not_dead(monkeypatch):
-    now_ns, ends = [1], []
-    lane = SimpleNamespace(untaken_bytes=90_000, pause=lambda: None, unpause=lambda: None)
-    monkeypatch.setattr(events, "tx_slow", lambda *_: None)
-    watch = CarrierWatch(
-        clock=SimpleNamespace(now_ns=lambda: now_ns[0], began_ns=0),
-        assistant=lane,
-        caller=SimpleNamespace(last_media_ns=1 << 62),
-        read=lambda message: None,
-        log=None,
-        trouble=None,
-        tell=lambda stopped: ends.append(stopped.reason),
-    )
-    watch.paused(True)
+class Slow:
+    """A watch alone: 90 kB wait for the carrier, whom a test lets take of it what it likes."""
 
-    def seconds(count: int, taken_bytes: int) -> None:
+    def __init__(self) -> None:
+        self.now_ns = 1
+        self.ends: list[str] = []
+        self.lane: list[str] = []
+        """What the assistant's lane was told."""
+        self.untaken_bytes = 90_000
+        self.watch = CarrierWatch(
+            clock=SimpleNamespace(now_ns=lambda: self.now_ns, began_ns=0),
+            assistant=self,
+            caller=SimpleNamespace(last_media_ns=1 << 62),
+            read=lambda message: None,
+            log=None,
+            trouble=None,
+            tell=lambda stopped: self.ends.append(stopped.reason),
+        )
+
+    def pause(self) -> None:
+        self.lane.append("pause")
+
+    def unpause(self) -> None:
+        self.lane.append("unpause")
+
+    def seconds(self, count: int, taken_bytes: int = 0) -> None:
         for _ in range(count):
-            lane.untaken_bytes -= taken_bytes
-            now_ns[0] += 1_000_000_000
-            watch.check()
+            self.untaken_bytes -= taken_bytes
+            self.now_ns += 1_000_000_000
+            self.watch.check()
 
-    seconds(60, 1000)
-    seconds(9, 0)
-    assert ends == []
-    seconds(1, 1)
-    seconds(10, 0)
-    assert ends == []
-    seconds(1, 0)
-    assert ends == ["carrier_slow"]
+
+@pytest.fixture
+def slow(monkeypatch):
+    for name in ("tx_slow", "tx_stalled"):
+        monkeypatch.setattr(events, name, lambda *_: None)
+    return Slow()
+
+
+def test_one_that_takes_a_little_is_slow_and_not_dead(slow):
+    slow.watch.paused(True)
+    slow.seconds(60, 1000)
+    slow.seconds(9)
+    assert slow.ends == []
+    slow.seconds(1, 1)
+    slow.seconds(10)
+    assert slow.ends == []
+    slow.seconds(1)
+    assert slow.ends == ["carrier_slow"]
+
+
+@pytest.mark.parametrize("how", ["paused", "stalled"])
+def test_one_that_takes_it_between_two_looks_begins_anew(slow, how):
+    """The time before counts no more, though as much as before waits again."""
+    blocked = getattr(slow.watch, how)
+    for _ in range(3):
+        blocked(True)
+        slow.seconds(9)
+        blocked(False)
+    assert slow.ends == []
+    blocked(True)
+    slow.seconds(11)
+    assert slow.ends == []
+    slow.seconds(1)
+    assert slow.ends == ["carrier_slow"]
+
+
+@pytest.mark.parametrize(("first", "other"), [("paused", "stalled"), ("stalled", "paused")])
+def test_of_pause_and_stall_the_end_of_one_is_not_the_others(slow, first, other):
+    getattr(slow.watch, first)(True)
+    slow.seconds(6)
+    getattr(slow.watch, other)(True)
+    getattr(slow.watch, first)(False)
+    slow.seconds(5)
+    assert slow.ends == []
+    slow.seconds(1)
+    assert slow.ends == ["carrier_slow"]
+
+
+def test_the_lane_waits_while_it_is_paused_and_then_goes_on(slow):
+    slow.watch.paused(True)
+    assert slow.lane == ["pause"]
+    slow.watch.paused(False)
+    assert slow.lane == ["pause", "unpause"]
+    slow.seconds(60)
+    assert slow.ends == []
 
 
 def test_a_stall_is_said_when_it_begins(rig, caplog):

@@ -1,5 +1,6 @@
 """fastbridge.net.connections: who is let in, who makes room, and whose a request is."""
 
+import weakref
 from typing import Any
 
 import pytest
@@ -47,6 +48,16 @@ class Door:
 
 def gone(*lines: Line) -> list[int]:
     return [line.aborted for line in lines]
+
+
+@pytest.mark.parametrize("doing", ["silent", "unfinished", "idle", "busy"])
+def test_of_one_that_has_left_nothing_is_kept(doing):
+    door = Door()
+    line = door.enter(doing)
+    left = weakref.ref(line)
+    door.connections.leave(line)
+    del line
+    assert left() is None
 
 
 def test_one_too_many_costs_the_oldest_that_has_said_nothing():

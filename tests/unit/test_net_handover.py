@@ -107,6 +107,26 @@ def test_what_the_other_end_does_not_take_waits_and_then_comes_in_order(on_loop)
     on_loop(scene())
 
 
+def test_what_has_waited_and_was_sent_is_not_kept_open_here(on_loop):
+    async def scene() -> None:
+        one, end = line_pair()
+        sender = End(one)
+        ours, peer = socket.socketpair()
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(40):
+            assert sender.line.send("c", b"x" * 40_000, ours)
+        receiver = End(end)
+        await receiver.until(40)
+        assert sender.line.peak_waiting > 0
+        for theirs in receiver.connections:
+            theirs.close()
+        assert len(os.listdir("/proc/self/fd")) == before
+        for one_of in (ours, peer, sender.line, receiver.line):
+            one_of.close()
+
+    on_loop(scene())
+
+
 def test_what_is_too_much_is_refused_and_nothing_is_left_open(on_loop, monkeypatch):
     monkeypatch.setattr(handover, "MAX_WAITING", 3)
 

@@ -6,6 +6,7 @@ import pytest
 
 from helpers import MS, SID, audio_of
 from rigs import AssistantRig, audio, cut, frames
+from twins import Twin
 
 
 @pytest.fixture
@@ -123,6 +124,34 @@ class TestPlayout:
         rig.delta(audio(1))
         rig.tick(30)
         assert rig.lane.playing is False
+
+
+class TestDelay:
+    """How much later than we think a carrier plays. The oracle's plays at once."""
+
+    @pytest.mark.parametrize(
+        ("late_ms", "delay_ms"),
+        [
+            ([60], 60),
+            ([-30], 0),  # no echo is early: our clock was late
+            ([60, 40, 80, 50], 40),
+            ([40, 60, 80, 50], 40),
+            ([40, 60, 80, 50, 70], 50),  # the last four count
+        ],
+    )
+    def test_is_the_least_of_the_last_four_echoes(self, late_ms, delay_ms):
+        rig = AssistantRig(Twin("compiled")).started()
+        rig.respond(audio(100))
+        rig.tick(0)
+        first_ns = rig.clock.now_ns
+        for milliseconds in late_ms:
+            while not rig.due_echoes:
+                rig.tick(1)
+            name, due_ns = rig.due_echoes.pop(0)
+            rig.tick((due_ns - rig.clock.now_ns) / MS + milliseconds)
+            rig.echo(name)
+        rig.tick(100)
+        assert rig.lane.heard_bytes == ((rig.clock.now_ns - first_ns) // MS - delay_ms) * 8
 
 
 class TestItems:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -234,6 +235,36 @@ def test_a_callback_may_release_and_close_others_of_the_same_run(on_loop: OnLoop
             await settled(lambda: all("lost" in line.peer.ended for line in many))
 
     on_loop(test())
+
+
+def test_what_is_released_in_a_run_lives_to_its_end(on_loop: OnLoop) -> None:
+    """The kernel has named it already, by its address."""
+
+    async def test() -> None:
+        reactor = Reactor()
+        alive: list[int] = []
+        gc.collect()
+        before = sources()
+        async with lines(reactor, 2) as both:
+
+            def give_back(text: bytes) -> None:
+                for line in both:
+                    if line.source is not None:
+                        line.source.release()
+                        line.source = None
+                alive.append(sources() - before)
+
+            for line in both:
+                line.peer.on_text = give_back
+                line.send(b"x")
+            reactor.run()
+            assert (alive, sources() - before) == ([2], 0)
+
+    on_loop(test())
+
+
+def sources() -> int:
+    return sum(type(one) is Source for one in gc.get_objects())
 
 
 def test_a_reader_that_fails_loses_its_own_connection_only(on_loop: OnLoop) -> None:

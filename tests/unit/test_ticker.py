@@ -248,6 +248,30 @@ class TestSeconds:
         self.beats(ticks, 900)
         assert len(at) == 2
 
+    @pytest.mark.parametrize(("seconds", "each"), [(0.5, [0] * 5 + [1] * 5), (1.0, [1] * 10), (5.3, [1] * 10)])
+    def test_a_long_turn_strikes_all_whose_time_it_was_and_each_once(self, ticks, seconds, each):
+        counts = [0] * 10
+
+        def struck(number: int) -> None:
+            counts[number] += 1
+
+        async def scene() -> None:
+            ticks.ticker.acquire()
+            await ticks.turns(1)
+            for number in range(10):
+                ticks.ticker.every_second(lambda number=number: struck(number))
+                await ticks.turns(100)
+            await ticks.turns(1050)
+            counts[:] = [0] * 10
+            ticks.now_ns += round(seconds * 1e9)
+            await ticks.turns(1)
+            assert sorted(counts) == each
+            await ticks.turns(1000)
+            assert sorted(counts) == [count + 1 for count in each]
+            ticks.ticker.release()
+
+        asyncio.run(scene())
+
 
 def test_the_loops_lag_is_what_a_turn_takes_beyond_its_tick(ticks):
     async def scene() -> None:
