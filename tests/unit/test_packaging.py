@@ -253,7 +253,7 @@ def test_no_module_of_the_product_needs_numpy():
 @pytest.mark.parametrize("name", ["fastbridge.sim", "fastbridge.sim.audio", "fastbridge.testing"])
 def test_what_needs_it_says_how_to_have_it(name):
     done = said_without_numpy(f"import {name}")
-    last = "fastbridge.errors.MissingExtra: The simulators need numpy: pip install 'fastbridge[demo]'."
+    last = "fastbridge.errors.MissingExtra: The simulators need more than a node does: pip install 'fastbridge[demo]'."
     assert done.stderr.rstrip().rpartition("\n")[2] == last
 
 
@@ -262,4 +262,4 @@ def test_so_does_a_command_in_one_sentence(command):
     code = f"from fastbridge.cli import main; sys.argv = ['fastbridge', *{command}]; main()"
     done = said_without_numpy(code)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "fastbridge: The simulators need numpy: pip install 'fastbridge[demo]'.\n"
+    assert done.stderr == "fastbridge: The simulators need more than a node does: pip install 'fastbridge[demo]'.\n"

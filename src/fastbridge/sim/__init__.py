@@ -15,9 +15,8 @@ from importlib.util import find_spec
 
 from fastbridge.errors import MissingExtra
 
-for _name in ("numpy", "twilio"):
-    if find_spec(_name) is None:
-        raise MissingExtra(f"The simulators need {_name}: pip install 'fastbridge[demo]'.")
+if find_spec("numpy") is None or find_spec("twilio") is None:
+    raise MissingExtra("The simulators need more than a node does: pip install 'fastbridge[demo]'.")
 
 from fastbridge.sim import faults
 from fastbridge.sim.caller import SimulatedCaller

@@ -1,4 +1,4 @@
-"""call.turns, on parts that are written down: what it must forget, and when. (In a real call: test_call_turns.)"""
+"""call.turns and call.answers, on parts that are written down: what they must forget, and when."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from fastbridge._caller import OUTCOMES
 from fastbridge.base.conversation import ToolCall, Turn
-from fastbridge.call.happenings import ModelHopeless, SessionUseless
-from fastbridge.call.turns import MAX_STUCK, RESUME_SECONDS, RETRY_SECONDS, Turns
+from fastbridge.call.answers import MAX_STUCK, RESUME_SECONDS, RETRY_SECONDS, Answers
+from fastbridge.call.happenings import AnswerOwed, ModelHopeless, SessionUseless
+from fastbridge.call.turns import Turns
 from fastbridge.errors import ModelError
 from fastbridge.model.port import OWN_TURN, Create
 from fastbridge.observe.call_log import CallLog
@@ -42,44 +42,62 @@ class Scene:
             suspend=lambda: self.under_way,
             resume=lambda: None,
         )
-        self.facts = SimpleNamespace(line_up=True, caller_is_untold=False, said_unheard=False)
-        self.turns = Turns(
-            clock=self.loop.clock,
-            facts=self.facts,
-            assistant=SimpleNamespace(items=lambda: self.items),
-            caller=SimpleNamespace(voice_frames=0, last_voice_ns=0, outcomes=[0] * len(OUTCOMES), mute=lambda: None),
-            session=SimpleNamespace(
-                responses=self.responses,
-                turns={"item_u": Turn("caller", "item_u", text="Hello?")},
-                turn_end_seconds=0.5,
-                speech_start_ms=None,
-                take_turn=self._take_turn,
-                break_off=lambda: None,
-            ),
-            log=CallLog("CA1"),
-            tell=self.told.append,
+        session = SimpleNamespace(
+            responses=self.responses,
+            turns={"item_u": Turn("caller", "item_u", text="Hello?")},
+            turn_end_seconds=0.5,
+            take_turn=self._take_turn,
+            break_off=lambda: None,
         )
+        shared: dict[str, Any] = {
+            "clock": self.loop.clock,
+            "facts": self,
+            "session": session,
+            "log": CallLog("CA1"),
+            "tell": self._tell,
+        }
+        caller = SimpleNamespace(voice_frames=0, last_voice_ns=0, mute=lambda: None)
+        self.turns = Turns(caller=caller, **shared)
+        self.answers = Answers(assistant=SimpleNamespace(items=lambda: self.items), **shared)
+
+    # The facts.
+
+    line_up = True
+    caller_is_untold = said_unheard = False
+    noise_response = ""
+
+    def __getattr__(self, fact: str) -> Any:
+        if fact not in ("uncommitted", "owed_at_loss", "spoke_at_loss", "model_hears"):
+            raise AttributeError(fact)
+        return getattr(self.turns, "speaking" if fact == "model_hears" else fact)
+
+    def _tell(self, event: Any) -> None:
+        self.told.append(event)
+        if isinstance(event, AnswerOwed):
+            self.turns.owes()
 
     def _take_turn(self) -> None:
         self.taken += 1
 
     def do(self, *steps: str) -> None:
-        """Events of the call, by the names of those who hear them."""
+        """Events of the call, by the names of those who hear them, in the table's order."""
         for step in steps:
-            self.loop.do(getattr(self.turns, step))
+            for part in (self.answers, self.turns) if step == "line_up" else (self.turns, self.answers):
+                if hasattr(part, step):
+                    self.loop.do(getattr(part, step))
 
     def done(self, status: str, response_id: str = "resp_1", error: ModelError | None = None) -> None:
-        self.loop.do(self.turns.response_done, response_id, status, error)
+        self.loop.do(self.answers.response_done, response_id, status, error)
 
     def succeeds(self) -> None:
         self.items.append(("item_1", "resp_good", 400, 400))
         self.done("completed", "resp_good")
 
     def stuck(self, response_id: str = "resp_1") -> None:
-        self.loop.do(self.turns.response_stuck, response_id, GREETING)
+        self.loop.do(self.answers.response_stuck, response_id, GREETING)
 
     def calls_a_tool(self, response_id: str = "resp_1") -> None:
-        self.loop.do(self.turns.tool_called, response_id, ToolCall("call_1", "hours", "{}", 0))
+        self.loop.do(self.answers.tool_called, response_id, ToolCall("call_1", "hours", "{}", 0))
 
     @property
     def given_up(self) -> list[str | None]:
@@ -118,7 +136,7 @@ class TestRetry:
         assert scene.asked == []
 
     def test_not_once_another_response_has_begun(self, scene):
-        scene.loop.do(scene.turns.response_created, "resp_2", "turn")
+        scene.loop.do(scene.answers.response_created, "resp_2", "turn")
         scene.loop.advance(10)
         assert scene.asked == []
 
