@@ -56,7 +56,7 @@ class Requests:
         return sum(ms for item, _, _, ms in self._lane.items() if item == self.history.speaking_item)
 
     def ask_for_a_sign(self) -> None:
-        """Something to which every session answers at once, and that changes nothing: `on_model_sign`."""
+        """Something to which every session answers at once, and that changes nothing: `ModelSign`."""
         self._signs += 1
         self._ask({"type": "session.update", "event_id": f"{SIGN_ID}{self._signs}", "session": {"type": "realtime"}})
 

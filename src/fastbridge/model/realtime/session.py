@@ -33,8 +33,8 @@ from fastbridge.observe.trouble import Trouble
 class Session(Requests):
     """One conversation with the model.
 
-    send(message): one JSON text to the model's socket, set by `connected`. The gate for caller audio is the listener's:
-    it opens at on_session_ready, which only a checked `session.updated` calls.
+    send(message): one JSON text to the model's socket, set by `connected`. The gate for caller audio opens at
+    `SessionReady`, which only a checked `session.updated` tells.
     """
 
     def __init__(
