@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fastbridge.agent import Agent
-from fastbridge.agent.definition import tool_from
+from fastbridge.agent.definition import MAX_VARIABLE_CHARS, tool_from
 from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
 from fastbridge.observe.call_log import CallLog
@@ -246,3 +246,5 @@ class TestOverrides:
         filled = agent.filled({"name": "Dana", "x": None})
         assert (filled.instructions, filled.greeting) == ('Dana 7 {} {x} {"json": Dana}', "7")
         assert agent.filled({"name": "{age}"}).instructions.startswith("{age} 7")
+        long = agent.filled({"name": "x" * 100_000}).instructions
+        assert long.startswith("x" * MAX_VARIABLE_CHARS + " 7")

@@ -208,3 +208,39 @@ class TestAtTheWebhook:
 
     def test_dropping_what_is_not_there_is_nothing(self, rig):
         rig.loop.do(rig.lookups.drop, "CA0")
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+def test_a_call_that_is_over_is_given_nothing(rig, obeys):
+    @rig.agent.on_call
+    async def look(context: CallContext) -> Any:
+        try:
+            await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            if obeys:
+                raise
+        return {"name": "Dana"}
+
+    lookup = rig.lookup()
+    rig.wait(lookup)
+    rig.loop.advance(0.1)
+    rig.loop.do(lookup.close)
+    rig.loop.advance(0)
+    assert [task.done() for task in rig.tasks] == [True]
+    rig.loop.advance(10)
+    assert (rig.given, lookup.outcome) == ([], None if obeys else "ok")
+
+
+def test_what_comes_too_late_is_not_waited_for(rig):
+    finds(rig, {"name": "Dana"}, seconds=5)
+    rig.wait(rig.lookup())
+    rig.loop.advance(0.7)
+    assert [task.cancelled() for task in rig.tasks] == [True]
+    assert rig.greeting == "Hi you."
+
+
+def test_without_time_to_wait_it_is_given_once(rig):
+    finds(rig, {"name": "Dana"}, seconds=0.2)
+    rig.wait(rig.lookup(), seconds=0)
+    rig.loop.advance(1)
+    assert [agent.greeting for _, agent in rig.given] == ["Hi you."]

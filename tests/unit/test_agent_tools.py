@@ -402,3 +402,28 @@ class TestClose:
         rig.done()
         rig.loop.advance(1)
         assert (rig.journal, rig.tasks) == ([], [])
+
+
+def test_the_model_is_asked_to_go_on_behind_each_response_once(rig):
+    asked: list[set[str]] = []
+    rig.runner._proceed = asked.append
+    for number in (1, 2):
+        rig.start(f"call_{number}", "at_once", response_id=f"resp_{number}")
+        rig.done(f"resp_{number}")
+        rig.loop.advance(1)
+        rig.done(f"resp_{number}")
+    assert asked == [{"resp_1"}, {"resp_2"}]
+
+
+def test_what_a_model_did_wrong_is_told_it_briefly(rig):
+    output = rig.call("at_once", json.dumps({"value": 1, "y" * 5000: 1}))
+    assert 0 < len(json.loads(output)["error"]) <= tools.MAX_ERROR_CHARS + len("wrong arguments: ")
+
+
+def test_behind_its_end_nothing_is_at_work(rig):
+    rig.start("call_1", "wait", '{"seconds": 9}')
+    rig.start("call_2", "at_once")
+    rig.loop.advance(1)
+    assert (rig.answered, len(rig.runner.running_tools), rig.runner.busy) == (["call_2"], 1, True)
+    rig.loop.do(rig.runner.close)
+    assert (rig.runner.running_tools, rig.runner.busy) == ([], False)

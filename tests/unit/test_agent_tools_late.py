@@ -176,3 +176,19 @@ def test_when_the_node_is_gone_there_is_nobody_to_tell(finish, caplog):
     finish.set()
     time.sleep(0.05)
     assert (other.late, caplog.records) == ([], [])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_it_leaves_has_a_bound(rig, finish, fails):
+    def book() -> str:
+        finish.wait(10)
+        if fails:
+            raise ValueError("x" * 100_000)
+        return "x" * 100_000
+
+    abandoned(rig, book)
+    finish.set()
+    until_told(rig)
+    ((_, outcome, output, _, _),) = rig.late
+    most = len("ValueError: ") + tools.MAX_ERROR_CHARS if fails else tools.MAX_OUTPUT_CHARS
+    assert (outcome, 0 < len(output) <= most) == ("error" if fails else "ok", True)

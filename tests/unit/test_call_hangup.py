@@ -169,6 +169,26 @@ def test_a_carrier_that_never_answers_is_given_up(rig):
     assert rig.tasks[0].cancelled()
 
 
+def test_who_is_asked_again_waits_for_another_moment_of_quiet(rig):
+    rig.ask()
+    rig.loop.advance(TAIL_SECONDS / 2)
+    rig.loop.do(rig.departure.interrupted)
+    assert rig.departure.errand is None
+    rig.loop.advance(5)
+    rig.ask()
+    rig.loop.advance(1)
+    assert rig.acts == [pytest.approx(TAIL_SECONDS, abs=0.11)]
+
+
+def test_quiet_that_comes_when_the_waiting_is_over_is_no_second_departure(rig):
+    rig.quiet, rig.act_seconds = False, 3
+    rig.ask()
+    rig.loop.advance(WAIT_SECONDS + 0.02)
+    rig.quiet = True
+    rig.loop.advance(2)
+    assert (len(rig.acts), rig.loop.failures) == (1, [])
+
+
 def test_the_end_of_the_call_ends_it(rig):
     rig.act_seconds = 5
     outcome = rig.ask()

@@ -218,3 +218,28 @@ def test_an_event_without_a_row_is_an_error(make):
     with pytest.raises(IllegalEvent):
         rig.loop.do(rig.silence._to, Event.PROMPT)
     assert set(TRANSITIONS) == set(State)
+
+
+def test_what_was_counted_before_it_was_given_up_counts_no_more(make):
+    rig = make(prompts=1, noise_seconds=30)
+    rig.loop.advance(60)
+    rig.loop.do(rig.silence.resume)
+    rig.loop.advance(60)
+    assert [what for what, _ in rig.journal] == ["prompt 1", "give up"] * 2
+    rig.journal.clear()
+    rig.loop.do(rig.silence.resume)
+    for _ in range(5):
+        rig.speech(5)
+        rig.loop.advance(2)
+    assert rig.journal == [("noise", round(rig.loop.time() - rig.began) - 5)]
+    rig.loop.do(rig.silence.resume)
+    rig.loop.advance(3)
+    assert len(rig.journal) == 1
+
+
+def test_the_end_of_a_call_comes_between_two_looks(make):
+    rig = make(seconds=20.5, prompts=1)
+    rig.loop.advance(21.2)
+    rig.loop.do(rig.silence.close)
+    rig.loop.advance(0.6)
+    assert rig.journal == []

@@ -179,6 +179,14 @@ def test_a_turn_that_nobody_could_write_down_is_a_turn_without_words():
     assert (document["errors"], document["errors_by_type"]) == (["audio_unintelligible"], {"transcription_failed": 2})
 
 
+def test_so_many_errors_are_in_the_record():
+    rig = Rig().up()
+    rig.call.stats.errors += ["x"] * (record.MAX_ERRORS + 5)
+    assert rig.call.record()["errors"] == ["x"] * record.MAX_ERRORS
+    rig.call.stats.errors.clear()
+    rig.shut()
+
+
 def test_the_sum_balances_by_itself_also_when_a_hold_was_resumed(caplog):
     caplog.set_level("INFO")
     rig = Rig().up()

@@ -216,3 +216,18 @@ def test_a_turn_is_untold_until_somebody_has_told_of_it(history):
     del history.untold["a"]
     history.turn("caller", "a")
     assert history.untold == {}
+
+
+class TestBounds:
+    def test_of_turns(self, history, monkeypatch):
+        monkeypatch.setattr(module, "MAX_TURNS", 2)
+        assert [history.turn("caller", item_id) is None for item_id in "abca"] == [False, False, True, False]
+        assert list(history.untold) == ["a", "b"]
+        assert history._counters == {"transcript_overflow": 1}
+
+    def test_of_what_follows_what(self, history, monkeypatch):
+        monkeypatch.setattr(module, "MAX_TURNS", 2)
+        for number in range(9):
+            history.follows(f"item_{number}", "before")
+        turns = [history.turn("caller", item_id) for item_id in ("item_7", "item_8")]
+        assert [turn.previous_item_id for turn in turns] == ["before", None]

@@ -183,3 +183,12 @@ def test_what_has_no_row_is_a_bug_of_ours():
     call.to(Event.COMPLETE)
     with pytest.raises(IllegalEvent, match="function call: break_off in state whole"):
         call.to(Event.BREAK_OFF)
+
+
+def test_of_what_is_past_so_much_is_remembered(calls):
+    for number in range(module.MAX_REMEMBERED + 5):
+        made = item("completed", id=f"item_{number}", call_id=f"call_{number}")
+        assert len(calls.item_done(f"resp_{number}", made)) == 1
+        calls.response_ended(f"resp_{number}", "completed")
+        calls.refuse(f"resp_refused_{number}")
+    assert {len(known) for known in (calls._decided, calls._ended, calls._refused)} == {module.MAX_REMEMBERED}

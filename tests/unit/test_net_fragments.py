@@ -61,3 +61,10 @@ def test_no_other_frame_ends_a_message(opcode):
     protocol.receive_data(Frame(Opcode.TEXT, b"first", fin=False).serialize(mask=True))
     heed_close(protocol, Frame(opcode, b"").serialize(mask=True))
     assert protocol.current_size == 5
+
+
+def test_a_message_in_the_midst_of_another_begins_anew():
+    """The library lets none pass."""
+    messages = Messages()
+    messages.feed(Frame(Opcode.BINARY, b"a", fin=False))
+    assert messages.feed(Frame(Opcode.TEXT, b"b")) == (True, b"b")

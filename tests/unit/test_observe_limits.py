@@ -187,3 +187,8 @@ class TestRepeats:
         of_none = [repeats.judge(self.record(loglimits.EVENTS, text="a task failed")) for _ in range(7)]
         others = [repeats.judge(self.record(loglimits.EVENTS, text=f"job {number}")) for number in range(7)]
         assert (of_a_call, of_none, others) == ([0] * 9, [0] * 5 + [None] * 2, [0] * 7)
+
+    def test_what_differs_far_behind_is_the_same(self, watch):
+        repeats = Repeats(watch)
+        texts = ["x" * loglimits.MAX_WORDING_CHARS + str(number) for number in range(7)]
+        assert [repeats.judge(self.record(text=text)) for text in texts] == [0] * 5 + [None] * 2

@@ -177,3 +177,12 @@ def test_errors_are_counted_by_code_and_by_type():
     counted.note_type("rate_limit")
     assert counted.errors == ["http_429", "x" * 119 + "…"]
     assert counted.error_types == {"rate_limit": 2, "y" * 119 + "…": 1}
+
+
+def test_errors_are_kept_and_told_apart_up_to_a_bound():
+    books = stats.CallStats()
+    for number in range(stats.MAX_ERRORS + 5):
+        books.note_error(f"code_{number}", f"kind_{number}")
+    assert len(books.errors) == stats.MAX_ERRORS
+    assert len(books.error_types) == stats.MAX_ERROR_TYPES + 1
+    assert books.error_types["other"] == stats.MAX_ERRORS + 5 - stats.MAX_ERROR_TYPES
