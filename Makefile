@@ -21,7 +21,7 @@ SANITIZERS := address,undefined
 PREFLIGHT := .ci/preflight
 
 # Folders too: their time stamps tell of files that went away.
-SOURCES := setup.py pyproject.toml README.md LICENSE \
+SOURCES := setup.py pyproject.toml README.md LICENSE sim/pyproject.toml sim/README.md \
 	$(shell find src/fastbridge \( -name __pycache__ -prune \) -o \( -type f -o -type d \) ! -name '*.so' -print)
 COMPILED := $(patsubst src/fastbridge/%.pyi,fastbridge.%,$(wildcard src/fastbridge/_*.pyi))
 
@@ -29,13 +29,15 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 unexport PYTHONPATH PYTHONHOME
 
-# $(call install,VENV,KIND): compiled in build/KIND, where each module says so, then installed. Modules kept from an earlier
-# build stay, everything else there goes, or a deleted file would live on in the wheel.
+# $(call install,VENV,KIND): both distributions, compiled in build/KIND and sim/build/KIND, where each module says so, then
+# installed, where neither is: one whose files went over to the other would take them along as it goes. Modules kept from an
+# earlier build stay, everything else there goes, or a deleted file would live on in the wheel.
 define install
-	@if [ -d build/$(2) ]; then find build/$(2)/lib* -type f ! -name '*.so' -delete 2>/dev/null || true; fi
-	@$(1)/bin/python setup.py -q build_ext
+	@for each in . sim; do find $$each/build/$(2)/lib* -type f ! -name '*.so' -delete 2>/dev/null || true; done
+	@for each in . sim; do (cd $$each && $(CURDIR)/$(1)/bin/python setup.py -q build_ext) || exit 1; done
 	@echo "installing fastbridge in $(1)"
-	@$(1)/bin/python -m pip install -qq --no-deps --no-build-isolation .
+	@$(1)/bin/python -m pip uninstall -qq -y fastbridge fastbridge-sim 2>/dev/null || true
+	@$(1)/bin/python -m pip install -qq --no-deps --no-build-isolation . ./sim
 endef
 
 help: ## list the verbs
@@ -81,17 +83,18 @@ bench: $(VENV)/.installed ## measure: each compiled kernel against its slow twin
 bench-publish: $(VENV)/.installed ## measure both bridges under load for half an hour, and write the figures into bench/
 	@$(VENV)/bin/python bench/load.py --rounds 3 --calls 100,200,400,700,1000 --baseline-up-to 200 $(ARGS)
 
-wheel: $(VENV)/.tools ## sdist, the wheel from the sdist, and the tests on that wheel with the newest of all it needs
+wheel: $(VENV)/.tools ## the sdists, the wheels from them, and the tests on those wheels with the newest of all it needs
 	@rm -rf dist build/wheel src/*.egg-info && mkdir -p build/wheel
-	@echo "building the sdist, and the wheel from it"
-	@$(VENV)/bin/python -m build --outdir dist . >build/wheel/log 2>&1 || { cat build/wheel/log; exit 1; }
-	@tar -xzf dist/*.tar.gz -C build/wheel --strip-components=1
+	@echo "building the sdists, and the wheels from them"
+	@for each in . sim; do $(VENV)/bin/python -m build --outdir dist $$each >build/wheel/log 2>&1 || \
+		{ cat build/wheel/log; exit 1; }; done
+	@tar -xzf dist/fastbridge-*.tar.gz -C build/wheel --strip-components=1
 	@$(PYTHON) -m venv build/wheel/venv
-	@build/wheel/venv/bin/python -m pip install -qq "$$(ls dist/*.whl)[test]"
+	@build/wheel/venv/bin/python -m pip install -qq --find-links dist "$$(ls dist/fastbridge-*.whl)[test]"
 	@cd build/wheel && venv/bin/python -m pytest $(ARGS)
 	@ls -l dist | awk 'NR > 1 { print $$5, "bytes", $$9 }'
 
-release: wheel $(RELEASE_VENV)/.tools ## what a tag publishes: sdist and wheel with their metadata judged, and the image's bill of materials
+release: wheel $(RELEASE_VENV)/.tools ## what a tag publishes: sdists and wheels with their metadata judged, and the image's bill of materials
 	@$(RELEASE_VENV)/bin/twine check --strict dist/*
 	@$(RELEASE_VENV)/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
 		--of JSON --output-file build/fastbridge.cdx.json requirements/run.txt
@@ -100,12 +103,14 @@ release: wheel $(RELEASE_VENV)/.tools ## what a tag publishes: sdist and wheel w
 # For every Python and system at once. Versions stay what they are where they can: ARGS=--upgrade raises them all.
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(RELEASE_VENV)/bin/uv pip compile --quiet --universal --generate-hashes \
 	--python-version 3.11 --no-annotate $(ARGS)
-lock: $(RELEASE_VENV)/.tools ## write requirements/ anew from pyproject.toml; ARGS=--upgrade for the newest versions
+lock: $(RELEASE_VENV)/.tools ## write requirements/ anew from pyproject.toml and sim's; ARGS=--upgrade for the newest versions
 	@$(RELEASE_VENV)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		>$(RELEASE_VENV)/build.in
 	@$(LOCK) --output-file requirements/build.txt $(RELEASE_VENV)/build.in
 	@$(LOCK) --extra patterns --output-file requirements/run.txt pyproject.toml
+	@printf 'fastbridge @ file://%s\nfastbridge-sim @ file://%s/sim\n' "$(CURDIR)" "$(CURDIR)" >$(RELEASE_VENV)/ours.in
 	@$(LOCK) --output-file requirements/dev.txt --all-extras --constraints requirements/run.txt --constraints requirements/build.txt \
+		--overrides $(RELEASE_VENV)/ours.in --no-emit-package fastbridge --no-emit-package fastbridge-sim \
 		pyproject.toml $(RELEASE_VENV)/build.in
 	@$(LOCK) --output-file requirements/release.txt --group release
 
@@ -124,7 +129,7 @@ image-check: ## the Dockerfile's steps in a scratch folder, without Docker
 	@$(PYTHON) .ci/image_check.py
 
 clean: ## remove everything the verbs made
-	@rm -rf .venv .venv-* .autobahn build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis fastbridge-demo*
+	@rm -rf .venv .venv-* .autobahn build sim/build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis fastbridge-demo*
 	@find src tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 	@find src -name '*.so' -delete
 
@@ -147,7 +152,7 @@ $(VENV)/.tools $(DEBUG_VENV)/.tools $(RELEASE_VENV)/.tools:
 
 # Cython's directives are not in its time stamps: when setup.py changes, its builds start afresh.
 build/release/.setup build/sanitized/.setup: setup.py
-	@rm -rf $(@D) && mkdir -p $(@D) && touch $@
+	@rm -rf $(@D) sim/$(@D) && mkdir -p $(@D) && touch $@
 
 $(VENV)/.installed: $(SOURCES) $(VENV)/.tools build/release/.setup
 	$(call install,$(VENV),release)

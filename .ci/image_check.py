@@ -3,7 +3,7 @@
 WORKDIR, COPY and RUN happen inside the stage's folder, ENV is kept, the base image is this Python. What needs a real
 image (apt-get, useradd, USER) is named and left out. At the end the image's own CMD is started, its HEALTHCHECK must
 pass, and SIGTERM must end it with status 0; and so must `uvicorn asgi:app`, which ends by that signal. The compose file
-must name its service as operators do. Exit status 0 only if all of that held.
+must name its service as operators do, and no simulator may be in the image. Exit status 0 only if all of that held.
 """
 
 import fnmatch
@@ -29,6 +29,8 @@ SERVICES = ["prosaas-calls"]
 CLOSING_SECONDS = 30
 LEFT = ["asgi.py"]
 """What the image's working folder holds."""
+WORKSHOP = ["fastbridge-sim", "matplotlib", "numpy", "pytest"]
+"""What no node needs, and no image holds."""
 # The command of those who run uvicorn themselves; it ends as uvicorn does.
 UVICORN = "uvicorn asgi:app --host 0.0.0.0 --port {port} --log-level info --ws websockets --timeout-keep-alive 75"
 
@@ -166,6 +168,17 @@ def start_and_stop(stage: Stage, command: list[str], port: int, status: int) -> 
         node.wait()
 
 
+def check_contents(stage: Stage) -> None:
+    """The product, and not the workshop."""
+    listed = [f"{stage.root}/python/bin/python", "-m", "pip", "list", "--format=json", "--disable-pip-version-check"]
+    out = subprocess.run(listed, env=stage.env, capture_output=True, text=True, check=True).stdout
+    names = {each["name"].lower().replace("_", "-") for each in json.loads(out)}
+    found = sorted(names & set(WORKSHOP))
+    if found or "fastbridge" not in names:
+        raise SystemExit(f"image-check: the image holds {found}, which no node needs, or no fastbridge")
+    print(f"the image holds {len(names)} packages, and no simulators", flush=True)
+
+
 def check_compose() -> None:
     """The name by which operators restart it and read its log, its one image, and a drain that Docker waits for."""
     text = (CONTEXT / "docker-compose.prod.yml").read_text()
@@ -186,6 +199,7 @@ def main() -> None:
         left = sorted(path.name for path in last.workdir.iterdir())
         if left != LEFT:
             raise SystemExit(f"image-check: the last stage holds {left} beside the installed wheel, not {LEFT}")
+        check_contents(last)
         start_and_stop(last, last.command, free_port(), 0)
         port = free_port()
         start_and_stop(last, UVICORN.format(port=port).split(), port, -signal.SIGTERM)

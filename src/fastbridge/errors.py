@@ -3,7 +3,7 @@
     FastbridgeError
     ├── ConfigError             a setting or a file is wrong; the message is one sentence that says what to do
     │   ├── AgentError          the agent's own code is wrong; the sentence says file and line
-    │   └── MissingExtra        an extra is not installed; an ImportError, too
+    │   └── NotInstalledError   a part that is installed by itself is not there; also a ModuleNotFoundError
     ├── IllegalEvent            a state table met an event it has no row for: a bug of ours
     └── ModelError              the model refused, failed or broke its protocol: `code`, `kind`, `param`
         └── ModelUnavailable    the model cannot be reached, or will not answer this call any more
@@ -31,8 +31,8 @@ class AgentError(ConfigError):
         self.trace = trace
 
 
-class MissingExtra(ConfigError, ImportError):  # noqa: N818 - what is missing is an extra
-    """Something was asked for that an extra brings, which is not installed. The message says how to install it."""
+class NotInstalledError(ConfigError, ModuleNotFoundError):
+    """A part that is installed by itself is not there. The message is one sentence that says how to install it."""
 
 
 class IllegalEvent(FastbridgeError):  # noqa: N818 - the event is what is illegal

@@ -19,10 +19,14 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "fastbridge"
 LOCKS = ROOT / "requirements"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SIM = tomllib.loads((ROOT / "sim" / "pyproject.toml").read_text())
 in_the_repository = pytest.mark.skipif(not (ROOT / "Dockerfile").exists(), reason="the sdist has no such file")
 NOT_IN_THE_SDIST = {".ci", ".dockerignore", ".env.example", ".github", ".gitignore", "CONTRIBUTING.md", "Dockerfile"}
-NOT_IN_THE_SDIST |= {"Makefile", "SECURITY.md", "bench", "docker-compose.prod.yml", "tools"}
-"""Measuring and deploying need the repository."""
+NOT_IN_THE_SDIST |= {"Makefile", "SECURITY.md", "bench", "docker-compose.prod.yml", "sim", "tools"}
+"""Measuring and deploying need the repository; of sim/ there are the files that are no links."""
+WORKSHOP = re.compile(r"fastbridge/(_(load|loadmodel|measure|peer)\.|sim/(?!__init__\.py$))")
+"""What is of fastbridge-sim. The rest is fastbridge's, which has no file that answers no call but sim/__init__.py and
+fastbridge.testing."""
 NEVER_PACKED = re.compile(r"\.(c|so|py[cod])$|__pycache__|\.DS_Store")
 
 
@@ -45,7 +49,12 @@ def wanted(*extras: str) -> list[Requirement]:
         *(text for name in extras for text in project["optional-dependencies"][name]),
     ]:
         requirement = Requirement(text)
-        found += wanted(*requirement.extras) if requirement.name == "fastbridge" else [requirement]
+        if requirement.name == "fastbridge":
+            found += wanted(*requirement.extras)
+        elif requirement.name == "fastbridge-sim":
+            found += [each for each in map(Requirement, SIM["project"]["dependencies"]) if each.name != "fastbridge"]
+        else:
+            found.append(requirement)
     return found
 
 
@@ -103,7 +112,7 @@ def test_the_makefile_takes_nothing_that_has_no_hash_but_in_the_wheels_own_test(
     installs = re.findall(r"pip install (.*)", (ROOT / "Makefile").read_text())
     assert len(installs) == 3
     free = [each for each in installs if "--require-hashes" not in each and "--no-deps" not in each]
-    assert free == ['-qq "$$(ls dist/*.whl)[test]"']
+    assert free == ['-qq --find-links dist "$$(ls dist/fastbridge-*.whl)[test]"']
 
 
 # --- CI ---
@@ -180,23 +189,49 @@ def test_the_repositorys_address_stands_in_one_place() -> None:
 # --- the archives ---
 
 
-def test_the_installed_package_has_all_of_the_source_tree_that_a_user_needs() -> None:
-    installed = {str(path) for path in metadata.files("fastbridge") or []}
+def installed(name: str) -> set[str]:
+    """The files of a distribution, but for what its first run makes."""
+    return {str(path) for path in metadata.files(name) or [] if "__pycache__" not in str(path)}
+
+
+@pytest.mark.parametrize("name", ["fastbridge", "fastbridge-sim"])
+def test_each_distribution_has_its_part_of_the_source_tree_and_no_more(name: str) -> None:
     source = {str(path.relative_to(PACKAGE.parent)) for path in PACKAGE.rglob("*") if path.is_file()}
-    expected = {name for name in source if not NEVER_PACKED.search(name)}
-    assert len(expected) > 150
-    assert expected - installed == set()
-    ours = {name for name in installed if name.startswith("fastbridge/") and not NEVER_PACKED.search(name)}
-    assert ours - expected == set()
-    assert not [name for name in installed if name.endswith(".c")]
+    part = {each for each in source if bool(WORKSHOP.match(each)) == (name == "fastbridge-sim")}
+    expected = {each for each in part if not NEVER_PACKED.search(each)}
+    assert len(expected) > (50 if name == "fastbridge-sim" else 150)
+    packed = {each for each in installed(name) if each.startswith("fastbridge/")}
+    assert {each for each in packed if not NEVER_PACKED.search(each)} == expected
+    assert not [each for each in packed if each.endswith(".c")]
+    compiled = {each for each in packed if each.endswith(".so")}
+    assert {bool(WORKSHOP.match(each)) for each in compiled} == {name == "fastbridge-sim"}
+
+
+def test_the_two_distributions_are_of_one_version_and_go_with_no_other() -> None:
+    version = PROJECT["project"]["version"]
+    assert SIM["project"]["version"] == version
+    assert f"fastbridge=={version}" in SIM["project"]["dependencies"]
+    assert f"fastbridge-sim=={version}" in PROJECT["project"]["optional-dependencies"]["demo"]
+    assert not installed("fastbridge") & installed("fastbridge-sim")
+
+
+def test_they_are_built_in_the_same_way() -> None:
+    ours, theirs = PROJECT["tool"]["cibuildwheel"], SIM["tool"]["cibuildwheel"]
+    assert {name: ours[name] for name in theirs} == theirs
+    assert PROJECT["build-system"] == SIM["build-system"]
+    for name in ("requires-python", "license", "authors"):
+        assert PROJECT["project"][name] == SIM["project"][name]
+
+
+def test_where_both_need_something_they_need_the_same_version() -> None:
+    ours = {each.name: each for each in map(Requirement, PROJECT["project"]["dependencies"])}
+    theirs = {each.name: each for each in map(Requirement, SIM["project"]["dependencies"])}
+    assert {name: theirs[name] for name in ours.keys() & theirs} == {name: ours[name] for name in ours.keys() & theirs}
 
 
 def test_every_compiled_module_is_installed() -> None:
-    compiled = {
-        path.name.partition(".")[0]
-        for path in map(Path, map(str, metadata.files("fastbridge") or []))
-        if path.suffix == ".so"
-    }
+    names = installed("fastbridge") | installed("fastbridge-sim")
+    compiled = {Path(name).name.partition(".")[0] for name in names if name.endswith(".so")}
     missing = {path.stem for path in PACKAGE.glob("*.pyx")} - compiled
     assert missing == (set() if sys.platform == "linux" else {"_load", "_loadmodel", "_peer", "_reactor"})
 
@@ -228,38 +263,3 @@ def test_windows_is_told_in_one_sentence() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert re.fullmatch(r"fastbridge runs on Linux and macOS\. On Windows install it in WSL: [^.]+\.\n", done.stderr)
-
-
-WITHOUT_NUMPY = "import sys; sys.modules['numpy'] = sys.modules['twilio'] = None\n"
-"""As where it is not installed."""
-
-
-def said_without_numpy(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", WITHOUT_NUMPY + code], capture_output=True, text=True, check=False)
-
-
-def test_no_module_of_the_product_needs_numpy():
-    rooms = ("sim", "testing")
-    names = [
-        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
-        for path in PACKAGE.rglob("*.py")
-        if path.relative_to(PACKAGE).parts[0] not in rooms and path.stem != "__main__"
-    ]
-    assert len(names) > 100
-    done = said_without_numpy(f"import importlib\nfor name in {names}: importlib.import_module(name)")
-    assert done.stderr == ""
-
-
-@pytest.mark.parametrize("name", ["fastbridge.sim", "fastbridge.sim.audio", "fastbridge.testing"])
-def test_what_needs_it_says_how_to_have_it(name):
-    done = said_without_numpy(f"import {name}")
-    last = "fastbridge.errors.MissingExtra: The simulators need more than a node does: pip install 'fastbridge[demo]'."
-    assert done.stderr.rstrip().rpartition("\n")[2] == last
-
-
-@pytest.mark.parametrize("command", [["demo"], ["load"], ["tune", "x.wav"]], ids=" ".join)
-def test_so_does_a_command_in_one_sentence(command):
-    code = f"from fastbridge.cli import main; sys.argv = ['fastbridge', *{command}]; main()"
-    done = said_without_numpy(code)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "fastbridge: The simulators need more than a node does: pip install 'fastbridge[demo]'.\n"

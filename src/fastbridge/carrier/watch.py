@@ -103,9 +103,7 @@ class CarrierWatch:
     def _blocked_for(self, now_ns: int, untaken_bytes: int) -> int:
         """How long, in ns, it has taken nothing of what waits for it."""
         before, self._untaken_bytes = self._untaken_bytes, untaken_bytes
-        if not (self._paused or self._stalled):
-            self._blocked_ns = 0
-        elif not self._blocked_ns or untaken_bytes < before:
+        if (self._paused or self._stalled) and (not self._blocked_ns or untaken_bytes < before):
             self._blocked_ns = now_ns
         return now_ns - self._blocked_ns if self._blocked_ns else 0
 

@@ -9,14 +9,16 @@ strict: what Twilio or OpenAI would reject or ignore is in `errors`.
     assert not report.errors and not model.errors and not report.gaps()
 
 With pytest the fixtures `fastbridge_model` and `fastbridge_node` are the same for a plain function.
+
+A node needs none of this: it is the distribution `fastbridge-sim`, but for this file, which tells who lacks it.
 """
 
 from importlib.util import find_spec
 
-from fastbridge.errors import MissingExtra
+from fastbridge.errors import NotInstalledError
 
-if find_spec("numpy") is None or find_spec("twilio") is None:
-    raise MissingExtra("The simulators need more than a node does: pip install 'fastbridge[demo]'.")
+if None in map(find_spec, ("fastbridge.sim.scenario", "numpy", "twilio")):
+    raise NotInstalledError("The simulators (fastbridge.sim) are not installed: pip install 'fastbridge[demo]'.")
 
 from fastbridge.sim import faults
 from fastbridge.sim.caller import SimulatedCaller
