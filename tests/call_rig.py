@@ -59,11 +59,12 @@ class CallRig(Rig):
         items = [message["item"] for message in self.sent("conversation.item.create")]
         return [item["output"] for item in items if item["type"] == "function_call_output"]
 
-    def press(self, keys: str) -> None:
+    def press(self, keys: str, seconds: float = 0.2) -> None:
+        """seconds: after each key."""
         for key in keys:
             message = {"event": "dtmf", "streamSid": SID.decode(), "dtmf": {"track": "inbound_track", "digit": key}}
             self.carrier(message)
-            self.advance(0.2)
+            self.advance(seconds)
 
     def speech(self, started: bool = True) -> None:
         self.model({"type": f"input_audio_buffer.speech_{'started' if started else 'stopped'}", "item_id": "item_u"})

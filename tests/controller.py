@@ -37,6 +37,9 @@ class ControllerRig:
     def on_response_stuck(self, response_id: str, create: Create) -> None:
         self.stuck.append((response_id, create.purpose))
 
+    def on_asked(self) -> None:
+        """Told of what it asked itself."""
+
     def on_create_failed(self, create: Create, code: str) -> None:
         self.failed.append((create.purpose, code))
 

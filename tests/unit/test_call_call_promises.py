@@ -133,7 +133,7 @@ class TestTakenBack:
                 speaks(rig, f"item_{number}")
                 stops(rig, f"item_{number}")
             elif number % 8 == 0:
-                rig.press("1#")
+                rig.press("1#", 0.02)
             confirm_what_was_told(rig)
             rig.begin(f"resp_{number}")
             rig.tool_call("call_0", "look", response_id=f"resp_{number}")

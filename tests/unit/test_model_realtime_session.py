@@ -253,6 +253,7 @@ class TestEvents:
         up.loop.do(up.session.responses.create, "greeting")
         up.begin()
         assert up.listener.told == [
+            ("response_asked",),
             ("response_beginning",),
             ("response_created", "resp_1", "greeting"),
             ("message_begun",),

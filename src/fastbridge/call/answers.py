@@ -76,6 +76,11 @@ class Answers:
         if not self._last_word:
             self._retry.clear()
 
+    def interrupted(self) -> None:
+        """Nobody wants the rest of what was cut off."""
+        self._retry.clear()
+        self._redo = None
+
     def last_word(self) -> None:
         """Goodbye is said, whoever speaks."""
         self._last_word = True

@@ -256,7 +256,7 @@ class Assembly(Parts):
             facts=facts,
             assistant=assistant,
             session=session,
-            are_written=bool(settings.transcription_model),
+            settings=settings,
             log=log,
             tell=lambda turn: self.hooks.emit("on_transcript", turn),
         )

@@ -151,7 +151,7 @@ class BargeIn(Machine[State, Event]):
         if self.held:
             self._commit("response")
 
-    def giving_up(self) -> None:
+    def giving_up(self, *_: object) -> None:
         """The line is hopeless: what is held is dropped, and what is said now is said to the end."""
         self._model_alone.clear()
         if self.held:

@@ -10,7 +10,7 @@ from typing import Any
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.call import record
 from fastbridge.call.assembly import Assembly
-from fastbridge.call.happenings import Ending, Second
+from fastbridge.call.happenings import Beginning, Ending, Second
 from fastbridge.call.parts import CallState
 from fastbridge.carrier.admission import TERMINAL_STATUSES
 from fastbridge.carrier.port import CarrierPaused
@@ -32,15 +32,14 @@ class Call(Assembly):
         if self.dsp is not None:
             events.dsp_enabled(self.log)
         sid = self.stream_sid.encode()
-        self.caller.start(sid)
-        self.assistant.start(sid, self._carrier.write)
-        self.remote.begin(self)
-        self.answering.begin()
-        self.greeting.begin()
-        self._beat = self.clock.every_second(lambda: self._tell(Second()))
-        self.time_limit.begin()
-        self.line.start()
-        self.dead_air.review()
+        for step in (
+            lambda: self.caller.start(sid),
+            lambda: self.assistant.start(sid, self._carrier.write),
+            lambda: self.remote.begin(self),
+            self._start_beat,
+            lambda: self._tell(Beginning()),
+        ):
+            self._guarded(step)()
 
     # --- the carrier's side ---
 
@@ -103,6 +102,9 @@ class Call(Assembly):
 
     def _name_reason(self) -> None:
         self.end_reason = str(self.hangup.end_reason(self.end_reason or ""))
+
+    def _start_beat(self) -> None:
+        self._beat = self.clock.every_second(lambda: self._tell(Second()))
 
     def _stop_beat(self) -> None:
         if self._beat is not None:

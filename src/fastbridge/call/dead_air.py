@@ -60,7 +60,7 @@ class DeadAir:
         self._log = log
         self._tell = tell
         self._cause: str | None = None
-        self._since_ns = self._accounted_ns = clock.began_ns
+        self._since_ns = self._begun_ns = self._accounted_ns = clock.began_ns
         self._in_row = 0
         self._last = (0, 0, 0)  # the last wait: when it ended, since when, and the fillers in a row
         self._spoken_filler = ""
@@ -77,13 +77,14 @@ class DeadAir:
         if not self._facts.live:
             return
         self._account()
-        cause = self._facts.waits_for
-        if cause != self._cause:
-            if cause is None:
-                self._ends()
-            elif self._cause is None:
-                self._begins(self._clock.now_ns() - int(overdue_seconds * 1e9))
-            self._cause = cause
+        cause, since_ns = self._facts.waits_for, self._clock.now_ns() - int(overdue_seconds * 1e9)
+        if cause is None and self._cause is not None:
+            self._ends()
+        elif cause is not None and self._cause is None:
+            self._begins(since_ns)
+        elif self._begun_ns == self._clock.now_ns():  # one of those who were told was told for how long
+            self._since_ns = min(self._since_ns, since_ns)
+        self._cause = cause
         self._arm()
 
     def _begins(self, since_ns: int) -> None:
@@ -93,6 +94,7 @@ class DeadAir:
             since_ns, self._in_row = min(since_ns, old_since_ns), in_row
             self.intentional -= 1
         self._since_ns = since_ns
+        self._begun_ns = self._clock.now_ns()
 
     def _ends(self) -> None:
         self._last = self._clock.now_ns(), self._since_ns, self._in_row

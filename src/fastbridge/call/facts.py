@@ -329,7 +329,7 @@ class Facts:
     @property
     def between_turns(self) -> bool:
         """A moment in which another session can take over, and nobody hears it."""
-        said = self.assistant_speaks or self._of.turns.owed
+        said = self.assistant_speaks or self._of.turns.owed or self.said_unheard
         speaks = self._of.turns.speaking or self.caller_is_loud
         return self.between_responses and not (said or speaks)
 

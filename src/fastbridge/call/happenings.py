@@ -18,6 +18,10 @@ class AgentKnown(NamedTuple):
     settings: Settings
 
 
+class Beginning(NamedTuple):
+    """The stream has started, and both lanes run."""
+
+
 class Second(NamedTuple):
     """Another second has passed."""
 
@@ -68,6 +72,10 @@ class WaitChanged(NamedTuple):
 
 class AnswerOwed(NamedTuple):
     """An answer is to come, and is seen to: the caller waits for it."""
+
+
+class TurnTaken(NamedTuple):
+    """The caller's turn was ended for the model, which had not told its end."""
 
 
 class TurnUntold(NamedTuple):

@@ -207,7 +207,7 @@ class Idle(Silence):
             clock,
             seconds=settings.silence_seconds,
             prompts=settings.silence_prompts,
-            noise_seconds=settings.noise_seconds if settings.transcription_model else 0,
+            noise_seconds=_noise_seconds(settings),
             prompt=self._ask,
             give_up=lambda: self._leave(EndReason.SILENCE, GOODBYE_SILENCE, firm=False),
             give_up_noise=lambda: self._leave(EndReason.LINE_NOISE, GOODBYE_NOISE, firm=True),
@@ -220,6 +220,7 @@ class Idle(Silence):
 
     def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
         self._language = agent.language
+        self._noise_seconds = _noise_seconds(settings)
 
     def transcribed(self, turn: Turn) -> None:
         if turn.role == "caller" and (turn.text or turn.failed):
@@ -247,3 +248,8 @@ class Idle(Silence):
         if self._session.ready:
             words = Wish(first_in(self._language, instructions))
             self._session.responses.create(purpose, words, firm=firm)
+
+
+def _noise_seconds(settings: Settings) -> float:
+    """Where nothing is written down, nobody can tell that nothing was understood."""
+    return settings.noise_seconds if settings.transcription_model else 0.0

@@ -10,6 +10,7 @@ from typing import Any
 from fastbridge.call.happenings import (
     AgentKnown,
     AnswerOwed,
+    Beginning,
     CallerTypes,
     EndCall,
     Ending,
@@ -31,6 +32,7 @@ from fastbridge.call.happenings import (
     SessionUseless,
     SpeechIsOver,
     ToolLoop,
+    TurnTaken,
     TurnUnheard,
     TurnUntold,
     WaitChanged,
@@ -54,6 +56,7 @@ from fastbridge.model.port import (
     ModelGivenUp,
     ModelIdle,
     ModelSign,
+    ResponseAsked,
     ResponseBeginning,
     ResponseCreated,
     ResponseDone,
@@ -69,8 +72,9 @@ from fastbridge.model.port import (
 )  # fmt: skip
 
 ORDER: Mapping[type, str] = {
+    Beginning: "answering.begin greeting.begin time_limit.begin line.start dead_air.review",
     AgentKnown: "hooks.use tools.use hangup.use idle.use time_limit.use tool_filler.use dtmf.use fallback.use "
-    "greeting.use",
+    "greeting.use transcripts.use",
     # The model hears, and answers.
     SessionReady: "line.ready answering.ready dtmf.ready",
     SessionFailed: "line.session_failed",
@@ -83,6 +87,7 @@ ORDER: Mapping[type, str] = {
     SpeechIsOver: "format_watch.told media_gap.end idle.speech_stopped barge_in.speech_stopped",
     TurnCommitted: "upload_watch.noticed barge_in.caller_turn turns.committed dead_air.review",
     ModelIdle: "idle.model_asks",
+    ResponseAsked: "dead_air.review",
     ResponseBeginning: "barge_in.new_response",
     ResponseCreated: "books.response_created greeting.response_created turns.response_created "
     "answers.response_created dead_air.response_created",
@@ -90,27 +95,29 @@ ORDER: Mapping[type, str] = {
     ResponseDone: "books.response_done tools.response_done greeting.response_done answers.response_done "
     "dead_air.review transcripts.review",
     ResponseStuck: "answers.response_stuck",
-    CreateFailed: "books.create_failed answers.create_failed",
+    CreateFailed: "books.create_failed answers.create_failed dead_air.review",
     Transcribed: "books.transcribed barge_in.transcribed idle.transcribed transcripts.written_down",
     ToolCalled: "answers.tool_called tools.called",
     ToolNotRun: "tools.not_run",
     # The line to the model.
     SessionUseless: "line.lose",
     ModelHopeless: "line.give_up",
-    LineLost: "turns.line_lost answers.line_lost",
+    LineLost: "turns.line_lost upload_watch.noticed answers.line_lost",
     LineChanged: "dead_air.late",
-    LineUp: "format_watch.line_up answers.line_up turns.line_up greeting.ready dead_air.review",
-    ModelGivenUp: "fallback.give_up dead_air.review",
+    LineUp: "upload_watch.noticed format_watch.line_up answers.line_up turns.line_up greeting.ready dead_air.review",
+    ModelGivenUp: "barge_in.giving_up turns.line_lost fallback.give_up dead_air.review",
     # What is played.
     FirstDelta: "fallback.give_way",
     FirstFrame: "books.first_frame dead_air.sound greeting.playing barge_in.first_frame",
     Played: "greeting.played fallback.played transcripts.review",
     RingFull: "line.ring_full",
     NoMulaw: "format_watch.noise",
-    Interrupted: "greeting.interrupted idle.heard hangup.interrupted transcripts.review turns.interrupted",
+    Interrupted: "greeting.interrupted idle.heard hangup.interrupted transcripts.review answers.interrupted "
+    "turns.interrupted",
     # The caller waits.
     WaitChanged: "dead_air.late",
-    AnswerOwed: "turns.owes",
+    AnswerOwed: "turns.owes dead_air.review",
+    TurnTaken: "books.speech_stopped",
     TurnUntold: "turns.take_turn",
     TurnUnheard: "turns.unheard",
     NothingHeard: "turns.heard_nothing",
@@ -127,7 +134,7 @@ ORDER: Mapping[type, str] = {
     StartedAgain: "books.second_start",
     CarrierStopped: "close",
     KeyPressed: "books.key idle.words dtmf.press",
-    CallerTypes: "barge_in.keys tools.turn_begins",
+    CallerTypes: "barge_in.keys tools.turn_begins hangup.interrupted",
     # Leaving.
     LastWord: "barge_in.giving_up turns.last_word answers.last_word",
     LeaveAsked: "hangup.hang_up",

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from fastbridge._assistant import AssistantLane
+from fastbridge.agent.definition import Agent, CallContext
 from fastbridge.base.clock import Clock, Deadline
 from fastbridge.base.conversation import Turn
+from fastbridge.config import Settings
 from fastbridge.model.port import Model
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
@@ -30,8 +32,8 @@ class Moment(Protocol):
 
 
 class Transcripts:
-    """One call's. are_written: whether the caller's words are, at all. tell(turn): to the agent. `review` is to be
-    called whenever something may have become known."""
+    """One call's. settings: say whether the caller's words are written down at all. tell(turn): to the agent. `review`
+    is to be called whenever something may have become known."""
 
     def __init__(
         self,
@@ -40,7 +42,7 @@ class Transcripts:
         facts: Moment,
         assistant: AssistantLane,
         session: Model,
-        are_written: bool,
+        settings: Settings,
         log: CallLog,
         tell: Callable[[Turn], object],
     ) -> None:
@@ -48,13 +50,16 @@ class Transcripts:
         self._assistant = assistant
         self._session = session
         self._history = session.history
-        self._are_written = are_written
+        self._are_written = bool(settings.transcription_model)
         self._log = log
         self._tell_agent = tell
         self._voiced: set[str] = set()  # untold items of which audio came
         self._awaited = ""  # of the caller's: the turn that others wait for
         self._passed_over: dict[str, Turn] = {}  # of the caller's: those that nobody waits for any more
         self._patience = Deadline(clock, self._pass_over)
+
+    def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
+        self._are_written = bool(settings.transcription_model)
 
     def written_down(self, turn: Turn) -> None:
         """The model has given the whole transcript of a turn, or given it up."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from fastbridge._caller import CallerLane
 from fastbridge.base.clock import Clock, Deadline
-from fastbridge.call.happenings import SpeechIsOver, WaitChanged
+from fastbridge.call.happenings import SpeechIsOver, TurnTaken, WaitChanged
 from fastbridge.call.upload_watch import VOICE_FRAMES
 from fastbridge.model.port import Model, Tell
 from fastbridge.observe import events
@@ -191,6 +191,7 @@ class Turns:
         self._told_frames = self._caller.voice_frames
         self.uncommitted = True
         self._tell(SpeechIsOver())
+        self._tell(TurnTaken())
         self._session.take_turn()
         self._session.responses.speech_stopped()
         self._session.responses.answer_turn()
@@ -208,7 +209,7 @@ class Turns:
 
     # --- the line ---
 
-    def line_lost(self) -> None:
+    def line_lost(self, *_: object) -> None:
         """Nobody hears the caller any more, and nobody will answer what he has said."""
         self.spoke_at_loss, self.speaking = self.speaking or self._facts.said_unheard, False
         self._listen.clear()

@@ -75,6 +75,10 @@ class ModelIdle(NamedTuple):
     """The model has waited for the caller as long as it was told to, and speaks next, by itself."""
 
 
+class ResponseAsked(NamedTuple):
+    """One was asked of the model, or waits until it can be."""
+
+
 class ResponseBeginning(NamedTuple):
     """One that was not known begins. Told before the lane is."""
 

@@ -34,6 +34,8 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 5.0
 PORTS = range(20_000, 32_000)
 RECORD_SECONDS = 3.0
+LOG_SECONDS = 1.0
+"""The longest a log's lines are behind what they tell of; a node may be set to log none at all."""
 OWN_VARIABLES = (
     "FASTBRIDGE_",
     "TWILIO_",
@@ -155,7 +157,7 @@ class NodeProcess:
         return self._log.read_text(errors="replace")
 
     async def record(self, call_sid: str) -> dict[str, Any] | None:
-        """Its record of a call, which is written just after the call has ended."""
+        """Its record of a call, which is written just after the call has ended; `log` has the call's end then, too."""
         path = self._folder / "records" / f"{call_sid}.json"
         deadline = asyncio.get_running_loop().time() + RECORD_SECONDS
         while asyncio.get_running_loop().time() < deadline:
@@ -164,8 +166,17 @@ class NodeProcess:
             except (OSError, ValueError):
                 await asyncio.sleep(0.05)
             else:
+                await self._logged_end(call_sid)
                 return record
         return None
+
+    async def _logged_end(self, call_sid: str) -> None:
+        deadline = asyncio.get_running_loop().time() + LOG_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            log = await asyncio.to_thread(self.log)
+            if any("[CALL_END]" in line and call_sid in line for line in log.splitlines()):
+                return
+            await asyncio.sleep(0.05)
 
     async def stop(self, limit_seconds: float = STOP_SECONDS) -> int | None:
         """SIGTERM, and when the time is up the end. The exit status, as `asyncio.subprocess` has it; None if it never

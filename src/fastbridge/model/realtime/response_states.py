@@ -1,4 +1,4 @@
-"""The states of the response under way, as a table: at most one is, and none lasts for ever."""
+"""The states of a response, as a table, and the purposes it may have: at most one is under way, none for ever."""
 
 from enum import StrEnum
 
@@ -60,3 +60,14 @@ EXPIRIES = {
     State.CANCELLING: "cancels_unanswered",
 }
 """What is counted then: the model owed us something. `safety_fuse` counts what we owed."""
+
+ENDED = {"completed": Event.COMPLETED, "cancelled": Event.WAS_CANCELLED}
+"""By `response.done`'s status; any other is a failure."""
+
+ANSWERS = frozenset({"turn", "continuation", "repeat", "reprompt"})
+"""Purposes that answer the caller, as a response that the model begins itself does. The rest is said whoever speaks
+between."""
+REACTIONS = frozenset({"tool_result", "keys"})
+"""What has the model react to something it was told: so does any response that begins after it was told."""
+MOOT = frozenset({"silence", "filler"})
+"""What is not worth saying any more when the caller speaks."""

@@ -15,9 +15,13 @@ from fastbridge.base.machine import Machine
 from fastbridge.model.port import OWN_TURN, Create, Wish
 from fastbridge.model.realtime.floor import Floor
 from fastbridge.model.realtime.response_states import (
+    ANSWERS,
     DEADLINES_SECONDS,
+    ENDED,
     EXPIRIES,
     LOOK_SECONDS,
+    MOOT,
+    REACTIONS,
     TRANSITIONS,
     Event,
     State,
@@ -32,14 +36,6 @@ MAX_OVER = 64  # responses that are over and still known as that; the oldest are
 MAX_WAITING = 8  # creates that wait for their turn; one more is dropped and counted as create_overflow
 METADATA_KEY = "fastbridge"
 
-_STATUS_EVENTS = {"completed": Event.COMPLETED, "cancelled": Event.WAS_CANCELLED}
-_ANSWERS = frozenset({"turn", "continuation", "repeat", "reprompt"})
-"""What answers the caller, as a response that the model begins itself does. The rest is said whoever speaks between."""
-_REACTIONS = frozenset({"tool_result", "keys"})
-"""What has the model react to something it was told: so does any response that begins after it was told."""
-_MOOT = frozenset({"silence", "filler"})
-"""What is not worth saying any more when the caller speaks."""
-
 
 class Listener(Protocol):
     """Who is told what no event of the model's tells."""
@@ -52,6 +48,9 @@ class Listener(Protocol):
 
     def on_response_stuck(self, response_id: str, create: Create) -> None:
         """It made no progress and is being cancelled; its end is still to come."""
+
+    def on_asked(self) -> None:
+        """A response was asked for, or waits until it can be."""
 
     def on_create_failed(self, create: Create, code: str) -> None:
         """A response of ours never began. code: `unanswered`, `create_refused`, or the model's own word."""
@@ -83,8 +82,7 @@ class ResponseController(Machine[State, Event]):
         self._waiting: deque[Create] = deque()
         self._requested: Create | None = None  # until it is known to be under way, or to have come to nothing
         self._unwanted = False  # the one requested was cancelled before it began
-        self._request_id = 0
-        self._refusals = 0
+        self._request_id = self._refusals = 0
         self._shows_metadata = False
         self.suspended = False
         """There is no session to ask."""
@@ -132,26 +130,28 @@ class ResponseController(Machine[State, Event]):
     # --- what is asked for ---
 
     def create(self, purpose: str, wish: Wish | None = None, *, firm: bool = False) -> None:
-        """Ask for a response; it is requested when the one under way has ended and, unless it is firm, the caller is
-        not speaking and has had his answer. A firm one is the last word: nothing else waits any more."""
+        """Ask for a response, when the one under way has ended and, unless it is firm, the caller does not speak and
+        has had his answer. A firm one is the last word: nothing else waits any more."""
         if firm:
             self._waiting.clear()
             self._last_word = True
         self._wait(Create(purpose, wish, firm))
         self._pump()
+        self._listener.on_asked()
 
     def answer_turn(self) -> None:
         """The model does not answer the caller's turn by itself: ask, unless what waits will do it."""
-        if not (self._last_word or self.awaits("turn", *_REACTIONS)):
+        if not (self._last_word or self.awaits("turn", *REACTIONS)):
             self._wait(OWN_TURN, first=True)
         self.floor.answered()
         self._pump()
+        self._listener.on_asked()
 
     def speech_started(self) -> None:
         """The caller has the floor."""
         self.floor.speaks()
-        self._waiting = deque(create for create in self._waiting if create.purpose not in _MOOT)
-        if self.state is State.REQUESTED and self._requested is not None and self._requested.purpose in _MOOT:
+        self._waiting = deque(create for create in self._waiting if create.purpose not in MOOT)
+        if self.state is State.REQUESTED and self._requested is not None and self._requested.purpose in MOOT:
             self._unwanted = True
 
     def speech_stopped(self) -> None:
@@ -160,7 +160,7 @@ class ResponseController(Machine[State, Event]):
 
     def took_in(self, *, told: bool) -> None:
         """A response has begun that answers all that was said before. told: and all that the model was told."""
-        done = _ANSWERS | _REACTIONS if told else _ANSWERS
+        done = ANSWERS | REACTIONS if told else ANSWERS
         self._waiting = deque(create for create in self._waiting if create.purpose not in done)
         overtaken = self._requested if self._requested is not self.serving else None
         if overtaken is not None and overtaken.purpose in done:
@@ -178,7 +178,7 @@ class ResponseController(Machine[State, Event]):
         """Cancel the response under way: once, by its id. One that is only requested is cancelled when it begins, and
         none of it is heard. What was to be said after a lost connection is not said any more."""
         if self.suspended:
-            self._waiting = deque(create for create in self._waiting if create.purpose not in _ANSWERS)
+            self._waiting = deque(create for create in self._waiting if create.purpose not in ANSWERS)
             return False
         if self.state is State.REQUESTED and not self._unwanted:
             self._unwanted = True
@@ -279,7 +279,7 @@ class ResponseController(Machine[State, Event]):
             self._waiting.appendleft(self._requested)  # neither begun nor refused: it was overtaken
         self._forget_request()
         self.refused_by_us = self.state is State.CANCELLING
-        self._to(_STATUS_EVENTS.get(status, Event.WAS_FAILED))
+        self._to(ENDED.get(status, Event.WAS_FAILED))
         self._pump()
         return True
 
@@ -302,7 +302,7 @@ class ResponseController(Machine[State, Event]):
         if self.generating:
             # Another's `created` had come before this refusal: that one was the model's own.
             self.serving = OWN_TURN
-            if wanted and create.purpose not in _ANSWERS:
+            if wanted and create.purpose not in ANSWERS:
                 self._waiting.appendleft(create)
             return
         self._refusals += 1

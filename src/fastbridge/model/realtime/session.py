@@ -348,6 +348,9 @@ class Session(Requests):
     def on_response_stuck(self, response_id: str, create: Create) -> None:
         self._tell(port.ResponseStuck(response_id, create))
 
+    def on_asked(self) -> None:
+        self._tell(port.ResponseAsked())
+
     def on_create_failed(self, create: Create, code: str) -> None:
         self._tell(port.CreateFailed(create, self._rejection or ModelError("a response was not begun", code)))
 
