@@ -47,11 +47,12 @@ help: ## list the verbs
 demo: $(VENV)/.installed ## a simulated phone call through the real node: no account, no network
 	@$(VENV)/bin/fastbridge demo $(ARGS)
 
-# The end-to-end tests keep real time: those that wait for deadlines wait side by side, those that judge when frames come
-# run by themselves.
+# The end-to-end tests keep real time: those that wait for deadlines wait six at once, those that hold calls four, those
+# that judge when each frame comes run by themselves.
 test: $(VENV)/.installed ## the tests, on the installed package
 	@$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),-n auto --ignore=tests/e2e)
-	@$(if $(ARGS),,$(VENV)/bin/python -m pytest -n 6 --dist loadgroup -m "not alone" tests/e2e)
+	@$(if $(ARGS),,$(VENV)/bin/python -m pytest -n 6 --dist loadgroup -m "not (alone or four)" tests/e2e)
+	@$(if $(ARGS),,$(VENV)/bin/python -m pytest -n 4 -m four tests/e2e)
 	@$(if $(ARGS),,$(VENV)/bin/python -m pytest -m alone tests/e2e)
 
 build: $(VENV)/.installed ## compile and install into .venv

@@ -1,7 +1,8 @@
 """One node and one model that obeys, for all tests of a file; and nodes of a test's own, with the settings it wants.
 
-Most of these tests wait for deadlines, and wait side by side: `-n 6 --dist loadgroup -m "not alone"`. Those that judge
-when frames come need the machine: `-m alone`.
+Most of these tests wait for deadlines, and wait six at once: `-n 6 --dist loadgroup -m "not (alone or four)"`. Those that
+hold calls in real time bear three others beside them: `-n 4 -m four`. Those that judge when each frame comes need the
+machine: `-m alone`.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,15 +16,18 @@ from attacker import RunningNode
 from environment import clear_environment
 from scripted_model import Model
 
-ALONE = {"test_attacks_beside_calls", "test_calls", "test_load", "test_uvicorn", "test_workers"}
+ALONE = {"test_attacks_beside_calls"}
+FOUR = {"test_calls", "test_load", "test_uvicorn", "test_workers"}
 SHARE_A_NODE = {"test_attacks", "test_attacks_http", "test_attacks_model", "test_log"}
 """Their tests count what the node of their file has seen: they stay together."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.stem in ALONE or item.path.parent.name == "strangers":  # whose scenes are many calls at once
+        if item.path.stem in ALONE:
             item.add_marker("alone")
+        elif item.path.stem in FOUR or item.path.parent.name == "strangers":  # whose scenes are many calls at once
+            item.add_marker("four")
         elif item.path.stem in SHARE_A_NODE:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
