@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fastbridge.base import languages, voices
 from fastbridge.base.addresses import networks
+from fastbridge.base.api_keys import WHAT_KEYS_ARE, checked_keys
 from fastbridge.base.complaints import complaints, names_of, what_it_is
 from fastbridge.base.urls import is_loopback, normalised_url
 from fastbridge.errors import ConfigError
@@ -302,6 +303,11 @@ class Settings(BaseSettings):
         "", "FASTBRIDGE_MASK_PATTERNS", what=WHAT_PATTERNS_ARE
     )
 
+    # Calls out, and whatever else is done by key
+    api_keys: Annotated[SecretStr | None, AfterValidator(checked_keys)] = _env(
+        None, "FASTBRIDGE_API_KEYS", what=WHAT_KEYS_ARE
+    )
+
     # Metrics
     metrics_host: str = _env("127.0.0.1", "FASTBRIDGE_METRICS_HOST", what="an address to listen on")
     metrics_port: int = _env(
@@ -393,6 +399,8 @@ class Settings(BaseSettings):
             yield f"PORT and FASTBRIDGE_METRICS_PORT are both {self.port}: choose another for metrics, or 0 for none."
         if self.twilio_auth_token is None and not self.dev:
             yield "TWILIO_AUTH_TOKEN is missing: set it, or set FASTBRIDGE_DEV=1 for a machine no stranger reaches."
+        if self.api_keys is not None:
+            yield from self._outbound_faults()
         yield from self.session_faults()
 
     def require_session(self) -> None:
@@ -407,6 +415,14 @@ class Settings(BaseSettings):
             yield "FASTBRIDGE_VAD_EAGERNESS is for FASTBRIDGE_TURN_DETECTION=semantic_vad: set that, too."
         if self.reasoning_effort is not None and _NOT_REASONING.match(self.model):
             yield f"FASTBRIDGE_REASONING_EFFORT is for models that reason, which {self.model} does not: unset one."
+
+    def _outbound_faults(self) -> Iterator[str]:
+        if self.database_url.get_secret_value() == "none":
+            yield "FASTBRIDGE_API_KEYS lets calls be placed, which are kept in DATABASE_URL: set it, or unset the keys."
+        if self.twilio_account_sid is None:
+            yield "FASTBRIDGE_API_KEYS lets calls be placed, for which TWILIO_ACCOUNT_SID is needed: set it."
+        if self.twilio_auth_token is None and (self.twilio_api_key is None or self.twilio_api_secret is None):
+            yield "FASTBRIDGE_API_KEYS lets calls be placed, for which TWILIO_AUTH_TOKEN is needed: set it."
 
     def _azure_faults(self) -> Iterator[str]:
         if self.openai_base_url is not None:

@@ -13,7 +13,7 @@ from fastbridge.base.end_reasons import EndReason
 from fastbridge.call import record
 from fastbridge.carrier.admission import Admission
 from fastbridge.config import Settings
-from fastbridge.node import store
+from fastbridge.store import records as store
 from helpers import LOUD
 from virtual import Rig
 

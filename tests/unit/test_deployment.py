@@ -10,7 +10,8 @@ import pytest
 from fastbridge.config import Settings
 from fastbridge.node.drain import LAST_WEBHOOK_SECONDS
 from fastbridge.node.server import STOP_SECONDS
-from fastbridge.node.store import CLOSE_SECONDS, open_engine
+from fastbridge.store.database import open_engine
+from fastbridge.store.records import CLOSE_SECONDS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UNIT = DEPLOY / "systemd" / "fastbridge.service"

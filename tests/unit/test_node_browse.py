@@ -6,7 +6,7 @@ import pytest
 
 from fastbridge.errors import ConfigError
 from fastbridge.node import browse
-from fastbridge.node.store import RecordStore
+from fastbridge.store.records import RecordStore
 from helpers import LOUD
 from virtual import Rig
 

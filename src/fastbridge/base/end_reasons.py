@@ -21,10 +21,18 @@ class EndReason(StrEnum):
     SHUTDOWN = "shutdown"
     NO_STREAM = "no_stream"
     STREAM_REFUSED = "stream_refused"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    NODE_LOST = "node_lost"
 
 
 UNBEGUN = frozenset({EndReason.NO_STREAM, EndReason.STREAM_REFUSED})
 """The call was let in, and no conversation came of it."""
+UNANSWERED = {"busy": EndReason.BUSY, "no-answer": EndReason.NO_ANSWER, "failed": EndReason.FAILED}
+UNANSWERED |= {"canceled": EndReason.CANCELED}
+"""Why a call out came to nothing, by the carrier's word for it."""
 OURS_TO_EXPLAIN = UNBEGUN | {
     EndReason.STREAM_DEAD,
     EndReason.CARRIER_SLOW,

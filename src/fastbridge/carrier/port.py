@@ -1,6 +1,7 @@
 """The seam between a call and its carrier: what each asks of the other, whoever the carrier is."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from fastbridge._caller import CallerLane
@@ -101,3 +102,76 @@ class CarrierStopped(NamedTuple):
     """The stream is over."""
 
     reason: str
+
+
+# Calls out: what is asked of a carrier, and its answers.
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A call to be placed. Numbers are E.164. answer_url: asked what to do when it is answered; status_url: told how it
+    goes. ring_seconds: how long it may ring. machine: the carrier is to find out who answers, and tells status_url."""
+
+    to_number: str
+    from_number: str
+    answer_url: str
+    status_url: str
+    ring_seconds: int
+    machine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """It is the carrier's now."""
+
+    call_sid: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It was not placed, and never will be as it stands. code: the carrier's. reason: a sentence."""
+
+    code: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TryLater:
+    """It was surely not placed, for want of time or place."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """The answer was lost: it may have been placed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedCall:
+    """What the carrier says of a call: its state, in its words."""
+
+    call_sid: str
+    state: str
+    duration_seconds: int | None = None
+    answered_by: str | None = None
+
+
+class CarrierCalls(Protocol):
+    """Calls out, by a carrier's API. Nothing raises."""
+
+    async def place(self, placement: Placement) -> Placed | Refused | TryLater | Uncertain: ...
+    async def look_up(self, call_sid: str) -> PlacedCall | None:
+        """None where nothing is known now."""
+
+    async def find(self, to_number: str, from_number: str, since_s: float) -> list[PlacedCall] | None:
+        """Calls between these two that were begun since (seconds since 1970); None where nothing is known now."""
+
+    async def end(self, call_sid: str) -> bool:
+        """Cancel it, or hang up. True also where it had ended already."""
+
+    async def close(self) -> None: ...

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fastbridge.errors import ConfigError
-from fastbridge.node import store
+from fastbridge.store import records as store
 from fastbridge.observe.log_format import escape
 
 NO_STORE = "Call records are not kept in a database: DATABASE_URL is none."

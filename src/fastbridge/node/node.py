@@ -35,7 +35,7 @@ from fastbridge.net.connections import Connections
 from fastbridge.net.fragments import CLOSE_GRACE_SECONDS
 from fastbridge.node.fitness import require_fit
 from fastbridge.node.metrics import Metrics, Snapshot
-from fastbridge.node.store import RecordStore
+from fastbridge.store.records import RecordStore
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 

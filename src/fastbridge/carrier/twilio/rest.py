@@ -78,11 +78,15 @@ class CarrierRest:
 
 
 def _code(response: httpx2.Response) -> int | None:
-    """Twilio's error code, if the body holds one."""
     try:
-        code = response.json().get("code")
-    except (ValueError, AttributeError):
+        return error_code(response.json())
+    except ValueError:
         return None
+
+
+def error_code(document: object) -> int | None:
+    """Twilio's, if an answer's body holds one."""
+    code = document.get("code") if isinstance(document, dict) else None
     return code if isinstance(code, int) else None
 
 

@@ -23,7 +23,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import (
-    ArgumentError,
     DBAPIError,
     IntegrityError,
     InterfaceError,
@@ -35,7 +34,15 @@ from sqlalchemy.exc import (
 from fastbridge.errors import ConfigError
 from fastbridge.observe import notices
 from fastbridge.observe.limits import RateLimiter
-from fastbridge.observe.log_format import clean
+from fastbridge.store.database import (
+    NO_DATABASE,
+    make_private,
+    make_tables,
+    open_engine,
+    reason_of,
+    shown_url,
+    sqlite_file,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +54,6 @@ CLOSE_SECONDS = 5.0
 CLOSING_ATTEMPTS = 3
 LINE_SECONDS = 30.0
 SWEEP_SECONDS = 3600.0
-NO_DATABASE = "none"
 CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
 STREAM_SID = re.compile(r"(MZ[0-9a-f]{32})?\Z")
 
@@ -69,6 +75,10 @@ CALLS = sa.Table(
     sa.Column("cost_usd", sa.Float),
     sa.Column("record", sa.Text, nullable=False),
 )
+
+
+def make_table(engine: sa.Engine) -> None:
+    make_tables(engine, _metadata)
 
 
 def row_of(record: dict[str, Any]) -> dict[str, Any]:
@@ -93,34 +103,6 @@ def row_of(record: dict[str, Any]) -> dict[str, Any]:
 
 def _key_of(record: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
     return [CALLS.c.call_sid == record["call_sid"], CALLS.c.stream_sid == record["stream_sid"]]
-
-
-def open_engine(url: str) -> sa.Engine:
-    """An engine for a DATABASE_URL. Nothing is connected yet. ConfigError, a sentence, if it cannot work."""
-    try:
-        engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True)
-    except ArgumentError:
-        raise ConfigError("DATABASE_URL must be a database's address such as sqlite:///fastbridge.db.") from None
-    except ImportError as error:
-        raise ConfigError(f"DATABASE_URL needs a driver that is not installed: pip install {error.name}.") from None
-    if engine.dialect.is_async:
-        raise ConfigError("DATABASE_URL must name a synchronous driver, such as postgresql+psycopg or sqlite.")
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _set_up_sqlite)
-    return engine
-
-
-def _set_up_sqlite(connection: Any, _: object) -> None:
-    """Several processes may write; what was committed survives a crash of ours."""
-    cursor = connection.cursor()
-    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def shown_url(url: str) -> str:
-    """A database's address without its password."""
-    return sa.make_url(url).render_as_string(hide_password=True)
 
 
 class RecordStore:
@@ -225,7 +207,7 @@ class RecordStore:
             except Exception as error:
                 self.counters["failed"] += 1
                 temporary = isinstance(error, OSError) or (isinstance(error, DBAPIError) and _may_pass(error))
-                self._complain("a call record could not be stored: %s", _reason(error))
+                self._complain("a call record could not be stored: %s", reason_of(error))
                 if not temporary or (self._closing.wait(wait_s) and attempt >= CLOSING_ATTEMPTS):
                     self.counters["lost"] += 1
                     return
@@ -248,7 +230,7 @@ class RecordStore:
             write_record(folder, record, again=again)
         except (OSError, ValueError) as error:
             self.counters["failed"] += 1
-            self._complain("a call record could not be written to FASTBRIDGE_RECORDS_DIR: %s", _reason(error))
+            self._complain("a call record could not be written to FASTBRIDGE_RECORDS_DIR: %s", reason_of(error))
 
     def _complain(self, message: str, *arguments: object) -> None:
         if self._lines.every("store", LINE_SECONDS):
@@ -258,37 +240,6 @@ class RecordStore:
 def _may_pass(error: DBAPIError) -> bool:
     """Whether the fault is the database's (away, full, locked, read-only) and not the record's."""
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError | InternalError)
-
-
-def _reason(error: Exception) -> str:
-    """In one line; SQLAlchemy's texts go on with the statement, which is of no use to anybody here."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return f"{type(cause).__name__}: {clean(cause)}"
-
-
-def make_private(engine: sa.Engine) -> None:
-    """SQLite's file is for its owner alone, and so are the ones that SQLite makes beside it."""
-    path = sqlite_file(engine.url)
-    if path is not None and not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-
-
-def make_table(engine: sa.Engine) -> None:
-    """The table, unless it is there; another process may be making it at this very moment."""
-    try:
-        _metadata.create_all(engine)
-    except DBAPIError:
-        if not sa.inspect(engine).has_table(CALLS.name):
-            raise
-
-
-def sqlite_file(url: sa.URL) -> Path | None:
-    """The file of a SQLite database; None for one in memory and for other databases."""
-    name = url.database
-    if url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
-        return None
-    return Path(name)
 
 
 def unusable(database_url: str, records_dir: Path | None) -> list[str]:
@@ -368,7 +319,7 @@ def reading(url: str) -> Iterator[sa.Connection | None]:
         with engine.connect() as connection:
             yield connection if sa.inspect(connection).has_table(CALLS.name) else None
     except SQLAlchemyError as error:
-        raise ConfigError(f"The call records in {shown_url(url)} cannot be read: {_reason(error)}.") from None
+        raise ConfigError(f"The call records in {shown_url(url)} cannot be read: {reason_of(error)}.") from None
     finally:
         engine.dispose()
 

@@ -1,0 +1,1 @@
+"""Calls out: placed by whoever has a key, watched to their end."""

@@ -1,0 +1,111 @@
+"""The OpenAPI document of the API, made of what checks the requests."""
+
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from fastbridge.outbound.problems import MEDIA_TYPE
+from fastbridge.outbound.requests import CallRequest
+from fastbridge.store.outbound import STATES
+
+_REF = "#/components/schemas/"
+_TEXT, _NUMBER = {"type": ["string", "null"]}, {"type": ["integer", "null"]}
+CALL = {
+    "type": "object",
+    "required": ["id", "call_sid", "state", "created_at"],
+    "properties": {
+        "id": {"type": "string"},
+        "call_sid": {**_TEXT, "description": "The carrier's, once it has the call."},
+        "state": {"type": "string", "enum": list(STATES)},
+        "to": {"type": "string", "description": "Until the call has ended."},
+        "from": {"type": "string"},
+        "business_id": {"type": "string"},
+        "parameters": {"type": "object", "additionalProperties": {"type": "string"}},
+        "schedule_at": {"type": "string", "format": "date-time"},
+        "idempotency_key": _TEXT,
+        "created_at": {"type": "string", "format": "date-time"},
+        "ended_at": {**_TEXT, "format": "date-time"},
+        "duration_seconds": _NUMBER,
+        "answered_by": _TEXT,
+        "code": {**_NUMBER, "description": "The carrier's error."},
+        "reason": {**_TEXT, "description": "Why it failed, in a sentence."},
+    },
+}
+PROBLEM = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong, and what to do."},
+        "errors": {"type": "array", "items": {"type": "object"}},
+    },
+}
+
+
+@cache
+def document() -> dict[str, Any]:
+    """OpenAPI 3.1."""
+    asked = CallRequest.model_json_schema(by_alias=True)
+    which = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    query = [
+        {"name": "state", "in": "query", "schema": {"type": "string", "enum": list(STATES)}},
+        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}},
+        {"name": "cursor", "in": "query", "schema": {"type": "string"}},
+    ]
+    listed = {"type": "object", "properties": {"calls": {"type": "array", "items": _ref("Call")}, "next": _TEXT}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "fastbridge: calls out", "version": version("fastbridge")},
+        "security": [{"key": []}],
+        "paths": {
+            "/calls": {
+                "post": {
+                    "summary": "Place a call",
+                    "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}},
+                    "responses": {
+                        "201": _answer("It is placed.", _ref("Call")),
+                        "202": _answer("It will be placed, or may have been.", _ref("Call")),
+                        "200": _answer("It was asked for before, with this key.", _ref("Call")),
+                        **_problems("400", "401", "403", "409", "422", "503"),
+                    },
+                },
+                "get": {
+                    "summary": "List calls, the newest first",
+                    "parameters": query,
+                    "responses": {"200": _answer("A page.", listed), **_problems("401", "403", "422")},
+                },
+            },
+            "/calls/{id}": {
+                "parameters": [which],
+                "get": {
+                    "summary": "See a call, by its id or its call_sid",
+                    "responses": {"200": _answer("The call.", _ref("Call")), **_problems("401", "403", "404")},
+                },
+                "delete": {
+                    "summary": "Cancel a call, or hang up",
+                    "responses": {
+                        "202": _answer("The carrier ends it.", _ref("Call")),
+                        "200": _answer("It had ended.", _ref("Call")),
+                        **_problems("401", "403", "404", "409", "502"),
+                    },
+                },
+            },
+        },
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "schemas": {"Call": CALL, "Problem": PROBLEM},
+        },
+    }
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"{_REF}{name}"}
+
+
+def _answer(words: str, schema: dict[str, Any], media_type: str = "application/json") -> dict[str, Any]:
+    return {"description": words, "content": {media_type: {"schema": schema}}}
+
+
+def _problems(*statuses: str) -> dict[str, Any]:
+    return {status: _answer("What is wrong.", _ref("Problem"), MEDIA_TYPE) for status in statuses}

@@ -1,0 +1,281 @@
+"""Placing calls, and seeing each of them to its end: one record, with the right outcome, whatever gets lost.
+
+A row is there before the carrier is asked; who dies in between leaves it to whoever looks next. Where the carrier's
+answer is lost the call is never placed again: it reports itself, for its webhooks carry the row's id, or it is looked
+for among the carrier's, or it is given up. A call that nobody tells of is asked after. The database is a thread's
+affair, and never the loop's.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+from urllib.parse import urlencode
+
+from fastbridge.carrier.port import CarrierCalls, Placed, Placement, Refused, TryLater, Uncertain
+from fastbridge.config import Settings
+from fastbridge.observe import events
+from fastbridge.outbound.requests import OUTBOUND_ID, CallRequest
+from fastbridge.store.outbound import LATEST, PLACING, SCHEDULED, OutboundCall, OutboundStore
+
+LEASE_SECONDS = 30.0
+"""Whoever asks the carrier has an answer by then, or none."""
+ELSEWHERE_SECONDS = 12.0
+"""How long a second asker waits for the first one's answer."""
+SWEEP_SECONDS = 5.0
+SWEPT_ROWS = 50
+UNCERTAIN_CHECK_SECONDS = 5.0
+UNCERTAIN_SECONDS = 60.0
+"""A call whose placing is uncertain, and of which nothing is heard or found by then, is not there."""
+CLOCKS_SECONDS = 5.0
+"""By which the carrier's clock and ours may differ."""
+RING_SLACK_SECONDS = 30.0
+CHECK_SECONDS = 60.0
+"""Between two looks at a call of which nothing is heard."""
+RECORD_SECONDS = 60.0
+"""A conversation has its own record by then."""
+LATE_SECONDS = 3600.0
+"""A scheduled call for which there is no place is not made any more."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Busy(Exception):  # noqa: N818 - it is the carrier that is
+    """Not placed, and nothing is kept of it: the same may be asked for again."""
+
+    def __init__(self, seconds: float, reason: str) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+class OtherCall(Exception):  # noqa: N818
+    """The key is another call's."""
+
+
+class NoNumber(Exception):  # noqa: N818
+    """There is no number to call from."""
+
+
+class Placer:
+    """One process's. spawn(coroutine): a task beside the calls. unanswered(row): the record of a call out of which no
+    conversation came. settled(row): it has ended."""
+
+    def __init__(
+        self,
+        store: OutboundStore,
+        carrier: CarrierCalls,
+        settings: Settings,
+        *,
+        spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
+        unanswered: Callable[[OutboundCall], dict[str, Any]],
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self.outcomes: Counter[str] = Counter()
+        """Calls that have ended here, by how."""
+        self._store = store
+        self._carrier = carrier
+        self._settings = settings
+        self._spawn = spawn
+        self._unanswered = unanswered
+        self._now_s = now_s
+        self._thread = ThreadPoolExecutor(1, "fastbridge-outbound")
+        self._sweeping: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Look after calls, from now on."""
+        self._sweeping = self._spawn(self._sweep_on())
+
+    async def close(self) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        await self._carrier.close()
+        await asyncio.to_thread(self._thread.shutdown)
+        self._store.close()
+
+    # --- what is asked for ---
+
+    async def ask(self, request: CallRequest) -> tuple[OutboundCall, bool]:
+        """The call, and whether it is a new one. Raises Busy, OtherCall, NoNumber."""
+        if request.from_ is None and self._settings.twilio_phone_number is None:
+            raise NoNumber
+        due = request.schedule_at.timestamp() if request.schedule_at is not None else None
+        digest = request.digest()
+        row, new = await self._do(
+            self._store.ask,
+            request.document(),
+            key=request.idempotency_key,
+            digest=digest,
+            due_s=due if due is not None and due > self._now_s() else None,
+            lease_seconds=LEASE_SECONDS,
+        )
+        if not new:
+            if row.digest != digest:
+                raise OtherCall
+            return await self._elsewhere(row), False
+        return (await self._place(row) if row.state == PLACING else row), True
+
+    async def get(self, which: str) -> OutboundCall | None:
+        return await self._do(self._store.get, which)
+
+    async def listed(self, **given: Any) -> list[OutboundCall]:
+        return await self._do(self._store.listed, **given)
+
+    async def cancel(self, row: OutboundCall) -> bool:
+        """Cancel it, or hang up. False if that cannot be done now. It has ended when the carrier says so."""
+        if row.over:
+            return True
+        if row.call_sid is not None:
+            return await self._carrier.end(row.call_sid)
+        if row.state != SCHEDULED or not await self._do(self._store.start, row.id):
+            return False
+        await self._end(row.id, "canceled", None, "It was canceled before it was placed.")
+        return True
+
+    async def told(
+        self, *, outbound_id: str | None, call_sid: str, state: str, sequence: int | None, **told: Any
+    ) -> None:
+        """What the carrier tells of a call, which need not be one of ours."""
+        check = RECORD_SECONDS if state == "completed" else CHECK_SECONDS
+        row = await self._do(
+            self._store.told,
+            call_id=outbound_id,
+            call_sid=call_sid,
+            state=state,
+            sequence=sequence,
+            check_seconds=check,
+            **told,
+        )
+        if row is not None and row.over and row.state != "completed":
+            await self._settle(row)
+
+    async def _elsewhere(self, row: OutboundCall) -> OutboundCall:
+        """Somebody else is asking the carrier for this very call."""
+        for _ in range(int(ELSEWHERE_SECONDS / 0.2)):
+            if row.state != PLACING:
+                break
+            await asyncio.sleep(0.2)
+            found = await self._do(self._store.get, row.id)
+            if found is None:
+                raise Busy(1.0, "it could not be placed just now")
+            row = found
+        return row
+
+    async def _place(self, row: OutboundCall) -> OutboundCall:
+        result = await self._carrier.place(self._placement(row))
+        if isinstance(result, Placed):
+            check = float(row.request.get("timeout", 60)) + RING_SLACK_SECONDS
+            placed = await self._do(self._store.placed, row.id, result.call_sid, result.state, check)
+            events.outbound_placed(result.call_sid, row.id)
+            return placed or row
+        if isinstance(result, Refused):
+            await self._end(row.id, "failed", result.code, result.reason)
+        elif isinstance(result, TryLater):
+            await self._later(row, result)
+        else:
+            await self._uncertain(row, result)
+        return await self._do(self._store.get, row.id) or row
+
+    async def _later(self, row: OutboundCall, result: TryLater) -> None:
+        now = self._now_s()
+        if "schedule_at" not in row.request:
+            await self._do(self._store.forget, row.id)
+            raise Busy(result.seconds, result.reason)
+        if now - row.check_s > LATE_SECONDS:
+            await self._end(row.id, "failed", None, result.reason)
+        else:
+            await self._do(self._store.forget, row.id, due_s=now + result.seconds)
+
+    async def _uncertain(self, row: OutboundCall, result: Uncertain) -> None:
+        events.outbound_uncertain(row.id, result.reason)
+        await self._do(self._store.look_again, row.id, UNCERTAIN_CHECK_SECONDS)
+
+    def _placement(self, row: OutboundCall) -> Placement:
+        asked, url = row.request, self._settings.public_url
+        own = {OUTBOUND_ID: row.id}
+        if "business_id" in asked:
+            own["business_id"] = asked["business_id"]
+        return Placement(
+            to_number=asked["to"],
+            from_number=asked.get("from") or self._settings.twilio_phone_number or "",
+            answer_url=f"{url}/webhook/outbound_call?{urlencode(own | asked.get('parameters', {}))}",
+            status_url=f"{url}/webhook/call_status?{urlencode({OUTBOUND_ID: row.id})}",
+            ring_seconds=asked.get("timeout", 60),
+            machine=asked.get("machine", False),
+        )
+
+    # --- what is looked after ---
+
+    async def _sweep_on(self) -> None:
+        while True:
+            try:
+                while await self.sweep() == SWEPT_ROWS:
+                    pass
+            except Exception as error:
+                events.outbound_unswept(error)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def sweep(self) -> int:
+        """See to all whose time has come: how many."""
+        rows = await self._do(self._store.claim, SWEPT_ROWS, LEASE_SECONDS)
+        for row in rows:
+            await self._look_at(row)
+        return len(rows)
+
+    async def _look_at(self, row: OutboundCall) -> None:
+        if row.over:
+            await self._settle(row)
+        elif row.state == SCHEDULED:
+            if await self._do(self._store.start, row.id):
+                await self._place(row)
+        elif row.call_sid is None:
+            await self._look_for(row)
+        else:
+            await self._look_up(row.call_sid, row)
+
+    async def _look_for(self, row: OutboundCall) -> None:
+        """Whether it was placed, nobody knows: is there one?"""
+        asked_s, placement = row.asked_s or row.created_s, self._placement(row)
+        since_s = asked_s - CLOCKS_SECONDS
+        found = await self._carrier.find(placement.to_number, placement.from_number, since_s)
+        known = await self._do(self._store.known_sids, [call.call_sid for call in found or []])
+        call = next((call for call in found or [] if call.call_sid not in known), None)
+        if call is not None:
+            await self._do(self._store.placed, row.id, call.call_sid, call.state, UNCERTAIN_CHECK_SECONDS)
+            events.outbound_placed(call.call_sid, row.id)
+        elif found is not None and self._now_s() - asked_s > UNCERTAIN_SECONDS:
+            reason = "The carrier's answer was lost, and it has no such call: it was not placed, and not asked for again."
+            await self._end(row.id, "failed", None, reason)
+        else:
+            await self._do(self._store.look_again, row.id, UNCERTAIN_CHECK_SECONDS)
+
+    async def _look_up(self, call_sid: str, row: OutboundCall) -> None:
+        call = await self._carrier.look_up(call_sid)
+        ended = call is not None and call.state not in ("queued", "ringing", "in-progress")
+        if call is None or not ended:
+            await self._do(self._store.look_again, row.id, CHECK_SECONDS)
+            return
+        known = {"duration_seconds": call.duration_seconds, "answered_by": call.answered_by}
+        await self.told(outbound_id=row.id, call_sid=call_sid, state=call.state, sequence=LATEST, **known)
+
+    async def _end(self, call_id: str, state: str, code: int | None, reason: str) -> None:
+        await self._do(self._store.ended, call_id, state, code=code, reason=reason)
+        row = await self._do(self._store.get, call_id)
+        if row is not None and row.over:
+            await self._settle(row)
+
+    async def _settle(self, row: OutboundCall) -> None:
+        """Close its books: with a record, if no conversation has written one."""
+        await self._do(self._store.settle, row, self._unanswered(row), forgotten(row.request))
+        self.outcomes[row.state] += 1
+        events.outbound_ended(row.call_sid, row.id, outcome=row.state, code=row.code, reason=row.reason)
+
+    def _do(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> "asyncio.Future[T]":
+        return asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*arguments, **named))
+
+
+def forgotten(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a request once its call has ended: not whom it was for, nor what was known of him."""
+    return {name: value for name, value in request.items() if name not in ("to", "from", "parameters")}

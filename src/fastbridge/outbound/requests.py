@@ -1,0 +1,92 @@
+"""What may be asked for: one call out, checked, as JSON."""
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+E164 = r"^\+[1-9][0-9]{6,14}$"
+MAX_AHEAD = timedelta(days=30)
+MAX_PARAMETERS = 14
+"""Sixteen fit a webhook; the business and our own id are two of them."""
+MAX_PARAMETER_CHARS = 400
+OUTBOUND_ID = "outbound_id"
+"""The parameter by which a call's webhooks tell whose they are."""
+_NAMES = r"^[a-z][A-Za-z0-9_.-]{0,63}$"
+_RESERVED = frozenset({"business_id", OUTBOUND_ID, "bodySHA256"})
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is no field of a call",
+    "string_pattern_mismatch": "must look otherwise",
+    "json_invalid": "is no JSON",
+}
+
+
+class CallRequest(BaseModel):
+    """A call to be placed."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, populate_by_name=True)
+
+    to: Annotated[str, Field(pattern=E164, description="Whom to call, as + and 7 to 15 digits.")]
+    from_: Annotated[
+        str | None,
+        Field(alias="from", pattern=E164, description="The account's number to call from; else TWILIO_PHONE_NUMBER."),
+    ] = None
+    business_id: Annotated[
+        str | None, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Which of the agent's businesses calls.")
+    ] = None
+    parameters: Annotated[
+        dict[str, str],
+        Field(max_length=MAX_PARAMETERS, description="The call's parameters; they fill the agent's {placeholders}."),
+    ] = {}
+    idempotency_key: Annotated[
+        str | None,
+        Field(min_length=1, max_length=255, description="The same key twice is the same call. Or an Idempotency-Key."),
+    ] = None
+    machine: Annotated[
+        bool, Field(description="The carrier is to find out whether a machine answers, too, while the call begins.")
+    ] = False
+    timeout: Annotated[int, Field(ge=5, le=600, description="How long it may ring, in seconds.")] = 60
+    schedule_at: Annotated[
+        AwareDatetime | None, Field(description="Not before then (RFC 3339, with its offset), at most 30 days ahead.")
+    ] = None
+
+    @field_validator("parameters")
+    @classmethod
+    def _fit(cls, given: dict[str, str]) -> dict[str, str]:
+        for name, value in given.items():
+            if not re.match(_NAMES, name) or name in _RESERVED:
+                raise ValueError(f"{name!r} cannot be a parameter's name")
+            if len(name) + len(value) > MAX_PARAMETER_CHARS or not value.isprintable():
+                raise ValueError(f"{name!r} must be one line, of at most {MAX_PARAMETER_CHARS} characters with its name")
+        return given
+
+    @model_validator(mode="after")
+    def _not_too_far(self) -> Self:
+        if self.schedule_at is not None and self.schedule_at - datetime.now(UTC) > MAX_AHEAD:
+            raise ValueError("schedule_at is more than 30 days ahead")
+        return self
+
+    def document(self) -> dict[str, Any]:
+        """As it is kept: without its key."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"idempotency_key"}, exclude_none=True)
+
+    def digest(self) -> str:
+        """The same for the same call."""
+        return hashlib.sha256(json.dumps(self.document(), sort_keys=True).encode()).hexdigest()
+
+
+def faults(error: ValidationError) -> list[dict[str, str]]:
+    """What is wrong: field and words each. Nothing that was given is repeated."""
+    found = []
+    for each in error.errors(include_url=False, include_input=False, include_context=False):
+        name = ".".join(str(part) for part in each["loc"]) or "body"
+        info = CallRequest.model_fields.get("from_" if name == "from" else name.partition(".")[0])
+        words = _WORDS.get(each["type"]) or each["msg"].removeprefix("Value error, ")
+        if each["type"] == "string_pattern_mismatch" and info is not None and info.description:
+            words = f"must be: {info.description[0].lower()}{info.description[1:]}"
+        found.append({"field": name, "problem": words})
+    return found

@@ -1,0 +1,1 @@
+"""Where what must outlive the process is kept."""

@@ -1,0 +1,76 @@
+"""The database of this node: where it is, opened; its tables are their owners'.
+
+Whatever is done with it is done off the loop, in a thread or in another process.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from fastbridge.errors import ConfigError
+from fastbridge.observe.log_format import clean
+
+NO_DATABASE = "none"
+
+
+def open_engine(url: str) -> sa.Engine:
+    """An engine for a DATABASE_URL. Nothing is connected yet. ConfigError, a sentence, if it cannot work."""
+    try:
+        engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True)
+    except ArgumentError:
+        raise ConfigError("DATABASE_URL must be a database's address such as sqlite:///fastbridge.db.") from None
+    except ImportError as error:
+        raise ConfigError(f"DATABASE_URL needs a driver that is not installed: pip install {error.name}.") from None
+    if engine.dialect.is_async:
+        raise ConfigError("DATABASE_URL must name a synchronous driver, such as postgresql+psycopg or sqlite.")
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _: object) -> None:
+    """Several processes may write; what was committed survives a crash of ours."""
+    cursor = connection.cursor()
+    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def shown_url(url: str) -> str:
+    """A database's address without its password."""
+    return sa.make_url(url).render_as_string(hide_password=True)
+
+
+def reason_of(error: Exception) -> str:
+    """In one line; SQLAlchemy's texts go on with the statement, which is of no use to anybody here."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return f"{type(cause).__name__}: {clean(cause)}"
+
+
+def make_private(engine: sa.Engine) -> None:
+    """SQLite's file is for its owner alone, and so are the ones that SQLite makes beside it."""
+    path = sqlite_file(engine.url)
+    if path is not None and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def sqlite_file(url: sa.URL) -> Path | None:
+    """The file of a SQLite database; None for one in memory and for other databases."""
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
+        return None
+    return Path(name)
+
+
+def make_tables(engine: sa.Engine, metadata: sa.MetaData) -> None:
+    """Those of one owner, unless they are there; another process may be making them at this very moment."""
+    try:
+        metadata.create_all(engine)
+    except DBAPIError:
+        there = sa.inspect(engine).get_table_names()
+        if not set(metadata.tables).issubset(there):
+            raise
