@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 SCOPES = frozenset({"calls", "recordings"})
 WHAT_KEYS_ARE = (
-    "keys of at least 20 letters, digits, _ and -, with commas between, each with what it is for behind a colon, such as "
-    "KEY:calls or KEY:calls+recordings, or nothing for all"
+    "keys of at least 20 letters, digits, _ and -, with commas between, each for all, or with what it is for, such as "
+    "KEY:calls or KEY:calls+recordings"
 )
 _KEY = re.compile(r"[A-Za-z0-9_-]{20,200}")
 

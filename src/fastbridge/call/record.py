@@ -39,6 +39,7 @@ class Record(_Identities):
     call_sid: str
     stream_sid: str
     direction: str
+    outbound_id: str | None
     business_id: str | None
     started_at: str
     duration_ms: int
@@ -72,6 +73,7 @@ def record(call: Parts) -> dict[str, Any]:
         "call_sid": call.call_sid,
         "stream_sid": call.stream_sid,
         "direction": call.context.direction,
+        "outbound_id": call.context.parameters.get("outbound_id"),
         "business_id": call.context.parameters.get("business_id"),
         **identities(call.settings, call.context.from_number, call.context.to_number),
         "started_at": moments.started_at.isoformat(timespec="milliseconds"),
@@ -126,6 +128,7 @@ def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str)
         "call_sid": admission.call_sid,
         "stream_sid": "",
         "direction": admission.direction,
+        "outbound_id": admission.parameters.get("outbound_id"),
         "business_id": admission.business_id,
         **identities(settings, admission.from_number, admission.to_number),
         "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),

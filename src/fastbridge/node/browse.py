@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fastbridge.errors import ConfigError
-from fastbridge.store import records as store
 from fastbridge.observe.log_format import escape
+from fastbridge.store import records as store
+from fastbridge.store.database import NO_DATABASE, shown_url
 
 NO_STORE = "Call records are not kept in a database: DATABASE_URL is none."
 
@@ -23,20 +24,20 @@ def show_calls(url: str, *, limit: int, business_id: str | None = None, as_json:
     if as_json:
         print(json.dumps(rows, indent=2))
     elif not rows:
-        print(f"No calls are recorded yet in {store.shown_url(url)}.")
+        print(f"No calls are recorded yet in {shown_url(url)}.")
     else:
         _console().print(_calls_table(rows))
 
 
 def show_call(url: str, call_sid: str, *, as_json: bool = False) -> None:
     """One call, by its sid or the beginning of it. ConfigError if there is none, or more than one."""
-    if url == store.NO_DATABASE:
+    if url == NO_DATABASE:
         raise ConfigError(NO_STORE)
     with store.reading(url) as connection:
         found = store.find(connection, call_sid) if connection is not None else []
     sids = {record["call_sid"] for record in found}
     if not found:
-        raise ConfigError(f"There is no call {call_sid!r} in {store.shown_url(url)}.")
+        raise ConfigError(f"There is no call {call_sid!r} in {shown_url(url)}.")
     if len(sids) > 1:
         raise ConfigError(f"More than one call begins with {call_sid!r}: give more of the sid.")
     if as_json:
@@ -48,7 +49,7 @@ def show_call(url: str, call_sid: str, *, as_json: bool = False) -> None:
 
 
 def _rows(url: str, limit: int, business_id: str | None) -> list[dict[str, Any]]:
-    if url == store.NO_DATABASE:
+    if url == NO_DATABASE:
         raise ConfigError(NO_STORE)
     with store.reading(url) as connection:
         return store.latest(connection, limit, business_id=business_id) if connection is not None else []

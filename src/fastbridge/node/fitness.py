@@ -13,9 +13,9 @@ from fastbridge.base.complaints import complaints
 from fastbridge.config import Settings, load_settings
 from fastbridge.errors import ConfigError
 from fastbridge.model.usage import price_of
+from fastbridge.node.stray_settings import unknown_variables
 from fastbridge.store.database import NO_DATABASE, open_engine
 from fastbridge.store.records import unusable
-from fastbridge.node.stray_settings import unknown_variables
 
 if TYPE_CHECKING:
     from fastbridge.agent.definition import Agent

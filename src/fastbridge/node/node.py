@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import logging
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,8 +23,10 @@ from fastbridge.call.teardown import TEARDOWN_SECONDS, dismantle, take_apart
 from fastbridge.carrier.admission import Admission, Directory
 from fastbridge.carrier.port import CarrierLink
 from fastbridge.carrier.twilio import rest
+from fastbridge.carrier.twilio.calls_out import twilio_calls
 from fastbridge.carrier.twilio.messages import Start
 from fastbridge.config import Settings
+from fastbridge.errors import ConfigError
 from fastbridge.model.attempt import Attempt
 from fastbridge.model.breaker import Breaker
 from fastbridge.model.endpoint import model_client
@@ -35,9 +37,11 @@ from fastbridge.net.connections import Connections
 from fastbridge.net.fragments import CLOSE_GRACE_SECONDS
 from fastbridge.node.fitness import require_fit
 from fastbridge.node.metrics import Metrics, Snapshot
-from fastbridge.store.records import RecordStore
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
+from fastbridge.outbound.placer import Placer
+from fastbridge.store.outbound import OutboundStore
+from fastbridge.store.records import RecordStore
 
 if sys.platform == "linux":
     from fastbridge._reactor import Reactor
@@ -95,10 +99,24 @@ class Node:
         self._over: dict[object, asyncio.TimerHandle] = {}  # ended calls and closed sockets, to be dismantled
         self.lookups = Lookups(self.clock, self.spawn)
         self.rest = rest.carrier_rest(settings, told=self._carrier_refused)
+        self.placer = self._make_placer() if settings.api_keys is not None else None
         self._openai = model_client(settings)
         # The SDK imports most of itself at first use: 0.3 s that would be a caller's, and a stall of all the others.
         self._realtime = self._openai.realtime
         importlib.import_module("websockets.sync.client")
+
+    def _make_placer(self) -> Placer:
+        """Who places calls, for those with a key."""
+        carrier = twilio_calls(self.settings)
+        if carrier is None:
+            raise ConfigError("FASTBRIDGE_API_KEYS lets calls be placed, for which Twilio's credentials are needed.")
+        store = OutboundStore(self.settings.database_url.get_secret_value())
+        return Placer(store, carrier, self.settings, spawn=self.spawn)
+
+    def on_call_status(self, call_sid: str, state: str, sequence: int | None, params: Mapping[str, str]) -> None:
+        """A status callback, of a call that may be one of those placed here."""
+        if self.placer is not None:
+            self.spawn(self.placer.told(call_sid, state, sequence, params))
 
     @property
     def draining(self) -> bool:
@@ -287,6 +305,8 @@ class Node:
             for task in unfinished:
                 task.cancel()
         await self._openai.close()
+        if self.placer is not None:
+            await self.placer.close()
         if self.rest is not None:
             await self.rest.close()
         await asyncio.to_thread(self.store.close)

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fastbridge.agent.definition import Agent
+from fastbridge.base.api_keys import ApiKeys
 from fastbridge.carrier.twilio import webhooks
 from fastbridge.carrier.twilio.media_socket import CarrierSocket
 from fastbridge.config import Settings
@@ -27,6 +28,7 @@ from fastbridge.node.exporter import CONTENT_TYPE, Exporter, exposition
 from fastbridge.node.node import Node
 from fastbridge.observe import events
 from fastbridge.observe.log_policy import log_uncaught
+from fastbridge.outbound import api
 
 STOP_SECONDS = 5
 """How long sockets may take to close once the node stops."""
@@ -45,6 +47,8 @@ def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", succ
         exporter = Exporter(node.collect)
         if settings.metrics_port:
             await exporter.start(settings.metrics_host, settings.metrics_port)
+        if node.placer is not None:
+            node.placer.begin()
         events.boot(version("fastbridge"), settings.public_url, settings.model)
         # What is alive now lives until the end: no collection need look at it again.
         gc.collect()
@@ -60,6 +64,9 @@ def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", succ
         return Response(await exposition(await node.collect(), [os.getpid()]), media_type=CONTENT_TYPE)
 
     routes = webhooks.routes(node)
+    if node.placer is not None and settings.api_keys is not None:
+        keys = ApiKeys(settings.api_keys.get_secret_value())
+        routes += api.routes(node.placer, keys, draining=lambda: node.draining)
     if settings.metrics_public:
         routes.append(Route("/metrics", metrics, methods=["GET"]))
     app = Starlette(routes=routes, lifespan=lifespan)

@@ -79,6 +79,32 @@ def worker_silent(number: int) -> None:
     _warn("a worker does not answer: new calls go to the others", worker=number)
 
 
+def outbound_placed(call_sid: str, outbound_id: str) -> None:
+    """The carrier has a call of ours."""
+    event("OUTBOUND", "placed", outbound_id=outbound_id, call_sid=call_sid, stacklevel=2)
+
+
+def outbound_uncertain(outbound_id: str, why: str) -> None:
+    """The carrier's answer was lost: the call may have been placed, and is looked for."""
+    text = "it is not known whether the call was placed"
+    event("OUTBOUND", text, why=why, outbound_id=outbound_id, level=logging.WARNING, stacklevel=2)
+
+
+def outbound_ended(call_sid: str | None, outbound_id: str, *, outcome: str, reason: str | None) -> None:
+    """A call of ours is over, and what came of it. reason: in words, where it failed."""
+    level = logging.WARNING if outcome == "failed" else logging.INFO
+    more: dict[str, Any] = {"reason": reason} if reason is not None else {}
+    if call_sid is not None:
+        more["call_sid"] = call_sid
+    event("OUTBOUND", "ended", outcome=outcome, outbound_id=outbound_id, **more, level=level, stacklevel=2)
+
+
+def outbound_unswept(error: BaseException) -> None:
+    """Calls of ours of which nothing is heard could not be looked after: tried again in 5 s."""
+    text = f"calls out cannot be looked after: {type(error).__name__}"
+    event("OUTBOUND", text, level=logging.ERROR, stacklevel=2)
+
+
 def records_lost(count: int) -> None:
     """Call records that the stop did not wait for, or that could not be stored."""
     text = f"{count} call records were lost: they could not be stored before the stop"

@@ -11,14 +11,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlencode
 
-from fastbridge.carrier.port import CarrierCalls, Placed, Placement, Refused, TryLater, Uncertain
+from fastbridge.base.end_reasons import UNANSWERED, EndReason
+from fastbridge.call.record import unbegun
+from fastbridge.carrier.admission import Admission
+from fastbridge.carrier.port import CarrierCalls, Placed, PlacedCall, Placement, Refused, TryLater, Uncertain
 from fastbridge.config import Settings
-from fastbridge.observe import events
+from fastbridge.observe import notices
 from fastbridge.outbound.requests import OUTBOUND_ID, CallRequest
-from fastbridge.store.outbound import LATEST, PLACING, SCHEDULED, OutboundCall, OutboundStore
+from fastbridge.store.outbound import ENDED, LATEST, PLACING, SCHEDULED, OutboundCall, OutboundStore
 
 LEASE_SECONDS = 30.0
 """Whoever asks the carrier has an answer by then, or none."""
@@ -38,6 +42,8 @@ RECORD_SECONDS = 60.0
 """A conversation has its own record by then."""
 LATE_SECONDS = 3600.0
 """A scheduled call for which there is no place is not made any more."""
+
+NOT_THERE = "The carrier's answer was lost, and it has no such call: it was not placed, and is not asked for again."
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,8 +66,7 @@ class NoNumber(Exception):  # noqa: N818
 
 
 class Placer:
-    """One process's. spawn(coroutine): a task beside the calls. unanswered(row): the record of a call out of which no
-    conversation came. settled(row): it has ended."""
+    """One process's. spawn(coroutine): a task beside the calls."""
 
     def __init__(
         self,
@@ -70,7 +75,6 @@ class Placer:
         settings: Settings,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
-        unanswered: Callable[[OutboundCall], dict[str, Any]],
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self.outcomes: Counter[str] = Counter()
@@ -79,7 +83,6 @@ class Placer:
         self._carrier = carrier
         self._settings = settings
         self._spawn = spawn
-        self._unanswered = unanswered
         self._now_s = now_s
         self._thread = ThreadPoolExecutor(1, "fastbridge-outbound")
         self._sweeping: asyncio.Task[None] | None = None
@@ -134,10 +137,15 @@ class Placer:
         await self._end(row.id, "canceled", None, "It was canceled before it was placed.")
         return True
 
-    async def told(
-        self, *, outbound_id: str | None, call_sid: str, state: str, sequence: int | None, **told: Any
+    async def told(self, call_sid: str, state: str, sequence: int | None, params: Mapping[str, str]) -> None:
+        """What the carrier tells of a call, which need not be one of ours. params: its own words, and ours."""
+        code, seconds = (_number(params.get(name)) for name in ("code", "duration_seconds"))
+        known = {"duration_seconds": seconds, "answered_by": params.get("answered_by"), "code": code}
+        await self._told(call_sid, state, sequence, params.get(OUTBOUND_ID), known)
+
+    async def _told(
+        self, call_sid: str, state: str, sequence: int | None, outbound_id: str | None, known: Mapping[str, Any]
     ) -> None:
-        """What the carrier tells of a call, which need not be one of ours."""
         check = RECORD_SECONDS if state == "completed" else CHECK_SECONDS
         row = await self._do(
             self._store.told,
@@ -146,7 +154,7 @@ class Placer:
             state=state,
             sequence=sequence,
             check_seconds=check,
-            **told,
+            **known,
         )
         if row is not None and row.over and row.state != "completed":
             await self._settle(row)
@@ -168,7 +176,7 @@ class Placer:
         if isinstance(result, Placed):
             check = float(row.request.get("timeout", 60)) + RING_SLACK_SECONDS
             placed = await self._do(self._store.placed, row.id, result.call_sid, result.state, check)
-            events.outbound_placed(result.call_sid, row.id)
+            notices.outbound_placed(result.call_sid, row.id)
             return placed or row
         if isinstance(result, Refused):
             await self._end(row.id, "failed", result.code, result.reason)
@@ -183,13 +191,13 @@ class Placer:
         if "schedule_at" not in row.request:
             await self._do(self._store.forget, row.id)
             raise Busy(result.seconds, result.reason)
-        if now - row.check_s > LATE_SECONDS:
+        if now - datetime.fromisoformat(row.request["schedule_at"]).timestamp() > LATE_SECONDS:
             await self._end(row.id, "failed", None, result.reason)
         else:
             await self._do(self._store.forget, row.id, due_s=now + result.seconds)
 
     async def _uncertain(self, row: OutboundCall, result: Uncertain) -> None:
-        events.outbound_uncertain(row.id, result.reason)
+        notices.outbound_uncertain(row.id, result.reason)
         await self._do(self._store.look_again, row.id, UNCERTAIN_CHECK_SECONDS)
 
     def _placement(self, row: OutboundCall) -> Placement:
@@ -214,7 +222,7 @@ class Placer:
                 while await self.sweep() == SWEPT_ROWS:
                     pass
             except Exception as error:
-                events.outbound_unswept(error)
+                notices.outbound_unswept(error)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self) -> int:
@@ -243,22 +251,23 @@ class Placer:
         known = await self._do(self._store.known_sids, [call.call_sid for call in found or []])
         call = next((call for call in found or [] if call.call_sid not in known), None)
         if call is not None:
-            await self._do(self._store.placed, row.id, call.call_sid, call.state, UNCERTAIN_CHECK_SECONDS)
-            events.outbound_placed(call.call_sid, row.id)
+            notices.outbound_placed(call.call_sid, row.id)
+            await self._found(call, row)
         elif found is not None and self._now_s() - asked_s > UNCERTAIN_SECONDS:
-            reason = "The carrier's answer was lost, and it has no such call: it was not placed, and not asked for again."
-            await self._end(row.id, "failed", None, reason)
+            await self._end(row.id, "failed", None, NOT_THERE)
         else:
             await self._do(self._store.look_again, row.id, UNCERTAIN_CHECK_SECONDS)
 
     async def _look_up(self, call_sid: str, row: OutboundCall) -> None:
         call = await self._carrier.look_up(call_sid)
-        ended = call is not None and call.state not in ("queued", "ringing", "in-progress")
-        if call is None or not ended:
+        if call is None or call.state not in ENDED:
             await self._do(self._store.look_again, row.id, CHECK_SECONDS)
-            return
+        else:
+            await self._found(call, row)
+
+    async def _found(self, call: PlacedCall, row: OutboundCall) -> None:
         known = {"duration_seconds": call.duration_seconds, "answered_by": call.answered_by}
-        await self.told(outbound_id=row.id, call_sid=call_sid, state=call.state, sequence=LATEST, **known)
+        await self._told(call.call_sid, call.state, LATEST if call.state in ENDED else None, row.id, known)
 
     async def _end(self, call_id: str, state: str, code: int | None, reason: str) -> None:
         await self._do(self._store.ended, call_id, state, code=code, reason=reason)
@@ -268,9 +277,10 @@ class Placer:
 
     async def _settle(self, row: OutboundCall) -> None:
         """Close its books: with a record, if no conversation has written one."""
-        await self._do(self._store.settle, row, self._unanswered(row), forgotten(row.request))
+        record = unanswered(row, self._settings)
+        await self._do(self._store.settle, row, record, forgotten(row.request))
         self.outcomes[row.state] += 1
-        events.outbound_ended(row.call_sid, row.id, outcome=row.state, code=row.code, reason=row.reason)
+        notices.outbound_ended(row.call_sid, row.id, outcome=row.state, reason=row.reason)
 
     def _do(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> "asyncio.Future[T]":
         return asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*arguments, **named))
@@ -279,3 +289,33 @@ class Placer:
 def forgotten(request: Mapping[str, Any]) -> dict[str, Any]:
     """What is kept of a request once its call has ended: not whom it was for, nor what was known of him."""
     return {name: value for name, value in request.items() if name not in ("to", "from", "parameters")}
+
+
+def unanswered(row: OutboundCall, settings: Settings) -> dict[str, Any]:
+    """The record of a call out of which no conversation came, or of one whose node died."""
+    call = Admission(
+        call_sid=row.call_sid or row.id,
+        account_sid="",
+        from_number=row.request.get("from") or settings.twilio_phone_number or "",
+        to_number=row.request.get("to", ""),
+        direction="outbound",
+        parameters={"business_id": row.request["business_id"]} if "business_id" in row.request else {},
+        expires_ns=0,
+        token="",
+    )
+    reason = UNANSWERED.get(row.state, EndReason.NODE_LOST)
+    record = unbegun(call, settings, reason, row.reason or _WORDS[reason])
+    return record | {"outbound_id": row.id}
+
+
+_WORDS = {
+    EndReason.BUSY: "The line was busy.",
+    EndReason.NO_ANSWER: "Nobody answered.",
+    EndReason.FAILED: "The carrier could not reach the number.",
+    EndReason.CANCELED: "It was canceled before it was answered.",
+    EndReason.NODE_LOST: "It was answered, and its node had ended before it could keep a record.",
+}
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 7 else None

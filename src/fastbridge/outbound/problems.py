@@ -12,9 +12,7 @@ MEDIA_TYPE = "application/problem+json"
 class Problem(Exception):  # noqa: N818 - the standard's word
     """One answer. more: other members of the document."""
 
-    def __init__(
-        self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
-    ) -> None:
+    def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail

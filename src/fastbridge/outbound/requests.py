@@ -61,7 +61,9 @@ class CallRequest(BaseModel):
             if not re.match(_NAMES, name) or name in _RESERVED:
                 raise ValueError(f"{name!r} cannot be a parameter's name")
             if len(name) + len(value) > MAX_PARAMETER_CHARS or not value.isprintable():
-                raise ValueError(f"{name!r} must be one line, of at most {MAX_PARAMETER_CHARS} characters with its name")
+                raise ValueError(
+                    f"{name!r} must be one line, of at most {MAX_PARAMETER_CHARS} characters with its name"
+                )
         return given
 
     @model_validator(mode="after")

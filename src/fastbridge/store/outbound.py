@@ -127,9 +127,7 @@ class OutboundStore:
         with self._begin() as connection:
             _set(connection, OUTBOUND.c.id == call_id, OUTBOUND.c.call_sid.is_(None), call_sid=call_sid)
             early = OUTBOUND.c.state.in_((SCHEDULED, PLACING))
-            _set(
-                connection, OUTBOUND.c.id == call_id, early, state=state, check_s=self._now_s() + check_seconds
-            )
+            _set(connection, OUTBOUND.c.id == call_id, early, state=state, check_s=self._now_s() + check_seconds)
             return _find(connection, OUTBOUND.c.id == call_id)
 
     def forget(self, call_id: str, *, due_s: float | None = None) -> None:
@@ -153,8 +151,8 @@ class OutboundStore:
         check_seconds: float,
         **told: Any,
     ) -> OutboundCall | None:
-        """A callback, or an answer (sequence LATEST) about one of these calls; None if it is not one of them, or nothing
-        new. told: columns, where known."""
+        """A callback, or an answer (sequence LATEST), about one of these calls; None if it is not one of them, or it
+        is nothing new. told: columns, where known."""
         with self._begin() as connection:
             row = _find(connection, OUTBOUND.c.call_sid == call_sid)
             if row is None and call_id is not None:

@@ -54,7 +54,8 @@ CLOSE_SECONDS = 5.0
 CLOSING_ATTEMPTS = 3
 LINE_SECONDS = 30.0
 SWEEP_SECONDS = 3600.0
-CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
+CALL_SID = re.compile(r"(CA|OB)[0-9a-f]{32}\Z")
+"""Twilio's; or our own, of a call that was never placed."""
 STREAM_SID = re.compile(r"(MZ[0-9a-f]{32})?\Z")
 
 _metadata = sa.MetaData()

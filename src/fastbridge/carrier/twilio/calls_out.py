@@ -77,6 +77,7 @@ class TwilioCalls:
 
     async def end(self, call_sid: str) -> bool:
         """Both words, since each is for a state that may have passed meanwhile."""
+        done = False
         for status in ("canceled", "completed"):
             answer = await self._ask("POST", f"/{call_sid}.json", data={"Status": status})
             if isinstance(answer, TryLater | Uncertain):
@@ -86,7 +87,8 @@ class TwilioCalls:
             call = _call(_document(answer)) if answer.is_success else None
             if call is not None and call.state not in ("queued", "ringing", "in-progress"):
                 return True
-        return answer.is_success
+            done = answer.is_success
+        return done
 
     async def _ask(self, method: str, path: str, **given: Any) -> httpx2.Response | TryLater | Uncertain:
         """Once more where nothing can have arrived."""

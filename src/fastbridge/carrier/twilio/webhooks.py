@@ -74,6 +74,9 @@ class Node(Protocol):
     def announce(self, admission: Admission) -> None:
         """A call was admitted; its stream will follow."""
 
+    def on_call_status(self, call_sid: str, state: str, sequence: int | None, params: Mapping[str, str]) -> None:
+        """A status callback: in any order, and twice. params: the operator's own, and `duration_seconds`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
@@ -301,6 +304,7 @@ class _Desk:
         status = webhook.params.get("CallStatus", "")
         if status not in CALL_STATUSES:
             return _nothing()
+        self._node.on_call_status(webhook.call_sid, status, _sequence_number(webhook.params), _told(webhook))
         if not directory.is_news(webhook.call_sid, status, _sequence_number(webhook.params)):
             return _nothing()
         terminal = status in TERMINAL_STATUSES
@@ -433,6 +437,13 @@ def _client_ip(request: Request) -> str:
 def _sequence_number(params: Mapping[str, str]) -> int | None:
     text = params.get("SequenceNumber", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _told(webhook: Webhook) -> dict[str, str]:
+    """What else a status callback says, in words of ours."""
+    named = {"CallDuration": "duration_seconds", "AnsweredBy": "answered_by", "ErrorCode": "code"}
+    told = {ours: webhook.params[theirs] for theirs, ours in named.items() if theirs in webhook.params}
+    return {**webhook.own, **told}
 
 
 def _twiml(text: str) -> Response:
