@@ -14,6 +14,7 @@ import typer
 from fastbridge import require_compiled
 from fastbridge.errors import AgentError, ConfigError
 from fastbridge.node.agent_file import choose_agent, load_agent
+from fastbridge.outbound import commands
 
 if TYPE_CHECKING:
     from fastbridge.agent.definition import Agent
@@ -238,6 +239,10 @@ def _database_url() -> str:
     from fastbridge.config import load_settings
 
     return load_settings().database_url.get_secret_value()
+
+
+app.command()(commands.call)
+app.command()(commands.campaign)
 
 
 @app.command()

@@ -28,8 +28,8 @@ from fastbridge.net.handover import line_pair
 from fastbridge.net.http_socket import SeldomLogger
 from fastbridge.net.tunnel import Tunnel
 from fastbridge.node.server import create_app
-from fastbridge.store.records import RecordStore
 from fastbridge.node.switchboard import Switchboard, WorkerProcess
+from fastbridge.store.records import RecordStore
 from front_desk import INCOMING, exchange, make_node, post
 from helpers import LOUD, QUIET, SID
 from longcall import LongCall

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from fastbridge.carrier.port import Placed, PlacedCall, Placement, Refused, TryLater, Uncertain
+from fastbridge.carrier.port import PlacedCall, Placement, Refused, TryLater, Uncertain
 from fastbridge.config import Settings
 from fastbridge.outbound.placer import (
     CHECK_SECONDS,
@@ -27,39 +27,7 @@ from fastbridge.outbound.placer import (
 )
 from fastbridge.outbound.requests import CallRequest
 from fastbridge.store.outbound import OutboundCall, OutboundStore
-
-TO, FROM = "+14155550101", "+14155550100"
-SIDS = [f"CA{number:032x}" for number in range(1, 50)]
-
-
-class Carrier:
-    """Answers as it is told, else with a call under a new sid. `there`: what it knows of calls by itself."""
-
-    def __init__(self) -> None:
-        self.answers: list[Placed | Refused | TryLater | Uncertain] = []
-        self.placements: list[Placement] = []
-        self.ended: list[str] = []
-        self.there: dict[str, PlacedCall] = {}
-        self.reachable = True
-        self.seconds = 0.0
-
-    async def place(self, placement: Placement) -> Placed | Refused | TryLater | Uncertain:
-        self.placements.append(placement)
-        await asyncio.sleep(self.seconds)
-        return self.answers.pop(0) if self.answers else Placed(SIDS[len(self.placements) - 1], "queued")
-
-    async def look_up(self, call_sid: str) -> PlacedCall | None:
-        return self.there.get(call_sid) if self.reachable else None
-
-    async def find(self, to_number: str, from_number: str, since_s: float) -> list[PlacedCall] | None:
-        assert (to_number, from_number) == (TO, FROM)
-        return list(self.there.values()) if self.reachable else None
-
-    async def end(self, call_sid: str) -> bool:
-        self.ended.append(call_sid)
-        return self.reachable
-
-    async def close(self) -> None: ...
+from outbound_rig import FROM, SIDS, TO, Carrier
 
 
 class Scene:
@@ -236,7 +204,9 @@ class TestUncertain:
 
 class TestCallbacks:
     @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 2, 1), (0, 2, 1), (1, 0, 2)])
-    @pytest.mark.parametrize(("end", "reason"), [("busy", "busy"), ("no-answer", "no_answer"), ("canceled", "canceled")])
+    @pytest.mark.parametrize(
+        ("end", "reason"), [("busy", "busy"), ("no-answer", "no_answer"), ("canceled", "canceled")]
+    )
     def test_come_in_any_order_and_the_end_is_the_last_word(
         self, scene: Scene, order: tuple[int, ...], end: str, reason: str
     ) -> None:

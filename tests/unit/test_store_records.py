@@ -345,7 +345,7 @@ def test_without_a_database_there_is_nothing_to_do():
     [
         ("nonsense", "must be a database's address"),
         ("foo://x", "must be a database's address"),
-        ("postgresql://u:MARKER@h/x", "pip install psycopg"),
+        ("mysql+pymysql://u:MARKER@h/x", "pip install pymysql"),
         ("sqlite+aiosqlite:///x", "pip install aiosqlite"),
     ],
 )

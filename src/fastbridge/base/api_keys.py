@@ -18,19 +18,30 @@ WHAT_KEYS_ARE = (
 _KEY = re.compile(r"[A-Za-z0-9_-]{20,200}")
 
 
+def parsed(text: str) -> dict[str, frozenset[str]]:
+    """What each key is for. ValueError if it is not as above."""
+    keys = {}
+    for entry in filter(None, (each.strip() for each in text.split(","))):
+        key, colon, names = entry.partition(":")
+        scopes = frozenset(names.split("+")) if colon else SCOPES
+        if not _KEY.fullmatch(key) or not scopes <= SCOPES:
+            raise ValueError("not a key")
+        keys[key] = scopes
+    if not keys:
+        raise ValueError("no key")
+    return keys
+
+
+def key_for(text: str, scope: str) -> str | None:
+    """The first key that is for this."""
+    return next((key for key, scopes in parsed(text).items() if scope in scopes), None)
+
+
 class ApiKeys:
     """text: as above. ValueError if it is not that."""
 
     def __init__(self, text: str) -> None:
-        self._scopes: dict[bytes, frozenset[str]] = {}
-        for entry in filter(None, (each.strip() for each in text.split(","))):
-            key, colon, names = entry.partition(":")
-            scopes = frozenset(names.split("+")) if colon else SCOPES
-            if not _KEY.fullmatch(key) or not scopes <= SCOPES:
-                raise ValueError("not a key")
-            self._scopes[_hash(key)] = scopes
-        if not self._scopes:
-            raise ValueError("no key")
+        self._scopes = {_hash(key): scopes for key, scopes in parsed(text).items()}
 
     def scopes(self, authorization: str) -> frozenset[str] | None:
         """What the bearer of this `Authorization` header may do; None if it is nobody's. In constant time."""
@@ -45,7 +56,7 @@ class ApiKeys:
 def checked_keys(given: SecretStr | None) -> SecretStr | None:
     """Themselves; ValueError if they are none."""
     if given is not None:
-        ApiKeys(given.get_secret_value())
+        parsed(given.get_secret_value())
     return given
 
 

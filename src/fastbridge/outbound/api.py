@@ -59,7 +59,7 @@ def _guarded(handler: Handler, keys: ApiKeys) -> Handler:
             return problem.response()
         except ClientDisconnect:
             return Problem(400, "The request was not finished.").response()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             if _refusals.every("database", 10.0):
                 _logger.error("[OUTBOUND] the database of calls out does not answer: %s", type(error).__name__)
             return Problem(503, "The database does not answer.", headers={"Retry-After": "5"}).response()
@@ -125,7 +125,11 @@ class _Desk:
             raise _invalid([{"field": "state", "problem": f"must be one of {', '.join(STATES)}"}])
         if not (limit.isascii() and limit.isdigit() and 0 < int(limit[:5]) <= MAX_LISTED):
             raise _invalid([{"field": "limit", "problem": f"must be a number from 1 to {MAX_LISTED}"}])
-        rows = await self._placer.listed(state=state, limit=int(limit) + 1, before=_before(asked.get("cursor")))
+        ids = asked["id"].split(",") if "id" in asked else None
+        if ids is not None and len(ids) > MAX_LISTED:
+            raise _invalid([{"field": "id", "problem": f"must be at most {MAX_LISTED}, with commas between"}])
+        before = _before(asked.get("cursor"))
+        rows = await self._placer.listed(state=state, ids=ids, limit=int(limit) + 1, before=before)
         page = rows[: int(limit)]
         cursor = _cursor(page[-1]) if len(rows) > len(page) else None
         return JSONResponse({"calls": [shown(row) for row in page], "next": cursor})

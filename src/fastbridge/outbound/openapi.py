@@ -50,6 +50,7 @@ def document() -> dict[str, Any]:
     which = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     query = [
         {"name": "state", "in": "query", "schema": {"type": "string", "enum": list(STATES)}},
+        {"name": "id", "in": "query", "schema": {"type": "string"}, "description": "Several, with commas between."},
         {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}},
         {"name": "cursor", "in": "query", "schema": {"type": "string"}},
     ]

@@ -68,9 +68,9 @@ def sqlite_file(url: sa.URL) -> Path | None:
 
 def make_tables(engine: sa.Engine, metadata: sa.MetaData) -> None:
     """Those of one owner, unless they are there; another process may be making them at this very moment."""
-    try:
-        metadata.create_all(engine)
-    except DBAPIError:
-        there = sa.inspect(engine).get_table_names()
-        if not set(metadata.tables).issubset(there):
-            raise
+    for table in metadata.sorted_tables:
+        try:
+            table.create(engine, checkfirst=True)
+        except DBAPIError:
+            if not sa.inspect(engine).has_table(table.name):
+                raise

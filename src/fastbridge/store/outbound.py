@@ -247,11 +247,15 @@ class OutboundStore:
             found = connection.execute(sa.select(OUTBOUND.c.call_sid).where(OUTBOUND.c.call_sid.in_(sids)))
             return set(found.scalars())
 
-    def listed(self, *, state: str | None, limit: int, before: tuple[float, str] | None) -> list[OutboundCall]:
+    def listed(
+        self, *, state: str | None, ids: list[str] | None, limit: int, before: tuple[float, str] | None
+    ) -> list[OutboundCall]:
         """The newest first. before: (created_s, id) of the last one of the page before."""
         query = sa.select(OUTBOUND).order_by(OUTBOUND.c.created_s.desc(), OUTBOUND.c.id.desc()).limit(limit)
         if state is not None:
             query = query.where(OUTBOUND.c.state == state)
+        if ids is not None:
+            query = query.where(OUTBOUND.c.id.in_(ids))
         if before is not None:
             created_s, call_id = before
             same = sa.and_(OUTBOUND.c.created_s == created_s, OUTBOUND.c.id < call_id)

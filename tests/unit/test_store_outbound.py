@@ -1,0 +1,109 @@
+"""store.outbound: rows that several processes change. (What is made of them: test_outbound_placer.)"""
+
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fastbridge.store.outbound import ENDED, LATEST, NEVER, OutboundCall, OutboundStore
+
+CALL = "CA" + "1" * 32
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[OutboundStore]:
+    store = OutboundStore(f"sqlite:///{tmp_path}/x.db")
+    yield store
+    store.close()
+
+
+def ask(store: OutboundStore, key: str | None = None) -> OutboundCall:
+    return store.ask({"to": "+1"}, key=key, digest="d", due_s=None, lease_seconds=30.0)[0]
+
+
+def tell(store: OutboundStore, state: str, sequence: int | None, call_id: str | None = None) -> OutboundCall | None:
+    return store.told(call_id=call_id, call_sid=CALL, state=state, sequence=sequence, check_seconds=60.0)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(list(range(4))), doubled=st.sets(st.integers(0, 3)), end=st.sampled_from(ENDED))
+def test_in_whatever_order_the_last_word_is_the_end(
+    tmp_path_factory: pytest.TempPathFactory, order: list[int], doubled: set[int], end: str
+) -> None:
+    store = OutboundStore(f"sqlite:///{tmp_path_factory.mktemp('x')}/x.db")
+    row = ask(store)
+    states = ["initiated", "ringing", "in-progress", end]
+    ends = 0
+    for number in [*order, *doubled]:
+        found = tell(store, states[number], number, row.id)
+        ends += found is not None and found.over
+    last = store.get(row.id)
+    assert last is not None
+    assert (last.state, last.sequence, last.call_sid, ends) == (end, LATEST, CALL, 1)
+    store.close()
+
+
+def test_many_who_ask_with_one_key_have_one_call(store: OutboundStore) -> None:
+    found: list[tuple[OutboundCall, bool]] = []
+
+    def one() -> None:
+        found.append(store.ask({}, key="k", digest="d", due_s=None, lease_seconds=30.0))
+
+    threads = [threading.Thread(target=one) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({row.id for row, _ in found}) == 1
+    assert sum(new for _, new in found) == 1
+
+
+def test_calls_without_a_key_are_each_another(store: OutboundStore) -> None:
+    assert len({ask(store).id for _ in range(5)}) == 5
+
+
+def test_a_sid_that_came_by_callback_is_not_written_over(store: OutboundStore) -> None:
+    row = ask(store)
+    tell(store, "ringing", 1, row.id)
+    placed = store.placed(row.id, CALL, "queued", 90.0)
+    assert placed is not None
+    assert (placed.call_sid, placed.state) == (CALL, "ringing")
+
+
+def test_what_has_a_sid_is_not_forgotten(store: OutboundStore) -> None:
+    row = ask(store)
+    tell(store, "ringing", 1, row.id)
+    store.forget(row.id)
+    assert store.get(row.id) is not None
+
+
+def test_books_are_closed_once(store: OutboundStore) -> None:
+    row = ask(store)
+    assert store.ended(row.id, "failed", code=1, reason="x")
+    assert not store.ended(row.id, "failed", code=2, reason="y")
+    over = store.get(row.id)
+    assert over is not None
+    assert over.code == 1
+    assert store.settle(over, None, {}) is False
+    settled = store.get(row.id)
+    assert settled is not None
+    assert (settled.check_s, settled.request) == (NEVER, {})
+
+
+def test_pages_are_by_time_and_then_by_id(tmp_path: Path) -> None:
+    times = iter([5.0, 5.0, 7.0, 1.0])
+    store = OutboundStore(f"sqlite:///{tmp_path}/x.db", lambda: next(times))
+    rows = [ask(store) for _ in range(4)]
+    expected = sorted(rows, key=lambda row: (-row.created_s, [-ord(letter) for letter in row.id]))
+    first = store.listed(state=None, ids=None, limit=2, before=None)
+    rest = store.listed(state=None, ids=None, limit=9, before=(first[-1].created_s, first[-1].id))
+    assert [row.id for row in first + rest] == [row.id for row in expected]
+    some = random.sample(rows, 2)
+    assert {row.id for row in store.listed(state=None, ids=[row.id for row in some], limit=9, before=None)} == {
+        row.id for row in some
+    }
+    store.close()
