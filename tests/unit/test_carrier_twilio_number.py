@@ -167,7 +167,7 @@ def test_an_api_that_refuses_is_told(fault, why):
 
     async def act(numbers):
         _, subject = await numbers.examine()
-        account.api._faults = [fault]
+        account.api.fail_next(fault)
         return await numbers.set_webhooks(subject, numbers.changes(subject))
 
     assert account.do(act).startswith(why)

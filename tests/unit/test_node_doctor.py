@@ -456,7 +456,7 @@ def fix(world, monkeypatch, capsys):
                 confirm = doctor._confirm(yes)
 
                 def confirm_then_fail(*given):
-                    api._faults = list(faults)
+                    api.fail_next(*faults)
                     return confirm(*given)
 
                 found = await doctor.examine(built_in, confirm=confirm_then_fail)

@@ -52,7 +52,8 @@ def test_one_that_is_over_is_not_found():
 
 
 @pytest.mark.parametrize(
-    "form", [{}, {"Status": "canceled"}, {"Status": "completed", "Twiml": "x"}, {"Url": "http://x"}]
+    "form",
+    [{}, {"Status": "busy"}, {"Status": "completed", "Twiml": "x"}, {"Say": "x"}, {"Url": "http://x", "Twiml": "x"}],
 )
 def test_what_makes_no_sense_is_refused(form):
     code, answer, api = post(form)
@@ -65,7 +66,7 @@ def test_strangers_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("path", "method"), [("/", "POST"), (f"/2010-04-01/Accounts/{ACCOUNT}/Calls/x.json", "POST"), ("", "GET")]
+    ("path", "method"), [("/", "POST"), (f"/2010-04-01/Accounts/{ACCOUNT}/Calls/x.json", "POST"), ("", "DELETE")]
 )
 def test_other_addresses_are_not_there(path, method):
     assert post({"Status": "completed"}, path=path, method=method)[0] == 404

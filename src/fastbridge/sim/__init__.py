@@ -21,6 +21,7 @@ if None in map(find_spec, ("fastbridge.sim.scenario", "numpy", "twilio")):
     raise NotInstalledError("The simulators (fastbridge.sim) are not installed: pip install 'fastbridge[demo]'.")
 
 from fastbridge.sim import faults
+from fastbridge.sim.callee import Callee
 from fastbridge.sim.caller import SimulatedCaller
 from fastbridge.sim.carrier_api import CarrierApi
 from fastbridge.sim.disruption import Disruption, Elapsed, On, Refuse
@@ -30,12 +31,14 @@ from fastbridge.sim.plain import PlainNode, StartNode
 from fastbridge.sim.report import CallReport
 from fastbridge.sim.scenario import CallTool, Cancelled, Ends, Fail, Incomplete, Say, Scenario, Stuck
 from fastbridge.sim.script import AfterAssistant, AfterMs, Dtmf, HangUp, Interrupt, Speak, WhileAssistant
+from fastbridge.sim.twilio_callbacks import Fate, Mishaps
 
 __all__ = [
     "AfterAssistant",
     "AfterMs",
     "CallReport",
     "CallTool",
+    "Callee",
     "Cancelled",
     "CarrierApi",
     "Disruption",
@@ -43,9 +46,11 @@ __all__ = [
     "Elapsed",
     "Ends",
     "Fail",
+    "Fate",
     "HangUp",
     "Incomplete",
     "Interrupt",
+    "Mishaps",
     "ModelServer",
     "NodeProcess",
     "On",

@@ -1,203 +1,201 @@
-"""Twilio's REST API on a loopback socket, as far as we ask it: `POST …/Calls/{sid}.json` for a live call, and what
-`fastbridge doctor` looks at, the account and its numbers, whose webhooks may be set.
+"""Twilio's REST API on a loopback socket: calls out, calls changed, what becomes of them, and the account.
 
-Real HTTP, Basic authentication, Twilio's answers and error codes. Calls of a `SimulatedCaller` that is registered are
-really ended or redirected. Faults come from a list, one a request. Sources: Twilio, "Update a
-Call resource", "IncomingPhoneNumber resource".
+Real HTTP, Basic authentication, Twilio's answers and error codes. This file lets requests in and sends each where it
+belongs: calls are in `twilio_calls`, who answers them in `callee`, what goes wrong in `twilio_faults`.
+
+    callees = {"+14155550101": Callee([Speak("caller_accepts"), HangUp()]), "+14155550102": Callee(outcome="busy")}
+    async with CarrierApi(account_sid, auth_token, callees=callees) as api:
+        ...  # POST {api.url}/2010-04-01/Accounts/{account_sid}/Calls.json
 """
 
 import asyncio
 import base64
-import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Protocol, Self
-from urllib.parse import parse_qs
+from typing import Self
 
-import h11
+import httpx2
 
-API_VERSION = "2010-04-01"
-_PATH = re.compile(rf"/{API_VERSION}/Accounts/(AC[0-9a-f]{{32}})/Calls/(CA[0-9a-f]{{32}})\.json")
+from fastbridge.sim.callee import Callee
+from fastbridge.sim.caller import SimulatedCaller
+from fastbridge.sim.report import CallReport
+from fastbridge.sim.signed_http import SignedHttp
+from fastbridge.sim.twilio_call import API_VERSION, Call
+from fastbridge.sim.twilio_callbacks import Callbacks, FateOf, all_sent
+from fastbridge.sim.twilio_calls import Calls, Line, Update
+from fastbridge.sim.twilio_faults import RESET, RESET_AFTER, Fault, Faults, Plan, RateLimit
+from fastbridge.sim.twilio_http import HttpServer, Request, ResetError
+from fastbridge.sim.twilio_numbers import Numbers
+from fastbridge.sim.twilio_reply import AUTHENTICATE, TOO_MANY_REQUESTS, RefusedError, Reply, failure, not_found
+from fastbridge.sim.twilio_services import Services
+from fastbridge.sim.twilio_switch import Switch
 
-_ACCOUNT = re.compile(rf"/{API_VERSION}/Accounts/(AC[0-9a-f]{{32}})\.json")
-_NUMBERS = re.compile(
-    rf"/{API_VERSION}/Accounts/(AC[0-9a-f]{{32}})/IncomingPhoneNumbers(?:/(PN[0-9a-f]{{32}}))?\.json(?:\?(.*))?"
-)
-_WEBHOOKS = {
-    "VoiceUrl": "voice_url",
-    "VoiceMethod": "voice_method",
-    "VoiceApplicationSid": "voice_application_sid",
-    "StatusCallback": "status_callback",
-    "StatusCallbackMethod": "status_callback_method",
-}
-"""What may be set of a number, and how it is called in answers."""
+__all__ = ["API_VERSION", "RESET", "RESET_AFTER", "CarrierApi", "Fault", "Line", "Update"]
 
-RESET = "reset"
-Fault = int | float | str
-"""What happens to a request: an HTTP status it is answered with, seconds (a float) before it is answered, or RESET."""
-
-
-class Line(Protocol):
-    """A call that can be changed."""
-
-    @property
-    def call_sid(self) -> str: ...
-    def update(self, form: dict[str, str]) -> bool:
-        """End it (`Status`) or give it other TwiML (`Twiml`). False if it is not in progress."""
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """One authentic request."""
-
-    account_sid: str
-    call_sid: str
-    form: dict[str, str]
+_ACCOUNT = rf"/{API_VERSION}/Accounts/(AC[0-9a-f]{{32}})"
+Handler = Callable[..., Reply]
 
 
 class CarrierApi:
     """`async with CarrierApi(user, secret) as api`: `api.url` is what FASTBRIDGE_TWILIO_API_URL should be.
 
-    faults: one for each request to come; after the last of them all goes well. `updates` is what was asked for, failed
-    requests too; `errors` what Twilio would have refused. numbers: the account's, as Twilio's answers show them
-    (`sid`, `phone_number`, `voice_url` …); what is set of them is set there.
+    user, secret: the account's sid and auth token, or an API key's, and then auth_token is what callbacks are signed
+    with; api_keys: more of them, by sid. numbers: the account's, as Twilio's answers show them (`sid`, `phone_number`,
+    `voice_url` …); what is set of them is set there, and with any, calls come from those alone.
+
+    callees: who answers at which number; `callee` at all others. Without `callees`, what registered calls dial is
+    noted, and nobody called. faults: one for each request to come, after which all goes well, or a function of a
+    request's method and path; fault_shares: of what passes, how much meets which fault, by chance and `seed`;
+    requests_per_second: more are answered 429. callback_fate: what befalls each status callback (`Mishaps`),
+    callback_delay_seconds: how late a late one is. now: for dates, seconds since the epoch. http: sends Twilio's own
+    requests.
+
+    `updates` is what was asked of calls, failed requests too; `errors` what Twilio would have refused, or have in its
+    debugger; `callbacks` what befell which; `reports` those of the callees' calls that are over, by call sid.
     """
 
     def __init__(
-        self, user: str, secret: str, *, faults: Sequence[Fault] = (), numbers: Sequence[dict[str, str]] = ()
+        self,
+        user: str,
+        secret: str,
+        *,
+        faults: Plan = (),
+        numbers: Sequence[dict[str, str]] = (),
+        callees: Mapping[str, Callee] | None = None,
+        callee: Callee | None = None,
+        auth_token: str = "",
+        api_keys: Mapping[str, str] | None = None,
+        fault_shares: Mapping[Fault, float] | None = None,
+        seed: int = 0,
+        requests_per_second: int = 0,
+        callback_fate: FateOf = all_sent,
+        callback_delay_seconds: float = 2.0,
+        now: Callable[[], float] = time.time,
+        http: httpx2.AsyncClient | None = None,
     ) -> None:
-        self.numbers = [dict(number) for number in numbers]
-        self.updates: list[Update] = []
         self.errors: list[str] = []
-        self._credentials = f"{user}:{secret}"
-        self._faults = list(faults)
-        self._lines: dict[str, Line] = {}
-        self._server: asyncio.Server | None = None
+        self._credentials = {user: secret, **(api_keys or {})}
+        self._account = user if user.startswith("AC") else ""
+        self._faults = Faults(faults, fault_shares, seed)
+        self._limit = RateLimit(requests_per_second, now)
+        self._numbers = Numbers(numbers)
+        self._http = SignedHttp(auth_token or secret, http)
+        self._callbacks = Callbacks(self._http, self.errors.append, callback_fate, callback_delay_seconds)
+        self._services = Services(now, self._http, self._callbacks, self.errors.append)
+        self._calls = Calls(now, self._place, self._numbers.has)
+        self._switch = Switch(
+            self._services, callees or {}, callee or Callee(), self._calls.add, self, auth_token or secret
+        )
+        self._dials = callees is not None
+        self._server = HttpServer(self.respond)
+        self.reports: dict[str, CallReport] = {}
+        self._routes = self._all_routes()
+
+    def fail_next(self, *faults: Fault) -> None:
+        """Of the requests to come, in place of what was planned."""
+        self._faults.plan(faults)
 
     def register(self, line: Line) -> None:
         """A call that requests may change."""
-        self._lines[line.call_sid] = line
+        self._calls.register(line)
+        if self._dials and isinstance(line, SimulatedCaller):
+            line.exchange = self._switch
 
     @property
     def url(self) -> str:
         """RuntimeError before it runs."""
-        if self._server is None:
-            raise RuntimeError("the API is not running")
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self._server.url
+
+    @property
+    def numbers(self) -> list[dict[str, str]]:
+        return self._numbers.numbers
+
+    @property
+    def updates(self) -> list[Update]:
+        return self._calls.updates
+
+    @property
+    def callbacks(self) -> Callbacks:
+        return self._callbacks
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        await self._server.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        await self._server.close()
+        await self._services.close()
+        await self._http.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request a connection."""
+    async def respond(self, request: Request) -> Reply:
+        """What is answered, after its time. ResetError where nothing is."""
+        fault = self._faults.next(request.method, request.path)
+        if fault == RESET:
+            raise ResetError
+        if isinstance(fault, float):
+            await asyncio.sleep(fault)
         try:
-            request, body = await _read(reader)
-            fault = self.next_fault()
-            if fault == RESET:
-                writer.transport.abort()
-                return
-            if isinstance(fault, float):
-                await asyncio.sleep(fault)
-            status, answer = self.answer(request, body, fault if isinstance(fault, int) else None)
-            writer.write(_response(status, answer))
-            await writer.drain()
-        except (ConnectionError, h11.ProtocolError, asyncio.IncompleteReadError):
-            pass  # the client has gone
-        finally:
-            writer.close()
+            reply = self._answered(request, fault if isinstance(fault, int) else None)
+        except RefusedError as refusal:
+            if refusal.mistake:
+                self.errors.append(str(refusal))
+            reply = refusal.reply
+        if fault == RESET_AFTER:
+            raise ResetError
+        return reply
 
-    def next_fault(self) -> Fault | None:
-        return self._faults.pop(0) if self._faults else None
+    def _answered(self, request: Request, fault: int | None) -> Reply:
+        """fault: a status in place of the right one."""
+        self._authenticate(request)
+        handler, found = self._route(request)
+        if self._account and found[0] != self._account:
+            raise not_found(request.path)
+        if handler == self._calls.update:
+            self._calls.note(request, *found)
+        if not self._limit.take():
+            raise RefusedError(429, TOO_MANY_REQUESTS, "Too Many Requests", mistake=False)
+        return failure(fault) if fault is not None else handler(request, *found)
 
-    def answer(self, request: h11.Request, body: bytes, fault: int | None) -> tuple[int, dict[str, object]]:
-        """Status and body. fault: a status in place of the right one."""
-        headers = {name.lower(): value for name, value in request.headers}
-        if headers.get(b"authorization") != b"Basic " + base64.b64encode(self._credentials.encode()):
-            return self._refuse(401, 20003, "Authenticate")
-        target = request.target.decode("ascii", "replace")
-        if (found := _NUMBERS.fullmatch(target)) is not None:
-            if fault is not None:
-                return fault, _error(fault, 20429 if fault == 429 else 20500, "simulated")
-            return self._number(found[2], body) if found[2] else self._listed(found[3] or "")
-        if request.method == b"GET" and (found := _ACCOUNT.fullmatch(target)) is not None:
-            return 200, {"sid": found[1], "status": "active"}
-        found = _PATH.fullmatch(target)
-        if found is None or request.method != b"POST":
-            return self._refuse(404, 20404, "The requested resource was not found")
-        form = {name: values[-1] for name, values in parse_qs(body.decode(), keep_blank_values=True).items()}
-        update = Update(found[1], found[2], form)
-        self.updates.append(update)
-        if fault is not None:
-            return fault, _error(fault, 20429 if fault == 429 else 20500, "simulated")
-        if form.keys() - {"Status", "Twiml"} or len(form) != 1 or form.get("Status", "completed") != "completed":
-            return self._refuse(400, 21218, f"Invalid update: {sorted(form)}")
-        line = self._lines.get(update.call_sid)
-        if line is None or not line.update(form):
-            return 404, _error(404, 20404, f"Call {update.call_sid} is not in progress")
-        status = "completed" if "Status" in form else "in-progress"
-        return 200, {"sid": update.call_sid, "account_sid": update.account_sid, "status": status}
+    def _authenticate(self, request: Request) -> None:
+        try:
+            scheme, _, given = request.headers.get("authorization", "").partition(" ")
+            user, _, secret = base64.b64decode(given).decode().partition(":")
+        except ValueError:
+            scheme = user = secret = ""
+        if scheme != "Basic" or self._credentials.get(user) != secret:
+            raise RefusedError(401, AUTHENTICATE, "Authenticate")
 
-    def _listed(self, query: str) -> tuple[int, dict[str, object]]:
-        wanted = parse_qs(query).get("PhoneNumber")
-        listed = [number for number in self.numbers if wanted is None or number["phone_number"] in wanted]
-        return 200, {"incoming_phone_numbers": listed, "page_size": 50}
+    def _route(self, request: Request) -> tuple[Handler, tuple[str, ...]]:
+        for method, pattern, handler in self._routes:
+            if method == request.method and (found := pattern.fullmatch(request.path)) is not None:
+                return handler, found.groups()
+        raise not_found(request.path)
 
-    def _number(self, sid: str, body: bytes) -> tuple[int, dict[str, object]]:
-        number = next((number for number in self.numbers if number["sid"] == sid), None)
-        form = {name: values[-1] for name, values in parse_qs(body.decode(), keep_blank_values=True).items()}
-        if number is None:
-            return self._refuse(404, 20404, "The requested resource was not found")
-        for name, value in form.items():
-            if name not in _WEBHOOKS or (name.endswith("Method") and value not in ("GET", "POST")):
-                return self._refuse(400, 21402, f"Invalid {name}")
-            if name in ("VoiceUrl", "StatusCallback") and not value.startswith(("http://", "https://")):
-                return self._refuse(400, 21402, f"Invalid {name}")
-        number |= {_WEBHOOKS[name]: value for name, value in form.items()}
-        return 200, dict(number)
+    def _all_routes(self) -> list[tuple[str, re.Pattern[str], Handler]]:
+        call, number = "/Calls/(CA[0-9a-f]{32})", "/IncomingPhoneNumbers/(PN[0-9a-f]{32})"
+        routes: list[tuple[str, str, Handler]] = [
+            ("POST", "/Calls", self._calls.create),
+            ("GET", "/Calls", self._calls.listed),
+            ("GET", call, self._calls.fetch),
+            ("POST", call, self._calls.update),
+            ("GET", "", self._numbers.account),
+            ("GET", "/IncomingPhoneNumbers", self._numbers.listed),
+            ("POST", number, self._numbers.update),
+        ]
+        return [(method, re.compile(rf"{_ACCOUNT}{path}\.json"), handler) for method, path, handler in routes]
 
-    def _refuse(self, status: int, code: int, message: str) -> tuple[int, dict[str, object]]:
-        self.errors.append(f"{status} {code} {message}")
-        return status, _error(status, code, message)
+    def _place(self, account_sid: str, fields: Mapping[str, str], form: Mapping[str, list[str]]) -> Call:
+        return self._switch.place(account_sid, fields, form)
 
+    # The witness of every call that is placed
 
-async def _read(reader: asyncio.StreamReader) -> tuple[h11.Request, bytes]:
-    connection = h11.Connection(h11.SERVER)
-    request: h11.Request | None = None
-    body = bytearray()
-    while True:
-        event = connection.next_event()
-        if event is h11.NEED_DATA:
-            data = await reader.read(65_536)
-            if not data:
-                raise ConnectionResetError("the request was not finished")
-            connection.receive_data(data)
-        elif isinstance(event, h11.Request):
-            request = event
-        elif isinstance(event, h11.Data):
-            body += event.data
-        else:
-            break
-    if request is None:
-        raise ConnectionResetError("no request")
-    return request, bytes(body)
+    def answered(self, call: Call, fields: Mapping[str, str]) -> None:
+        """Nothing is recorded yet."""
 
-
-def _response(status: int, answer: dict[str, object]) -> bytes:
-    body = json.dumps(answer).encode()
-    head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close"
-    return f"{head}\r\n\r\n".encode() + body
-
-
-def _error(status: int, code: int, message: str) -> dict[str, object]:
-    more_info = f"https://www.twilio.com/docs/errors/{code}"
-    return {"code": code, "message": message, "more_info": more_info, "status": status}
+    def ended(self, call: Call, report: CallReport) -> Mapping[str, str]:
+        self.reports[call.sid] = report
+        return {}

@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from xml.etree import ElementTree
 
-import h11
 import httpx2
 
 from fastbridge.sim.audio import FRAME_BYTES, FRAME_MS
 from fastbridge.sim.carrier import CarrierStream
-from fastbridge.sim.carrier_api import RESET, CarrierApi
+from fastbridge.sim.carrier_api import CarrierApi
 from fastbridge.sim.report import CallReport, Event
 from fastbridge.sim.script import QUIET_FRAME, Conversation, Step
+from fastbridge.sim.twilio_http import ResetError, request_of
 from fastbridge.testing.loop import MS, VirtualLoop
 from fastbridge.testing.model import unframed
 from fastbridge.testing.settings import ACCOUNT_SID
@@ -169,11 +169,9 @@ class ApiTransport(httpx2.AsyncBaseTransport):
         self._api = api
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        asked = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
-        fault = self._api.next_fault()
-        if fault == RESET:
-            raise httpx2.ReadError("the connection was reset", request=request)
-        if isinstance(fault, float):
-            await asyncio.sleep(fault)
-        status, answer = self._api.answer(asked, await request.aread(), fault if isinstance(fault, int) else None)
-        return httpx2.Response(status, json=answer, request=request)
+        url, headers = request.url.raw_path, request.headers.raw
+        try:
+            reply = await self._api.respond(request_of(request.method.encode(), url, headers, await request.aread()))
+        except ResetError:
+            raise httpx2.ReadError("the connection was reset", request=request) from None
+        return httpx2.Response(reply.status, json=reply.body, request=request)
