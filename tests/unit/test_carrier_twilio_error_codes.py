@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastbridge.carrier.twilio.error_codes import SENTENCES, sentence
+from fastbridge.carrier.twilio.error_codes import SENTENCES, explained, sentence
 
 
 @pytest.mark.parametrize("code", SENTENCES)
@@ -12,6 +12,12 @@ def test_each_is_one_sentence(code: int) -> None:
     assert words == SENTENCES[code]
     assert words.endswith(".")
     assert "\n" not in words
+
+
+def test_a_callbacks_is_explained_where_it_is_known() -> None:
+    assert explained("13224") == SENTENCES[13224]
+    for code in ("", "0", "29999", "x", "-1", "²", "9" * 99):
+        assert explained(code) is None
 
 
 def test_of_one_that_is_not_known_it_says_where_to_look() -> None:

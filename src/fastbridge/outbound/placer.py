@@ -140,7 +140,8 @@ class Placer:
     async def told(self, call_sid: str, state: str, sequence: int | None, params: Mapping[str, str]) -> None:
         """What the carrier tells of a call, which need not be one of ours. params: its own words, and ours."""
         code, seconds = (_number(params.get(name)) for name in ("code", "duration_seconds"))
-        known = {"duration_seconds": seconds, "answered_by": params.get("answered_by"), "code": code}
+        known: dict[str, Any] = {"duration_seconds": seconds, "answered_by": params.get("answered_by"), "code": code}
+        known["reason"] = params.get("reason")
         await self._told(call_sid, state, sequence, params.get(OUTBOUND_ID), known)
 
     async def _told(

@@ -30,6 +30,11 @@ SENTENCES = {
 }
 
 
+def explained(code: str) -> str | None:
+    """What the code of a callback says; None where that is nothing we know."""
+    return SENTENCES.get(int(code)) if code.isascii() and code.isdigit() and len(code) < 7 else None
+
+
 def sentence(code: int | None, status: int) -> str:
     """What it says, or that it says nothing we know. status: of HTTP."""
     known = SENTENCES.get(code) if code is not None else None

@@ -27,6 +27,7 @@ from fastbridge.base.refusals import Reason
 from fastbridge.base.urls import MEDIA_PATH
 from fastbridge.carrier.admission import LOOK_AT, TERMINAL_STATUSES, Admission, Direction, Directory, Refusal
 from fastbridge.carrier.twilio.announcements import PATH, Announcer
+from fastbridge.carrier.twilio.error_codes import explained
 from fastbridge.carrier.twilio.messages import ACCOUNT_SID, CALL_SID, CALL_STATUSES
 from fastbridge.carrier.twilio.signature import Params, valid_webhook
 from fastbridge.carrier.twilio.twiml import connect_twiml, dial_twiml, hangup_twiml, reject_twiml
@@ -443,7 +444,8 @@ def _told(webhook: Webhook) -> dict[str, str]:
     """What else a status callback says, in words of ours."""
     named = {"CallDuration": "duration_seconds", "AnsweredBy": "answered_by", "ErrorCode": "code"}
     told = {ours: webhook.params[theirs] for theirs, ours in named.items() if theirs in webhook.params}
-    return {**webhook.own, **told}
+    reason = explained(told.get("code", ""))
+    return {**webhook.own, **told, **({"reason": reason} if reason is not None else {})}
 
 
 def _twiml(text: str) -> Response:
