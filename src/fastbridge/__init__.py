@@ -4,6 +4,7 @@ Bridges Twilio Media Streams to the OpenAI Realtime API, hundreds of calls on on
 
     Agent         who answers: its words, its voice, its tools and hooks
     CallContext   the call that a tool or hook serves: who is calling, and what can be done to the call
+    JobRun        one run of an `@agent.job`: its key, and the how manieth it is
     Tool          a function that the model may call, where more is to be said of it than its signature does
     Turn          what `on_transcript` is told: who said what
     Record        what `on_end` is told: the document that is kept of a call
@@ -19,16 +20,17 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fastbridge.agent import Agent, CallContext, Tool
+    from fastbridge.agent import Agent, CallContext, JobRun, Tool
     from fastbridge.base.conversation import Turn
     from fastbridge.call.record import Record
 
     __version__: str
 
-__all__ = ["Agent", "CallContext", "Record", "Tool", "Turn"]
+__all__ = ["Agent", "CallContext", "JobRun", "Record", "Tool", "Turn"]
 _MODULES = {
     "Agent": "agent",
     "CallContext": "agent",
+    "JobRun": "agent",
     "Record": "call.record",
     "Tool": "agent",
     "Turn": "base.conversation",

@@ -147,8 +147,8 @@ def _serve(agent: str | None, options: dict[str, Any], closed: list[int]) -> Non
         raise port_error(settings.host, settings.port, error) from None
 
 
-@app.command(hidden=True)
-def worker(
+@app.command("serve-worker", hidden=True)
+def serve_worker(
     number: Annotated[int, typer.Option()],
     line: Annotated[int, typer.Option()],
     log_lock: Annotated[Path, typer.Option()],
@@ -168,6 +168,20 @@ def worker(
     from fastbridge.node.worker import run
 
     run(settings, chosen, number=number, line=line, again=again)
+
+
+@app.command()
+def worker(
+    agent: Annotated[str | None, typer.Argument(metavar="[module:agent]", help="Whose jobs, as for serve.")] = None,
+) -> None:
+    """Do the agent's jobs for calls that are over: beside the nodes, on the same database."""
+    from fastbridge.config import load_settings
+    from fastbridge.jobs.worker import run
+    from fastbridge.observe import log_policy as log
+
+    settings = load_settings()
+    log.configure_from(settings)
+    run(settings, choose_agent(agent, settings))
 
 
 def _advise(chosen: "Agent", settings: "Settings") -> None:

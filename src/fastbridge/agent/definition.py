@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack, overload
 
 from fastbridge.agent import fields as agent_fields
 from fastbridge.agent.fields import PLACEHOLDER, AgentChanges, phone_number
+from fastbridge.agent.job import WithJobs
 from fastbridge.agent.schema import Arguments
 from fastbridge.agent.tool import Tool
 from fastbridge.config import Settings
@@ -114,7 +115,7 @@ class CallContext:
 
 
 @dataclass
-class Agent:
+class Agent(WithJobs):
     """Who answers the phone.
 
     instructions: the system prompt. greeting: what is said first, in these words; empty for none. In both, `{name}`

@@ -204,7 +204,7 @@ class Node:
         self._dismantle_later(call)
         if call.document is not None:
             self.metrics.end(call, call.document)
-            self.store.put(call.document)
+            self.store.put(call.document, jobs=tuple(self.agent.jobs))
 
     def _tool_done_late(self, outcome: str, document: dict[str, Any] | None) -> None:
         self.metrics.add("tools_done_late", 1, outcome)

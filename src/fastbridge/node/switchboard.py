@@ -121,7 +121,7 @@ class Switchboard:
         self.settings = settings
         self.workers = settings.workers
         self.draining = False
-        self._command = [sys.executable, "-P", "-m", "fastbridge", "worker", "--log-lock", str(log_lock)]
+        self._command = [sys.executable, "-P", "-m", "fastbridge", "serve-worker", "--log-lock", str(log_lock)]
         self._agent = [agent] if agent else []
         self._running: dict[int, WorkerProcess] = {}
         self._keepers: list[asyncio.Task[None]] = []

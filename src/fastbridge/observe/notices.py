@@ -105,6 +105,50 @@ def outbound_unswept(error: BaseException) -> None:
     event("OUTBOUND", text, level=logging.ERROR, stacklevel=2)
 
 
+def worker_started(queues: str, *, jobs: str, pid: int) -> None:
+    """The worker does jobs from now on."""
+    event("WORKER", "Worker started", queues=queues, jobs=jobs, pid=pid, stacklevel=2)
+
+
+def job_enqueued(job: str, call_sid: str) -> None:
+    """A job for a call that is over is in the queue."""
+    event("WORKER", "Job enqueued", job=job, call_sid=call_sid, stacklevel=2)
+
+
+def job_completed(job: str, call_sid: str, *, duration_ms: int) -> None:
+    """A job is done."""
+    event("WORKER", "Job completed", job=job, duration_ms=duration_ms, call_sid=call_sid, stacklevel=2)
+
+
+def job_failed(job: str, call_sid: str, error: BaseException, *, attempt: int, tries: int, words: bool) -> None:
+    """A job raised: with the traceback where words may be in the log. It is tried again, `tries` times at most."""
+    fields: dict[str, Any] = {"job": job, "attempt": attempt, "tries": tries, "call_sid": call_sid}
+    if words:
+        event("WORKER", "Job failed", level=logging.ERROR, exc_info=error, stacklevel=2, **fields)
+    else:
+        text = f"Job failed: {type(error).__name__}"
+        event("WORKER", text, level=logging.ERROR, stacklevel=2, **fields)
+
+
+def job_without_record(job: str, call_sid: str) -> None:
+    """The call's record is not there any more: nothing can be done for it."""
+    _job_warning("Job dropped: its call's record is gone", job=job, call_sid=call_sid)
+
+
+def job_unknown(job: str) -> None:
+    """Such jobs wait, and this worker's agent has none of that name."""
+    _job_warning("jobs wait that this agent does not have: start the worker with the agent that has them", job=job)
+
+
+def outbox_away(error: BaseException) -> None:
+    """The database of the worker does not answer: tried again, said at most every 30 s."""
+    _job_warning(f"the database does not answer: {type(error).__name__}")
+
+
+def _job_warning(text: str, **fields: Any) -> None:
+    event("WORKER", text, level=logging.WARNING, stacklevel=3, **fields)
+
+
 def records_lost(count: int) -> None:
     """Call records that the stop did not wait for, or that could not be stored."""
     text = f"{count} call records were lost: they could not be stored before the stop"

@@ -25,8 +25,10 @@ POLL_SECONDS = 1.0
 NOT_NOW_SECONDS = 60.0
 """Outside its hours a number is looked at again so often."""
 ENDED = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
+MANY_REFUSALS = 3
+"""In a row: then nobody else is called either, until those who refused think that they can."""
 PAUSE_SECONDS = 60.0
-"""The longest that a node may ask to be left alone."""
+"""The longest of that."""
 
 
 class Api(Protocol):
@@ -115,6 +117,7 @@ class Campaign:
         self._sleep = sleep
         self._may_s = 0.0  # the next may be placed then
         self._polled_s = 0.0
+        self._refused = 0  # in a row
         self._stopping = False
 
     @property
@@ -176,9 +179,12 @@ class Campaign:
         if asked.after_seconds is not None:
             now = self._now_s()
             callee.next_s = now + asked.after_seconds
-            self._may_s = max(self._may_s, now + min(asked.after_seconds, PAUSE_SECONDS))
             callee.reason = asked.problem
+            self._refused += 1
+            if self._refused >= MANY_REFUSALS:
+                self._may_s = max(self._may_s, now + min(asked.after_seconds, PAUSE_SECONDS))
             return
+        self._refused = 0
         callee.tries += 1
         callee.reason = asked.problem
         callee.call = asked.call

@@ -13,13 +13,13 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.exc import (
@@ -34,6 +34,7 @@ from sqlalchemy.exc import (
 from fastbridge.errors import ConfigError
 from fastbridge.observe import notices
 from fastbridge.observe.limits import RateLimiter
+from fastbridge.store import outbox
 from fastbridge.store.database import (
     NO_DATABASE,
     make_private,
@@ -106,6 +107,14 @@ def _key_of(record: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
     return [CALLS.c.call_sid == record["call_sid"], CALLS.c.stream_sid == record["stream_sid"]]
 
 
+class Waiting(NamedTuple):
+    """A record, and the jobs that it brings. again: in the place of the one that is there."""
+
+    record: dict[str, Any]
+    jobs: Sequence[str] = ()
+    again: bool = False
+
+
 class RecordStore:
     """put(record) from the loop, once a call. url: a DATABASE_URL, or `none`. folder: for a file per call, or None.
 
@@ -129,7 +138,7 @@ class RecordStore:
         self._days = days
         self._max_waiting = max_waiting
         self._lines = RateLimiter(now_s)
-        self._queue: SimpleQueue[tuple[dict[str, Any], bool] | None] = SimpleQueue()  # (record, is it there already?)
+        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
         self._ready = False
@@ -140,22 +149,23 @@ class RecordStore:
     def waiting(self) -> int:
         return self._queue.qsize()
 
-    def put(self, record: dict[str, Any]) -> bool:
-        """Have a record stored. False if there was no room for it. Never blocks and never raises."""
-        return self._put(record, False)
+    def put(self, record: dict[str, Any], jobs: Sequence[str] = ()) -> bool:
+        """Have a record stored, and with it, or not at all, what is to be done for it by these jobs. False if there was
+        no room for it. Never blocks and never raises."""
+        return self._put(Waiting(record, jobs))
 
     def update(self, record: dict[str, Any]) -> bool:
         """Have this record take the place of the one of the same call. False as above."""
-        return self._put(record, True)
+        return self._put(Waiting(record, again=True))
 
-    def _put(self, record: dict[str, Any], again: bool) -> bool:
+    def _put(self, waiting: "Waiting") -> bool:
         if self._engine is None and self._folder is None:
             return True
         if self._closing.is_set() or self.waiting >= self._max_waiting:
             self.counters["lost"] += 1
             self._complain("a call record was lost: %d wait already", self.waiting)
             return False
-        self._queue.put((record, again))
+        self._queue.put(waiting)
         self.peak_waiting = max(self.peak_waiting, self.waiting)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="fastbridge-store", daemon=True)
@@ -182,25 +192,25 @@ class RecordStore:
             waiting = self._queue.get()
             if waiting is None:
                 break
-            record, again = waiting
             if self._folder is not None:
-                self._write_file(self._folder, record, again)
+                self._write_file(self._folder, waiting.record, waiting.again)
             if self._engine is not None:
-                self._store(self._engine, record, again)
+                self._store(self._engine, waiting)
         if self._engine is not None:  # here, since `close` may have stopped waiting for us
             self._engine.dispose()
 
-    def _store(self, engine: sa.Engine, record: dict[str, Any], again: bool) -> None:
+    def _store(self, engine: sa.Engine, waiting: "Waiting") -> None:
         """Until it is stored, or never will be; once we close, a few times at once."""
         wait_s = FIRST_RETRY_SECONDS
         for attempt in count(1):
             try:
                 self._prepare(engine)
                 with engine.begin() as connection:
-                    if again:
-                        connection.execute(sa.delete(CALLS).where(*_key_of(record)))
-                    connection.execute(sa.insert(CALLS), row_of(record))
-                self.counters["updated" if again else "stored"] += 1
+                    if waiting.again:
+                        connection.execute(sa.delete(CALLS).where(*_key_of(waiting.record)))
+                    connection.execute(sa.insert(CALLS), row_of(waiting.record))
+                    outbox.add(connection, waiting.record, waiting.jobs)
+                self.counters["updated" if waiting.again else "stored"] += 1
                 return
             except IntegrityError:  # it is there: an answer that got lost on the way
                 self.counters["stored"] += 1
@@ -219,6 +229,7 @@ class RecordStore:
         if not self._ready:
             make_private(engine)
             make_table(engine)
+            outbox.make_table(engine)
             self._ready = True
         if self._days and self._now_s() - self._swept_s >= SWEEP_SECONDS:
             self._swept_s = self._now_s()
@@ -332,6 +343,14 @@ def latest(connection: sa.Connection, limit: int, *, business_id: str | None = N
     if business_id is not None:
         query = query.where(CALLS.c.business_id == business_id)
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def document(engine: sa.Engine, call_sid: str, stream_sid: str) -> dict[str, Any] | None:
+    """The record of one stream of a call."""
+    query = sa.select(CALLS.c.record).where(CALLS.c.call_sid == call_sid, CALLS.c.stream_sid == stream_sid)
+    with engine.connect() as connection:
+        text = connection.execute(query).scalar()
+    return json.loads(text) if text is not None else None
 
 
 def find(connection: sa.Connection, call_sid: str) -> list[dict[str, Any]]:

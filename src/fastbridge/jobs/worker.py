@@ -1,0 +1,97 @@
+"""The worker: takes jobs from the outbox to the queue, and sees to it until a signal."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from fastbridge.agent.definition import Agent
+from fastbridge.config import Settings
+from fastbridge.errors import ConfigError
+from fastbridge.jobs.queue import NAME, JobQueue, only_worker
+from fastbridge.observe import notices
+from fastbridge.store import records
+from fastbridge.store.database import NO_DATABASE, open_engine
+from fastbridge.store.outbox import Outbox
+
+LOOK_SECONDS = 0.5
+TAKEN_AT_ONCE = 100
+STOP_SECONDS = 20.0
+HOUSEKEEPING_SECONDS = 3600.0
+
+
+def run(settings: Settings, agent: Agent) -> None:
+    """Until a signal. ConfigError, a sentence, where that cannot be."""
+    url = settings.database_url.get_secret_value()
+    if url == NO_DATABASE:
+        raise ConfigError("A worker needs DATABASE_URL: jobs are kept there, with the records of calls.")
+    if not agent.jobs:
+        raise ConfigError("The agent has no jobs: put @agent.job before a function, or run no worker.")
+    engine = open_engine(url)
+    with only_worker(engine):
+        worker = Worker(engine, agent, words=settings.log_transcripts)
+        asyncio.run(worker.live())
+
+
+class Worker:
+    """One database's, with this agent's jobs. words: what a job says when it fails may be in the log."""
+
+    def __init__(self, engine: sa.Engine, agent: Agent, *, words: bool) -> None:
+        self._engine = engine
+        self._jobs = agent.jobs
+        self._outbox = Outbox(engine)
+        self._queue = JobQueue(engine, self._jobs, self._record, words=words)
+        self._stopped = asyncio.Event()
+        self._complained_s = self._kept_s = 0.0
+
+    async def live(self) -> None:
+        """Until a signal, and until what is at work has ended, or has had STOP_SECONDS."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._stopped.set)
+        await self._queue.open()
+        notices.worker_started(NAME, jobs=",".join(sorted(self._jobs)), pid=os.getpid())
+        while not self._stopped.is_set():
+            try:
+                taken = await self.take()
+                await self._keep_house()
+            except SQLAlchemyError as error:
+                self._complain(error)
+                taken = 0
+            if not taken:
+                await self._rest()
+        await asyncio.to_thread(self._queue.close, STOP_SECONDS)
+
+    async def take(self) -> int:
+        """From the outbox to the queue: how many. One that dies in between is taken twice, and there once."""
+        items = await asyncio.to_thread(self._outbox.waiting, list(self._jobs), TAKEN_AT_ONCE)
+        for item in items:
+            await self._queue.put(*item)
+            await asyncio.to_thread(self._outbox.taken, item.key)
+            notices.job_enqueued(item.job, item.call_sid)
+        return len(items)
+
+    async def _rest(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), LOOK_SECONDS)
+
+    async def _keep_house(self) -> None:
+        """Once an hour: forget what is done, and say what nobody does."""
+        if self._kept_s and time.monotonic() - self._kept_s < HOUSEKEEPING_SECONDS:
+            return
+        self._kept_s = time.monotonic()
+        for job in await asyncio.to_thread(self._outbox.others, list(self._jobs)):
+            notices.job_unknown(job)
+        await self._queue.forget_old()
+
+    def _complain(self, error: Exception) -> None:
+        if time.monotonic() - self._complained_s > 30.0:
+            self._complained_s = time.monotonic()
+            notices.outbox_away(error)
+
+    def _record(self, call_sid: str, stream_sid: str) -> dict[str, Any] | None:
+        return records.document(self._engine, call_sid, stream_sid)

@@ -1,0 +1,92 @@
+"""The outbox: what is to be done for a call that has ended, written with its record, in one transaction.
+
+So there is no record without its jobs, whenever a node dies. The worker takes them from here to its queue, where each
+is known by its key: taken twice, by one that died in between, it is there once.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from fastbridge.store.database import make_private, make_tables
+
+_metadata = sa.MetaData()
+OUTBOX = sa.Table(
+    "fastbridge_outbox",
+    _metadata,
+    sa.Column("key", sa.String(160), primary_key=True),
+    sa.Column("job", sa.String(64), nullable=False),
+    sa.Column("call_sid", sa.String(34), nullable=False),
+    sa.Column("stream_sid", sa.String(34), nullable=False),
+    sa.Column("created_s", sa.Float, nullable=False, index=True),
+)
+
+
+class Item(NamedTuple):
+    """A job to be done. key: of this job for this stream of a call, and no other."""
+
+    key: str
+    job: str
+    call_sid: str
+    stream_sid: str
+
+
+def make_table(engine: sa.Engine) -> None:
+    make_tables(engine, _metadata)
+
+
+def add(connection: sa.Connection, record: Mapping[str, Any], jobs: Sequence[str]) -> None:
+    """Into the transaction that stores this record."""
+    call_sid, stream_sid = record["call_sid"], record["stream_sid"]
+    rows = [
+        {
+            "key": f"{job}:{call_sid}:{stream_sid}",
+            "job": job,
+            "call_sid": call_sid,
+            "stream_sid": stream_sid,
+            "created_s": time.time(),
+        }
+        for job in jobs
+    ]
+    if rows:
+        connection.execute(sa.insert(OUTBOX), rows)
+
+
+class Outbox:
+    """The worker's side. Its methods block, and raise SQLAlchemy's errors."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._ready = False
+
+    @contextmanager
+    def _begin(self) -> Iterator[sa.Connection]:
+        if not self._ready:
+            make_private(self._engine)
+            make_table(self._engine)
+            self._ready = True
+        with self._engine.begin() as connection:
+            yield connection
+
+    def waiting(self, jobs: Sequence[str], limit: int) -> list[Item]:
+        """The oldest of these jobs."""
+        query = sa.select(OUTBOX).where(OUTBOX.c.job.in_(jobs)).order_by(OUTBOX.c.created_s).limit(limit)
+        with self._begin() as connection:
+            return [
+                Item(row["key"], row["job"], row["call_sid"], row["stream_sid"])
+                for row in connection.execute(query).mappings()
+            ]
+
+    def others(self, jobs: Sequence[str]) -> list[str]:
+        """Jobs that wait, and are none of these."""
+        query = sa.select(OUTBOX.c.job).where(OUTBOX.c.job.not_in(jobs)).distinct()
+        with self._begin() as connection:
+            return sorted(connection.execute(query).scalars())
+
+    def taken(self, key: str) -> None:
+        """It is in the queue."""
+        with self._begin() as connection:
+            connection.execute(sa.delete(OUTBOX).where(OUTBOX.c.key == key))
