@@ -4,6 +4,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from fastbridge.observe import notices
 from tunnels import CLOUDFLARED_URL
@@ -28,6 +29,17 @@ EXAMPLES = {
     "tunnel_ended": (("cloudflared", CLOUDFLARED_URL), {}),
     "worker_silent": ((1,), {}),
     "records_lost": ((3,), {}),
+    "outbound_placed": (("CA123", "OB123"), {}),
+    "outbound_uncertain": (("OB123", "ReadTimeout"), {}),
+    "outbound_ended": (("CA123", "OB123"), {"outcome": "busy", "reason": None}),
+    "outbound_unswept": ((OperationalError("x", {}, Exception()),), {}),
+    "worker_started": (("fastbridge",), {"jobs": "follow_up", "pid": 4711}),
+    "job_enqueued": (("follow_up", "CA123"), {}),
+    "job_completed": (("follow_up", "CA123"), {"duration_ms": 412}),
+    "job_failed": (("follow_up", "CA123", ValueError("x")), {"attempt": 1, "tries": 5, "words": False}),
+    "job_without_record": (("follow_up", "CA123"), {}),
+    "job_unknown": (("follow_up",), {}),
+    "outbox_away": ((OperationalError("x", {}, Exception()),), {}),
     "too_few_descriptors": ((400,), {"needed": 1264, "limit": 1024}),
 }
 FUNCTIONS = [name for name, member in inspect.getmembers(notices, inspect.isfunction) if not name.startswith("_")]
