@@ -155,16 +155,11 @@ class Conferences:
 
     async def _awaited(self, conference: Conference, participant: Participant, leg: Leg) -> None:
         """One that is dialled, until he is there or will not be. Kicked before, he is not rung any longer."""
-        gone = self._services.start(self._unless_gone(participant, leg))
         participant.state = "ringing"
+        participant.gone.add_done_callback(lambda _: leg.hang_up() if not leg.picked_up.done() else None)
         answered = await leg.picked_up
-        gone.cancel()
         if not answered and conference.participants.get(participant.call_sid) is participant:
             conference.leave(participant, leg.call.status)
-
-    async def _unless_gone(self, participant: Participant, leg: Leg) -> None:
-        await participant.gone
-        leg.hang_up()
 
     def _open(self, account_sid: str, name: str) -> Conference:
         """The one of that name that goes on, or a new one."""
