@@ -128,6 +128,11 @@ class CarrierApi:
         return self._server.url
 
     @property
+    def connections(self) -> int:
+        """Accepted so far; each may carry many requests."""
+        return self._server.connections
+
+    @property
     def numbers(self) -> list[dict[str, str]]:
         return self._numbers.numbers
 
