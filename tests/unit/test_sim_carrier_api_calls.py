@@ -234,3 +234,22 @@ def test_without_a_script_he_answers_and_waits_for_twiml() -> None:
         sid = made.call(Twiml=[], Url=f"{made.office.url}/voice")
         made.advance(30)
         assert made.status(sid) == "in-progress"
+
+
+def test_who_asks_for_a_call_waits_for_its_end_and_its_callbacks() -> None:
+    with VirtualStage(callees={}) as made:
+        made.api.callees[THEIRS] = Callee(hangs_up_after_seconds=60)
+        sid = made.call()
+        report = made.loop.run_until_complete(made.api.ended(sid))
+        assert (report.call_sid, report.ended_by) == (sid, "caller")
+        assert made.office.statuses_told()[-1] == "completed"
+        with pytest.raises(KeyError):
+            made.loop.run_until_complete(made.api.ended("CA1"))
+
+
+def test_callees_that_come_later_are_dialled_too() -> None:
+    with VirtualStage(callees=None) as made:
+        made.api.callees[HUMAN] = Callee()
+        caller = SimulatedCaller("https://ours.example", [], account_sid=ACCOUNT)
+        made.api.register(caller)
+        assert caller.exchange is not None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastbridge.sim.twilio_reply import RefusedError, bad, error, failure, not_found
+from fastbridge.sim.twilio_reply import RefusedError, Reply, bad, error, failure, not_found
 
 
 def test_an_error_as_twilio_words_it() -> None:
@@ -18,6 +18,14 @@ def test_an_error_as_twilio_words_it() -> None:
         "application/json",
         "",
     )
+
+
+@pytest.mark.parametrize(
+    ("reply", "written"),
+    [(Reply(200, {"a": 1}), b'{"a": 1}'), (Reply(204, {}), b""), (Reply(200, {}, b"RIFF", "audio/x-wav"), b"RIFF")],
+)
+def test_what_follows_the_headers(reply: Reply, written: bytes) -> None:
+    assert reply.written() == written
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, 20429), (401, 20003), (404, 20404), (500, 20500), (503, 20500)])

@@ -52,13 +52,13 @@ class CarrierApi:
     with; api_keys: more of them, by sid. numbers: the account's, as Twilio's answers show them (`sid`, `phone_number`,
     `voice_url` …); what is set of them is set there, and with any, calls come from those alone.
 
-    callees: who answers at which number; `callee` at all others. Without `callees`, what registered calls dial is
-    noted, and nobody called. faults: one for each request to come, after which all goes well, or a function of a
-    request's method and path; fault_shares: of what passes, how much meets which fault, by chance and `seed`;
-    requests_per_second: more are answered 429. callback_fate: what befalls each status callback (`Mishaps`),
-    callback_delay_seconds: how late a late one is. now: for dates, seconds since the epoch. http: sends Twilio's own
-    requests. recording_ready_seconds: from the end of a recording until its file is there; recordings_elsewhere: the
-    API redirects to it.
+    callees: who answers at which number, also later, as `api.callees`; `callee` at all others. While there are none,
+    what registered calls dial is noted, and nobody called. faults: one for each request to come, after which all goes
+    well, or a function of a request's method and path; fault_shares: of what passes, how much meets which fault, by
+    chance and `seed`; requests_per_second: more are answered 429. callback_fate: what befalls each status callback
+    (`Mishaps`), callback_delay_seconds: how late a late one is. recording_ready_seconds: from the end of a recording
+    until its file is there; recordings_elsewhere: the API redirects to it. now: for dates, seconds since the epoch.
+    http: sends Twilio's own requests.
 
     `updates` is what was asked of calls, failed requests too; `errors` what Twilio would have refused, or have in its
     debugger; `callbacks` what befell which; `reports` those of the callees' calls that are over, by call sid.
@@ -86,6 +86,7 @@ class CarrierApi:
         http: httpx2.AsyncClient | None = None,
     ) -> None:
         self.errors: list[str] = []
+        self.callees = dict(callees or {})
         self._credentials = {user: secret, **(api_keys or {})}
         self._account = user if user.startswith("AC") else ""
         self._faults = Faults(faults, fault_shares, seed)
@@ -101,7 +102,7 @@ class CarrierApi:
         )
         self._switch = Switch(
             self._services,
-            callees or {},
+            self.callees,
             callee or Callee(),
             self._calls,
             self._recordings,
@@ -120,12 +121,18 @@ class CarrierApi:
         call = self._calls.register(line)
         if isinstance(line, SimulatedCaller):
             line.at_end = functools.partial(self._left, call)
-            line.exchange = self._switch if self._dials else None
+            line.exchange = self._switch if self._dials or self.callees else None
 
     @property
     def url(self) -> str:
         """RuntimeError before it runs."""
         return self._server.url
+
+    async def ended(self, call_sid: str) -> CallReport:
+        """A call that was placed, when it is over and its callbacks were sent. KeyError for one that was not."""
+        report = await self._switch.ended(call_sid)
+        await self._callbacks.settle()
+        return report
 
     @property
     def connections(self) -> int:

@@ -58,6 +58,11 @@ class Switch:
             call_sid: leg.phone.report for call_sid, leg in self._legs.items() if leg.call.answered and leg.call.over
         }
 
+    async def ended(self, call_sid: str) -> CallReport:
+        leg = self._legs[call_sid]
+        await leg.over.wait()
+        return leg.phone.report
+
     def start(self, call: Call, fields: Mapping[str, str]) -> Leg:
         """fields: as of `Calls.create`."""
         events = fields.get("StatusCallbackEvent", "completed").split()
