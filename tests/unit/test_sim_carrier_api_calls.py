@@ -225,6 +225,7 @@ def test_a_caller_is_led_from_the_stream_to_a_person() -> None:
                 assert office.told("/ended") == [], "an order leads elsewhere, and not to the action"
                 call = await asyncio.to_thread(client.calls(caller.call_sid).fetch)
                 assert (call.status, call.direction) == ("completed", "inbound")
+                assert (caller.status, caller.update({"Status": "completed"})) == ("completed", False)
 
     asyncio.run(run())
 
@@ -237,7 +238,7 @@ def test_without_a_script_he_answers_and_waits_for_twiml() -> None:
 
 
 def test_who_asks_for_a_call_waits_for_its_end_and_its_callbacks() -> None:
-    with VirtualStage(callees={}) as made:
+    with VirtualStage(callees={}, callback_fate=lambda form: Fate.DELAYED) as made:
         made.api.callees[THEIRS] = Callee(hangs_up_after_seconds=60)
         sid = made.call()
         report = made.loop.run_until_complete(made.api.ended(sid))

@@ -277,3 +277,9 @@ def test_what_is_no_twiml(text: str) -> None:
 )
 def test_how_long_a_verb_is(verb: str, seconds: float) -> None:
     assert seconds_of(ElementTree.fromstring(verb)) == seconds
+
+
+def test_an_order_that_comes_with_the_answer_comes_first() -> None:
+    documents = {"https://ours.example/next": STREAM.format("")}
+    play = Play("<Redirect>/next</Redirect>", documents=documents, orders={0.5: {"Status": "completed"}})
+    assert (play.phone.streamed, play.seconds) == ([], 0.5)
