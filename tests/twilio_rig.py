@@ -5,7 +5,7 @@ import base64
 import functools
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode
 
 import httpx2
@@ -52,8 +52,8 @@ class SdkHttp(HttpClient):  # type: ignore[misc]
 def sdk(api: CarrierApi, user: str = ACCOUNT, secret: str = TOKEN) -> Generator[Any]:
     """A client for a thread."""
     http = SdkHttp(api.url)
-    yield Client(user, secret, http_client=http)
-    http.client.close()
+    with http.client:
+        yield Client(user, secret, http_client=http)
 
 
 class Office:
@@ -131,6 +131,12 @@ class VirtualStage:
 
     def advance(self, seconds: float) -> None:
         self.loop.advance(seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over()
 
     def over(self) -> None:
         """The test is: what still goes on is broken off."""

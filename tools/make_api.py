@@ -26,7 +26,7 @@ WITH_METHODS = {
 }
 THE_NODES_OWN = {
     *("all_tools", "advice", "for_call", "filled", "in_language", "call_settings", "answers", "knows_business"),
-    *("jobs", "dial", "close", "clock_ms", "now_ms", "next_fault", "answer"),
+    *("jobs", "dial", "close", "clock_ms", "now_ms", "respond", "connections"),
     *("destination", "destination_name", "journal", "take", "intervals", "wrong_sizes"),
 }
 """Methods that the node calls, or its own tests."""

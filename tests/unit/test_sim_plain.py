@@ -42,7 +42,11 @@ class Line:
 class Process:
     """A NodeProcess as far as a PlainNode needs it."""
 
-    api = "the api"
+    class Api:
+        async def ended(self, call_sid: str) -> CallReport:
+            return CallReport(call_sid)
+
+    api = Api()
 
     def __init__(self, at_once: int) -> None:
         self.together = asyncio.Barrier(at_once)
@@ -89,7 +93,8 @@ def test_calls_one_by_one_and_at_once() -> None:
         report = node.call([HangUp()], query="business_id=456")
         assert process.options == [{"query": "business_id=456"}]
         assert node.record(report) == {"call_sid": HangUp()}
-        assert (node.log(), node.api) == ("its log", "the api")
+        assert (node.log(), node.api) == ("its log", process.api)
+        assert node.ended("CA9").call_sid == "CA9"
 
 
 def test_it_works_within_a_loop_of_the_tests_own() -> None:

@@ -237,3 +237,12 @@ def test_callbacks_may_be_moved(at: Stages) -> None:
     assert stage.ask("POST", f"/Calls/{sid}.json", form)[0] == 200
     stage.advance(5)
     assert stage.office.statuses_told("/other") == ["completed"]
+
+
+def test_nowhere_else_before_he_answers(at: Stages) -> None:
+    stage = at(Callee(rings_seconds=10))
+    sid = stage.call()
+    stage.advance(5)
+    assert stage.ask("POST", f"/Calls/{sid}.json", {"Twiml": TALK})[1]["code"] == 21220
+    stage.advance(1)
+    assert stage.status(sid) == "ringing"

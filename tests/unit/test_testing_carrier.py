@@ -66,6 +66,7 @@ def test_a_call_that_does_not_end_has_failed() -> None:
     [
         ({"Status": "completed"}, ["rest", "hang_up"]),
         ({"Twiml": "<Response><Dial>+15005550009</Dial></Response>"}, ["rest", "dial", "hang_up"]),
+        ({"Url": "https://ours.example/else"}, ["rest", "hang_up"]),
     ],
 )
 def test_an_order_of_the_api_ends_the_stream(form: dict[str, str], kinds: list[str]) -> None:

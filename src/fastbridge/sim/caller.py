@@ -68,6 +68,8 @@ class SimulatedCaller:
         self.conversation = Conversation(script, patience_ms)
         self.carrier: CarrierStream | None = None
         self.exchange: Exchange | None = None
+        self.at_end: Callable[[], object] = lambda: None
+        """Called when the call is over, before what comes last."""
         self.status = "ringing"
         """As Twilio has it: ringing, in-progress or completed."""
         self._base_url = base_url.rstrip("/")
@@ -129,6 +131,7 @@ class SimulatedCaller:
         finally:
             self.status = "completed"
             self.report.ended_by = follower.ended_by
+            self.at_end()
 
     async def _answered(self, url: str, fields: Mapping[str, str]) -> Document:
         document = await self.fetch(url, fields)

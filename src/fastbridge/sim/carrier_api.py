@@ -10,11 +10,13 @@ belongs: calls are in `twilio_calls`, who answers them in `callee`, what goes wr
 
 import asyncio
 import base64
+import functools
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
+from urllib.parse import unquote
 
 import httpx2
 
@@ -28,6 +30,7 @@ from fastbridge.sim.twilio_calls import Calls, Line, Update
 from fastbridge.sim.twilio_faults import RESET, RESET_AFTER, Fault, Faults, Plan, RateLimit
 from fastbridge.sim.twilio_http import HttpServer, Request, ResetError
 from fastbridge.sim.twilio_numbers import Numbers
+from fastbridge.sim.twilio_recordings import MEDIA, Recordings
 from fastbridge.sim.twilio_reply import AUTHENTICATE, TOO_MANY_REQUESTS, RefusedError, Reply, failure, not_found
 from fastbridge.sim.twilio_services import Services
 from fastbridge.sim.twilio_switch import Switch
@@ -38,6 +41,10 @@ _ACCOUNT = rf"/{API_VERSION}/Accounts/(AC[0-9a-f]{{32}})"
 Handler = Callable[..., Reply]
 
 
+def _sid(prefix: str) -> str:
+    return f"({prefix}[0-9a-f]{{32}})"
+
+
 class CarrierApi:
     """`async with CarrierApi(user, secret) as api`: `api.url` is what FASTBRIDGE_TWILIO_API_URL should be.
 
@@ -45,12 +52,13 @@ class CarrierApi:
     with; api_keys: more of them, by sid. numbers: the account's, as Twilio's answers show them (`sid`, `phone_number`,
     `voice_url` …); what is set of them is set there, and with any, calls come from those alone.
 
-    callees: who answers at which number; `callee` at all others. Without `callees`, what registered calls dial is
-    noted, and nobody called. faults: one for each request to come, after which all goes well, or a function of a
-    request's method and path; fault_shares: of what passes, how much meets which fault, by chance and `seed`;
-    requests_per_second: more are answered 429. callback_fate: what befalls each status callback (`Mishaps`),
-    callback_delay_seconds: how late a late one is. now: for dates, seconds since the epoch. http: sends Twilio's own
-    requests.
+    callees: who answers at which number, also later, as `api.callees`; `callee` at all others. While there are none,
+    what registered calls dial is noted, and nobody called. faults: one for each request to come, after which all goes
+    well, or a function of a request's method and path; fault_shares: of what passes, how much meets which fault, by
+    chance and `seed`; requests_per_second: more are answered 429. callback_fate: what befalls each status callback
+    (`Mishaps`), callback_delay_seconds: how late a late one is. recording_ready_seconds: from the end of a recording
+    until its file is there; recordings_elsewhere: the API redirects to it. now: for dates, seconds since the epoch.
+    http: sends Twilio's own requests.
 
     `updates` is what was asked of calls, failed requests too; `errors` what Twilio would have refused, or have in its
     debugger; `callbacks` what befell which; `reports` those of the callees' calls that are over, by call sid.
@@ -72,10 +80,13 @@ class CarrierApi:
         requests_per_second: int = 0,
         callback_fate: FateOf = all_sent,
         callback_delay_seconds: float = 2.0,
+        recording_ready_seconds: float = 1.0,
+        recordings_elsewhere: bool = False,
         now: Callable[[], float] = time.time,
         http: httpx2.AsyncClient | None = None,
     ) -> None:
         self.errors: list[str] = []
+        self.callees = dict(callees or {})
         self._credentials = {user: secret, **(api_keys or {})}
         self._account = user if user.startswith("AC") else ""
         self._faults = Faults(faults, fault_shares, seed)
@@ -85,12 +96,20 @@ class CarrierApi:
         self._callbacks = Callbacks(self._http, self.errors.append, callback_fate, callback_delay_seconds)
         self._services = Services(now, self._http, self._callbacks, self.errors.append)
         self._calls = Calls(now, self._place, self._numbers.has)
+        self._server = HttpServer(self.respond)
+        self._recordings = Recordings(
+            self._calls, self._services, recording_ready_seconds, self._address, elsewhere=recordings_elsewhere
+        )
         self._switch = Switch(
-            self._services, callees or {}, callee or Callee(), self._calls.add, self, auth_token or secret
+            self._services,
+            self.callees,
+            callee or Callee(),
+            self._calls,
+            self._recordings,
+            auth_token or secret,
+            self._numbers.has,
         )
         self._dials = callees is not None
-        self._server = HttpServer(self.respond)
-        self.reports: dict[str, CallReport] = {}
         self._routes = self._all_routes()
 
     def fail_next(self, *faults: Fault) -> None:
@@ -99,14 +118,26 @@ class CarrierApi:
 
     def register(self, line: Line) -> None:
         """A call that requests may change."""
-        self._calls.register(line)
-        if self._dials and isinstance(line, SimulatedCaller):
-            line.exchange = self._switch
+        call = self._calls.register(line)
+        if isinstance(line, SimulatedCaller):
+            line.at_end = functools.partial(self._left, call)
+            line.exchange = self._switch if self._dials or self.callees else None
 
     @property
     def url(self) -> str:
         """RuntimeError before it runs."""
         return self._server.url
+
+    async def ended(self, call_sid: str) -> CallReport:
+        """A call that was placed, when it is over and its callbacks were sent. KeyError for one that was not."""
+        report = await self._switch.ended(call_sid)
+        await self._callbacks.settle()
+        return report
+
+    @property
+    def connections(self) -> int:
+        """Accepted so far; each may carry many requests."""
+        return self._server.connections
 
     @property
     def numbers(self) -> list[dict[str, str]]:
@@ -115,6 +146,10 @@ class CarrierApi:
     @property
     def updates(self) -> list[Update]:
         return self._calls.updates
+
+    @property
+    def reports(self) -> dict[str, CallReport]:
+        return self._switch.reports()
 
     @property
     def callbacks(self) -> Callbacks:
@@ -150,6 +185,8 @@ class CarrierApi:
 
     def _answered(self, request: Request, fault: int | None) -> Reply:
         """fault: a status in place of the right one."""
+        if request.path.startswith(MEDIA):
+            return self._recordings.stored(request, request.path.removeprefix(MEDIA))
         self._authenticate(request)
         handler, found = self._route(request)
         if self._account and found[0] != self._account:
@@ -172,11 +209,14 @@ class CarrierApi:
     def _route(self, request: Request) -> tuple[Handler, tuple[str, ...]]:
         for method, pattern, handler in self._routes:
             if method == request.method and (found := pattern.fullmatch(request.path)) is not None:
-                return handler, found.groups()
+                return handler, tuple(unquote(part or "") for part in found.groups())
         raise not_found(request.path)
 
     def _all_routes(self) -> list[tuple[str, re.Pattern[str], Handler]]:
-        call, number = "/Calls/(CA[0-9a-f]{32})", "/IncomingPhoneNumbers/(PN[0-9a-f]{32})"
+        call, number = f"/Calls/{_sid('CA')}", f"/IncomingPhoneNumbers/{_sid('PN')}"
+        recording, its = f"/Recordings/{_sid('RE')}", self._recordings
+        conference, meetings = "/Conferences/([^/]+)", self._switch.conferences
+        queue, queues = f"/Queues/{_sid('QU')}", self._switch.queues
         routes: list[tuple[str, str, Handler]] = [
             ("POST", "/Calls", self._calls.create),
             ("GET", "/Calls", self._calls.listed),
@@ -185,17 +225,44 @@ class CarrierApi:
             ("GET", "", self._numbers.account),
             ("GET", "/IncomingPhoneNumbers", self._numbers.listed),
             ("POST", number, self._numbers.update),
+            ("POST", f"{call}/Recordings", its.create),
+            ("GET", f"{call}/Recordings", its.listed_of_call),
+            ("POST", f"{call}/Recordings/(RE[0-9a-f]{{32}}|Twilio.CURRENT)", its.update),
+            ("GET", f"{call}{recording}", its.fetch_of_call),
+            ("GET", "/Recordings", its.listed),
+            ("GET", recording, its.fetch),
+            ("DELETE", recording, its.delete),
+            ("GET", "/Conferences", meetings.listed),
+            ("GET", conference, meetings.fetch),
+            ("POST", conference, meetings.update),
+            ("GET", f"{conference}/Participants", meetings.participants),
+            ("POST", f"{conference}/Participants", meetings.create_participant),
+            ("GET", f"{conference}/Participants/([^/]+)", meetings.fetch_participant),
+            ("POST", f"{conference}/Participants/([^/]+)", meetings.update_participant),
+            ("DELETE", f"{conference}/Participants/([^/]+)", meetings.kick),
+            ("GET", "/Queues", queues.listed),
+            ("POST", "/Queues", queues.create),
+            ("GET", queue, queues.fetch),
+            ("POST", queue, queues.update),
+            ("DELETE", queue, queues.delete),
+            ("GET", f"{queue}/Members", queues.members),
+            ("GET", f"{queue}/Members/(CA[0-9a-f]{{32}}|Front)", queues.fetch_member),
+            ("POST", f"{queue}/Members/(CA[0-9a-f]{{32}}|Front)", queues.dequeue),
         ]
-        return [(method, re.compile(rf"{_ACCOUNT}{path}\.json"), handler) for method, path, handler in routes]
+        compiled = [(method, re.compile(rf"{_ACCOUNT}{path}\.json"), handler) for method, path, handler in routes]
+        return [*compiled, ("GET", re.compile(rf"{_ACCOUNT}{recording}(\.wav|\.mp3)?"), its.media)]
 
-    def _place(self, account_sid: str, fields: Mapping[str, str], form: Mapping[str, list[str]]) -> Call:
-        return self._switch.place(account_sid, fields, form)
+    def _place(self, account_sid: str, fields: Mapping[str, str]) -> Call:
+        return self._switch.place(account_sid, fields)
 
-    # The witness of every call that is placed
+    def _left(self, call: Call) -> None:
+        """A registered call is over."""
+        self._calls.ended(call)
+        self._recordings.ended(call)
 
-    def answered(self, call: Call, fields: Mapping[str, str]) -> None:
-        """Nothing is recorded yet."""
-
-    def ended(self, call: Call, report: CallReport) -> Mapping[str, str]:
-        self.reports[call.sid] = report
-        return {}
+    def _address(self) -> str:
+        """In what callbacks name; the well-known one, where no socket is."""
+        try:
+            return self.url
+        except RuntimeError:
+            return "https://api.twilio.com"

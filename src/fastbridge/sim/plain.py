@@ -75,6 +75,10 @@ class PlainNode:
         """The node's own record of a call."""
         return self._stage.run(self.process.record(call.call_sid))
 
+    def ended(self, call_sid: str) -> CallReport:
+        """A call that was placed with its `api`, to its end."""
+        return self._stage.run(self.api.ended(call_sid))
+
     def log(self) -> str:
         """All it has logged so far."""
         return self.process.log()

@@ -13,7 +13,6 @@ from fastbridge.sim.twilio_form import (
     METHOD,
     TWIML,
     TWIML_URL,
-    Form,
     check,
     matching,
     number,
@@ -111,7 +110,6 @@ class KnownLine(Line, Protocol):
     from_number: str
     to_number: str
     direction: str
-    status: str
 
 
 class Update(NamedTuple):
@@ -123,9 +121,9 @@ class Update(NamedTuple):
 
 
 class Place(Protocol):
-    """place(account_sid, fields, form): a call is on its way."""
+    """place(account_sid, fields): a call is on its way."""
 
-    def __call__(self, account_sid: str, fields: Mapping[str, str], form: Form) -> Call: ...
+    def __call__(self, account_sid: str, fields: Mapping[str, str]) -> Call: ...
 
 
 def check_dialling(fields: Mapping[str, str], own: Callable[[str], bool]) -> None:
@@ -154,7 +152,7 @@ class Calls:
         self._calls[call.sid] = call
         self._lines[call.sid] = line
 
-    def register(self, line: Line) -> None:
+    def register(self, line: Line) -> Call:
         """A call of the test's own."""
         known = line if isinstance(line, KnownLine) else None
         call = Call(
@@ -169,23 +167,22 @@ class Calls:
             call.move(state, self._now())
         self.add(call, line)
         self._registered.add(call.sid)
+        return call
+
+    def ended(self, call: Call) -> None:
+        """A registered call did, by itself."""
+        if not call.over:
+            call.move("completed", self._now())
 
     def find(self, account_sid: str, call_sid: str, path: str = "") -> Call:
         """RefusedError for one that is not there."""
         call = self._calls.get(call_sid)
         if call is None or (call.account_sid and call.account_sid != account_sid):
             raise not_found(path or f"/Calls/{call_sid}")
-        self._refresh(call)
         return call
 
     def line(self, call_sid: str) -> Line:
         return self._lines[call_sid]
-
-    def _refresh(self, call: Call) -> None:
-        """A registered call ends without us."""
-        line = self._lines[call.sid]
-        if isinstance(line, KnownLine) and line.status == "completed" and not call.over:
-            call.move("completed", self._now())
 
     # Requests
 
@@ -196,7 +193,7 @@ class Calls:
             raise bad(INVALID_URL, "Exactly one of Url, Twiml and ApplicationSid is needed")
         if "ApplicationSid" in fields:
             raise bad(INVALID_UPDATE, f"There is no application {fields['ApplicationSid']}")
-        call = self._place(account_sid, fields, request.form)
+        call = self._place(account_sid, fields)
         return Reply(201, call.view())
 
     def fetch(self, request: Request, account_sid: str, call_sid: str) -> Reply:
@@ -205,8 +202,6 @@ class Calls:
     def listed(self, request: Request, account_sid: str) -> Reply:
         wanted = filters(request, FILTERS)
         found = [call for call in reversed(self._calls.values()) if call.account_sid == account_sid]
-        for call in found:
-            self._refresh(call)
         return page(request, "calls", [call.view() for call in found if _is_wanted(call, wanted)])
 
     def note(self, request: Request, account_sid: str, call_sid: str) -> None:

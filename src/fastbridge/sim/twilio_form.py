@@ -28,7 +28,7 @@ Form = Mapping[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One parameter. valid: of each value. events: it may be repeated."""
+    """One parameter. valid: each of its values. repeated: it may be."""
 
     valid: Callable[[str], bool]
     code: int = BAD_REQUEST
@@ -39,7 +39,8 @@ Rules = Mapping[str, Rule]
 
 
 def check(form: Form, rules: Rules) -> dict[str, str]:
-    """The last value of each parameter. RefusedError where one is unknown, repeated, or not what it should be."""
+    """Each parameter; one that is repeated has spaces between its values. RefusedError where one is unknown, repeated
+    without need, or not what it should be."""
     for name, values in form.items():
         rule = rules.get(name)
         if rule is None:
@@ -49,7 +50,7 @@ def check(form: Form, rules: Rules) -> dict[str, str]:
         for value in values:
             if not rule.valid(value):
                 raise bad(rule.code, f"Invalid {name}: {value[:80]}")
-    return {name: values[-1] for name, values in form.items()}
+    return {name: " ".join(values) for name, values in form.items()}
 
 
 def is_number(value: str) -> bool:
@@ -99,11 +100,6 @@ def words_of(*words: str) -> Rule:
 
 def is_words(value: str, known: Collection[str]) -> bool:
     return bool(value.split()) and set(value.split()) <= set(known)
-
-
-def words(form: Form, name: str, default: str) -> list[str]:
-    """The words of a parameter of `words_of`, in order."""
-    return " ".join(form.get(name, [default])).split()
 
 
 BOOLEAN = Rule(lambda value: value.lower() in _BOOLEANS)

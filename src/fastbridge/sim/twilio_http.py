@@ -4,9 +4,7 @@ Knows nothing of Twilio: `answer` does, and tells by `ResetError` that a connect
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -131,7 +129,7 @@ async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> Req
 
 
 def _written(connection: h11.Connection, request: Request, reply: Reply) -> bytes:
-    content = reply.content or (b"" if reply.status == HTTPStatus.NO_CONTENT else json.dumps(reply.body).encode())
+    content = reply.written()
     headers = [("Content-Length", str(len(content)))]
     headers += [("Content-Type", reply.content_type)] if content else []
     headers += [("Location", reply.location)] if reply.location else []

@@ -29,7 +29,7 @@ class Witness(Protocol):
     """Who else must know of a call, to record it."""
 
     def answered(self, call: Call, fields: Mapping[str, str]) -> None: ...
-    def ended(self, call: Call, report: CallReport) -> Mapping[str, str]:
+    def ended(self, call: Call) -> Mapping[str, str]:
         """More for the last status callback."""
 
 
@@ -145,7 +145,7 @@ class Leg:
                 timer.cancel()
         for error in report.errors:
             self._services.fail(error)
-        told = self._witness.ended(self.call, report)
+        told = self._witness.ended(self.call)
         self._end("completed", self._callee.sip, told)
 
     async def _talks(self) -> CallReport:

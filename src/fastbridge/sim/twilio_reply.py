@@ -3,7 +3,9 @@
 Codes marked as unverified were never seen of the live service: each is in this one place.
 """
 
+import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import NamedTuple
 
 BAD_REQUEST = 20001
@@ -41,6 +43,10 @@ class Reply(NamedTuple):
     content: bytes = b""
     content_type: str = "application/json"
     location: str = ""
+
+    def written(self) -> bytes:
+        """What follows the headers."""
+        return self.content or (b"" if self.status == HTTPStatus.NO_CONTENT else json.dumps(self.body).encode())
 
 
 class RefusedError(Exception):

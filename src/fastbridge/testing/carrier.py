@@ -144,7 +144,7 @@ class VirtualCarrier:
         self.note("rest", ", ".join(sorted(order)))
         for verb in ElementTree.fromstring(order["Twiml"]) if "Twiml" in order else ():
             self.note(verb.tag.lower(), "".join(verb.itertext()).strip())
-        self.note("hang_up", "by the node's TwiML" if "Twiml" in order else "by the node's request")
+        self.note("hang_up", "by the node's request" if "Status" in order else "by the node's TwiML")
 
     def _now_ms(self) -> float:
         return self._loop.now_ns / MS
@@ -169,9 +169,11 @@ class ApiTransport(httpx2.AsyncBaseTransport):
         self._api = api
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        url, headers = request.url.raw_path, request.headers.raw
+        body = await request.aread()
+        asked = request_of(request.method.encode(), request.url.raw_path, request.headers.raw, body)
         try:
-            reply = await self._api.respond(request_of(request.method.encode(), url, headers, await request.aread()))
+            reply = await self._api.respond(asked)
         except ResetError:
             raise httpx2.ReadError("the connection was reset", request=request) from None
-        return httpx2.Response(reply.status, json=reply.body, request=request)
+        headers = {"Content-Type": reply.content_type, **({"Location": reply.location} if reply.location else {})}
+        return httpx2.Response(reply.status, headers=headers, content=reply.written(), request=request)
