@@ -200,8 +200,6 @@ def test_what_turns_out_to_be_no_interruption_is_taken_back(command: list[str]) 
         assert 1000 < cut * 20 < 3000
         assert 400 < gaps[cut - 1] < (1500 if STRICT else 4000)
         again = told.index(heard[played[cut]])
-        assert cut - 3 <= again <= cut, (
-            "with the frame that was cut off, by a clock that is not the carrier's"
-        )
+        assert cut - 3 <= again <= cut, "with the frame that was cut off, by a clock that is not the carrier's"
         assert [heard[at] for at in played[: cut - 1]] == told[: cut - 1]
         assert [heard[at] for at in played[cut:]][: len(told) - again] == told[again:]
