@@ -100,7 +100,7 @@ class UploadWatch:
 
     def _wait(self, state: State, seconds: float) -> None:
         self.state = state
-        self._deadline.set(max(seconds, 0.0))
+        self._deadline.set(seconds)
 
     def _due(self) -> None:
         if self._facts.model_tells_of_the_caller:
