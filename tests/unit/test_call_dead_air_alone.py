@@ -23,10 +23,11 @@ ANSWER = LIMIT_SECONDS["answer"]
 
 
 class Lane:
-    """Plays until it is over."""
+    """Plays until it is over. waiting_ms: what it has besides, which the carrier does not take."""
 
     def __init__(self, now_ns: Any) -> None:
         self._now_ns = now_ns
+        self.waiting_ms = 0
         self.schedule = SimpleNamespace(play_end_ns=0)
 
     @property
@@ -35,7 +36,7 @@ class Lane:
 
     @property
     def unheard_ms(self) -> int:
-        return max(self.schedule.play_end_ns - self._now_ns(), 0) // MS
+        return self.waiting_ms + max(self.schedule.play_end_ns - self._now_ns(), 0) // MS
 
 
 class Scene(Alone):
@@ -47,8 +48,21 @@ class Scene(Alone):
 
     def __init__(self) -> None:
         super().__init__()
+        self.recording_seconds = 0.0
+        """Of what is played where a filler is due."""
         self.assistant: Any = Lane(self.loop.clock.now_ns)
         self.air = DeadAir(clock=self.clock, facts=self, assistant=self.assistant, log=self.log, tell=self.tell)
+
+    def tell(self, event: Any) -> None:
+        super().tell(event)
+        if self.recording_seconds:
+            self.lasts(self.recording_seconds)
+
+    @property
+    def looks_in_seconds(self) -> float:
+        """Until the one timer that there is, which comes a millisecond late."""
+        (timer,) = self.loop.pending_timers()
+        return round(timer.when() - self.loop.time() - 0.001, 3)
 
     def waits(self, cause: str | None = "answer", late_seconds: float = 0.0) -> None:
         """From now on, and everybody is told."""
@@ -162,6 +176,30 @@ class TestSound:
         scene.sounds(3)
         scene.due_after(3 + ANSWER)
 
+    def test_is_looked_at_when_it_has_been_over_for_so_long_and_not_before(self, scene):
+        scene.waits()
+        assert scene.looks_in_seconds == ANSWER
+        scene.sounds(3)
+        assert scene.looks_in_seconds == 3 + ANSWER
+        scene.advance(1)
+        scene.do(scene.air.review)
+        assert scene.looks_in_seconds == 2 + ANSWER
+
+    def test_that_was_over_before_one_looked(self, scene):
+        scene.waits()
+        scene.sounds(0.1)
+        scene.lasts(1)
+        scene.due_after(1 + ANSWER)
+
+    def test_that_the_carrier_does_not_take_is_still_to_be_heard(self, scene):
+        scene.waits()
+        scene.assistant.waiting_ms = 400
+        scene.advance(0.5)
+        scene.do(scene.air.review)
+        assert scene.looks_in_seconds == 0.4 + ANSWER
+        scene.advance(10)
+        assert (scene.told, scene.air.summary()["unplanned_ms"]) == ([], {})
+
     def test_that_ends_sooner_than_thought_has_ended(self, scene):
         """It was cut off: what was to be heard is not."""
         scene.waits()
@@ -243,7 +281,7 @@ class TestAgain:
     def test_one_that_was_not_played_is_looked_for_again_later(self, scene):
         scene.waits()
         scene.due_after(ANSWER)
-        assert len(scene.loop.pending_timers()) == 1
+        assert scene.looks_in_seconds == pytest.approx(AGAIN_SECONDS, abs=MOMENT)
         scene.due_after(AGAIN_SECONDS - MOMENT)
 
 
@@ -309,6 +347,19 @@ class TestBooks:
         scene.waits(None)
         scene.advance(2)
         assert self.books(scene) == ({"tool": 1000, "response": 250}, 1250, 5000)
+
+    def test_silence_before_a_filler_is_of_the_wait(self, scene):
+        scene.recording_seconds = 1.0
+        scene.waits("answer")
+        scene.advance(2)
+        assert self.books(scene)[:2] == ({"answer": 1501}, 1501)
+
+    def test_a_look_at_nothing_is_no_wait(self, scene):
+        scene.waits("answer")
+        scene.advance(0.1)
+        for _ in range(3):
+            scene.waits(None)
+        assert scene.air.summary()["intentional"] == 1
 
     def test_sound_is_no_silence(self, scene):
         scene.waits(None)
