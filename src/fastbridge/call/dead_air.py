@@ -147,8 +147,7 @@ class DeadAir:
 
     def _due(self) -> None:
         now = self._clock.now_ns()
-        since = max(self._silent_since_ns(), self._tried_ns)
-        silent = not self._assistant.playing and now - since >= self._limit_ns()
+        silent = not self._assistant.playing and now - self._silent_since_ns() >= self._limit_ns()
         if self._facts.waits_for != self._cause or not silent:
             self._postponed = 0
             self.review()
