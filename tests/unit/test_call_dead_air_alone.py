@@ -44,7 +44,7 @@ class Scene(Alone):
 
     live = True
     waits_for: str | None = None
-    caller_may_be_speaking = caller_is_untold = False
+    caller_may_be_speaking = interrupts_unnoticed = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -301,11 +301,11 @@ class TestPostponed:
         scene.due_after(AGAIN_SECONDS + MAX_POSTPONED * POSTPONE_SECONDS)
 
     def test_by_who_interrupts_and_only_we_hear_as_long_as_he_does(self, scene):
-        scene.caller_is_untold = True
+        scene.interrupts_unnoticed = True
         scene.waits()
         scene.advance(ANSWER + 3 * MAX_POSTPONED * POSTPONE_SECONDS)
         assert scene.told == []
-        scene.caller_is_untold = False
+        scene.interrupts_unnoticed = False
         scene.advance(POSTPONE_SECONDS)
         assert len(scene.told) == 1
 

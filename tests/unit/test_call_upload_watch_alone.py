@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from alone import Alone
-from fastbridge.call.happenings import NothingHeard, SessionUseless, TurnUnheard, TurnUntold
+from fastbridge.call.happenings import NothingHeard, SessionUseless, TurnUnheard, TurnUnnoticed
 from fastbridge.call.upload_watch import (
     DEAF_SECONDS,
     MAX_TAKEN,
@@ -73,9 +73,9 @@ def test_the_bounds_are_these():
 class TestVoice:
     def test_of_half_a_second_counts(self, scene):
         scene.voice(VOICE_FRAMES - 1)
-        assert not scene.watch.untold
+        assert not scene.watch.said_unheard
         scene.voice(1)
-        assert scene.watch.untold
+        assert scene.watch.said_unheard
 
     @pytest.mark.parametrize("frames", [0, VOICE_FRAMES - 1])
     def test_of_less_is_forgotten_once_it_is_quiet(self, scene, frames):
@@ -84,7 +84,7 @@ class TestVoice:
         scene.check()
         scene.voice(VOICE_FRAMES - 1)
         scene.check()
-        assert (scene.watch.untold, scene.watch.state) == (False, State.LISTENING)
+        assert (scene.watch.said_unheard, scene.watch.state) == (False, State.LISTENING)
 
     def test_with_a_breath_in_it_is_one(self, scene):
         scene.voice(VOICE_FRAMES - 1)
@@ -97,7 +97,7 @@ class TestVoice:
     def test_of_which_the_model_has_told_is_none_of_ours(self, scene):
         scene.voice()
         scene.do(scene.watch.noticed)
-        assert not scene.watch.untold
+        assert not scene.watch.said_unheard
         scene.check()
         assert scene.watch.state is State.LISTENING
 
@@ -106,7 +106,7 @@ class TestVoice:
         scene.model_tells_of_the_caller = True
         scene.check()
         scene.model_tells_of_the_caller = False
-        assert not scene.watch.untold
+        assert not scene.watch.said_unheard
         scene.check()
         assert scene.watch.state is State.LISTENING
 
@@ -174,13 +174,13 @@ class TestWait:
         assert scene.told == []
         scene.advance(3 * MOMENT)
         assert scene.told == [SessionUseless("the model does not hear the caller", "upload_deaf")]
-        assert (scene.watch.state, scene.watch.untold) == (State.LISTENING, False)
+        assert (scene.watch.state, scene.watch.said_unheard) == (State.LISTENING, False)
 
     @pytest.mark.parametrize("state", WAITING)
     def test_ends_with_what_the_model_tells_of_the_caller(self, scene, state):
         scene.at(state)
         scene.do(scene.watch.noticed)
-        assert (scene.watch.state, scene.watch.untold) == (State.LISTENING, False)
+        assert (scene.watch.state, scene.watch.said_unheard) == (State.LISTENING, False)
         questions = scene.questions
         scene.advance(10)
         assert (scene.told, scene.questions) == ([], questions)
@@ -191,7 +191,7 @@ class TestWait:
         questions = scene.questions
         scene.model_tells_of_the_caller = True
         scene.advance(DEAF_SECONDS + MOMENT)
-        assert (scene.watch.state, scene.watch.untold) == (State.LISTENING, False)
+        assert (scene.watch.state, scene.watch.said_unheard) == (State.LISTENING, False)
         assert (scene.told, scene.questions) == ([], questions)
 
     @pytest.mark.parametrize("state", WAITING)
@@ -207,14 +207,14 @@ class TestSign:
         scene.at(state, SENTENCE_FRAMES)
         scene.do(scene.watch.sign)
         assert (scene.watch.state, scene.told) == (state, [])
-        assert scene.watch.untold is (state is not State.LISTENING)
+        assert scene.watch.said_unheard is (state is not State.LISTENING)
 
     @pytest.mark.parametrize(("state", "told"), [(State.ASKED, []), (State.OWED, [NothingHeard()])])
     def test_after_less_than_a_sentence_says_that_there_was_no_speech(self, scene, state, told):
         """Who was not told to wait needs no word."""
         scene.at(state, SENTENCE_FRAMES - 1)
         scene.do(scene.watch.sign)
-        assert (scene.told, scene.watch.state, scene.watch.untold) == (told, State.LISTENING, False)
+        assert (scene.told, scene.watch.state, scene.watch.said_unheard) == (told, State.LISTENING, False)
         scene.advance(10)
         assert scene.told == told
 
@@ -222,7 +222,7 @@ class TestSign:
     def test_after_a_sentence_has_the_turn_taken(self, scene, state):
         scene.at(state, SENTENCE_FRAMES)
         scene.do(scene.watch.sign)
-        assert (scene.told, scene.watch.state) == ([TurnUntold("turns_untold")], State.LISTENING)
+        assert (scene.told, scene.watch.state) == ([TurnUnnoticed("turns_untold")], State.LISTENING)
 
     def test_after_a_sentence_and_an_older_word_of_the_models_counts_what_came_since(self, scene):
         scene.voice(SENTENCE_FRAMES)
@@ -236,7 +236,7 @@ class TestSign:
         for number in range(MAX_TAKEN):
             scene.at(State.ASKED, SENTENCE_FRAMES)
             scene.do(scene.watch.sign)
-            assert scene.told == [TurnUntold("turns_untold")], f"turn {number + 1}"
+            assert scene.told == [TurnUnnoticed("turns_untold")], f"turn {number + 1}"
             scene.told.clear()
         scene.at(state, SENTENCE_FRAMES)
         scene.do(scene.watch.sign)

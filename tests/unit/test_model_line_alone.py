@@ -15,6 +15,8 @@ from fastbridge.model.line import (
     LOST,
     MAX_TRIES,
     UNAVAILABLE,
+    UNTAKEN_BYTES,
+    UNTAKEN_SECONDS,
     State,
     is_busy,
     is_hopeless,
@@ -34,6 +36,13 @@ def scene(monkeypatch, caplog) -> Iterator[LineScene]:
     scene.end()
 
 
+def test_the_bounds_are_these():
+    """Tries that grow apart; and what waits for others waits longer than they are allowed to take."""
+    assert (BACKOFF_SECONDS, BUSY_BACKOFF_SECONDS, MAX_TRIES) == ((0.1, 0.5, 1.0), (0.5, 1.5), 4)
+    assert DEADLINES_SECONDS == {State.DIALLING: 4.0, State.OPENING: 9.0, State.PAUSING: 2.0}
+    assert (HEALTHY_SECONDS, BLOCKED_SECONDS, UNTAKEN_BYTES, UNTAKEN_SECONDS) == (10.0, 5.0, 32_768, 3.0)
+
+
 class TestUp:
     def test_is_these_steps_in_this_order(self, scene):
         scene.advance(1)
@@ -42,6 +51,7 @@ class TestUp:
         scene.advance(0.25)
         link = scene.connect()
         assert (scene.line.state, scene.stats.connect_ms, scene.stats.ready_ms) == (State.OPENING, 1250, None)
+        assert link.reading
         scene.advance(0.25)
         scene.do(scene.line.ready)
         assert scene.journal == ["dial", ("connected", link.send_text), ("open", link.write), "LineUp"]
@@ -225,7 +235,7 @@ class TestDeadlines:
         assert scene.line.counters["safety_fuse"] == 1
 
     @pytest.mark.parametrize("state", [State.DIALLING, State.OPENING])
-    def test_an_outage_ends_after_its_bound(self, scene, state):
+    def test_an_outage_ends_after_its_bound(self, scene, state, caplog):
         scene.at(state)
         scene.line._state_deadline.clear()
         scene.advance(OUTAGE_SECONDS - MOMENT)
@@ -235,6 +245,7 @@ class TestDeadlines:
         (told,) = scene.told
         assert (told.reason, told.error.code, told.error.message) == (UNAVAILABLE, "outage", "no session for 25s")
         assert scene.stats.errors == ["outage"]
+        assert lines(caplog)[-1].startswith("[SERVER_ERROR] no session for 25s, code=outage")
 
     def test_an_outage_begins_with_the_loss(self, scene):
         scene.at(State.UP)

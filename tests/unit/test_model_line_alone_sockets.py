@@ -131,7 +131,7 @@ class TestRenewal:
             ("open", new.write),
             "LineUp",
         ]
-        assert (scene.line.link, scene.attempt.owner) == (new, scene.line)
+        assert (scene.line.link, scene.attempt.owner, new.reading) == (new, scene.line, True)
         counters = {"dials": 2, "renewals": 1, "replayed_items": 3}
         assert dict(scene.line.counters) == counters
         assert lines(caplog)[-1] == "[REALTIME] session renewed, renewals=1"

@@ -69,7 +69,7 @@ def test_lines_come_out_in_order(pipe):
 
 
 def test_one_that_is_closed_is_not_waited_for(pipe):
-    """The standard library closes every handler there is once more: when a uvicorn configures logging, and at the end."""
+    """The standard library closes every handler once more: when a uvicorn configures logging, and at the end."""
     writer = LineWriter(pipe.stream, lost)
     writer.put("one")
     assert writer.close()

@@ -42,7 +42,7 @@ class Moment(Protocol):
     @property
     def caller_may_be_speaking(self) -> bool: ...
     @property
-    def caller_is_untold(self) -> bool: ...
+    def interrupts_unnoticed(self) -> bool: ...
 
 
 class DeadAir:
@@ -153,7 +153,7 @@ class DeadAir:
             self.review()
             return
         speaking = self._facts.caller_may_be_speaking and self._postponed < MAX_POSTPONED
-        if self._facts.caller_is_untold or speaking:
+        if self._facts.interrupts_unnoticed or speaking:
             self._postponed += 1
             self._deadline.set(POSTPONE_SECONDS)
             return
