@@ -171,7 +171,9 @@ class TestTable:
         scene.do(getattr(scene.barge_in, hint))
         assert scene.journal == []
 
-    def test_what_is_not_under_way_does_not_end(self, scene):
+    @pytest.mark.parametrize("state", [State.PLAYING, State.COMMITTED, State.RESUMED])
+    def test_what_is_not_under_way_does_not_end(self, scene, state):
+        scene.at(state)
         scene.barge_in.state = State.HELD
         with pytest.raises(IllegalEvent, match="none is under way"):
             scene.do(scene.barge_in.caller_turn)
