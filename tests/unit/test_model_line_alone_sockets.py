@@ -193,6 +193,17 @@ class TestRenewal:
         scene.advance(OUTAGE_SECONDS + 1)
         assert scene.line.up, "there is no outage"
 
+    def test_what_the_lost_one_did_not_take_is_not_its_successors(self, scene):
+        scene.at(State.UP)
+        first = scene.link
+        new = scene.successor()
+        first.untaken = new.untaken = UNTAKEN_BYTES
+        while first.hang_ups == 0:
+            scene.do(scene.line.check)
+            scene.advance(1)
+        scene.do(scene.line.check)
+        assert (scene.line.state, scene.line.link) == (State.UP, new)
+
     def test_its_successor_is_healthy_in_its_turn(self, scene):
         scene.do(scene.line.start)
         scene.fail()
