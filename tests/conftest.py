@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import loops
+from controller import ControllerRig
 from twins import Twin
 
 SLOW_ON_PURPOSE = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -75,6 +76,17 @@ def virtual_loops() -> Generator[None, None, None]:
     yield
     while loops.VIRTUAL:
         loops.VIRTUAL.pop().close()
+
+
+@pytest.fixture
+def controller() -> Generator[ControllerRig, None, None]:
+    """The response controller on a loop of its own; it leaves no timer behind."""
+    loop = loops.VirtualLoop()
+    rig = ControllerRig(loop)
+    yield rig
+    rig.close()
+    assert (loop.failures, loop.pending_timers()) == ([], [])
+    loop.close()
 
 
 @pytest.fixture(params=list(loops.FACTORIES))

@@ -1,29 +1,28 @@
 """A tool runner alone: its loop is virtual, and what it answers and reports is written down."""
 
-import asyncio
 from typing import Any
 
 from fastbridge.agent import Agent
 from fastbridge.agent.tools import ToolRunner
 from fastbridge.base.conversation import ToolCall
-from virtual import VirtualLoop, call_context
+from spawning import Spawning
+from virtual import call_context
 
 
-class ToolRig:
+class ToolRig(Spawning):
     def __init__(self) -> None:
-        self.loop = VirtualLoop()
+        super().__init__()
         self.agent = Agent()
         self.journal: list[tuple[str, ...]] = []
         """Answers and proceeds, in order."""
         self.reports: list[tuple[str, str, int]] = []
         self.outputs: list[str] = []
         self.late: list[tuple[Any, ...]] = []
-        self.tasks: list[asyncio.Task[None]] = []
         self.runner = ToolRunner(
             agent=self.agent,
             context=call_context(parameters={"business_id": "7"}),
             clock=self.loop.clock,
-            spawn=self._spawn,
+            spawn=self.spawn,
             answer=lambda call, output: self.journal.append((call.call_id, output)),
             proceed=lambda answered: self.journal.append(("proceed",)),
             overrun=lambda: self.journal.append(("overrun",)),
@@ -32,15 +31,8 @@ class ToolRig:
         )
 
     def close(self) -> None:
-        self.loop.do(self.runner.close)
-        self.loop.advance(0)
-        failures, timers, unfinished = (
-            self.loop.failures,
-            self.loop.pending_timers(),
-            [not t.done() for t in self.tasks],
-        )
-        self.loop.close()
-        assert (failures, timers, any(unfinished), self.runner.running) == ([], [], False, 0)
+        self.shut(self.runner.close)
+        assert self.runner.running == 0
 
     def _report(self, name: str, arguments: str, outcome: str, elapsed_ms: int, output: str) -> int:
         """The entry is its number."""
@@ -66,8 +58,3 @@ class ToolRig:
     @property
     def answered(self) -> list[str]:
         return [entry[0] for entry in self.journal]
-
-    def _spawn(self, coroutine: Any) -> "asyncio.Task[None]":
-        task = self.loop.create_task(coroutine)
-        self.tasks.append(task)
-        return task

@@ -9,34 +9,28 @@ import pytest
 from fastbridge.agent import Agent
 from fastbridge.agent import CallContext as Context
 from fastbridge.agent.hooks import END_SECONDS, HOOK_SECONDS, MAX_WAITING, Hooks, context_parameter
-from virtual import VirtualLoop, call_context
+from spawning import Spawning
+from virtual import call_context
 
 
-class Rig:
+class Rig(Spawning):
     def __init__(self) -> None:
-        self.loop = VirtualLoop()
+        super().__init__()
         self.agent = Agent()
         self.context = call_context()
-        self.tasks: list[asyncio.Task[None]] = []
-        self.hooks = Hooks(self.agent, self.context, self.loop.clock, self._spawn)
+        self.hooks = Hooks(self.agent, self.context, self.loop.clock, self.spawn)
         self.journal: list[Any] = []
 
     def emit(self, *arguments: Any) -> bool:
         return bool(self.loop.do(self.hooks.emit, *arguments))
-
-    def _spawn(self, coroutine: Any) -> "asyncio.Task[None]":
-        task = self.loop.create_task(coroutine)
-        self.tasks.append(task)
-        return task
 
 
 @pytest.fixture
 def rig():
     rig = Rig()
     yield rig
-    assert all(task.done() and task.exception() is None for task in rig.tasks)
-    assert (rig.loop.failures, rig.loop.pending_timers()) == ([], [])
-    rig.loop.close()
+    rig.shut(lambda: None)
+    assert [task.exception() for task in rig.tasks if task.exception()] == []
 
 
 def test_an_event_nobody_waits_for_is_none(rig):

@@ -8,23 +8,23 @@ import pytest
 
 from fastbridge.agent import Agent, CallContext
 from fastbridge.agent.lookup import HARD_SECONDS, HOLD_SECONDS, Lookup, Lookups
-from virtual import VirtualLoop, call_context
+from spawning import Spawning
+from virtual import call_context
 
 
-class Rig:
+class Rig(Spawning):
     def __init__(self) -> None:
-        self.loop = VirtualLoop()
+        super().__init__()
         self.agent = Agent(
             instructions="Serve {name} of {business_id}. {unknown} {}", greeting="Hi {name}.", variables={"name": "you"}
         )
         self.context = call_context(parameters={"business_id": "7"})
-        self.tasks: list[asyncio.Task[None]] = []
         self.given: list[tuple[float, Agent]] = []
-        self.lookups = Lookups(self.loop.clock, self._spawn)
+        self.lookups = Lookups(self.loop.clock, self.spawn)
         self.began = self.loop.time()
 
     def lookup(self) -> Lookup:
-        return Lookup(self.agent.for_call(self.context), self.context, self.loop.clock, self._spawn)
+        return Lookup(self.agent.for_call(self.context), self.context, self.loop.clock, self.spawn)
 
     def wait(self, lookup: Lookup, seconds: float = 0.6) -> None:
         self.began = self.loop.time()
@@ -37,21 +37,12 @@ class Rig:
     def _give(self, agent: Agent) -> None:
         self.given.append((round(self.loop.time() - self.began, 3), agent))
 
-    def _spawn(self, coroutine: Any) -> "asyncio.Task[None]":
-        task = self.loop.create_task(coroutine)
-        self.tasks.append(task)
-        return task
-
 
 @pytest.fixture
 def rig():
     rig = Rig()
     yield rig
-    rig.loop.do(rig.lookups.close)
-    rig.loop.advance(0)
-    assert all(task.done() for task in rig.tasks)
-    assert (rig.loop.failures, rig.loop.pending_timers()) == ([], [])
-    rig.loop.close()
+    rig.shut(rig.lookups.close)
 
 
 def finds(rig: Rig, result: Any, seconds: float = 0.2) -> None:

@@ -63,7 +63,7 @@ class Scene:
     # The facts.
 
     line_up = True
-    caller_is_untold = said_unheard = False
+    interrupts_unnoticed = said_unheard = False
     noise_response = ""
 
     def __getattr__(self, fact: str) -> Any:
@@ -148,11 +148,11 @@ class TestRetry:
 
 
 class TestSpeech:
-    def test_told_of_is_no_untold_interruption_any_more(self, scene):
+    def test_told_of_is_no_unnoticed_interruption_any_more(self, scene):
         scene.do("interrupted")
-        assert scene.turns.untold
+        assert scene.turns.interrupted_unnoticed
         scene.do("speech_started")
-        assert not scene.turns.untold
+        assert not scene.turns.interrupted_unnoticed
 
     def test_ended_for_the_model_is_over(self, scene):
         scene.do("speech_started")

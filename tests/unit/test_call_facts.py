@@ -17,10 +17,12 @@ def call(**changed: Any) -> Any:
         "caller": {"last_media_ns": 10 * SECOND_NS},
         "clock": {"now_ns": lambda: 10 * SECOND_NS},
         "detector": {"speaking": False},
-        "turns": dict.fromkeys(("owed", "speaking", "untold", "uncommitted", "owed_at_loss", "spoke_at_loss"), False)
+        "turns": dict.fromkeys(
+            ("owed", "speaking", "interrupted_unnoticed", "uncommitted", "owed_at_loss", "spoke_at_loss"), False
+        )
         | {"overdue_seconds": 0.0},
         "format_watch": {"noise_response": ""},
-        "upload_watch": {"untold": False},
+        "upload_watch": {"said_unheard": False},
         "barge_in": {"held": False},
         "greeting": {"locked": False, "awaited": False},
         "fallback": {"ending": False},
@@ -47,7 +49,7 @@ PASSED_ON = {
     "line_up": {"line__up": False},
     "leave_asked": {"hangup__asked": True},
     "assistant_plays": {"assistant__playing": True},
-    "said_unheard": {"upload_watch__untold": True},
+    "said_unheard": {"upload_watch__said_unheard": True},
     "overdue_seconds": {"turns__overdue_seconds": 0.5},
     "model_hears": {"turns__speaking": True},
     "uncommitted": {"turns__uncommitted": True},
@@ -81,9 +83,9 @@ def test_nothing_goes_unnoticed_where_the_model_tells_of_him_or_there_is_none(ch
 
 
 def test_who_interrupts_and_is_not_told_of_is_loud():
-    assert "caller_is_untold" not in true_of(turns__untold=True)
-    assert "caller_is_untold" not in true_of(detector__speaking=True)
-    assert "caller_is_untold" in true_of(turns__untold=True, detector__speaking=True)
+    assert "interrupts_unnoticed" not in true_of(turns__interrupted_unnoticed=True)
+    assert "interrupts_unnoticed" not in true_of(detector__speaking=True)
+    assert "interrupts_unnoticed" in true_of(turns__interrupted_unnoticed=True, detector__speaking=True)
 
 
 def test_nothing_happens():

@@ -17,20 +17,19 @@ from fastbridge.call.hangup import (
     State,
 )
 from fastbridge.errors import IllegalEvent
-from virtual import VirtualLoop
+from spawning import Spawning
 
 
-class Rig:
+class Rig(Spawning):
     def __init__(self) -> None:
-        self.loop = VirtualLoop()
+        super().__init__()
         self.quiet = True
         self.caller_speaks = self.assistant_plays = False
         self.acts: list[float] = []
         self.told: list[tuple[str, ...]] = []
-        self.tasks: list[asyncio.Task[None]] = []
         self.act_seconds = 0.0
         self.well = True
-        self.departure = Departure(self, self, self.loop.clock, self._spawn)
+        self.departure = Departure(self, self, self.loop.clock, self.spawn)
 
     def departed(self, errand: Errand) -> None:
         self.told.append(("departed", errand.name))
@@ -48,22 +47,12 @@ class Rig:
         self.began = self.loop.time()
         return self.loop.do(self.departure.ask, Errand(name, f"{name} reason", self._act, **options))
 
-    def _spawn(self, coroutine: Any) -> "asyncio.Task[None]":
-        task = self.loop.create_task(coroutine)
-        self.tasks.append(task)
-        return task
-
 
 @pytest.fixture
 def rig():
     rig = Rig()
     yield rig
-    rig.loop.do(rig.departure.close)
-    rig.loop.advance(0)
-    assert rig.loop.pending_timers() == []
-    assert all(task.done() for task in rig.tasks)
-    assert rig.loop.failures == []
-    rig.loop.close()
+    rig.shut(rig.departure.close)
 
 
 def test_leaves_when_it_is_quiet_and_a_little_later(rig):

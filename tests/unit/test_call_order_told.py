@@ -138,7 +138,7 @@ class TestOfAnotherSession:
         rig.advance(6)
         assert rig.call.line.counters["losses"] == 1
 
-    def test_is_not_taken_while_the_caller_is_untold(self, make: Make) -> None:
+    def test_is_not_taken_while_the_caller_interrupts_unnoticed(self, make: Make) -> None:
         rig = make().up()
         assert rig.call.facts.between_turns
         for frame in [LOUD] * 50 + [QUIET] * 50:

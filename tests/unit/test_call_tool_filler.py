@@ -58,7 +58,6 @@ def rig():
 def test_words_of_ones_own_are_said_by_the_model(rig, own, words, said):
     assert rig.fill(*own, words=words)
     assert rig.said == [f"Say exactly this, and nothing else: {said}"]
-    assert rig.filler.said == 1
 
 
 @pytest.mark.parametrize(("own", "words"), [([""], None), ([""], "Hold on."), ([None], ""), (["", ""], None)])

@@ -2,10 +2,9 @@
 
 import pytest
 
-from controller import AT_REST, ControllerRig
+from controller import AT_REST
 from fastbridge.errors import IllegalEvent
 from fastbridge.model.realtime.response_states import DEADLINES_SECONDS, TRANSITIONS, Event, State
-from virtual import VirtualLoop
 
 UNDER_WAY = [State.REQUESTED, State.ACTIVE, State.CANCELLING]
 
@@ -30,19 +29,8 @@ ROWS = {
 
 
 @pytest.fixture
-def loop():
-    loop = VirtualLoop()
-    yield loop
-    assert loop.failures == []
-    loop.close()
-
-
-@pytest.fixture
-def rig(loop):
-    rig = ControllerRig(loop)
-    yield rig
-    rig.close()
-    assert loop.pending_timers() == []
+def rig(controller):
+    return controller
 
 
 class TestTable:
@@ -63,8 +51,8 @@ class TestTable:
         assert set(TRANSITIONS) == set(State)
 
     @pytest.mark.parametrize("state", State)
-    def test_what_is_not_at_rest_has_a_deadline_and_a_way_out_of_it(self, rig, loop, state):
+    def test_what_is_not_at_rest_has_a_deadline_and_a_way_out_of_it(self, rig, state):
         rig.at(state)
         assert rig.resting is (state in AT_REST)
         assert (state in DEADLINES_SECONDS) is (state in UNDER_WAY) is (Event.EXPIRED in TRANSITIONS[state])
-        assert len(loop.pending_timers()) == (state in UNDER_WAY)
+        assert len(rig.loop.pending_timers()) == (state in UNDER_WAY)

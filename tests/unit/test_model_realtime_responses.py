@@ -2,29 +2,17 @@
 
 import pytest
 
-from controller import AT_REST, ControllerRig, ours
+from controller import AT_REST, ours
 from fastbridge.model.port import Wish
 from fastbridge.model.realtime.response_states import State
 from fastbridge.model.realtime.responses import MAX_WAITING, RETRY_SECONDS
-from virtual import VirtualLoop
 
 UNDER_WAY = [State.REQUESTED, State.ACTIVE, State.CANCELLING]
 
 
 @pytest.fixture
-def loop():
-    loop = VirtualLoop()
-    yield loop
-    assert loop.failures == []
-    loop.close()
-
-
-@pytest.fixture
-def rig(loop):
-    rig = ControllerRig(loop)
-    yield rig
-    rig.close()
-    assert loop.pending_timers() == []
+def rig(controller):
+    return controller
 
 
 class TestCreate:
@@ -195,34 +183,34 @@ class TestCreated:
 
 
 class TestRefused:
-    def test_while_requested_it_is_asked_again_after_a_moment(self, rig, loop):
+    def test_while_requested_it_is_asked_again_after_a_moment(self, rig):
         rig.create("greeting", Wish("Hi", words_only=False))
         rig.refused("create_1")
         assert (rig.state, rig.busy) == (State.IDLE, True)
-        loop.advance(RETRY_SECONDS - 0.001)
+        rig.loop.advance(RETRY_SECONDS - 0.001)
         assert rig.creates == ["create_1"]
-        loop.advance(0.002)
+        rig.loop.advance(0.002)
         assert rig.creates == ["create_1", "create_2"]
         assert rig.sent[1]["response"] == {"instructions": "Hi", "metadata": {"fastbridge": "create_2"}}
         assert rig.counters["create_refused"] == 1
         assert rig.created("resp_1") == "greeting"
 
-    def test_before_the_models_own_is_announced(self, rig, loop):
+    def test_before_the_models_own_is_announced(self, rig):
         rig.create("greeting")
         rig.refused("create_1")
         assert rig.created("resp_own") == "turn"
-        loop.advance(5)
+        rig.loop.advance(5)
         assert rig.creates == ["create_1"]
         rig.finished("resp_own", "completed")
         assert rig.creates == ["create_1", "create_2"]
         assert rig.created("resp_ours") == "greeting"
 
-    def test_after_the_models_own_was_announced(self, rig, loop):
+    def test_after_the_models_own_was_announced(self, rig):
         rig.create("greeting")
         rig.created("resp_own")
         rig.refused("create_1")
         assert (rig.state, rig.purpose) == (State.ACTIVE, "turn")
-        loop.advance(1)
+        rig.loop.advance(1)
         assert rig.creates == ["create_1"]
         rig.finished("resp_own", "completed")
         assert rig.created("resp_ours") == "greeting"
@@ -246,10 +234,10 @@ class TestRefused:
         rig.finished("resp_ours", "completed")
         assert (len(rig.creates), rig.busy) == (2, False)
 
-    def test_without_an_event_id_it_is_ours_while_we_wait_for_an_answer(self, rig, loop):
+    def test_without_an_event_id_it_is_ours_while_we_wait_for_an_answer(self, rig):
         rig.create("greeting")
         rig.refused(None)
-        loop.advance(1)
+        rig.loop.advance(1)
         assert len(rig.creates) == 2
         assert rig.created("resp_1") == "greeting"
         rig.finished("resp_1", "completed")
@@ -277,10 +265,10 @@ class TestRefused:
 
     @pytest.mark.parametrize("state", State)
     @pytest.mark.parametrize("event_id", ["create_0", "create_2", "mine", ""])
-    def test_of_an_event_we_do_not_know_changes_nothing(self, rig, loop, state, event_id):
+    def test_of_an_event_we_do_not_know_changes_nothing(self, rig, state, event_id):
         before = rig.at(state).creates
         rig.refused(event_id)
-        loop.advance(1)
+        rig.loop.advance(1)
         assert (rig.state, rig.creates) == (state, before)
 
     def test_of_one_that_has_ended_changes_nothing(self, rig):
@@ -365,12 +353,12 @@ class TestCancel:
         rig.finished("resp_own", "completed")
         assert (rig.busy, rig.failed) == (False, [])
 
-    def test_of_a_request_that_is_refused_then_or_rejected_is_all_there_was(self, rig, loop):
+    def test_of_a_request_that_is_refused_then_or_rejected_is_all_there_was(self, rig):
         for answer in (lambda: rig.refused("create_1"), lambda: rig.rejected("create_2", "server_error")):
             rig.create("greeting")
             rig.cancel()
             answer()
-            loop.advance(10)
+            rig.loop.advance(10)
         assert (rig.busy, rig.failed, len(rig.creates)) == (False, [], 2)
 
     def test_the_next_one_is_wanted_again(self, rig):
@@ -383,87 +371,87 @@ class TestCancel:
 
 
 class TestDeadlines:
-    def test_a_request_without_an_answer_fails_and_the_next_gets_its_turn(self, rig, loop):
+    def test_a_request_without_an_answer_fails_and_the_next_gets_its_turn(self, rig):
         rig.create("first")
         rig.create("second")
-        loop.advance(4.999)
+        rig.loop.advance(4.999)
         assert rig.state is State.REQUESTED
         assert rig.creates == ["create_1"]
-        loop.advance(0.002)
+        rig.loop.advance(0.002)
         assert rig.creates == ["create_1", "create_2"]
         assert (rig.counters["creates_unanswered"], rig.counters["safety_fuse"]) == (1, 0)
         assert rig.created("resp_1") == "second"
 
-    def test_a_request_without_an_answer_fails_and_rests(self, rig, loop):
+    def test_a_request_without_an_answer_fails_and_rests(self, rig):
         rig.create("first")
-        loop.advance(60)
+        rig.loop.advance(60)
         assert (rig.state, rig.busy, rig.lost) == (State.FAILED, False, [])
         assert rig.failed == [("first", "unanswered")]
         assert rig.created("resp_late") == "turn"
 
-    def test_active_without_progress_is_cancelled_then_given_up(self, rig, loop):
+    def test_active_without_progress_is_cancelled_then_given_up(self, rig):
         rig.created("resp_1")
-        loop.advance(8.001)
+        rig.loop.advance(8.001)
         assert rig.sent == [{"type": "response.cancel", "response_id": "resp_1"}]
         assert (rig.state, rig.lost, rig.stuck) == (State.CANCELLING, [], [("resp_1", "turn")])
-        loop.advance(3)
+        rig.loop.advance(3)
         assert (rig.state, rig.lost) == (State.FAILED, ["resp_1"])
         assert (rig.counters["stuck"], rig.counters["cancels_unanswered"], rig.counters["safety_fuse"]) == (1, 1, 0)
-        loop.advance(60)
+        rig.loop.advance(60)
         assert len(rig.sent) == 1
 
-    def test_progress_arms_the_deadline_again(self, rig, loop):
+    def test_progress_arms_the_deadline_again(self, rig):
         rig.created("resp_1")
         for _ in range(10):
-            loop.advance(7)
+            rig.loop.advance(7)
             rig.headway += 1
         assert (rig.state, rig.counters["stuck"], rig.sent) == (State.ACTIVE, 0, [])
-        loop.advance(7.9)
+        rig.loop.advance(7.9)
         assert rig.state is State.ACTIVE
-        loop.advance(1.1)
+        rig.loop.advance(1.1)
         assert (rig.state, rig.counters["stuck"]) == (State.CANCELLING, 1)
 
-    def test_progress_does_not_help_one_that_was_cancelled(self, rig, loop):
+    def test_progress_does_not_help_one_that_was_cancelled(self, rig):
         rig.created("resp_1")
         rig.cancel()
         rig.headway += 1
-        loop.advance(3.001)
+        rig.loop.advance(3.001)
         assert (rig.state, rig.counters["cancels_unanswered"], rig.lost) == (State.FAILED, 1, ["resp_1"])
 
-    def test_after_giving_up_the_next_gets_its_turn(self, rig, loop):
+    def test_after_giving_up_the_next_gets_its_turn(self, rig):
         rig.created("resp_1")
         rig.create("tool_result")
-        loop.advance(11.001)
+        rig.loop.advance(11.001)
         assert rig.kinds == ["response.cancel", "response.create"]
         assert rig.finished("resp_1", "cancelled") is False
         assert rig.created("resp_2") == "tool_result"
 
-    def test_a_conversation_in_time_blows_no_fuse(self, rig, loop):
+    def test_a_conversation_in_time_blows_no_fuse(self, rig):
         for number in range(5):
             rig.create("tool_result")
-            loop.advance(4.9)
+            rig.loop.advance(4.9)
             rig.created(f"resp_{number}")
-            loop.advance(7.9)
+            rig.loop.advance(7.9)
             rig.cancel()
-            loop.advance(2.9)
+            rig.loop.advance(2.9)
             rig.finished(f"resp_{number}", "cancelled")
-            loop.advance(100)
+            rig.loop.advance(100)
         assert rig.counters["safety_fuse"] == 0
 
 
 class TestClose:
     @pytest.mark.parametrize("state", State)
-    def test_nothing_is_sent_any_more(self, rig, loop, state):
+    def test_nothing_is_sent_any_more(self, rig, state):
         rig.at(state)
         rig.create("tool_result")
         before = len(rig.sent)
         rig.close()
-        loop.advance(60)
-        assert (len(rig.sent), loop.pending_timers()) == (before, [])
+        rig.loop.advance(60)
+        assert (len(rig.sent), rig.loop.pending_timers()) == (before, [])
 
-    def test_a_retry_is_forgotten(self, rig, loop):
+    def test_a_retry_is_forgotten(self, rig):
         rig.create("greeting")
         rig.refused("create_1")
         rig.close()
-        loop.advance(60)
+        rig.loop.advance(60)
         assert rig.creates == ["create_1"]

@@ -2,27 +2,15 @@
 
 import pytest
 
-from controller import AT_REST, ControllerRig, ours
+from controller import AT_REST, ours
 from fastbridge.model.port import Wish
 from fastbridge.model.realtime.response_states import State
 from fastbridge.model.realtime.responses import MAX_OVER, MAX_REFUSALS, RETRY_SECONDS
-from virtual import VirtualLoop
 
 
 @pytest.fixture
-def loop():
-    loop = VirtualLoop()
-    yield loop
-    assert loop.failures == []
-    loop.close()
-
-
-@pytest.fixture
-def rig(loop):
-    rig = ControllerRig(loop)
-    yield rig
-    rig.close()
-    assert loop.pending_timers() == []
+def rig(controller):
+    return controller
 
 
 class TestWhose:
@@ -50,9 +38,9 @@ class TestWhose:
         rig.finished("resp_own", "completed")
         assert rig.creates[-1] == "create_3"
 
-    def test_one_that_comes_after_its_deadline_is_cancelled(self, rig, loop):
+    def test_one_that_comes_after_its_deadline_is_cancelled(self, rig):
         rig.create("greeting")
-        loop.advance(5.001)
+        rig.loop.advance(5.001)
         assert rig.created("resp_late", ours(1)) is None
         assert rig.sent[-1] == {"type": "response.cancel", "response_id": "resp_late"}
         assert rig.counters["late_created"] == 1
@@ -114,24 +102,24 @@ class TestRejected:
 
 
 class TestFuse:
-    def test_a_create_refused_for_ever_is_given_up(self, rig, loop):
+    def test_a_create_refused_for_ever_is_given_up(self, rig):
         rig.create("greeting")
         for number in range(1, MAX_REFUSALS + 2):
             assert rig.failed == []
             rig.refused(f"create_{number}")
-            loop.advance(RETRY_SECONDS + 0.001)
+            rig.loop.advance(RETRY_SECONDS + 0.001)
         assert (rig.failed, rig.counters["creates_given_up"]) == ([("greeting", "create_refused")], 1)
-        loop.advance(60)
+        rig.loop.advance(60)
         assert (len(rig.creates), rig.busy) == (MAX_REFUSALS + 1, False)
 
-    def test_a_response_in_between_begins_the_count_anew(self, rig, loop):
+    def test_a_response_in_between_begins_the_count_anew(self, rig):
         rig.create("greeting")
         for number in range(1, 3 * MAX_REFUSALS):
             rig.refused(f"create_{number}")
             if number % MAX_REFUSALS == 0:
                 rig.created(f"resp_{number}")
                 rig.finished(f"resp_{number}", "completed")
-            loop.advance(RETRY_SECONDS + 0.001)
+            rig.loop.advance(RETRY_SECONDS + 0.001)
         assert (rig.failed, rig.counters["safety_fuse"]) == ([], 0)
 
     @pytest.mark.parametrize("purpose", ["turn", "continuation", "repeat", "reprompt"])
@@ -164,11 +152,11 @@ class TestLinkLost:
         assert rig.suspend() is None
         assert rig.lost == ["resp_1"]
 
-    def test_what_was_requested_waits_in_front_and_is_asked_for_again(self, rig, loop):
+    def test_what_was_requested_waits_in_front_and_is_asked_for_again(self, rig):
         rig.create("greeting")
         rig.create("tool_result")
         assert rig.suspend() is None
-        loop.advance(60)
+        rig.loop.advance(60)
         assert (rig.creates, rig.counters["safety_fuse"]) == (["create_1"], 0)
         rig.resume()
         assert rig.creates == ["create_1", "create_2"]
@@ -181,11 +169,11 @@ class TestLinkLost:
         rig.resume()
         assert (rig.creates, rig.busy) == (["create_1", "create_2"], True)
 
-    def test_a_refusal_waiting_for_its_retry_waits_for_the_line(self, rig, loop):
+    def test_a_refusal_waiting_for_its_retry_waits_for_the_line(self, rig):
         rig.create("greeting")
         rig.refused("create_1")
         rig.suspend()
-        loop.advance(5)
+        rig.loop.advance(5)
         assert rig.creates == ["create_1"]
         rig.resume()
         assert rig.creates == ["create_1", "create_2"]
@@ -200,12 +188,12 @@ class TestLinkLost:
         rig.resume()
         assert rig.created("resp_1", ours(1)) == "tool_result"
 
-    def test_a_create_that_nothing_holds_back_is_our_own_fault_and_is_sent(self, rig, loop):
+    def test_a_create_that_nothing_holds_back_is_our_own_fault_and_is_sent(self, rig):
         rig.create("greeting")
         rig.created("resp_1", ours(1))
         rig.controller._pump, pump = (lambda: None), rig.controller._pump
         rig.create("tool_result")
         rig.finished("resp_1", "completed")
         rig.controller._pump = pump
-        loop.advance(1.1)
+        rig.loop.advance(1.1)
         assert (rig.counters["safety_fuse"], rig.creates) == (1, ["create_1", "create_2"])

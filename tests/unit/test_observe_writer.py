@@ -68,6 +68,16 @@ def test_lines_come_out_in_order(pipe):
     assert 1 <= writer.peak_waiting <= 1000
 
 
+def test_one_that_is_closed_is_not_waited_for(pipe):
+    """The standard library closes every handler once more: when a uvicorn configures logging, and at the end."""
+    writer = LineWriter(pipe.stream, lost)
+    writer.put("one")
+    assert writer.close()
+    assert writer.close()
+    writer.put("two, which nobody writes")
+    assert not writer.flush()
+
+
 def test_an_urgent_line_does_not_wait_for_others_to_gather(pipe, monkeypatch):
     monkeypatch.setattr(logwriter, "GATHER_SECONDS", 10.0)
     writer = LineWriter(pipe.stream, lost)

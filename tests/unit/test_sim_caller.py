@@ -103,7 +103,7 @@ async def running(node: Node) -> AsyncIterator[str]:
     )
     with socket.create_server(("127.0.0.1", 0)) as listening:
         node.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        config = uvicorn.Config(app, ws="websockets-sansio", log_level="critical", lifespan="off")
+        config = uvicorn.Config(app, ws="websockets-sansio", log_config=None, lifespan="off")
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it

@@ -101,7 +101,9 @@ class Assembly(Parts):
         self._make_lanes(pacer, outbox)
         self._make_model(dial, breaker or Breaker(self.clock.now_ns))
         self._make_user_side(lookup, tool_done_late)
-        self._make_parts(control)
+        self._make_speech()
+        self._make_watches()
+        self._make_ways_out(control)
 
     def _make_lanes(self, pacer: Pacer, outbox: Outbox | None) -> None:
         """None of their callbacks raises: a bug of ours must not cost a caller the line, nor others their tick, as an
@@ -212,10 +214,11 @@ class Assembly(Parts):
         self.tool_filler = ToolFiller(self.agent.filler, workplace=self.facts, session=self.session, tell=self._tell)
         self.dtmf = Dtmf(self.agent, clock=self.clock, hooks=self.hooks, session=self.session, tell=self._tell)
 
-    def _make_parts(self, control: CarrierControl | None) -> None:
-        agent, settings, language = self.agent, self.settings, self.agent.language
+    def _make_speech(self) -> None:
+        """Who speaks: the turns of both sides, and where they meet."""
+        agent, settings = self.agent, self.settings
         clock, facts, session, log, tell = self.clock, self.facts, self.session, self.log, self._tell
-        assistant, caller, stats, spawn = self.assistant, self.caller, self.stats, self._spawn
+        assistant, caller, stats = self.assistant, self.caller, self.stats
         self.barge_in = BargeIn(
             clock=clock,
             confirm_ms=settings.barge_in_confirm_ms,
@@ -241,16 +244,6 @@ class Assembly(Parts):
         )
         self.turns = Turns(clock=clock, facts=facts, caller=caller, session=session, log=log, tell=tell)
         self.answers = Answers(clock=clock, facts=facts, assistant=assistant, session=session, log=log, tell=tell)
-        self.format_watch = FormatWatch(assistant=assistant, caller=caller, session=session, log=log, tell=tell)
-        self.upload_watch = UploadWatch(clock=clock, facts=facts, caller=caller, session=session, tell=tell)
-        self.dead_air = DeadAir(clock=clock, facts=facts, assistant=assistant, log=log, tell=tell)
-        self.media_gap = MediaGap(clock=clock, caller=caller)
-        self.idle = Idle(
-            language, clock=clock, facts=facts, settings=settings, session=session, stats=stats, log=log, tell=tell
-        )
-        self.time_limit = TimeLimit(
-            language, clock=clock, facts=facts, settings=settings, session=session, log=log, tell=tell
-        )
         self.transcripts = Transcripts(
             clock=clock,
             facts=facts,
@@ -260,27 +253,21 @@ class Assembly(Parts):
             log=log,
             tell=lambda turn: self.hooks.emit("on_transcript", turn),
         )
-        self.hangup = Hangup(
-            agent,
-            clock=clock,
-            facts=facts,
-            context=self.context,
-            control=control,
-            session=session,
-            log=log,
-            spawn=spawn,
-            tell=tell,
+
+    def _make_watches(self) -> None:
+        """Who looks whether all is well, and for how long it has not been; and the books of it."""
+        language, settings, stats = self.agent.language, self.settings, self.stats
+        clock, facts, session, log, tell = self.clock, self.facts, self.session, self.log, self._tell
+        assistant, caller = self.assistant, self.caller
+        self.format_watch = FormatWatch(assistant=assistant, caller=caller, session=session, log=log, tell=tell)
+        self.upload_watch = UploadWatch(clock=clock, facts=facts, caller=caller, session=session, tell=tell)
+        self.media_gap = MediaGap(clock=clock, caller=caller)
+        self.dead_air = DeadAir(clock=clock, facts=facts, assistant=assistant, log=log, tell=tell)
+        self.idle = Idle(
+            language, clock=clock, facts=facts, settings=settings, session=session, stats=stats, log=log, tell=tell
         )
-        self.fallback = Fallback(
-            language,
-            clock=clock,
-            settings=settings,
-            assistant=assistant,
-            session=session,
-            log=log,
-            spawn=spawn,
-            transfer=self.hangup.transfer_now,
-            tell=tell,
+        self.time_limit = TimeLimit(
+            language, clock=clock, facts=facts, settings=settings, session=session, log=log, tell=tell
         )
         self.books = Books(
             clock=clock,
@@ -289,6 +276,32 @@ class Assembly(Parts):
             log=log,
             trouble=self.trouble,
             fuses=lambda: self.safety_fuses,
+        )
+
+    def _make_ways_out(self, control: CarrierControl | None) -> None:
+        """The ends of a call: one that was wanted, and that of a call which its model fails."""
+        clock, session, log, tell = self.clock, self.session, self.log, self._tell
+        self.hangup = Hangup(
+            self.agent,
+            clock=clock,
+            facts=self.facts,
+            context=self.context,
+            control=control,
+            session=session,
+            log=log,
+            spawn=self._spawn,
+            tell=tell,
+        )
+        self.fallback = Fallback(
+            self.agent.language,
+            clock=clock,
+            settings=self.settings,
+            assistant=self.assistant,
+            session=session,
+            log=log,
+            spawn=self._spawn,
+            transfer=self.hangup.transfer_now,
+            tell=tell,
         )
 
     def _guarded(self, callback: Callable[..., object]) -> Callable[..., None]:

@@ -42,7 +42,7 @@ class Moment(Protocol):
     @property
     def caller_may_be_speaking(self) -> bool: ...
     @property
-    def caller_is_untold(self) -> bool: ...
+    def interrupts_unnoticed(self) -> bool: ...
 
 
 class DeadAir:
@@ -147,14 +147,13 @@ class DeadAir:
 
     def _due(self) -> None:
         now = self._clock.now_ns()
-        since = max(self._silent_since_ns(), self._tried_ns)
-        silent = not self._assistant.playing and now - since >= self._limit_ns()
+        silent = not self._assistant.playing and now - self._silent_since_ns() >= self._limit_ns()
         if self._facts.waits_for != self._cause or not silent:
             self._postponed = 0
             self.review()
             return
         speaking = self._facts.caller_may_be_speaking and self._postponed < MAX_POSTPONED
-        if self._facts.caller_is_untold or speaking:
+        if self._facts.interrupts_unnoticed or speaking:
             self._postponed += 1
             self._deadline.set(POSTPONE_SECONDS)
             return

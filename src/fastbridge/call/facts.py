@@ -90,7 +90,7 @@ class Owing(Protocol):
     @property
     def speaking(self) -> bool: ...
     @property
-    def untold(self) -> bool: ...
+    def interrupted_unnoticed(self) -> bool: ...
     @property
     def uncommitted(self) -> bool: ...
     @property
@@ -108,11 +108,11 @@ class Noisy(Protocol):
     def noise_response(self) -> str: ...
 
 
-class Untold(Protocol):
+class Hearing(Protocol):
     """The watch on the upload."""
 
     @property
-    def untold(self) -> bool: ...
+    def said_unheard(self) -> bool: ...
 
 
 class GivenUp(Protocol):
@@ -167,7 +167,7 @@ class Sources(Protocol):
     @property
     def turns(self) -> Owing: ...
     @property
-    def upload_watch(self) -> Untold: ...
+    def upload_watch(self) -> Hearing: ...
     @property
     def format_watch(self) -> Noisy: ...
     @property
@@ -227,9 +227,9 @@ class Facts:
         return of.live and of.assistant.playing
 
     @property
-    def caller_is_untold(self) -> bool:
+    def interrupts_unnoticed(self) -> bool:
         """He has interrupted and speaks on, by our ear; the model has told nothing of it."""
-        return self._of.turns.untold and self.caller_is_loud
+        return self._of.turns.interrupted_unnoticed and self.caller_is_loud
 
     @property
     def model_hears(self) -> bool:
@@ -259,7 +259,7 @@ class Facts:
     @property
     def said_unheard(self) -> bool:
         """He has said something of which the model has not told, so far."""
-        return self._of.upload_watch.untold
+        return self._of.upload_watch.said_unheard
 
     @property
     def overdue_seconds(self) -> float:

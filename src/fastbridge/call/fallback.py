@@ -75,8 +75,6 @@ class Fallback(Machine[State, Event]):
     ) -> None:
         super().__init__(clock, State.QUIET)
         self.apologised = False
-        self.cuts = 0
-        """Fillers that were cut off: each is a `clear` to the carrier."""
         self._settings = settings
         self._assistant = assistant
         self._session = session
@@ -117,7 +115,6 @@ class Fallback(Machine[State, Event]):
         items = lane.items()
         if self.state is State.QUIET and lane.playing and items and items[-1][0].startswith(FILLER_ID):
             lane.clear()
-            self.cuts += 1
             lane.begin_response(response_id)
 
     def _play(self, name: str, local_id: str) -> float:
@@ -161,7 +158,6 @@ class Fallback(Machine[State, Event]):
         items = lane.items()
         if lane.playing and items and items[-1][0].startswith(FILLER_ID):
             lane.clear()
-            self.cuts += 1
         number = self._settings.fallback_number
         name = "transfer" if number else "apology"
         seconds = self._play(name, f"{LOCAL_ID}{name}")

@@ -96,10 +96,10 @@ class Greeting:
             return
         self.state = State.WAITING if text else State.NONE
         self._text, self._lock = text, lock and bool(text)
-        if self._begun and self._lock and not self.locked:
-            self.begin()
-        elif self.locked and not self._lock:
+        if not self._lock:
             self._unlock()
+        elif self._begun and not self.locked:
+            self.begin()
 
     def ready(self) -> None:
         """The session is ready: ask for the greeting."""

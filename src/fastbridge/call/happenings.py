@@ -78,7 +78,7 @@ class TurnTaken(NamedTuple):
     """The caller's turn was ended for the model, which had not told its end."""
 
 
-class TurnUntold(NamedTuple):
+class TurnUnnoticed(NamedTuple):
     """The model has read what was said, and tells of nobody in it. why: what is counted."""
 
     why: str

@@ -34,7 +34,7 @@ from fastbridge.call.happenings import (
     ToolLoop,
     TurnTaken,
     TurnUnheard,
-    TurnUntold,
+    TurnUnnoticed,
     WaitChanged,
 )  # fmt: skip
 from fastbridge.carrier.port import (
@@ -118,7 +118,7 @@ ORDER: Mapping[type, str] = {
     WaitChanged: "dead_air.late",
     AnswerOwed: "turns.owes dead_air.review",
     TurnTaken: "books.speech_stopped",
-    TurnUntold: "turns.take_turn",
+    TurnUnnoticed: "turns.take_turn",
     TurnUnheard: "turns.unheard",
     NothingHeard: "turns.heard_nothing",
     FillerDue: "tool_filler.due",

@@ -29,7 +29,6 @@ class ToolFiller:
 
     def __init__(self, words: str | None, *, workplace: Workplace, session: Model, tell: Tell) -> None:
         self.words = words
-        self.said = 0
         self._workplace = workplace
         self._session = session
         self._tell = tell
@@ -50,7 +49,6 @@ class ToolFiller:
             return True
         if words is None or not self._workplace.speechless:
             return False
-        self.said += 1
         if self._session.ready:
             self._session.responses.create("filler", Wish(exactly(words)))
         return True

@@ -24,8 +24,8 @@ STALL_SECONDS = 8.0
 """What the model tells of a voice so long ago came late; a voice before that was another one's, or none."""
 SLACK_SECONDS = 1.0
 """What the end of a turn may take longer than the model was told to wait."""
-UNTOLD_SECONDS = 6.0
-UNTOLD_LOOK_SECONDS = 0.3
+UNNOTICED_SECONDS = 6.0
+UNNOTICED_LOOK_SECONDS = 0.3
 """Who interrupts, and is heard by our ear alone, is let finish for so long; noise does not speak for ever."""
 
 
@@ -35,7 +35,7 @@ class Moment(Protocol):
     @property
     def line_up(self) -> bool: ...
     @property
-    def caller_is_untold(self) -> bool: ...
+    def interrupts_unnoticed(self) -> bool: ...
     @property
     def said_unheard(self) -> bool: ...
 
@@ -129,11 +129,11 @@ class Turns:
             self._tell(WaitChanged(0.0))
 
     @property
-    def untold(self) -> bool:
+    def interrupted_unnoticed(self) -> bool:
         """The caller has interrupted, and the model has told nothing of it."""
         if self._interrupted_ns is None:
             return False
-        return self._clock.now_ns() - self._interrupted_ns < UNTOLD_SECONDS * 1e9
+        return self._clock.now_ns() - self._interrupted_ns < UNNOTICED_SECONDS * 1e9
 
     def unheard(self) -> None:
         """The caller has spoken, and the model says nothing, of that or of anything."""
@@ -201,8 +201,8 @@ class Turns:
     def _unanswered(self) -> None:
         if not self._session.responses.resting:
             self._answer.set(ANSWER_SECONDS)
-        elif self._facts.caller_is_untold:
-            self._answer.set(UNTOLD_LOOK_SECONDS)
+        elif self._facts.interrupts_unnoticed:
+            self._answer.set(UNNOTICED_LOOK_SECONDS)
         elif self._facts.line_up:
             self._watchdog("turn_unanswered")
             self._session.responses.answer_turn()

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from fastbridge._caller import CallerLane
 from fastbridge.base.clock import Clock, Deadline
-from fastbridge.call.happenings import NothingHeard, SessionUseless, TurnUnheard, TurnUntold
+from fastbridge.call.happenings import NothingHeard, SessionUseless, TurnUnheard, TurnUnnoticed
 from fastbridge.model.port import Model, Tell
 
 VOICE_FRAMES = 25
@@ -58,7 +58,7 @@ class UploadWatch:
         self._deadline = Deadline(clock, self._due)
 
     @property
-    def untold(self) -> bool:
+    def said_unheard(self) -> bool:
         """The caller has said something of which the model has not told, so far."""
         return self._caller.voice_frames - self._noticed_frames >= VOICE_FRAMES
 
@@ -68,7 +68,7 @@ class UploadWatch:
             return
         if self._facts.model_tells_of_the_caller:
             self.noticed()
-        elif self.untold:
+        elif self.said_unheard:
             self._wait(State.QUIET_DUE, self._quiet_in_seconds())
         elif self._quiet_in_seconds() < 0:
             self._noticed_frames = self._caller.voice_frames  # a click, a cough
@@ -88,7 +88,7 @@ class UploadWatch:
         self.noticed()
         if said_frames >= SENTENCE_FRAMES and self._taken < MAX_TAKEN:
             self._taken += 1
-            self._tell(TurnUntold("turns_untold"))
+            self._tell(TurnUnnoticed("turns_untold"))
         elif owed:
             self._tell(NothingHeard())
 
@@ -100,7 +100,7 @@ class UploadWatch:
 
     def _wait(self, state: State, seconds: float) -> None:
         self.state = state
-        self._deadline.set(max(seconds, 0.0))
+        self._deadline.set(seconds)
 
     def _due(self) -> None:
         if self._facts.model_tells_of_the_caller:

@@ -39,10 +39,10 @@ class LineFacts(Boundary, Protocol):
         """How long a caller has waited already, who was speaking, or had just spoken, when the line was lost."""
 
 
-MAX_TRIES = 4
 HEALTHY_SECONDS = 10.0
 """A session that lasted this long was one: tries are counted anew."""
 BACKOFF_SECONDS = (0.1, 0.5, 1.0)
+MAX_TRIES = 1 + len(BACKOFF_SECONDS)
 BUSY_BACKOFF_SECONDS = (0.5, 1.5)
 """For a service that says it is too busy: fewer tries, further apart."""
 BLOCKED_SECONDS = 5.0
@@ -223,7 +223,7 @@ class ModelLine(Machine[State, Event]):
             return
         was_up = self.up
         self.counters["losses" if was_up else "dial_failures"] += 1
-        successor = self._renewal.take() if was_up and not is_hopeless(error) else None
+        successor = None if is_hopeless(error) else self._renewal.take()
         self._drop()
         if was_up:
             self._down_since_ns = self._clock.now_ns()
@@ -271,8 +271,7 @@ class ModelLine(Machine[State, Event]):
             if self._busy_tries > len(BUSY_BACKOFF_SECONDS):
                 return None
             return random.uniform(0.5, 1.0) * BUSY_BACKOFF_SECONDS[self._busy_tries - 1]
-        longest = BACKOFF_SECONDS[min(max(self.tries - 1, 0), len(BACKOFF_SECONDS) - 1)]
-        return random.uniform(0.5, 1.0) * (BACKOFF_SECONDS[0] if self.up else longest)
+        return random.uniform(0.5, 1.0) * BACKOFF_SECONDS[0 if self.up else self.tries - 1]
 
     def give_up(self, error: ModelError) -> None:
         """No more tries: the caller is told, and the call ends."""
@@ -387,4 +386,5 @@ def is_hopeless(error: ModelError) -> bool:
 
 def is_busy(error: ModelError) -> bool:
     """The service is there, and has no time."""
-    return (error.code or "") in _BUSY_CODES or (error.code or "").startswith("http_5")
+    code = error.code or ""
+    return code in _BUSY_CODES or code.startswith("http_5")

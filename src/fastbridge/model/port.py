@@ -192,7 +192,6 @@ class Model(Protocol):
     history: History
     usage: Usage
     counters: Counter[str]
-    settings: Settings
     local_deltas: int
     speech_start_ms: int | None
 

@@ -1,7 +1,7 @@
-"""What is counted of a call, and the record made of it at the end.
+"""Statistics of one call, and the books of its lanes.
 
 Counts live with their owners (lanes, schedule, controller, session); here are only the moments nobody else keeps, and
-the one place that reads them all.
+the one place that reads the lanes' and checks them.
 """
 
 from collections import Counter

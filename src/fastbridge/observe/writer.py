@@ -74,6 +74,8 @@ class LineWriter:
         """Wait until all that was put before has been written; False if that took longer."""
         if self._thread is None:
             return True
+        if self._closed:  # nobody writes any more, and whoever closed it has waited
+            return not self._queue
         done = threading.Event()
         self._queue.append(done)
         self._rouse()
