@@ -3,10 +3,11 @@
 from fastbridge.base.end_reasons import OURS_TO_EXPLAIN, EndReason
 
 WANTED = {"customer_hangup", "agent_hangup", "transferred", "silence", "line_noise", "carrier_status", "max_duration"}
+NOBODY_THERE = {"busy", "no_answer", "failed", "canceled", "node_lost"}
 
 
 def test_what_nobody_wanted_is_explained_to_the_caller_and_nothing_else():
-    assert set(EndReason) - OURS_TO_EXPLAIN == WANTED
+    assert set(EndReason) - OURS_TO_EXPLAIN == WANTED | NOBODY_THERE
 
 
 def test_they_read_as_words():

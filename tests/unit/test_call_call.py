@@ -542,7 +542,7 @@ class TestEnd:
         assert set(record) == {
             "version", "call_sid", "stream_sid", "direction", "duration_ms", "end_reason", "timings_ms", "turns",
             "responses", "caller_turns", "silences", "barge_ins", "business_id", "from", "to", "caller_id",
-            "started_at",
+            "started_at", "outbound_id",
             "accounting", "pacing", "tools", "tokens", "cost", "model_events", "errors",
             "model_line", "answers", "waiting", "log", "transferred_to", "errors_by_type",
         }  # fmt: skip

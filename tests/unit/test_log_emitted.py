@@ -33,6 +33,7 @@ from fastbridge.store.records import RecordStore
 from front_desk import INCOMING, exchange, make_node, post
 from helpers import LOUD, QUIET, SID
 from longcall import LongCall
+from outbound_scenes import calls_out, jobs
 from recording_transport import Transport
 from tunnels import finder, stand_in
 from virtual import RecordingModel, Rig
@@ -519,6 +520,8 @@ SCENES = [
         strangers,
         lost_tunnel,
         switchboard,
+        calls_out,
+        jobs,
         long_calls,
     ),
 ]

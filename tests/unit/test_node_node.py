@@ -19,8 +19,8 @@ from fastbridge.carrier.admission import Admission
 from fastbridge.carrier.twilio.messages import Start
 from fastbridge.config import load_settings
 from fastbridge.model.socket import RealtimeSocket
-from fastbridge.node import store
 from fastbridge.node.node import Node
+from fastbridge.store import records as store
 from virtual import VirtualLoop
 
 CALL_SID = "CA" + "12" * 16

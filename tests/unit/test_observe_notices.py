@@ -51,6 +51,7 @@ def test_every_function_has_an_example():
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_the_document_shows_the_line_as_it_is(caplog, name):
+    caplog.set_level("INFO")
     arguments, named = EXAMPLES[name]
     getattr(notices, name)(*arguments, **named)
     (record,) = caplog.records

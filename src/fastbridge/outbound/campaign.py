@@ -118,7 +118,8 @@ class Campaign:
         self._may_s = 0.0  # the next may be placed then
         self._polled_s = 0.0
         self._refused = 0  # in a row
-        self._stopping = False
+        self.stopping = False
+        """No more calls are begun."""
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -127,7 +128,7 @@ class Campaign:
 
     def stop(self) -> None:
         """Begin no more calls; `run` returns when those under way have ended."""
-        self._stopping = True
+        self.stopping = True
 
     async def run(self) -> None:
         """Until everybody has been called. What the API raises ends it."""
@@ -150,7 +151,7 @@ class Campaign:
         return min(max(min(times) - now, TICK_SECONDS), LOOK_SECONDS)
 
     def _over(self) -> bool:
-        if self._stopping:
+        if self.stopping:
             return not any(callee.under_way for callee in self.callees)
         return all(callee.done for callee in self.callees)
 
@@ -159,7 +160,7 @@ class Campaign:
         now, found = self._now_s(), []
         free = self._at_once - sum(callee.under_way for callee in self.callees)
         for callee in self.callees:
-            if free <= 0 or now < self._may_s or self._stopping:
+            if free <= 0 or now < self._may_s or self.stopping:
                 break
             if callee.done or callee.under_way or now < callee.next_s:
                 continue

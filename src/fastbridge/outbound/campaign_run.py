@@ -66,7 +66,7 @@ async def _shown(campaign: Campaign, out: Path) -> None:
     running = asyncio.create_task(campaign.run())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _stop, campaign, console)
+        loop.add_signal_handler(number, _stop, campaign, running, console)
     written_s = said_s = time.monotonic()
     try:
         with progress:
@@ -87,6 +87,10 @@ async def _shown(campaign: Campaign, out: Path) -> None:
         await running
 
 
-def _stop(campaign: Campaign, console: Console) -> None:
+def _stop(campaign: Campaign, running: "asyncio.Task[None]", console: Console) -> None:
+    """The first signal waits for the calls under way; the second for nobody."""
+    if campaign.stopping:
+        running.cancel()
+        return
     console.print("fastbridge: no more calls are begun; those under way are waited for. Run it again to go on.")
     campaign.stop()
