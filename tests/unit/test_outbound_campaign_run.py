@@ -10,6 +10,7 @@ import pytest
 
 from environment import clear_environment
 from fastbridge.outbound import campaign_run
+from fastbridge.outbound.campaign import Campaign
 from unit.test_outbound_campaign import Node, people
 
 TO = "+14155550001"
@@ -30,11 +31,11 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         node_.__class__ = Api
         monkeypatch.setattr(campaign_run, "ApiClient", lambda url, key: node_)
 
-        class Campaign(campaign_run.Campaign):
+        class Timed(Campaign):
             def __init__(self, *given: Any, **options: Any) -> None:
                 super().__init__(*given, **{**options, "now_s": lambda: node_.now_s, "sleep": node_.sleep})
 
-        monkeypatch.setattr(campaign_run, "Campaign", Campaign)
+        monkeypatch.setattr(campaign_run, "Campaign", Timed)
         out = tmp_path / "out.csv"
         options: dict[str, Any] = {"per_second": 50.0, "at_once": 50, "retries": {}, "hours": None, "node": "http://x"}
         code = campaign_run.run("x", people(count), out, **options)
