@@ -96,7 +96,7 @@ def judge(folder: Path, database: Path, api: CarrierApi, ends: dict[str, str], t
         documents = [json.loads(text) for (text,) in connection.execute("select record from fastbridge_calls")]
     records = Counter(document["outbound_id"] for document in documents)
     by_id: dict[str, dict[str, Any]] = {document["outbound_id"]: document for document in documents}
-    dialled = Counter(call.to_number for call in api._calls._calls.values())
+    dialled = Counter(api.dialled)
     wrong: Counter[str] = Counter()
     for row in results:
         to, outcome = row["to"], row["outcome"]
@@ -109,12 +109,6 @@ def judge(folder: Path, database: Path, api: CarrierApi, ends: dict[str, str], t
     print(f"{len(results)} calls in {took_s:.0f} s, {len(results) / took_s:.1f} a second; exit code {code}")
     print("outcomes", dict(Counter(row["outcome"] for row in results)))
     print("of these never placed", sum(not dialled[row["to"]] for row in results))
-    open_ = [row["to"] for row in results if row["outcome"] == "under way"]
-    if open_:
-        print(
-            "under way",
-            [(call.to_number, call.state) for call in api._calls._calls.values() if call.to_number in open_],
-        )
     print("callbacks", dict(Counter(str(fate) for fate, _ in api.callbacks.fates)))
     print("wrong", {name: count for name, count in wrong.items() if count} or "nothing")
     return sum(wrong.values())

@@ -61,7 +61,8 @@ class CarrierApi:
     http: sends Twilio's own requests.
 
     `updates` is what was asked of calls, failed requests too; `errors` what Twilio would have refused, or have in its
-    debugger; `callbacks` what befell which; `reports` those of the callees' calls that are over, by call sid.
+    debugger; `dialled` whom calls
+    were placed to; `callbacks` what befell which; `reports` those of the callees' calls that are over, by call sid.
     """
 
     def __init__(
@@ -146,6 +147,11 @@ class CarrierApi:
     @property
     def updates(self) -> list[Update]:
         return self._calls.updates
+
+    @property
+    def dialled(self) -> list[str]:
+        """The numbers of the calls that were placed, in their order."""
+        return self._calls.dialled
 
     @property
     def reports(self) -> dict[str, CallReport]:

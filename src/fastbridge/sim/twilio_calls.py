@@ -148,6 +148,10 @@ class Calls:
         self._registered: set[str] = set()
         self.updates: list[Update] = []
 
+    @property
+    def dialled(self) -> list[str]:
+        return [call.to_number for call in self._calls.values() if call.direction == "outbound-api"]
+
     def add(self, call: Call, line: Line) -> None:
         self._calls[call.sid] = call
         self._lines[call.sid] = line
