@@ -71,6 +71,9 @@ class Witness:
         self._sounds_at = -1
         self._undecided = 0
         self._onset = False
+        self._runs: dict[str, ResponseRun] = {}  # by item, of those that were asked for
+        self._first_marks: dict[str, int] = {}  # by item: which of the marks is its first
+        self._marks_known = 0
 
     # While the call runs.
 
@@ -180,20 +183,33 @@ class Witness:
         return "" if missing_bytes <= 2 * MARK_BYTES else "rest of the answer"
 
     def _run_of(self, item_id: str) -> ResponseRun | None:
-        runs = (run for session in self._stage.sessions for run in session.responses)
-        return next((run for run in runs if any(item.id == item_id for item in run.items)), None)
+        if item_id not in self._runs:
+            runs = (run for session in self._stage.sessions for run in session.responses)
+            found = next((run for run in runs if any(item.id == item_id for item in run.items)), None)
+            if found is None:
+                return None
+            self._runs[item_id] = found
+        return self._runs[item_id]
 
     def _played_ms(self, item_id: str) -> int:
         """By the marks: how much of this item's audio has gone to the ear."""
-        position = self._position()
-        played = before = 0
-        for mark in self._stage.carrier.marks:
+        position, marks = self._position(), self._stage.carrier.marks
+        first = self._first_mark(item_id)
+        played, before = 0, marks[first - 1].position if first else 0
+        for mark in marks[first:]:
             _, item, ms = mark.name.split(":")
             if item == item_id and not mark.cleared:
                 length = min(mark.position - before, int(ms) * 8)
                 played += max(0, length - max(0, mark.position - position))
             before = mark.position
         return played // 8
+
+    def _first_mark(self, item_id: str) -> int:
+        marks = self._stage.carrier.marks
+        for index in range(self._marks_known, len(marks)):
+            self._first_marks.setdefault(marks[index].name.split(":")[1], index)
+        self._marks_known = len(marks)
+        return self._first_marks.get(item_id, len(marks))
 
     # Afterwards.
 

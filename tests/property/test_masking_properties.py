@@ -169,12 +169,10 @@ def test_the_time_is_linear(unit):
 
     def seconds(size):
         text = unit * (size // len(unit))
-        took = []
-        for _ in range(3):
-            began = time.process_time()
-            for mask in (BUILT_IN, BUILT_IN.written, BUILT_IN.piece):
-                mask(text)
-            took.append(time.process_time() - began)
-        return min(took)
+        began = time.process_time()
+        for mask in (BUILT_IN, BUILT_IN.written, BUILT_IN.piece):
+            mask(text)
+        return time.process_time() - began
 
-    assert seconds(100_000) < 8 * seconds(25_000) + 0.01
+    limit = 8 * min(seconds(25_000) for _ in range(3)) + 0.01
+    assert any(seconds(100_000) < limit for _ in range(3))
