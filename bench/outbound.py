@@ -74,7 +74,7 @@ async def run(calls: int, rate: float, share: float, seed: int) -> int:
 
 
 async def campaign(folder: Path, url: str, rate: float, limit_seconds: float) -> int:
-    command = ["campaign", "list.csv", "--rate", str(rate), "--at-once", "200", "--hours", "any", "--retry", "busy:0:1"]
+    command = ["campaign", "list.csv", "--rate", str(rate), "--at-once", "500", "--hours", "any", "--retry", "busy:0:1"]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "fastbridge", *command, "--node", url),
         cwd=folder,

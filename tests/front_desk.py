@@ -69,6 +69,7 @@ def make_node(**settings):
     node.agent, node.announced = Agent(), []
     node.announce = node.announced.append
     node.statuses = []
+    node.on_answered_by = lambda *told: node.statuses.append(told)
     node.on_call_status = lambda *told: node.statuses.append(told)
     return node
 

@@ -517,3 +517,36 @@ def test_the_agent_says_who_is_answered(node, number, verb):
     answer = post(node, "/webhook/incoming_call", {**CALLER, "From": number})
     assert answer.xml[0].tag == verb
     assert node.announced == ([admitted(node, answer)] if verb == "Connect" else [])
+
+
+@pytest.mark.parametrize(
+    ("word", "verdict"),
+    [
+        ("human", "human"),
+        ("machine_start", "machine"),
+        ("machine_end_beep", "machine"),
+        ("fax", "fax"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_who_has_answered_is_passed_on(word, verdict):
+    node = make_node()
+    callback = {name: CALLER[name] for name in ("CallSid", "AccountSid")} | {"MachineDetectionDuration": "2400"}
+    assert post(node, "/webhook/call_status?outbound_id=OB1", callback | {"AnsweredBy": word}).status == 204
+    assert node.statuses == [(CALL, verdict)]
+
+
+def test_a_word_for_that_which_nobody_knows_is_none():
+    node = make_node()
+    assert post(node, "/webhook/call_status", CALLER | {"CallStatus": "", "AnsweredBy": "a parrot"}).status == 204
+    assert node.statuses == []
+
+
+def test_a_status_is_passed_on_with_what_else_it_says():
+    node = make_node()
+    said = {"CallStatus": "failed", "SequenceNumber": "3", "CallDuration": "0", "ErrorCode": "13224"}
+    assert post(node, "/webhook/call_status?outbound_id=OB1", CALLER | said).status == 204
+    ((call_sid, state, sequence, told),) = node.statuses
+    assert (call_sid, state, sequence) == (CALL, "failed", 3)
+    assert told["outbound_id"] == "OB1"
+    assert told["reason"].startswith("The number is invalid")

@@ -250,6 +250,12 @@ class TestCallbacks:
         found = scene.row(row.id)
         assert (found.duration_seconds, found.answered_by) == (17, "human")
 
+    def test_of_who_has_answered_are_kept(self, scene: Scene) -> None:
+        row = scene.ask(machine=True)
+        scene.run(lambda placer: placer.answered_by(SIDS[0], "machine"))
+        scene.run(lambda placer: placer.answered_by(SIDS[9], "human"))
+        assert scene.row(row.id).answered_by == "machine"
+
     def test_may_say_nonsense(self, scene: Scene) -> None:
         row = scene.ask()
         scene.tell(SIDS[0], "completed", 3, duration_seconds="-1", code="x" * 99, answered_by="")

@@ -118,6 +118,11 @@ class Node:
         if self.placer is not None:
             self.spawn(self.placer.told(call_sid, state, sequence, params))
 
+    def on_answered_by(self, call_sid: str, verdict: str) -> None:
+        """The carrier knows who has answered a call."""
+        if self.placer is not None:
+            self.spawn(self.placer.answered_by(call_sid, verdict))
+
     @property
     def draining(self) -> bool:
         return self.directory.draining

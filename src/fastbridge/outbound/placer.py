@@ -35,9 +35,10 @@ UNCERTAIN_SECONDS = 60.0
 """A call whose placing is uncertain, and of which nothing is heard or found by then, is not there."""
 CLOCKS_SECONDS = 5.0
 """By which the carrier's clock and ours may differ."""
-RING_SLACK_SECONDS = 30.0
 CHECK_SECONDS = 60.0
-"""Between two looks at a call of which nothing is heard."""
+"""Between two looks at a conversation of which nothing is heard."""
+RINGING_CHECK_SECONDS = 20.0
+"""At a call that has not been answered."""
 RECORD_SECONDS = 60.0
 """A conversation has its own record by then."""
 LATE_SECONDS = 3600.0
@@ -144,17 +145,20 @@ class Placer:
         known["reason"] = params.get("reason")
         await self._told(call_sid, state, sequence, params.get(OUTBOUND_ID), known)
 
+    async def answered_by(self, call_sid: str, verdict: str) -> None:
+        """The carrier knows who it is."""
+        await self._do(self._store.answered_by, call_sid, verdict)
+
     async def _told(
         self, call_sid: str, state: str, sequence: int | None, outbound_id: str | None, known: Mapping[str, Any]
     ) -> None:
-        check = RECORD_SECONDS if state == "completed" else CHECK_SECONDS
         row = await self._do(
             self._store.told,
             call_id=outbound_id,
             call_sid=call_sid,
             state=state,
             sequence=sequence,
-            check_seconds=check,
+            check_seconds=_check_seconds(state),
             **known,
         )
         if row is not None and row.over and row.state != "completed":
@@ -175,7 +179,7 @@ class Placer:
     async def _place(self, row: OutboundCall) -> OutboundCall:
         result = await self._carrier.place(self._placement(row))
         if isinstance(result, Placed):
-            check = float(row.request.get("timeout", 60)) + RING_SLACK_SECONDS
+            check = _check_seconds(result.state)
             placed = await self._do(self._store.placed, row.id, result.call_sid, result.state, check)
             notices.outbound_placed(result.call_sid, row.id)
             return placed or row
@@ -262,7 +266,7 @@ class Placer:
     async def _look_up(self, call_sid: str, row: OutboundCall) -> None:
         call = await self._carrier.look_up(call_sid)
         if call is None or call.state not in ENDED:
-            await self._do(self._store.look_again, row.id, CHECK_SECONDS)
+            await self._do(self._store.look_again, row.id, _check_seconds(row.state))
         else:
             await self._found(call, row)
 
@@ -285,6 +289,12 @@ class Placer:
 
     def _do(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> "asyncio.Future[T]":
         return asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*arguments, **named))
+
+
+def _check_seconds(state: str) -> float:
+    """When a call in this state is looked at, if nothing is heard of it."""
+    seconds = {"completed": RECORD_SECONDS, "in-progress": CHECK_SECONDS}
+    return seconds.get(state, RINGING_CHECK_SECONDS)
 
 
 def forgotten(request: Mapping[str, Any]) -> dict[str, Any]:

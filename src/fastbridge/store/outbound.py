@@ -182,6 +182,11 @@ class OutboundStore:
             )
             return _read(connection, OUTBOUND.c.id == row.id) if changed else None
 
+    def answered_by(self, call_sid: str, verdict: str) -> None:
+        """Harmless where it is none of these calls."""
+        with self._begin() as connection:
+            _set(connection, OUTBOUND.c.call_sid == call_sid, answered_by=verdict)
+
     def ended(self, call_id: str, state: str, *, code: int | None = None, reason: str | None = None) -> bool:
         """It never was, or is no more, as far as we know. False if it had ended."""
         with self._begin() as connection:

@@ -28,7 +28,7 @@ from fastbridge.base.urls import MEDIA_PATH
 from fastbridge.carrier.admission import LOOK_AT, TERMINAL_STATUSES, Admission, Direction, Directory, Refusal
 from fastbridge.carrier.twilio.announcements import PATH, Announcer
 from fastbridge.carrier.twilio.error_codes import explained
-from fastbridge.carrier.twilio.messages import ACCOUNT_SID, CALL_SID, CALL_STATUSES
+from fastbridge.carrier.twilio.messages import ACCOUNT_SID, ANSWERED_BY, CALL_SID, CALL_STATUSES
 from fastbridge.carrier.twilio.signature import Params, valid_webhook
 from fastbridge.carrier.twilio.twiml import connect_twiml, dial_twiml, hangup_twiml, reject_twiml
 from fastbridge.config import Settings
@@ -74,6 +74,9 @@ class Node(Protocol):
     def agent(self) -> Agent: ...
     def announce(self, admission: Admission) -> None:
         """A call was admitted; its stream will follow."""
+
+    def on_answered_by(self, call_sid: str, verdict: str) -> None:
+        """human, machine, fax or unknown: as the carrier has it."""
 
     def on_call_status(self, call_sid: str, state: str, sequence: int | None, params: Mapping[str, str]) -> None:
         """A status callback: in any order, and twice. params: the operator's own, and `duration_seconds`."""
@@ -304,6 +307,7 @@ class _Desk:
         directory = self._node.directory
         status = webhook.params.get("CallStatus", "")
         if status not in CALL_STATUSES:
+            self._answered_by(webhook)
             return _nothing()
         self._node.on_call_status(webhook.call_sid, status, _sequence_number(webhook.params), _told(webhook))
         if not directory.is_news(webhook.call_sid, status, _sequence_number(webhook.params)):
@@ -317,6 +321,12 @@ class _Desk:
             return _nothing()
         call.on_carrier_status(status)
         return _nothing()
+
+    def _answered_by(self, webhook: Webhook) -> None:
+        """Twilio's answering machine detection, which tells what it has found while the call goes on."""
+        found = webhook.params.get("AnsweredBy", "")
+        if found in ANSWERED_BY:
+            self._node.on_answered_by(webhook.call_sid, ANSWERED_BY[found])
 
     async def recording(self, request: Request) -> Response:
         """A recording of the operator's own, which our TwiML names. What it does not name is not there."""
