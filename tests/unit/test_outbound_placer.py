@@ -244,6 +244,15 @@ class TestCallbacks:
         assert scene.row(row.id).state == "no-answer"
         assert [record["end_reason"] for record in scene.records] == ["no_answer"]
 
+    def test_are_asked_for_again_soon_where_the_carrier_does_not_answer(self, scene: Scene) -> None:
+        row = scene.ask()
+        scene.carrier.there = {SIDS[0]: PlacedCall(SIDS[0], "no-answer")}
+        scene.carrier.reachable = False
+        scene.sweep(100)
+        scene.carrier.reachable = True
+        scene.sweep(6)
+        assert scene.row(row.id).state == "no-answer"
+
     def test_say_how_long_it_was_and_who_answered(self, scene: Scene) -> None:
         row = scene.ask()
         scene.tell(SIDS[0], "completed", 3, duration_seconds="17", answered_by="human")

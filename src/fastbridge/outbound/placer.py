@@ -39,6 +39,8 @@ CHECK_SECONDS = 60.0
 """Between two looks at a conversation of which nothing is heard."""
 RINGING_CHECK_SECONDS = 20.0
 """At a call that has not been answered."""
+UNANSWERED_SECONDS = 5.0
+"""Where the carrier could not be asked."""
 RECORD_SECONDS = 60.0
 """A conversation has its own record by then."""
 LATE_SECONDS = 3600.0
@@ -266,7 +268,8 @@ class Placer:
     async def _look_up(self, call_sid: str, row: OutboundCall) -> None:
         call = await self._carrier.look_up(call_sid)
         if call is None or call.state not in ENDED:
-            await self._do(self._store.look_again, row.id, _check_seconds(row.state))
+            seconds = UNANSWERED_SECONDS if call is None else _check_seconds(row.state)
+            await self._do(self._store.look_again, row.id, seconds)
         else:
             await self._found(call, row)
 
