@@ -13,7 +13,7 @@ ROOT = TESTS.parent
 PACKAGE = ROOT / "src" / "fastbridge"
 MAX_LINES = {".pyx": 700, ".py": 400}
 """Compiled modules spell out what Python leaves to its library."""
-LISTS = {"config.py": 500, "events.py": 460, "faults.py": 460, "webhooks.py": 480, "mask.py": 430, "model.py": 450}
+LISTS = {"config.py": 520, "events.py": 540, "faults.py": 460, "mask.py": 430, "model.py": 450}
 """Settings, log lines, faults and routes, one after the other; one way of reading numbers; one simulated model."""
 MAX_TEST_LINES = 610
 

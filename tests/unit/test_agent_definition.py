@@ -118,12 +118,6 @@ class TestAgent:
         with pytest.raises(ConfigError, match="a tool's name is 1 to 64"):
             Agent().tool(name=name)(lambda: None)
 
-    def test_one_hook_of_a_kind(self):
-        agent = Agent()
-        agent.on_end(print)
-        with pytest.raises(ConfigError, match="already has an on_end"):
-            agent.on_end(print)
-
 
 class TestBuiltIn:
     def test_there_are_none_unless_asked_for(self):
@@ -191,35 +185,6 @@ class TestOverrides:
     def test_what_an_agent_does_not_have(self):
         with pytest.raises(ConfigError, match="no 'greting': did you mean 'greeting'"):
             Agent().changed(greting="Hi.")
-        with pytest.raises(ConfigError, match="no 'greting': did you mean 'greeting'"):
-            Agent().for_number("+14155550123", greting="Hi.")
-
-    def test_by_number_and_by_business_which_wins(self):
-        agent = Agent(greeting="Hello.", settings={"silence_seconds": 9})
-        agent.for_number("+14155550123", greeting="Number.", voice="cedar", settings={"silence_prompts": 1})
-        agent.for_business("7", greeting="Business.", settings={"barge_in_frames": 3})
-
-        def of(number: str, business: str) -> tuple[str, str, dict[str, Any]]:
-            parameters = {"business_id": business} if business else {}
-            found = agent.for_call(call_context(to_number=number, parameters=parameters))
-            return found.greeting, found.voice, dict(found.settings)
-
-        assert of("+14155550199", "") == ("Hello.", "marin", {"silence_seconds": 9})
-        assert of("+14155550123", "")[:2] == ("Number.", "cedar")
-        assert of("+14155550199", "7")[:2] == ("Business.", "marin")
-        both = {"silence_seconds": 9, "silence_prompts": 1, "barge_in_frames": 3}
-        assert of("+14155550123", "7") == ("Business.", "cedar", both)
-        assert agent.greeting == "Hello."
-
-    def test_a_number_is_a_number(self):
-        with pytest.raises(ConfigError, match="for_number"):
-            Agent().for_number("4155550123", greeting="Hi.")
-
-    def test_each_call_has_an_agent_of_its_own(self):
-        agent = Agent()
-        first, second = agent.for_call(call_context()), agent.for_call(call_context())
-        first.tools.append(tool_from(lambda: None, name="mine"))
-        assert (agent.tools, second.tools) == ([], [])
 
     def test_settings_are_checked_when_they_are_made(self):
         settings = Settings.model_construct()

@@ -6,7 +6,7 @@ import pytest
 
 from fastbridge.agent import Agent
 from fastbridge.base.languages import LANGUAGES
-from fastbridge.carrier.twilio.webhooks import MAX_PARAMETER_CHARS
+from fastbridge.carrier.twilio.webhook import MAX_PARAMETER_CHARS
 from fastbridge.config import load_settings
 from front_desk import CALLER, INCOMING, URL, FakeCall, exchange, make_node, post
 

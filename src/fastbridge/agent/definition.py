@@ -12,13 +12,15 @@ import inspect
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, Unpack, overload
 
 from fastbridge.agent import fields as agent_fields
 from fastbridge.agent.fields import PLACEHOLDER, AgentChanges, phone_number
+from fastbridge.agent.hook_points import WithHooks
 from fastbridge.agent.job import WithJobs
 from fastbridge.agent.schema import Arguments
 from fastbridge.agent.tool import Tool
+from fastbridge.agent.variants import WithVariants
 from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
 from fastbridge.observe import events
@@ -115,7 +117,7 @@ class CallContext:
 
 
 @dataclass
-class Agent(WithJobs):
+class Agent(WithHooks, WithJobs, WithVariants):
     """Who answers the phone.
 
     instructions: the system prompt. greeting: what is said first, in these words; empty for none. In both, `{name}`
@@ -149,10 +151,8 @@ class Agent(WithJobs):
     variables: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     hooks: dict[str, Callable[..., Any]] = field(default_factory=dict, repr=False)
-    _for_number: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
-    _for_business: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
-
     _copied: bool = field(default=False, repr=False, compare=False)
+    _context: ClassVar[type] = CallContext
 
     if TYPE_CHECKING:  # for the eyes of an editor: a tool may be given as the function that it is
 
@@ -222,39 +222,6 @@ class Agent(WithJobs):
             raise ConfigError(f"The agent already has a tool named {tool.name!r}: give this one another name.")
         self.tools.append(tool)
 
-    # --- hooks: each a function, plain or async; one that takes a CallContext by annotation gets it ---
-
-    def on_call(self, function: _F) -> _F:
-        """`function(context)` looks things up before the conversation begins; the caller waits 600 ms for it at most.
-
-        It may return variables (a mapping), which fill the placeholders, or the agent for this call:
-        `context.agent.changed(...)`. Too late, or failed: the call goes on without.
-        """
-        return self._hook("on_call", function)
-
-    def on_start(self, function: _F) -> _F:
-        """`function(context)`: the conversation has begun; here `context.say` and the like work."""
-        return self._hook("on_start", function)
-
-    def on_transcript(self, function: _F) -> _F:
-        """`function(turn)`: somebody has said something; of the assistant, what was heard."""
-        return self._hook("on_transcript", function)
-
-    def on_dtmf(self, function: _F) -> _F:
-        """`function(digits)`: the caller has pressed keys. The model is told what it returns, if that is a text."""
-        return self._hook("on_dtmf", function)
-
-    def on_end(self, function: _F) -> _F:
-        """`function(record)`: the call is over; the record is the document that is kept of it."""
-        return self._hook("on_end", function)
-
-    def _hook(self, name: str, function: _F) -> _F:
-        agent_fields.check_hook(name, function, CallContext)
-        if name in self.hooks:
-            raise ConfigError(f"The agent already has an {name}: one function may call several.")
-        self.hooks[name] = function
-        return function
-
     # --- what differs from call to call ---
 
     def changed(self, **changes: Unpack[AgentChanges]) -> Self:
@@ -265,22 +232,6 @@ class Agent(WithJobs):
         if "settings" in given:
             given["settings"] = {**self.settings, **given["settings"]}
         return dataclasses.replace(self, **{"tools": list(self.tools), **given, "_copied": True})
-
-    def for_number(self, number: str, **changes: Unpack[AgentChanges]) -> None:
-        """Calls to this number (E.164) are answered by a changed copy."""
-        self.changed(**changes)._check_placeholders()  # what is wrong is to be known before the telephone rings
-        self._for_number[phone_number(number, "for_number")] = dict(changes)
-
-    def for_business(self, business_id: str, **changes: Unpack[AgentChanges]) -> None:
-        """Calls whose webhook URL carries this `business_id` are answered by a changed copy: wins over the number's."""
-        if not isinstance(business_id, str) or not business_id:
-            raise ConfigError(f"for_business: a business_id is the text of the webhook's URL, not {business_id!r}.")
-        self.changed(**changes)._check_placeholders()
-        self._for_business[business_id] = dict(changes)
-
-    def knows_business(self, business_id: str) -> bool:
-        """Whether it has this one, or no business at all."""
-        return not self._for_business or business_id in self._for_business
 
     def advice(self) -> list[str]:
         """What works, and is hardly what was meant: a sentence each, which says where if it can."""
@@ -300,18 +251,6 @@ class Agent(WithJobs):
 
     def _check_placeholders(self) -> None:
         agent_fields.check_placeholders({"instructions": self.instructions, "greeting": self.greeting}, self.variables)
-
-    def variants(self) -> list[Self]:
-        """Itself, and what each of its numbers and businesses makes of it."""
-        changes = [*self._for_number.values(), *self._for_business.values()]
-        return [self, *(self.changed(**each) for each in changes)]
-
-    def for_call(self, context: CallContext) -> Self:
-        """The agent of one call, its own: with what its number and its business change."""
-        number, business = self._for_number.get(context.to_number, {}), self._for_business.get(context.business_id, {})
-        if "settings" in number and "settings" in business:
-            business = {**business, "settings": {**number["settings"], **business["settings"]}}
-        return self.changed(**{**number, **business})
 
     def filled(self, variables: Mapping[str, Any]) -> Self:
         """A copy whose placeholders are filled. Braces that name no variable stay as they are."""

@@ -15,7 +15,7 @@ import h11
 
 from fastbridge.base.refusals import Reason
 from fastbridge.base.urls import MEDIA_PATH
-from fastbridge.carrier.twilio.webhooks import call_sid_of
+from fastbridge.carrier.twilio.webhook import call_sid_of
 from fastbridge.net.connections import Connections, peer_of
 from fastbridge.net.handover import MAX_PAYLOAD_BYTES
 from fastbridge.net.http_gate import MAX_HEAD_BYTES, HttpGate

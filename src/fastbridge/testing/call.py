@@ -21,7 +21,7 @@ from fastbridge.agent.definition import Agent, CallContext
 from fastbridge.agent.lookup import Lookups
 from fastbridge.call.call import Call
 from fastbridge.carrier.twilio.rest import CarrierRest, api_url
-from fastbridge.carrier.twilio.webhooks import own_parameters
+from fastbridge.carrier.twilio.webhook import own_parameters
 from fastbridge.config import Settings
 from fastbridge.node.agent_file import load_agent
 from fastbridge.observe.call_log import CallLog
