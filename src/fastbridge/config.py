@@ -295,6 +295,20 @@ class Settings(BaseSettings):
     record_days: int = _env(0, "FASTBRIDGE_RECORD_DAYS", what="a number of days, 0 for ever", ge=0, le=36_500)
     prices: str = _env("", "FASTBRIDGE_PRICES", what="a JSON object of models and their prices")
 
+    # What calls may cost
+    call_budget_usd: float = _env(
+        0.0, "FASTBRIDGE_CALL_BUDGET_USD", what="a number of dollars, 0 for any", per_call=True, ge=0, le=1e6
+    )
+    call_budget_tokens: int = _env(
+        0, "FASTBRIDGE_CALL_BUDGET_TOKENS", what="a number of tokens, 0 for any", per_call=True, ge=0, le=10**12
+    )
+    business_budget_usd: float = _env(
+        0.0, "FASTBRIDGE_BUSINESS_BUDGET_USD", what="a number of dollars a day, 0 for any", ge=0, le=1e6
+    )
+    day_budget_usd: float = _env(
+        0.0, "FASTBRIDGE_DAY_BUDGET_USD", what="a number of dollars a day, 0 for any", ge=0, le=1e6
+    )
+
     # What no log and no record shows
     mask: Literal["all", "cards", "identities", "none"] = _env(
         "all", "FASTBRIDGE_MASK", what="all, cards, identities or none"

@@ -393,3 +393,12 @@ def test_rejection_reasons_are_a_closed_set(make):
     assert directory.counters["slow"] == 1
     with pytest.raises(KeyError):
         directory.refuse("+972501234512")
+
+
+def test_who_has_spent_what_may_be_spent_is_not_let_in(make):
+    directory = make()
+    directory.is_spent = lambda business_id: business_id == "7"
+    assert admit(directory, 1, parameters={"business_id": "7"}) == Refusal("budget")
+    assert isinstance(admit(directory, 2, parameters={"business_id": "8"}), Admission)
+    assert isinstance(admit(directory, 3), Admission)
+    assert directory.counters["budget"] == 1

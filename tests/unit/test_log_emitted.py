@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from budget_scene import budgets
 from environment import clear_environment
 from fastbridge import cli
 from fastbridge.agent import Agent, CallContext
@@ -499,6 +500,7 @@ SCENES = [
         conversation,
         tools_left,
         long_one,
+        budgets,
         silence,
         departures,
         hooks,

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from environment import clear_environment
@@ -94,3 +96,18 @@ def test_advice_is_of_the_environment_the_records_and_the_agent(monkeypatch, tmp
 def test_a_bad_price_list_ends_at_the_start():
     with pytest.raises(ConfigError, match="FASTBRIDGE_PRICES"):
         fitness.require_fit(load_settings(prices="{"), Agent())
+
+
+@pytest.mark.parametrize("variable", ["call_budget_usd", "business_budget_usd", "day_budget_usd"])
+def test_dollars_of_a_model_without_a_price_cannot_be_counted(variable):
+    settings = load_settings(model="my-model", **{variable: 1.0})
+    with pytest.raises(ConfigError, match=rf"FASTBRIDGE_{variable.upper()} needs the price of my-model"):
+        fitness.require_fit(settings, Agent())
+    prices = dict.fromkeys(("text_in", "text_cached", "text_out", "audio_in", "audio_cached", "audio_out"), 1)
+    fitness.require_fit(settings.model_copy(update={"prices": json.dumps({"my-model": prices})}), Agent())
+
+
+def test_nor_those_of_an_agents_own_budget():
+    with pytest.raises(ConfigError, match="needs the price"):
+        fitness.require_fit(load_settings(model="my-model"), Agent(settings={"call_budget_usd": 1.0}))
+    fitness.require_fit(load_settings(model="my-model", call_budget_tokens=5), Agent())

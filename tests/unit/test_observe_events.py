@@ -111,6 +111,8 @@ EXAMPLES = {
     "transfer_refused": (("there is no such destination",), {}),
     "transfer_failed": ((ValueError("x"),), {}),
     "carrier_refused": (("HTTP 500, code 20500",), {}),
+    "budget_near": ((), {"whose": "call", "spent": "0.81", "most": "1.00", "unit": "usd"}),
+    "budget_spent": ((), {"whose": "day", "spent": "50.01", "most": "50.00", "unit": "usd"}),
     "time_running_out": ((), {}),
     "caller_silent": ((1,), {}),
     "model_asks": ((), {}),

@@ -28,6 +28,7 @@ EXAMPLES = {
     "worker_ended": ((1, -9), {}),
     "tunnel_ended": (("cloudflared", CLOUDFLARED_URL), {}),
     "worker_silent": ((1,), {}),
+    "spending_unknown": ((OperationalError("x", {}, Exception()),), {}),
     "records_lost": ((3,), {}),
     "outbound_placed": (("CA123", "OB123"), {}),
     "outbound_uncertain": (("OB123", "ReadTimeout"), {}),

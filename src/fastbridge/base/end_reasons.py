@@ -18,6 +18,7 @@ class EndReason(StrEnum):
     MODEL_UNAVAILABLE = "model_unavailable"
     MODEL_LOST = "model_lost"
     MAX_DURATION = "max_duration"
+    BUDGET = "budget"
     SHUTDOWN = "shutdown"
     NO_STREAM = "no_stream"
     STREAM_REFUSED = "stream_refused"

@@ -20,6 +20,7 @@ Reason = Literal[
     "pending",
     "replay",
     "model_down",
+    "budget",
     # media socket
     "connections",
     "connections_per_ip",

@@ -16,10 +16,12 @@ from fastbridge.agent.hooks import Hooks
 from fastbridge.agent.lookup import Lookup
 from fastbridge.agent.remote import Remote
 from fastbridge.base.clock import Beat, CallClock, Clock
+from fastbridge.base.spending import Spending
 from fastbridge.call.answering import Answering
 from fastbridge.call.answers import Answers
 from fastbridge.call.barge_in import BargeIn
 from fastbridge.call.books import Books
+from fastbridge.call.budget import Budget
 from fastbridge.call.dead_air import DeadAir
 from fastbridge.call.dtmf import Dtmf
 from fastbridge.call.facts import Facts
@@ -78,6 +80,7 @@ class Assembly(Parts):
         breaker: Breaker | None = None,
         control: CarrierControl | None = None,
         lookup: Lookup | None = None,
+        spending: Spending | None = None,
         tool_done_late: Callable[[str, dict[str, Any] | None], object] = lambda outcome, document: None,
     ) -> None:
         self.settings = settings
@@ -103,6 +106,7 @@ class Assembly(Parts):
         self._make_user_side(lookup, tool_done_late)
         self._make_speech()
         self._make_watches()
+        self._make_budget(spending)
         self._make_ways_out(control)
 
     def _make_lanes(self, pacer: Pacer, outbox: Outbox | None) -> None:
@@ -276,6 +280,20 @@ class Assembly(Parts):
             log=log,
             trouble=self.trouble,
             fuses=lambda: self.safety_fuses,
+        )
+
+    def _make_budget(self, spending: Spending | None) -> None:
+        self.budget = Budget(
+            self.agent,
+            self.context,
+            clock=self.clock,
+            facts=self.facts,
+            settings=self.settings,
+            session=self.session,
+            assistant=self.assistant,
+            spending=spending,
+            log=self.log,
+            tell=self._tell,
         )
 
     def _make_ways_out(self, control: CarrierControl | None) -> None:

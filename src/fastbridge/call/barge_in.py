@@ -141,10 +141,14 @@ class BargeIn(Machine[State, Event]):
 
     def keys(self) -> None:
         """The caller answers with the keys: nothing that a noise does."""
+        self.cut_short("keys")
+
+    def cut_short(self, why: str) -> None:
+        """What is being said is said no further, whatever is heard."""
         if self._facts.may_interrupt:
-            self._hold("keys")
+            self._hold(why)
         if self.held:
-            self._commit("keys")
+            self._commit(why)
 
     def new_response(self) -> None:
         """Another response begins: what is held has been overtaken. To be told before the lane is."""

@@ -136,6 +136,12 @@ class CallerTypes(NamedTuple):
     """The caller answers with the keys: nothing that a noise does."""
 
 
+class CutShort(NamedTuple):
+    """What is being said is said no further. why: in a word, for the books."""
+
+    why: str
+
+
 class LastWord(NamedTuple):
     """The line is hopeless: what is said now is said to the end, and nobody is listened to any more."""
 

@@ -12,6 +12,7 @@ from fastbridge.call.happenings import (
     AnswerOwed,
     Beginning,
     CallerTypes,
+    CutShort,
     EndCall,
     Ending,
     FillerDue,
@@ -74,7 +75,7 @@ from fastbridge.model.port import (
 ORDER: Mapping[type, str] = {
     Beginning: "answering.begin greeting.begin time_limit.begin line.start dead_air.review",
     AgentKnown: "hooks.use tools.use hangup.use idle.use time_limit.use tool_filler.use dtmf.use fallback.use "
-    "greeting.use transcripts.use",
+    "greeting.use transcripts.use budget.use",
     # The model hears, and answers.
     SessionReady: "line.ready answering.ready dtmf.ready",
     SessionFailed: "line.session_failed",
@@ -93,7 +94,7 @@ ORDER: Mapping[type, str] = {
     "answers.response_created dead_air.response_created",
     MessageBegun: "transcripts.review",
     ResponseDone: "books.response_done tools.response_done greeting.response_done answers.response_done "
-    "dead_air.review transcripts.review",
+    "dead_air.review transcripts.review budget.response_done",
     ResponseStuck: "answers.response_stuck",
     CreateFailed: "books.create_failed answers.create_failed dead_air.review",
     Transcribed: "books.transcribed barge_in.transcribed idle.transcribed transcripts.written_down",
@@ -136,15 +137,16 @@ ORDER: Mapping[type, str] = {
     KeyPressed: "books.key idle.words dtmf.press",
     CallerTypes: "barge_in.keys tools.turn_begins hangup.interrupted",
     # Leaving.
+    CutShort: "barge_in.cut_short",
     LastWord: "barge_in.giving_up turns.last_word answers.last_word",
     LeaveAsked: "hangup.hang_up",
     LeaveTakenBack: "idle.resume",
     EndCall: "close",
     Second: "trace.second line.check format_watch.listen upload_watch.check carrier_watch.check idle.look "
-    "transcripts.review books.second",
+    "transcripts.review books.second budget.look",
     Ending: "dead_air.close upload_watch.close fallback.close turns.close answers.close barge_in.close greeting.close "
     "remote.close transcripts.close answering.close tools.close idle.close hangup.close dtmf.close media_gap.end "
-    "time_limit.close session.close caller.close assistant.close",
+    "time_limit.close budget.close session.close caller.close assistant.close",
 }
 TABLE: Mapping[type, tuple[tuple[str, str], ...]] = {
     event: tuple((part, method) for part, _, method in (name.rpartition(".") for name in names.split()))

@@ -15,6 +15,7 @@ from fastbridge.call.answering import Answering
 from fastbridge.call.answers import Answers
 from fastbridge.call.barge_in import BargeIn
 from fastbridge.call.books import Books
+from fastbridge.call.budget import Budget
 from fastbridge.call.dead_air import DeadAir
 from fastbridge.call.dtmf import Dtmf
 from fastbridge.call.facts import Facts
@@ -84,6 +85,7 @@ class Parts:
     answers: Answers
     barge_in: BargeIn
     books: Books
+    budget: Budget
     dead_air: DeadAir
     dtmf: Dtmf
     fallback: Fallback

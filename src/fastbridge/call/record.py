@@ -154,7 +154,7 @@ def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str)
             "intentional_ms": 0,
         },
         "tokens": vars(Usage()),
-        "cost": {"model": settings.model, "usd": 0.0, "prices": None},
+        "cost": {"model": settings.model, "usd": 0.0, "prices": None, "capped_by": None},
         "model_events": {},
         "errors": [why],
         "errors_by_type": {"unbegun": 1},
@@ -216,7 +216,8 @@ def _masked_texts(said: "list[Turn]", mask: Mask) -> dict[str, str]:
 
 def _cost(call: Parts) -> dict[str, Any]:
     price, source = price_of(call.settings.model, call.settings.prices)
-    return {"model": call.settings.model, "usd": cost_usd(call.session.usage, price), "prices": source}
+    usd = cost_usd(call.session.usage, price)
+    return {"model": call.settings.model, "usd": usd, "prices": source, "capped_by": call.budget.capped_by}
 
 
 def metrics(document: dict[str, Any]) -> dict[str, object]:

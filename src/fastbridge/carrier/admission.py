@@ -74,7 +74,7 @@ class Admission:
 class Refusal:
     """Why a call was not admitted."""
 
-    reason: Literal["draining", "capacity", "pending", "replay", "model_down"]
+    reason: Literal["draining", "capacity", "pending", "replay", "model_down", "budget"]
 
 
 class Directory:
@@ -85,6 +85,8 @@ class Directory:
         self.draining = False
         self.model_is_down: Callable[[], bool] = lambda: False
         """Asked for each new call: would it wait for a model in vain?"""
+        self.is_spent: Callable[[str], bool] = lambda business_id: False
+        """And: may nothing more be spent today, by this business or by anybody?"""
         self.counters: dict[str, int] = dict.fromkeys(REASONS, 0)
         self._settings = settings
         self._now_ns = now_ns
@@ -123,7 +125,7 @@ class Directory:
         known = self._pending_by_call.get(call_sid)
         if known is not None and self._pending[known].account_sid == account_sid:
             return self._pending[known]
-        refusal = self._refusal(call_sid, account_sid)
+        refusal = self._refusal(call_sid, account_sid, parameters.get("business_id", ""))
         if refusal is not None:
             self.refuse(refusal.reason)
             return refusal
@@ -146,7 +148,7 @@ class Directory:
         self._minted.put(call_sid, account_sid)
         return admission
 
-    def _refusal(self, call_sid: str, account_sid: str) -> Refusal | None:
+    def _refusal(self, call_sid: str, account_sid: str, business_id: str) -> Refusal | None:
         known = self._minted.get(call_sid)
         if call_sid in self._live or (known is not None and not self._may_come_again(call_sid, account_sid == known)):
             return Refusal("replay")
@@ -156,7 +158,9 @@ class Directory:
             return Refusal("pending")
         if len(self._live) + len(self._pending) >= self._settings.max_calls:
             return Refusal("capacity")
-        return Refusal("model_down") if self.model_is_down() else None
+        if self.model_is_down():
+            return Refusal("model_down")
+        return Refusal("budget") if self.is_spent(business_id) else None
 
     def _may_come_again(self, call_sid: str, same_account: bool) -> bool:
         """A stream of this call has run and ended, it came the last time it was let in, and Twilio has not said that it

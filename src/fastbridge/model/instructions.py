@@ -29,6 +29,7 @@ TIME_LIMIT = (
     "This call must end in half a minute. In the language of the conversation, tell the caller so in one short "
     "sentence, and ask for what matters most."
 )
+BUDGET_NEAR = "(This call must end soon. From now on answer in one short sentence, and settle what matters most first.)"
 NOT_LEFT = "(The caller interrupted, so the call goes on: nobody has hung up or transferred it.)"
 NOT_TRANSFERRED = "(Connecting the caller failed: you are still on the line. Tell them so.)"
 

@@ -43,7 +43,7 @@ def faults(settings: Settings) -> Iterator[str]:
     yield from settings.serving_faults()
     if settings.workers > 1 and sys.platform != "linux":
         yield WORKERS_NEED_LINUX
-    yield from _said(price_of, settings.model, settings.prices)
+    yield from _said(require_price, settings)
     url = settings.database_url.get_secret_value()
     if url != NO_DATABASE:
         yield from _said(open_engine, url)
@@ -58,9 +58,23 @@ def agent_faults(settings: Settings, agent: "Agent") -> Iterator[str]:
 
 def require_fit(settings: Settings, agent: "Agent") -> None:
     """ConfigError, where a node of these would only break with the first call."""
-    price_of(settings.model, settings.prices)
+    require_price(settings)
     for each in agent.variants():
         each.call_settings(settings).require_session()
+        require_price(each.call_settings(settings))
+
+
+def require_price(settings: Settings) -> None:
+    """ConfigError for prices that are none, and where dollars are to be counted of a model that has none."""
+    price, _ = price_of(settings.model, settings.prices)
+    budgets = {
+        "FASTBRIDGE_CALL_BUDGET_USD": settings.call_budget_usd,
+        "FASTBRIDGE_BUSINESS_BUDGET_USD": settings.business_budget_usd,
+        "FASTBRIDGE_DAY_BUDGET_USD": settings.day_budget_usd,
+    }
+    wanted = [name for name, usd in budgets.items() if usd]
+    if wanted and price is None:
+        raise ConfigError(f"{wanted[0]} needs the price of {settings.model}: give it in FASTBRIDGE_PRICES.")
 
 
 def advice(settings: Settings, agent: "Agent") -> list[str]:

@@ -35,6 +35,7 @@ from fastbridge.model.socket import MAX_MODEL_MESSAGE_BYTES, MODEL_BUFFER_BYTES,
 from fastbridge.net import descriptors
 from fastbridge.net.connections import Connections
 from fastbridge.net.fragments import CLOSE_GRACE_SECONDS
+from fastbridge.node.day_budget import DayBudget
 from fastbridge.node.fitness import require_fit
 from fastbridge.node.metrics import Metrics, Snapshot
 from fastbridge.observe import events
@@ -87,6 +88,7 @@ class Node:
         self.successor = successor
         self.breaker = Breaker(self.clock.now_ns)
         self.directory.model_is_down = self.breaker.refuses
+        self.directory.is_spent = lambda business_id: self.budget.is_spent(business_id)
         self.directory.on_lost = self._call_unbegun
         self._expiry: asyncio.TimerHandle | None = None
         self.ready = True
@@ -94,12 +96,14 @@ class Node:
         require_fit(settings, agent)
         url = settings.database_url.get_secret_value()
         self.store = RecordStore(url, settings.records_dir, days=settings.record_days)
+        self.budget = DayBudget(settings, self.store.spent_since)
         self._calls: set[Call] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: dict[object, asyncio.TimerHandle] = {}  # ended calls and closed sockets, to be dismantled
         self.lookups = Lookups(self.clock, self.spawn)
         self.rest = rest.carrier_rest(settings, told=self._carrier_refused)
         self.placer = self._make_placer() if settings.api_keys is not None else None
+        self._watching: asyncio.Task[None] | None = None
         self._openai = model_client(settings)
         # The SDK imports most of itself at first use: 0.3 s that would be a caller's, and a stall of all the others.
         self._realtime = self._openai.realtime
@@ -122,6 +126,13 @@ class Node:
         """The carrier knows who has answered a call."""
         if self.placer is not None:
             self.spawn(self.placer.answered_by(call_sid, verdict))
+
+    def begin(self) -> None:
+        """What goes on beside the calls, from now on."""
+        if self.placer is not None:
+            self.placer.begin()
+        if self.budget.wanted:
+            self._watching = self.spawn(self.budget.watch())
 
     @property
     def draining(self) -> bool:
@@ -186,6 +197,7 @@ class Node:
             breaker=self.breaker,
             control=self.rest,
             lookup=lookup,
+            spending=self.budget.spending if self.budget.wanted else None,
             tool_done_late=self._tool_done_late,
         )
         self._calls.add(call)
@@ -301,6 +313,8 @@ class Node:
         """End every call that is left, and wait for what they still do."""
         self.drain()
         self.lookups.close()
+        if self._watching is not None:
+            self._watching.cancel()
         for call in list(self._calls):
             call.close(EndReason.SHUTDOWN)
         for timer in (*self._over.values(), *([self._expiry] if self._expiry is not None else [])):

@@ -47,8 +47,7 @@ def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", succ
         exporter = Exporter(node.collect)
         if settings.metrics_port:
             await exporter.start(settings.metrics_host, settings.metrics_port)
-        if node.placer is not None:
-            node.placer.begin()
+        node.begin()
         events.boot(version("fastbridge"), settings.public_url, settings.model)
         # What is alive now lives until the end: no collection need look at it again.
         gc.collect()

@@ -372,6 +372,16 @@ def time_running_out(log: CallLog) -> None:
     log("WATCHDOG", "the call's time is running out", depth=1)
 
 
+def budget_near(log: CallLog, *, whose: str, spent: str, most: str, unit: str) -> None:
+    """Most of what may be spent is spent: the model is told to be brief. whose: `call`, `business` or `day`."""
+    log("BUDGET", "nearly spent", whose=whose, spent=spent, most=most, unit=unit, depth=1)
+
+
+def budget_spent(log: CallLog, *, whose: str, spent: str, most: str, unit: str) -> None:
+    """What may be spent is spent: the call ends with a goodbye."""
+    log("BUDGET", "spent", whose=whose, spent=spent, most=most, unit=unit, depth=1)
+
+
 def caller_silent(log: CallLog, prompt: int) -> None:
     """Nobody has spoken for a while: the caller is asked. prompt: for the how many-th time."""
     log("WATCHDOG", "the caller is silent", prompt=prompt, depth=1)

@@ -149,6 +149,12 @@ def _job_warning(text: str, **fields: Any) -> None:
     event("WORKER", text, level=logging.WARNING, stacklevel=3, **fields)
 
 
+def spending_unknown(error: Exception) -> None:
+    """What other processes have spent today cannot be read: this one counts its own calls, and what it knew."""
+    text = f"what was spent today cannot be read from the records: {type(error).__name__}"
+    event("NODE", text, level=logging.ERROR, stacklevel=2)
+
+
 def records_lost(count: int) -> None:
     """Call records that the stop did not wait for, or that could not be stored."""
     text = f"{count} call records were lost: they could not be stored before the stop"

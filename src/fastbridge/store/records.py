@@ -149,6 +149,11 @@ class RecordStore:
     def waiting(self) -> int:
         return self._queue.qsize()
 
+    def spent_since(self, started_at: str) -> dict[str, float]:
+        """What the calls that have begun since then (ISO 8601, UTC) have cost, by business. Blocks: not for the loop.
+        Raises SQLAlchemyError."""
+        return spent_since(self._engine, started_at) if self._engine is not None else {}
+
     def put(self, record: dict[str, Any], jobs: Sequence[str] = ()) -> bool:
         """Have a record stored, and with it, or not at all, what is to be done for it by these jobs. False if there was
         no room for it. Never blocks and never raises."""
@@ -343,6 +348,16 @@ def latest(connection: sa.Connection, limit: int, *, business_id: str | None = N
     if business_id is not None:
         query = query.where(CALLS.c.business_id == business_id)
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def spent_since(engine: sa.Engine, started_at: str) -> dict[str, float]:
+    """What the calls that have begun since then (ISO 8601, UTC) have cost, by business; empty without a table."""
+    total = sa.func.sum(CALLS.c.cost_usd)
+    query = sa.select(CALLS.c.business_id, total).where(CALLS.c.started_at >= started_at).group_by(CALLS.c.business_id)
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table(CALLS.name):
+            return {}
+        return {business_id or "": usd or 0.0 for business_id, usd in connection.execute(query)}
 
 
 def document(engine: sa.Engine, call_sid: str, stream_sid: str) -> dict[str, Any] | None:
