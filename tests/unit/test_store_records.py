@@ -73,6 +73,19 @@ def test_records_are_stored_and_found_again(url):
         assert store.latest(connection, 5, business_id="9") == []
 
 
+def test_what_was_spent_since_by_business(url):
+    keeper = RecordStore(url)
+    assert keeper.spent_since("2026-01-01") == {}
+    assert RecordStore("none").spent_since("2026-01-01") == {}
+    keeper.put(record(1))
+    keeper.put(record(2, cost={"usd": None}))
+    keeper.put(record(3, business_id=None, cost={"usd": 0.5}))
+    keeper.put(record(4, started_at="2025-12-31T23:59:59.999+00:00"))
+    keeper.put(record(5, cost={"usd": 0.02}))
+    keeper.close()
+    assert RecordStore(url).spent_since("2026-01-01T00:00:00.000+00:00") == {"456": pytest.approx(0.03), "": 0.5}
+
+
 def test_the_file_and_what_sqlite_puts_beside_it_are_the_owners_alone(url, tmp_path):
     before = os.umask(0)
     try:

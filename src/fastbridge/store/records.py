@@ -152,7 +152,10 @@ class RecordStore:
     def spent_since(self, started_at: str) -> dict[str, float]:
         """What the calls that have begun since then (ISO 8601, UTC) have cost, by business. Blocks: not for the loop.
         Raises SQLAlchemyError."""
-        return spent_since(self._engine, started_at) if self._engine is not None else {}
+        path = sqlite_file(self._engine.url) if self._engine is not None else None
+        if self._engine is None or (path is not None and not path.exists()):
+            return {}
+        return spent_since(self._engine, started_at)
 
     def put(self, record: dict[str, Any], jobs: Sequence[str] = ()) -> bool:
         """Have a record stored, and with it, or not at all, what is to be done for it by these jobs. False if there was
