@@ -153,7 +153,8 @@ class CallerLane(websocket.TextSink):
         if self._tape is not None:
             self._tape.feed_caller(audio, lost, self.last_media_ns)
         edge = self._detector is not None and self._detector.feed(audio, self._playing.hearing())
-        if self._detector is not None and self._detector.speaking and not (self._locked or self._muted or self._concealed):
+        unheard = self._locked or self._muted or self._concealed
+        if self._detector is not None and self._detector.speaking and not unheard:
             self.voice_frames += 1
             self.last_voice_ns = self.last_media_ns
         if self._locked:

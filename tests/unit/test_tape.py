@@ -1,4 +1,4 @@
-"""fastbridge._tape: two tracks by time, of what was said and what was heard, with no gap closed and nothing hidden kept."""
+"""fastbridge._tape: two tracks by time, of what was said and what was heard; no gap is closed, nothing hidden kept."""
 
 from typing import Any
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
-from fastbridge.agent.fields import AgentChanges, phone_number
+from fastbridge.agent.fields import RECORDS, AgentChanges, phone_number
 from fastbridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ class Called(Protocol):
     def to_number(self) -> str: ...
     @property
     def business_id(self) -> str: ...
+    @property
+    def parameters(self) -> Mapping[str, str]: ...
 
 
 class WithVariants:
@@ -51,12 +54,15 @@ class WithVariants:
         return [self, *(self.changed(**each) for each in changes)]
 
     def for_call(self, context: Called) -> Self:
-        """The agent of one call, its own: with what its number and its business change."""
+        """The agent of one call, its own: with what its number and its business change; `record` is as in its webhook's
+        URL."""
         number = self._variants("number").get(context.to_number, {})
         business = self._variants("business").get(context.business_id, {})
         if "settings" in number and "settings" in business:
             business = {**business, "settings": {**number["settings"], **business["settings"]}}
-        return self.changed(**{**number, **business})
+        record = context.parameters.get("record")
+        own: dict[str, Any] = {"record": record} if record in RECORDS else {}
+        return self.changed(**{**number, **business, **own})
 
     def _variants(self, by: str) -> dict[str, dict[str, Any]]:
         """What is changed, by number or business."""

@@ -5,6 +5,7 @@ call's tape keeps its own, which has a bound of its own. What cannot be written 
 one line in the log in 30 s.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -66,10 +67,8 @@ class Reel:
         self.failed = True
         file, self._file = self._file, None
         if file is not None:
-            try:
+            with contextlib.suppress(OSError):
                 file.finish()
-            except OSError:
-                pass
 
 
 class LocalRecorder:
