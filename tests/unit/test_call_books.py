@@ -21,9 +21,11 @@ class Desk:
         self.loop = VirtualLoop()
         self.stats = CallStats()
         self.fuses = {"responses": 0}
+        self.facts = SimpleNamespace(private=False)
         log = CallLog("CA1")
         self.books = Books(
             clock=CallClock(self.loop.clock, lambda callback: callback),
+            facts=self.facts,
             assistant=SimpleNamespace(frames_sent=1, first_frame_bytes=160),
             stats=self.stats,
             log=log,

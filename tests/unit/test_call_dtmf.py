@@ -87,6 +87,7 @@ def test_what_is_pressed_before_the_model_listens_waits_and_the_oldest_goes():
     keys = Dtmf(
         Agent(keys_end="#"),
         clock=loop.clock,
+        facts=SimpleNamespace(private=False),
         hooks=SimpleNamespace(emit=lambda *_: False),
         session=session,
         tell=happened.append,

@@ -29,7 +29,7 @@ def call(twin) -> CallerRig:
 def test_outcomes_are_named_by_index(caller):
     expected = ["forwarded", "greeting_lock", "echo_gate", "echo_decay", "audio_guard", "music_mode"]
     assert list(caller.OUTCOMES) == [*expected, "queue_full", "noise_gate", "session_not_ready", "other"]
-    for constant in ("FORWARDED", "GREETING_LOCK", "QUEUE_FULL", "NOISE_GATE", "SESSION_NOT_READY"):
+    for constant in ("FORWARDED", "GREETING_LOCK", "AUDIO_GUARD", "QUEUE_FULL", "NOISE_GATE", "SESSION_NOT_READY"):
         assert caller.OUTCOMES[getattr(caller, constant)] == constant.lower()
     assert caller.OUTCOMES[caller.OTHER_REASON] == "other"
 
