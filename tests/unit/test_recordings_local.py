@@ -84,7 +84,9 @@ def test_what_cannot_be_written_is_one_line_in_half_a_minute_and_the_others_are_
     assert audio_in(folder / "CA2.wav") == b"cdef"
     assert not list(folder.glob("*.part"))  # what there was is kept
     told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    wanted = "[RECORDING_SERVICE] a recording could not be written to FASTBRIDGE_RECORDINGS_DIR: No space left on device"
+    wanted = (
+        "[RECORDING_SERVICE] a recording could not be written to FASTBRIDGE_RECORDINGS_DIR: No space left on device"
+    )
     assert told == [wanted]
 
 
