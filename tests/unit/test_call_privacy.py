@@ -45,8 +45,6 @@ def test_the_model_is_told_to_wait_and_that_it_is_over(rig):
     rig.enter()
     assert rig.notes == [("system", PRIVATE)]
     rig.leave()
-    assert rig.notes == [("system", PRIVATE)]
-    rig.advance(TAIL_SECONDS)
     assert rig.notes == [("system", PRIVATE), ("system", PRIVATE_OVER)]
 
 
@@ -80,7 +78,7 @@ def test_who_comes_back_at_once_finds_it_private_still(rig):
     assert rig.enter(ticket="again") == [True]
     rig.advance(2)
     assert rig.call.facts.private
-    assert [text for _, text in rig.notes] == [PRIVATE]
+    assert [text for _, text in rig.notes] == [PRIVATE, PRIVATE_OVER, PRIVATE]
 
 
 def test_what_nobody_ends_is_ended(rig, caplog):

@@ -112,9 +112,8 @@ class WithPrivacy:
             raise ValueError(f"gather: max_digits is a whole number from 1 to {MAX_DIGITS}, not {max_digits!r}.")
         if not isinstance(end, str) or re.fullmatch("[0-9A-D*#]?", end) is None:
             raise ValueError(f"gather: end is one key, such as '#', or empty, not {end!r}.")
-        return self._live().gather(
-            max_digits, end, _within("gather: timeout_seconds", timeout_seconds, MAX_GATHER_SECONDS)
-        )
+        seconds = _within("gather: timeout_seconds", timeout_seconds, MAX_GATHER_SECONDS)
+        return self._live().gather(max_digits, end, seconds)
 
 
 def _within(what: str, seconds: float, most: float) -> float:

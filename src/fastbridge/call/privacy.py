@@ -2,8 +2,8 @@
 
 At once, before anything is asked of the carrier: the model gets silence for his voice, and no transcript, record or log
 has what is said. Whoever asked is told that it is private when the carrier's recording is quiet, too, or that it is
-not. It ends TAIL_SECONDS after the last one has left, since the line brings late what was said before; a deadline ends
-what nobody leaves.
+not. When the last one has left, the model is told that it is over; what the caller says stays unheard for TAIL_SECONDS
+more, since the line brings late what was said before. A deadline ends what nobody leaves.
 """
 
 from collections.abc import Callable
@@ -94,6 +94,8 @@ class Privacy(Machine[State, Event]):
             self._begin()
         if self.state is not State.ASKED:
             self._to(Event.ENTER)
+            self._session.history.private = True
+            self._session.note("system", PRIVATE)
             self._tell(PrivacyAsked())
 
     def leave(self, ticket: object) -> None:
@@ -116,7 +118,7 @@ class Privacy(Machine[State, Event]):
 
     def ready(self) -> None:
         """Another session does not know."""
-        if self.on:
+        if self.on and self.state is not State.LEAVING:
             self._session.note("system", PRIVATE)
 
     def close(self) -> None:
@@ -130,16 +132,9 @@ class Privacy(Machine[State, Event]):
     def _begin(self) -> None:
         self._began_ns = self._clock.now_ns()
         self._stats.private_stretches += 1
-        self._show(private=True)
+        self._log.private = True
+        self._caller.conceal()
         events.private_began(self._log)
-        self._session.note("system", PRIVATE)
-
-    def _show(self, *, private: bool) -> None:
-        self._log.private = self._session.history.private = private
-        if private:
-            self._caller.conceal()
-        else:
-            self._caller.reveal()
 
     def _expired(self) -> None:
         if self.state is State.ASKED:
@@ -159,14 +154,16 @@ class Privacy(Machine[State, Event]):
     def _leave(self, *, well: bool = True) -> None:
         self._until_ns = 0
         self._to(Event.LEAVE)
+        self._session.history.private = False
+        self._session.note("system", PRIVATE_OVER)
         self._settle(well)
 
     def _end(self) -> None:
         self._to(Event.EXPIRED)
         private_ms = self._count()
-        self._show(private=False)
+        self._log.private = False
+        self._caller.reveal()
         self._tell(PrivacyOver())
-        self._session.note("system", PRIVATE_OVER)
         events.private_over(self._log, private_ms)
 
     def _count(self) -> int:
