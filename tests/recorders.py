@@ -29,26 +29,35 @@ class CarrierFake:
         self.state = ""
         """The recording's: recording, paused, stopped."""
         self.told: Callable[[], object] = lambda: None
+        self._busy = False
 
     async def begin(self, account_sid: str, call_sid: str) -> Answer:
         self.asked.append("begin")
         answer = self.begins.pop(0) if self.begins else RecordingBegun(RECORDING)
-        if isinstance(answer, RecordingBegun) or (isinstance(answer, Uncertain) and self.lost_begins):
-            if not self.recordings:
-                self.recordings, self.state = 1, "recording"
-                self.told()
-        await asyncio.sleep(self.seconds)
+        begins = isinstance(answer, RecordingBegun) or (isinstance(answer, Uncertain) and self.lost_begins)
+        if begins and not self.recordings:
+            self.recordings, self.state = 1, "recording"
+            self.told()
+        await self._takes_time()
         return answer
 
     async def change(self, account_sid: str, call_sid: str, recording_sid: str, to: RecordingChange) -> bool:
         assert recording_sid == RECORDING
         self.asked.append(str(to))
-        await asyncio.sleep(self.seconds)
+        await self._takes_time()
         done = self.changes.pop(0) if self.changes else True
         if done or self.lost_changes:
             self.state = {"pause": "paused", "resume": "recording", "stop": "stopped"}[to]
             self.told()
         return done
+
+    async def _takes_time(self) -> None:
+        assert not self._busy, "one thing at a time"
+        self._busy = True
+        try:
+            await asyncio.sleep(self.seconds)
+        finally:
+            self._busy = False
 
 
 class MemoryReel:

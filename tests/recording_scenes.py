@@ -1,5 +1,6 @@
 """What the log says of recordings: scenes for test_log_emitted."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -7,11 +8,12 @@ import pytest
 
 from fastbridge.agent import Agent
 from fastbridge.recordings.local import LocalRecorder
+from fastbridge.recordings.wav_file import WavFile
 from recorders import CarrierFake, RecordedRig
 
 
 def recordings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With consent; without credentials; private, not private, forgotten; and a carrier that does not do as it is told."""
+    """With consent, without credentials; private, not private, forgotten; a carrier that does not obey."""
     rig = RecordedRig("after_consent", recorder=CarrierFake()).up()
     rig.do(rig.call.consent)
     rig.enter()
@@ -34,11 +36,15 @@ def recordings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def _files(tmp_path: Path) -> None:
-    """A folder that is none, and a recording that was left unfinished."""
-    (tmp_path / "file").touch()
-    broken = LocalRecorder(tmp_path / "file")
-    broken.begin("CA1", "MZ1").write(b"\xff\xff")
-    broken.close()
+    """A disk that is full, and a recording that was left unfinished."""
+
+    def full(file: WavFile, audio: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WavFile, "append", full)
+        broken = LocalRecorder(tmp_path / "broken")
+        broken.begin("CA1", "MZ1").write(b"\xff\xff")
+        broken.close()
     (tmp_path / "CA1_MZ1.wav.part").write_bytes(bytes(58) + b"\xff\xff")
-    assert os.listdir(tmp_path)
     LocalRecorder(tmp_path).close()

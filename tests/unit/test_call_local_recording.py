@@ -1,4 +1,4 @@
-"""fastbridge.call.local_recording: the tape has what was said and heard, from when it may, and nothing that is private."""
+"""fastbridge.call.local_recording: what was said and heard is on the tape, from when it may be, and nothing private."""
 
 import pytest
 
