@@ -230,3 +230,10 @@ class TestPrivateKeys:
         got = gathering.gather(max_digits=2)
         gathering.press("12")
         assert got == ["12"]
+
+
+def test_a_key_behind_the_end_of_the_call_is_nobodys(gathering):
+    gathering.loop.do(gathering.keys.close)
+    gathering.press("12#")
+    gathering.loop.advance(5)
+    assert (gathering.hooked, gathering.notes) == ([], [])

@@ -100,6 +100,8 @@ class Dtmf(Keys):
         self.end_key, self.pause_seconds, self._to_model = agent.keys_end, agent.keys_end_seconds, agent.keys_to_model
 
     def press(self, digit: str) -> None:
+        if self._closed:
+            return  # the carrier's last packet may have held more than the end
         if self._gathers:
             self._gather_key(digit)
             return
