@@ -18,6 +18,8 @@ MACHINES = {
     "call.barge_in": "An interruption",
     "call.hangup": "Leaving",
     "call.idle": "Silence",
+    "call.privacy": "What is private",
+    "call.carrier_recording": "The carrier's recording",
     "call.fallback": "The end, where the model has failed",
     "model.line": "The line to the model",
     "model.realtime.renewal": "A session's successor",

@@ -5,6 +5,7 @@ from fastbridge._mulaw cimport Ring
 from fastbridge._pacing cimport Paced, Pacer, Schedule
 from fastbridge._pcm cimport PcmWatch
 from fastbridge._playout cimport Playout, Reply
+from fastbridge._tape cimport Tape
 from fastbridge._wire cimport Wire
 
 cdef enum:
@@ -17,6 +18,7 @@ cdef class AssistantLane(Paced):
     cdef object on_first_delta, on_pcm, on_stalled
     cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef Pacer pacer
+    cdef Tape tape                          # or None: nobody records
     cdef readonly Schedule schedule
     cdef bytes stream_sid, template
     cdef Py_ssize_t payload_at              # of the base64 text in the template
@@ -57,5 +59,6 @@ cdef class AssistantLane(Paced):
     cdef int send_clear(self) except -1
     cdef int stop(self, int64_t now) except -1
     cdef int reclaim(self, int64_t now) except -1
+    cdef int take_back(self, int64_t now) except -1
     cdef bint hearing(self, int64_t now, uint8_t *frame) noexcept
     cdef int echo(self, bytes name) except -1

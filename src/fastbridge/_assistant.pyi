@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from fastbridge._pacing import Paced, Pacer, Schedule
+from fastbridge._tape import Tape
 from fastbridge._websocket import TextSink
 
 class AssistantLane(Paced):
@@ -73,6 +74,8 @@ class AssistantLane(Paced):
     def pause(self) -> None:
         """Twilio's transport is full: no frame leaves."""
     def unpause(self) -> None: ...
+    def record(self, tape: Tape | None) -> None:
+        """From now on what is sent goes on this tape, in the time in which it is heard, less what is taken back."""
     def hold(self) -> tuple[int, int]:
         """Send Twilio `clear`, raise the epoch, and keep the unheard audio: (frames unsent, frames sent but unheard).
         Heard stands still. Deltas are still taken; no frame leaves until `resume` or `clear`. Twice is once."""

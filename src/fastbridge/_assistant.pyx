@@ -24,6 +24,7 @@ from fastbridge._pacing cimport Paced, Pacer, Schedule, read_clock
 from fastbridge._pcm cimport PcmWatch
 from fastbridge._playout cimport BYTES_PER_MS, FRAME_BYTES, Playout, Reply
 from fastbridge._prefetch cimport PLAYOUT_BYTES, RING_BYTES, SCHEDULE_BYTES, TEMPLATE_BYTES, WIRE_BYTES, prefetch
+from fastbridge._tape cimport Tape
 from fastbridge._websocket cimport TextSink, text_frame_of
 from fastbridge._wire cimport Wire
 
@@ -119,6 +120,9 @@ cdef class AssistantLane(Paced):
         self.write = write
         self.wire = write if isinstance(write, Wire) else None
         self.wake()
+
+    def record(self, Tape tape) -> None:
+        self.tape = tape
 
     # --- from the model ---
 
@@ -311,6 +315,8 @@ cdef class AssistantLane(Paced):
         now = read_clock(self.clock)
         self.frames_sent += 1
         self.schedule.record_sent(now)
+        if self.tape is not None:
+            self.tape.assistant(audio, FRAME_BYTES, self.schedule.play_end_ns)
         if self.frames_sent <= CHECKED_FRAMES:
             self.check_wire(frame)
         return self.after_frame(reply, now)
@@ -420,6 +426,7 @@ cdef class AssistantLane(Paced):
         if self.is_closed or self.playout.held:
             return counts
         self.send_clear()
+        self.take_back(now)
         self.playout.hold(now)
         self.stop(now)
         return counts
@@ -443,12 +450,19 @@ cdef class AssistantLane(Paced):
             self.flushed_barge_in += counts[0]
             self.frames_cleared += counts[1]
         self.taking = False
+        self.take_back(now)
         self.playout.forget(now)
         self.stop(now)
         if self.is_full:
             self.is_full = False
             self.on_full(False)
         return counts
+
+    cdef int take_back(self, int64_t now) except -1:
+        """What was sent and will not be heard is no part of the recording. What is held was taken back before."""
+        if self.tape is not None and not self.playout.held:
+            self.tape.unplay(self.playout.sent - self.playout.heard_at(now))
+        return 0
 
     cdef int stop(self, int64_t now) except -1:
         """The carrier has nothing more to play."""
@@ -459,6 +473,7 @@ cdef class AssistantLane(Paced):
     def close(self) -> None:
         if self.is_closed:
             return
+        self.take_back(read_clock(self.clock))
         self.is_closed = True
         self.taking = False
         self.flushed_close += self.playout.unsent()

@@ -4,6 +4,7 @@ from fastbridge._assistant cimport AssistantLane
 from fastbridge._bargein cimport Detector
 from fastbridge._dsp cimport HighpassLimiter
 from fastbridge._framing cimport Slice
+from fastbridge._tape cimport Tape
 from fastbridge._websocket cimport TextSink
 from fastbridge._wire cimport Latency, Outbox, Wire
 
@@ -29,9 +30,10 @@ cdef class CallerLane(TextSink):
     cdef AssistantLane playing
     cdef Detector detector
     cdef HighpassLimiter dsp                # or None
+    cdef Tape tape                          # or None: nobody records
     cdef bytes stream_sid
     # state
-    cdef bint is_open, is_paused, is_locked, is_muted, is_closed
+    cdef bint is_open, is_paused, is_locked, is_muted, is_concealed, is_closed
     cdef object queue                       # deque of (base64 payload, frames missing before it), oldest first
     cdef Py_ssize_t queued                  # its length: to ask a deque is to touch it
     cdef int64_t waiting_silence            # sum of the missing in the queue
@@ -51,4 +53,5 @@ cdef class CallerLane(TextSink):
     cdef int deliver(self, Slice payload, int64_t missing, int64_t now) except -1
     cdef int forward(self, Slice payload, int64_t missing, int64_t arrived_ns) except -1
     cdef int drain(self) except -1
+    cdef Py_ssize_t be_silent(self, Py_ssize_t frames) except -1
     cdef int append_audio(self, const char *payload, Py_ssize_t size, int64_t arrived_ns) except -1

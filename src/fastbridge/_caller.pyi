@@ -8,6 +8,7 @@ from collections.abc import Callable
 from fastbridge._assistant import AssistantLane
 from fastbridge._bargein import Detector
 from fastbridge._dsp import HighpassLimiter
+from fastbridge._tape import Tape
 from fastbridge._websocket import TextSink
 from fastbridge._wire import Outbox
 
@@ -16,6 +17,7 @@ OUTCOMES: tuple[str, ...]
 queue_full, noise_gate, session_not_ready, other."""
 FORWARDED: int
 GREETING_LOCK: int
+AUDIO_GUARD: int
 QUEUE_FULL: int
 NOISE_GATE: int
 SESSION_NOT_READY: int
@@ -30,7 +32,7 @@ class CallerLane:
     A frame is counted in `frames_in` before anything looks at it and ends in exactly one of OUTCOMES, or waits:
     frames_in == sum(outcomes) + waiting, always; after close() waiting is 0.
     Order of judgement for one frame: payload not strict base64, empty, or over 8000 bytes decoded: other. Foreign
-    stream sid: other. Locked: greeting_lock. Muted: noise_gate.
+    stream sid: other. Locked: greeting_lock. Muted: noise_gate. Concealed: audio_guard.
     Detector sees every frame that is none of these. Then `dsp`, if given; audio it leaves as
     it is keeps its base64 text. Uplink open: forwarded at once, or, to a Wire and with an outbox, posted there.
     Not open yet, or paused: it waits, at most `preroll_frames` (not open: oldest dropped as session_not_ready) or
@@ -75,6 +77,11 @@ class CallerLane:
         """Own frames that came while the lock was on, counted at its ends: `greeting_lock` must agree."""
     def mute(self) -> None:
         """From now on frames are dropped as noise_gate: the line is given up for its noise."""
+    def conceal(self) -> None:
+        """What the caller says is private: his frames end as audio_guard, and the model gets silence in their place."""
+    def reveal(self) -> None: ...
+    def record(self, tape: Tape | None) -> None:
+        """From now on the caller's frames go on this tape, as they came, whatever else becomes of them."""
     def feed_message(self, message: bytes) -> None:
         """One text message from Twilio."""
     def feed_media(self, stream_sid: bytes, chunk: int, timestamp_ms: int, payload: bytes) -> None:

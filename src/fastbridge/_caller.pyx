@@ -20,6 +20,7 @@ from fastbridge._mulaw cimport b64_decode_into, b64_encode_into
 from fastbridge._pacing cimport read_clock
 from fastbridge._playout cimport FRAME_BYTES
 from fastbridge._prefetch cimport DETECTOR_BYTES, LANE_BYTES, LATENCY_BYTES, SID_BYTES, WIRE_BYTES, prefetch
+from fastbridge._tape cimport Tape
 from fastbridge._websocket cimport TextSink, text_frame_of
 from fastbridge._wire cimport Latency, Outbox, Wire
 
@@ -39,6 +40,7 @@ OUTCOMES = (
 )
 FORWARDED = <int>OUTCOME_FORWARDED
 GREETING_LOCK = <int>OUTCOME_GREETING_LOCK
+AUDIO_GUARD = <int>OUTCOME_AUDIO_GUARD
 QUEUE_FULL = <int>OUTCOME_QUEUE_FULL
 NOISE_GATE = <int>OUTCOME_NOISE_GATE
 SESSION_NOT_READY = <int>OUTCOME_SESSION_NOT_READY
@@ -133,6 +135,15 @@ cdef class CallerLane(TextSink):
     def mute(self) -> None:
         self.is_muted = True
 
+    def conceal(self) -> None:
+        self.is_concealed = True
+
+    def reveal(self) -> None:
+        self.is_concealed = False
+
+    def record(self, Tape tape) -> None:
+        self.tape = tape
+
     cdef int on_text(self, const char *text, Py_ssize_t size) except -1:
         cdef TwilioMessage message
         cdef Kind kind = scan_twilio_message(text, size, &message)
@@ -180,10 +191,12 @@ cdef class CallerLane(TextSink):
         now = read_clock(self.clock)
         self.last_media_ns = now
         missing = self.missing_before(chunk)
+        if self.tape is not None:
+            self.tape.caller(media_scratch, size, missing, now)
         if self.detector is not None:       # also behind the lock: it learns the line and its echo there
             playing = self.playing.hearing(now, heard)
             edge = self.detector.judge(media_scratch, size, heard if playing else NULL, FRAME_BYTES)
-            if self.detector.speaking and not self.is_locked and not self.is_muted:
+            if self.detector.speaking and not (self.is_locked or self.is_muted or self.is_concealed):
                 self.voice_frames += 1
                 self.last_voice_ns = now
         if self.is_locked:
@@ -191,6 +204,10 @@ cdef class CallerLane(TextSink):
             return 0
         if self.is_muted:
             self.settled[<int>OUTCOME_NOISE_GATE] += 1
+            return 0
+        if self.is_concealed:               # the model's ear goes on, or it would wait for his turn's end for ever
+            self.settled[<int>OUTCOME_AUDIO_GUARD] += 1
+            self.be_silent(1)
             return 0
         if self.dsp is not None and self.dsp.filter(media_scratch, media_scratch, size):
             b64_encode_into(encoded_scratch, media_scratch, size)
@@ -259,6 +276,9 @@ cdef class CallerLane(TextSink):
         return 0
 
     def send_silence(self, Py_ssize_t frames) -> int:
+        return self.be_silent(frames)
+
+    cdef Py_ssize_t be_silent(self, Py_ssize_t frames) except -1:
         cdef Py_ssize_t sent = 0
         while sent < frames and self.is_open and not self.is_paused and self.queued == 0:
             self.append_audio(PyBytes_AS_STRING(SILENT_PAYLOAD), PAYLOAD_CHARS, WAITED)

@@ -288,6 +288,7 @@ class Settings(BaseSettings):
         what="a database's address such as sqlite:////data/fastbridge.db, or none",
     )
     records_dir: Path | None = _env(None, "FASTBRIDGE_RECORDS_DIR", what="a directory for call records")
+    recordings_dir: Path | None = _env(None, "FASTBRIDGE_RECORDINGS_DIR", what="a directory for the node's recordings")
     record_identities: Literal["masked", "full", "none"] = _env(
         "masked", "FASTBRIDGE_RECORD_IDENTITIES", what="masked, full or none"
     )

@@ -4,6 +4,7 @@
     ├── ConfigError             a setting or a file is wrong; the message is one sentence that says what to do
     │   ├── AgentError          the agent's own code is wrong; the sentence says file and line
     │   └── NotInstalledError   a part that is installed by itself is not there; also a ModuleNotFoundError
+    ├── NotPrivate              what the caller says cannot be kept out of a recording: ask for no secret
     ├── IllegalEvent            a state table met an event it has no row for: a bug of ours
     └── ModelError              the model refused, failed or broke its protocol: `code`, `kind`, `param`
         └── ModelUnavailable    the model cannot be reached, or will not answer this call any more
@@ -33,6 +34,11 @@ class AgentError(ConfigError):
 
 class NotInstalledError(ConfigError, ModuleNotFoundError):
     """A part that is installed by itself is not there. The message is one sentence that says how to install it."""
+
+
+class NotPrivate(FastbridgeError):  # noqa: N818 - what it is not is what is wrong
+    """`context.private()` has not begun: the carrier did not pause its recording in time. Ask for no secret now; it may
+    be tried again."""
 
 
 class IllegalEvent(FastbridgeError):  # noqa: N818 - the event is what is illegal

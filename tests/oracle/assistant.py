@@ -7,6 +7,7 @@ from oracle import framing, mulaw, websocket
 from oracle.pacing import Paced, Pacer, Schedule
 from oracle.pcm import PcmWatch
 from oracle.playout import BYTES_PER_MS, FRAME_BYTES, Playout, Response
+from oracle.tape import Tape
 
 BYTES_PER_MARK = 8 * FRAME_BYTES
 REMEMBERED_DELTAS = 128
@@ -46,6 +47,7 @@ class AssistantLane(Paced):
         self._on_played = on_played
         self._on_full = on_full
         self._cap_bytes = cap_bytes
+        self._tape: Tape | None = None
         self._stream_sid = b""
         self._write: Callable[[bytes], object] | None = None
         self._begun_last = ""
@@ -205,6 +207,8 @@ class AssistantLane(Paced):
         self.frames_sent += 1
         self.first_frame_bytes = self.first_frame_bytes or len(frame)
         self.schedule.sent(now_ns)
+        if self._tape is not None:
+            self._tape.feed_assistant(frame, self.schedule.play_end_ns)
         self._send(framing.media_message(self._stream_sid, frame))
         response = playout.leaving
         assert response is not None
@@ -251,6 +255,7 @@ class AssistantLane(Paced):
         counts = self._dropping()
         if not self._closed and not self.held:
             self._stop_carrier()
+            self._take_back()
             self._playout.hold(self._clock())
             self._stop()
         return counts
@@ -272,10 +277,18 @@ class AssistantLane(Paced):
             self.frames_flushed["barge_in"] += counts[0]
             self.frames_cleared += counts[1]
         self._taking = False
+        self._take_back()
         self._playout.forget(self._clock())
         self._stop()
         self._drained()
         return counts
+
+    def record(self, tape: Tape | None) -> None:
+        self._tape = tape
+
+    def _take_back(self) -> None:
+        if self._tape is not None and not self.held:
+            self._tape.take_back(self.sent_bytes - self.heard_bytes)
 
     def _stop_carrier(self) -> None:
         if self._write is not None:
@@ -289,6 +302,7 @@ class AssistantLane(Paced):
     def close(self) -> None:
         if self._closed:
             return
+        self._take_back()
         self.frames_flushed["close"] += self.frames_unsent
         self._closed = True
         self._taking = False

@@ -7,6 +7,7 @@ from oracle.assistant import AssistantLane
 from oracle.bargein import Detector
 from oracle.dsp import HighpassLimiter
 from oracle.playout import FRAME_BYTES
+from oracle.tape import Tape
 
 OUTCOMES = (
     "forwarded",
@@ -22,6 +23,7 @@ OUTCOMES = (
 )
 FORWARDED = OUTCOMES.index("forwarded")
 GREETING_LOCK = OUTCOMES.index("greeting_lock")
+AUDIO_GUARD = OUTCOMES.index("audio_guard")
 QUEUE_FULL = OUTCOMES.index("queue_full")
 NOISE_GATE = OUTCOMES.index("noise_gate")
 SESSION_NOT_READY = OUTCOMES.index("session_not_ready")
@@ -55,7 +57,8 @@ class CallerLane(websocket.TextSink):
         self._backlog_frames = backlog_frames
         self._stream_sid: bytes | None = None
         self._write: Callable[[bytes], object] | None = None
-        self._paused = self._locked = self._muted = self._closed = False
+        self._paused = self._locked = self._muted = self._concealed = self._closed = False
+        self._tape: Tape | None = None
         self._last_chunk = 0
         self._queue: list[tuple[bytes, int]] = []  # (payload, lost frames before it)
         self._outcomes = [0] * len(OUTCOMES)
@@ -120,6 +123,15 @@ class CallerLane(websocket.TextSink):
     def mute(self) -> None:
         self._muted = True
 
+    def conceal(self) -> None:
+        self._concealed = True
+
+    def reveal(self) -> None:
+        self._concealed = False
+
+    def record(self, tape: Tape | None) -> None:
+        self._tape = tape
+
     def feed_message(self, message: bytes) -> None:
         kind, *fields = framing.scan_twilio(message)
         if kind == framing.MEDIA:
@@ -138,8 +150,11 @@ class CallerLane(websocket.TextSink):
         self.locked_frames += self._locked
         self.last_media_ns = self._clock()
         lost = self._lost_before(chunk)
+        if self._tape is not None:
+            self._tape.feed_caller(audio, lost, self.last_media_ns)
         edge = self._detector is not None and self._detector.feed(audio, self._playing.hearing())
-        if self._detector is not None and self._detector.speaking and not (self._locked or self._muted):
+        unheard = self._locked or self._muted or self._concealed
+        if self._detector is not None and self._detector.speaking and not unheard:
             self.voice_frames += 1
             self.last_voice_ns = self.last_media_ns
         if self._locked:
@@ -147,6 +162,10 @@ class CallerLane(websocket.TextSink):
             return
         if self._muted:
             self._outcomes[NOISE_GATE] += 1
+            return
+        if self._concealed:
+            self._outcomes[AUDIO_GUARD] += 1
+            self.send_silence(1 if not self._queue else 0)
             return
         if self._dsp is not None:
             filtered = self._dsp.process(audio)

@@ -76,3 +76,28 @@ def test_each_call_has_an_agent_of_its_own() -> None:
     first, second = agent.for_call(call_context()), agent.for_call(call_context())
     first.tools.append(tool_from(lambda: None, name="mine"))
     assert (agent.tools, second.tools) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("record", "becomes"),
+    [
+        ("local", "local"),
+        ("carrier", "carrier"),
+        ("after_consent", "after_consent"),
+        ("local_after_consent", "local_after_consent"),
+        ("", ""),
+        ("1", "carrier"),
+        ("LOCAL", "carrier"),
+        (None, "carrier"),
+    ],
+)
+def test_the_webhooks_url_says_who_records_the_call(record: str | None, becomes: str) -> None:
+    agent = Agent()
+    agent.for_business("7", record="carrier")
+    own = {} if record is None else {"record": record}
+    assert agent.for_call(call_context(parameters={"business_id": "7", **own})).record == becomes
+
+
+def test_what_is_no_way_to_record() -> None:
+    with pytest.raises(ConfigError, match="record must be one of local, local_after_consent, carrier, after_consent"):
+        Agent(record="always")

@@ -21,9 +21,11 @@ class Desk:
         self.loop = VirtualLoop()
         self.stats = CallStats()
         self.fuses = {"responses": 0}
+        self.facts = SimpleNamespace(private=False)
         log = CallLog("CA1")
         self.books = Books(
             clock=CallClock(self.loop.clock, lambda callback: callback),
+            facts=self.facts,
             assistant=SimpleNamespace(frames_sent=1, first_frame_bytes=160),
             stats=self.stats,
             log=log,
@@ -104,3 +106,19 @@ def test_a_fuse_that_burnt_is_said_once(desk, caplog):
 def test_a_second_start_is_said(desk: Any, caplog: Any) -> None:
     desk.books.second_start()
     assert "a second start" in caplog.text
+
+
+def test_what_is_pressed_in_private_is_not_kept(desk):
+    desk.books.key("1")
+    desk.facts.private = True
+    desk.books.key("2")
+    assert desk.stats.dtmf == "1*"
+
+
+def test_consent_is_given_once(desk, caplog):
+    desk.loop.advance(2)
+    desk.books.consented()
+    desk.loop.advance(2)
+    desk.books.consented()
+    assert desk.stats.consent_ms == 2000
+    assert caplog.text.count("agrees to be recorded") == 1

@@ -30,7 +30,8 @@ def call(**changed: Any) -> Any:
         "tools": {"busy": False, "running": 0, "running_tools": []},
         "stats": {"ready_ms": 200},
         "idle": {"caller_speaking": False},
-        "hangup": {"asked": False, "firm": False},
+        "hangup": {"asked": False, "firm": False, "transferred_to": None},
+        "privacy": {"on": False},
         "responses": {"busy": False, "says_last_word": False},
         "session": {"ready": True},
     }
@@ -57,6 +58,7 @@ PASSED_ON = {
     "spoke_at_loss": {"turns__spoke_at_loss": True},
     "noise_response": {"format_watch__noise_response": "resp_1"},
     "running_tools": {"tools__running_tools": ["look_up"]},
+    "private": {"privacy__on": True},
 }
 """What one part alone says, and what makes it say something else."""
 QUESTIONS = [name for name, member in vars(Facts).items() if isinstance(member, property) and name not in PASSED_ON]
@@ -113,6 +115,8 @@ def test_nothing_happens():
         ({"tools__busy": True}, {"model_works"}, {"quiet", "between_responses", "between_turns"}),
         ({"line__up": False}, {"model_tells_of_the_caller"}, {"between_responses", "between_turns"}),
         ({"session__ready": False}, set(), {"attentive", "speechless"}),
+        ({"privacy__on": True}, set(), {"attentive", "speechless"}),
+        ({"hangup__transferred_to": "reception"}, {"transferred"}, set()),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",  # a set has no order
 )
@@ -171,6 +175,7 @@ def test_what_may_not_be_interrupted(against):
         ({"turns__owed": True}, "answer"),
         ({"turns__owed": True, "turns__speaking": True}, None),
         ({"line__up": False, "fallback__ending": True}, None),
+        ({"tools__running": 1, "privacy__on": True}, None),
     ],
     ids=str,
 )

@@ -154,4 +154,6 @@ def test_all_that_can_be_closed_is_at_the_end():
     closed = {part for part, _ in TABLE[Ending]}
     can = {name for name, kind in KINDS.items() if hasattr(kind, "close")}
     assert can - closed == {"line", "hooks"}, "these are closed behind the report: see Call.close"
-    assert order.ORDER[Ending].endswith("session.close caller.close assistant.close"), "the lanes last"
+    assert order.ORDER[Ending].endswith("session.close caller.close assistant.close local_recording.close"), (
+        "the lanes last, and behind them the tape from which they take back"
+    )

@@ -29,7 +29,7 @@ def call(twin) -> CallerRig:
 def test_outcomes_are_named_by_index(caller):
     expected = ["forwarded", "greeting_lock", "echo_gate", "echo_decay", "audio_guard", "music_mode"]
     assert list(caller.OUTCOMES) == [*expected, "queue_full", "noise_gate", "session_not_ready", "other"]
-    for constant in ("FORWARDED", "GREETING_LOCK", "QUEUE_FULL", "NOISE_GATE", "SESSION_NOT_READY"):
+    for constant in ("FORWARDED", "GREETING_LOCK", "AUDIO_GUARD", "QUEUE_FULL", "NOISE_GATE", "SESSION_NOT_READY"):
         assert caller.OUTCOMES[getattr(caller, constant)] == constant.lower()
     assert caller.OUTCOMES[caller.OTHER_REASON] == "other"
 
@@ -331,3 +331,63 @@ class TestDsp:
         rig.lane.open(rig.uplink.append)
         rig.say(b"\x90" * 160)
         assert b"".join(rig.heard) == twin.dsp.HighpassLimiter().process(self.HUM + b"\x90" * 320)
+
+
+class TestRecording:
+    def test_the_tape_has_what_came_whatever_became_of_it(self, twin, call):
+        tape = twin.tape.Tape(call.clock() - 20_000_000)
+        call.lane.record(tape)
+        call.say_numbers(1, 2)
+        call.lane.lock()
+        call.say_numbers(3)
+        call.lane.unlock()
+        call.lose(2)
+        call.clock.advance(40)
+        call.say_numbers(4)
+        call.lane.record(None)
+        call.say_numbers(5)
+        left = tape.take(call.clock() - 20_000_000 - 20_000_000)[0::2]
+        assert cut(left) == [*frames(1, 2, 3), SILENCE, SILENCE, *frames(4)]
+
+    def test_what_is_no_frame_of_his_is_not_on_it(self, twin, call):
+        tape = twin.tape.Tape(call.clock() - 20_000_000)
+        call.lane.record(tape)
+        call.say(*frames(1), sid=FOREIGN_SID)
+        call.lane.reject_media()
+        assert tape.frames == 0
+
+
+class TestPrivacy:
+    def test_the_model_gets_silence_and_the_books_balance(self, call):
+        call.say_numbers(1)
+        call.lane.conceal()
+        call.say_numbers(2, 3)
+        call.lane.reveal()
+        call.say_numbers(4)
+        assert call.heard == [*frames(1), SILENCE, SILENCE, *frames(4)]
+        assert call.outcomes == {"forwarded": 2, "audio_guard": 2}
+        assert call.lane.silence_frames == 2
+
+    def test_nothing_of_it_waits_for_a_model_that_is_not_there(self, call):
+        call.lane.shut()
+        call.say_numbers(1)
+        call.lane.conceal()
+        call.say_numbers(2)
+        call.lane.reveal()
+        call.lane.open(call.uplink.append)
+        assert call.heard == frames(1)
+        assert call.outcomes == {"forwarded": 1, "audio_guard": 1}
+
+    def test_a_voice_is_none(self, twin):
+        call = CallerRig(twin, detector=twin.bargein.Detector()).opened()
+        call.speak()
+        call.lane.conceal()
+        call.say(*[LOUD] * 20)
+        assert (call.edges, call.lane.voice_frames) == (0, 0)
+
+    def test_it_outlives_what_else_silences_him(self, call):
+        call.lane.conceal()
+        call.lane.mute()
+        call.lane.reveal()
+        call.say_numbers(1)
+        assert call.outcomes == {"noise_gate": 1}

@@ -35,6 +35,7 @@ from front_desk import INCOMING, exchange, make_node, post
 from helpers import LOUD, QUIET, SID
 from longcall import LongCall
 from outbound_scenes import calls_out, jobs
+from recording_scenes import recordings
 from recording_transport import Transport
 from tunnels import finder, stand_in
 from virtual import RecordingModel, Rig
@@ -510,22 +511,8 @@ SCENES = [
         lines_lost,
     ),
     session_options,
-    *(
-        timeouts,
-        renewed,
-        not_passed_on,
-        dead_line,
-        ended_by_webhook,
-        front_desk,
-        node_life,
-        crowds,
-        strangers,
-        lost_tunnel,
-        switchboard,
-        calls_out,
-        jobs,
-        long_calls,
-    ),
+    *(timeouts, renewed, not_passed_on, dead_line, ended_by_webhook, front_desk, node_life, crowds, strangers),
+    *(lost_tunnel, switchboard, calls_out, jobs, long_calls, recordings),
 ]
 
 

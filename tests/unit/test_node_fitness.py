@@ -111,3 +111,25 @@ def test_nor_those_of_an_agents_own_budget():
     with pytest.raises(ConfigError, match="needs the price"):
         fitness.require_fit(load_settings(model="my-model"), Agent(settings={"call_budget_usd": 1.0}))
     fitness.require_fit(load_settings(model="my-model", call_budget_tokens=5), Agent())
+
+
+@pytest.mark.parametrize(
+    ("record", "sentence"),
+    [
+        ("local", "record='local' needs FASTBRIDGE_RECORDINGS_DIR: set it to a directory."),
+        ("local_after_consent", "record='local_after_consent' needs FASTBRIDGE_RECORDINGS_DIR: set it to a directory."),
+        ("carrier", "record='carrier' needs TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN: set them"),
+        ("after_consent", "record='after_consent' needs TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN: set them"),
+    ],
+)
+def test_a_recording_needs_its_place(record, sentence, tmp_path):
+    agent = Agent()
+    agent.for_business("7", record=record)
+    (found,) = fitness.agent_faults(load_settings(), agent)
+    assert found.startswith(sentence)
+    with pytest.raises(ConfigError) as caught:
+        fitness.require_fit(load_settings(), agent)
+    assert str(caught.value) == found
+    enough = load_settings(recordings_dir=tmp_path, twilio_account_sid="AC" + "0" * 32)
+    fitness.require_fit(enough, agent)
+    assert list(fitness.agent_faults(enough, agent)) == []

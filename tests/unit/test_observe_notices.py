@@ -30,6 +30,8 @@ EXAMPLES = {
     "worker_silent": ((1,), {}),
     "spending_unknown": ((OperationalError("x", {}, Exception()),), {}),
     "records_lost": ((3,), {}),
+    "recording_unwritten": (("No space left on device",), {}),
+    "recordings_mended": ((2,), {}),
     "outbound_placed": (("CA123", "OB123"), {}),
     "outbound_uncertain": (("OB123", "ReadTimeout"), {}),
     "outbound_ended": (("CA123", "OB123"), {"outcome": "busy", "reason": None}),

@@ -18,6 +18,7 @@ from fastbridge.agent import fields as agent_fields
 from fastbridge.agent.fields import PLACEHOLDER, AgentChanges, phone_number
 from fastbridge.agent.hook_points import WithHooks
 from fastbridge.agent.job import WithJobs
+from fastbridge.agent.privacy import PrivateControl, WithPrivacy
 from fastbridge.agent.schema import Arguments
 from fastbridge.agent.tool import Tool
 from fastbridge.agent.variants import WithVariants
@@ -36,12 +37,13 @@ _S = TypeVar("_S", bound=Settings)
 MAX_VARIABLE_CHARS = 1000
 HANG_UP_TOOL = "hang_up"
 TRANSFER_TOOL = "transfer_call"
+RECORD_TOOL = "record_call"
 
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
-class CallControl(Protocol):
+class CallControl(PrivateControl, Protocol):
     """What a tool or hook may do to its call. From any thread."""
 
     def hang_up(self) -> None: ...
@@ -50,7 +52,7 @@ class CallControl(Protocol):
 
 
 @dataclass(frozen=True)
-class CallContext:
+class CallContext(WithPrivacy):
     """The call that a tool or hook serves: declare a parameter of this type to get it.
 
     parameters: what the webhook's URL carried (`business_id`). variables: yours, for this call alone; what `on_call`
@@ -128,7 +130,9 @@ class Agent(WithHooks, WithJobs, WithVariants):
 
     hang_up: the model may end the call. transfer_to: {name: number} of those it may connect the caller to; nobody else
     can ever be dialled. allowed_callers: numbers that are answered; empty for all. filler: what the model says while a
-    tool takes long; empty for silence, None for a recording. max_tool_calls: in one phone call. keys_to_model: the
+    tool takes long; empty for silence, None for a recording. max_tool_calls: in one phone call. record: who records the
+    call: local (this node), carrier, local_after_consent, after_consent (the carrier); the last two once the caller has
+    agreed. record_transfers: the carrier's recording goes on when the caller is transferred. keys_to_model: the
     model is told which keys the caller pressed, keys_end_seconds after the last one or at keys_end. settings: those of
     the node that differ for this agent's calls, by field name, such as {"silence_seconds": 30}.
     """
@@ -145,6 +149,8 @@ class Agent(WithHooks, WithJobs, WithVariants):
     allowed_callers: Collection[str] = ()
     filler: str | None = None
     max_tool_calls: int = 50
+    record: str = ""
+    record_transfers: bool = True
     keys_to_model: bool = True
     keys_end_seconds: float = 2.0
     keys_end: str = "#"
@@ -211,11 +217,17 @@ class Agent(WithHooks, WithJobs, WithVariants):
 
     @property
     def all_tools(self) -> list[Tool]:
-        """Those of `tools`, and those that `hang_up` and `transfer_to` bring."""
+        """Those of `tools`, and those that `hang_up`, `transfer_to` and `record` bring."""
         built_in = [_hang_up_tool()] if self.hang_up else []
         built_in += [_transfer_tool(tuple(self.transfer_to))] if self.transfer_to else []
+        built_in += [_record_tool()] if self.asks_consent else []
         own = {tool.name for tool in self.tools}
         return [*self.tools, *(tool for tool in built_in if tool.name not in own)]
+
+    @property
+    def asks_consent(self) -> bool:
+        """Whether the caller is recorded only if he agrees."""
+        return self.record in agent_fields.AFTER_CONSENT
 
     def _add(self, tool: Tool) -> None:
         if any(known.name == tool.name for known in self.tools):
@@ -329,6 +341,16 @@ def _transfer_tool(destinations: tuple[str, ...]) -> Tool:
     tool = tool_from(transfer, name=TRANSFER_TOOL, filler="")
     tool.parameters["properties"]["destination"]["enum"] = list(destinations)  # names, never numbers
     return tool
+
+
+@functools.cache
+def _record_tool() -> Tool:
+    def record_call(context: CallContext) -> str:
+        """Record the call from now on. Use it only when the caller has clearly agreed to be recorded."""
+        context.consent()
+        return "The call is being recorded."
+
+    return tool_from(record_call, name=RECORD_TOOL, filler="")
 
 
 def _one_line(value: Any) -> str:

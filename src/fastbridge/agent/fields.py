@@ -23,6 +23,16 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 LONGEST_SECONDS = 3600.0
 HOOKS = {"on_call": "context", "on_start": "context", "on_transcript": "turn", "on_dtmf": "digits", "on_end": "record"}
 """What each is called with."""
+RECORD_NOT = ""
+RECORD_LOCAL = "local"
+RECORD_LOCAL_AFTER_CONSENT = "local_after_consent"
+RECORD_CARRIER = "carrier"
+RECORD_AFTER_CONSENT = "after_consent"
+RECORDS = (RECORD_NOT, RECORD_LOCAL, RECORD_LOCAL_AFTER_CONSENT, RECORD_CARRIER, RECORD_AFTER_CONSENT)
+"""Who records a call: nobody, the node, the carrier; and whether the caller is asked first."""
+AFTER_CONSENT = (RECORD_LOCAL_AFTER_CONSENT, RECORD_AFTER_CONSENT)
+BY_THE_NODE = (RECORD_LOCAL, RECORD_LOCAL_AFTER_CONSENT)
+BY_THE_CARRIER = (RECORD_CARRIER, RECORD_AFTER_CONSENT)
 
 
 class AgentChanges(TypedDict, total=False):
@@ -40,6 +50,8 @@ class AgentChanges(TypedDict, total=False):
     allowed_callers: Collection[str]
     filler: str | None
     max_tool_calls: int
+    record: str
+    record_transfers: bool
     keys_to_model: bool
     keys_end_seconds: float
     keys_end: str
@@ -118,6 +130,8 @@ FIELDS: dict[str, Check] = {
     ),
     "filler": (lambda value: value is None or _text(value), "a text, empty for silence, or None for a recording"),
     "max_tool_calls": (_count, "a whole number, 0 or more"),
+    "record": (lambda value: value in RECORDS, f"one of {', '.join(RECORDS[1:])}, or empty for no recording"),
+    "record_transfers": (_flag, "True or False"),
     "keys_to_model": (_flag, "True or False"),
     "keys_end_seconds": (_seconds, f"a number of seconds from 0 to {LONGEST_SECONDS:g}"),
     "keys_end": (lambda value: _text(value) and re.fullmatch("[0-9A-D*#]?", value) is not None, "one key, or empty"),

@@ -7,7 +7,10 @@ has been taken apart.
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from concurrent.futures import Future
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Controls(Protocol):
@@ -17,6 +20,10 @@ class Controls(Protocol):
     def destination(self, wanted: str) -> str | None: ...
     def transfer(self, number: str) -> object: ...
     def say(self, text: str) -> object: ...
+    def consent(self) -> object: ...
+    def begin_private(self, ticket: object, seconds: float, answer: Callable[[bool], object]) -> object: ...
+    def end_private(self, ticket: object) -> object: ...
+    def gather(self, max_digits: int, end: str, timeout_seconds: float, answer: Callable[[str], object]) -> object: ...
 
 
 class Remote:
@@ -50,6 +57,38 @@ class Remote:
     def say(self, text: str) -> None:
         self._on_loop(lambda controls: controls.say(text))
 
+    def consent(self) -> None:
+        self._on_loop(lambda controls: controls.consent())
+
+    def begin_private(self, ticket: object, seconds: float) -> "Future[bool]":
+        """After the call's end nobody hears anything: it is private."""
+        return self._ask(True, lambda controls, answer: controls.begin_private(ticket, seconds, answer))
+
+    def end_private(self, ticket: object) -> None:
+        self._on_loop(lambda controls: controls.end_private(ticket))
+
+    def gather(self, max_digits: int, end: str, timeout_seconds: float) -> "Future[str]":
+        """After the call's end nobody presses anything."""
+        return self._ask("", lambda controls, answer: controls.gather(max_digits, end, timeout_seconds, answer))
+
+    def _ask(self, default: T, action: Callable[[Controls, Callable[[T], object]], object]) -> "Future[T]":
+        """What the call answers; `default` where it is over."""
+        answer: Future[T] = Future()
+
+        def ask() -> None:
+            if self._controls is None:
+                _settle(answer, default)
+            else:
+                action(self._controls, lambda value: _settle(answer, value))
+
+        if threading.get_ident() == self._thread:
+            ask()
+        elif self._controls is None or self._loop is None or self._loop.is_closed():
+            _settle(answer, default)
+        else:
+            self._loop.call_soon_threadsafe(ask)
+        return answer
+
     def _on_loop(self, action: Callable[[Controls], object]) -> None:
         if threading.get_ident() == self._thread:
             self._do(action)
@@ -59,3 +98,9 @@ class Remote:
     def _do(self, action: Callable[[Controls], object]) -> None:
         if self._controls is not None:
             action(self._controls)
+
+
+def _settle(future: "Future[T]", value: T) -> None:
+    """Once; whoever waited may have gone."""
+    if not future.done():
+        future.set_result(value)

@@ -76,6 +76,17 @@ class Kept(Executor):
         return future
 
 
+awaited: set[Future[Any]] = set()
+"""What functions in these threads wait for at their calls: meanwhile they do nothing."""
+
+
+def wait_for(future: "Future[T]") -> T:
+    """In a thread of a function's: what its call answers."""
+    awaited.add(future)
+    future.add_done_callback(awaited.discard)
+    return future.result()
+
+
 def _name(function: Any) -> str:
     return str(getattr(getattr(function, "func", function), "__name__", "function"))
 

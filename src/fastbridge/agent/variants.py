@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
-from fastbridge.agent.fields import AgentChanges, phone_number
+from fastbridge.agent.fields import RECORDS, AgentChanges, phone_number
 from fastbridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,14 +75,16 @@ class WithVariants:
         return [self, *(self.changed(**each) for each in changes)]
 
     def for_call(self, context: Called) -> Self:
-        """The agent of one call, its own: with what number, business and name change, each over the one before."""
+        """The agent of one call, its own: with what number, business and name change, each over the one before, and
+        `record` as in its webhook's URL."""
         keys = {"number": context.to_number, "business": context.business_id, "name": context.parameters.get(NAME, "")}
         merged: dict[str, Any] = {}
         for by, key in keys.items():
             changes = self._variants(by).get(key, {})
             settings = {**merged.get("settings", {}), **changes.get("settings", {})}
             merged |= {**changes, **({"settings": settings} if settings else {})}
-        return self.changed(**merged)
+        record = context.parameters.get("record")
+        return self.changed(**merged | ({"record": record} if record in RECORDS else {}))
 
     def _variants(self, by: str) -> dict[str, dict[str, Any]]:
         """What is changed, by number or business."""

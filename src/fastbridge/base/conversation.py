@@ -19,6 +19,8 @@ class Turn:
     """Somebody spoke, and nobody could write it down."""
     previous_item_id: str | None = None
     response_id: str = ""
+    private: bool = False
+    """Its words are nobody's."""
 
 
 @dataclass(eq=False)

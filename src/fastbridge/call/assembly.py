@@ -22,6 +22,7 @@ from fastbridge.call.answers import Answers
 from fastbridge.call.barge_in import BargeIn
 from fastbridge.call.books import Books
 from fastbridge.call.budget import Budget
+from fastbridge.call.carrier_recording import CarrierRecording
 from fastbridge.call.dead_air import DeadAir
 from fastbridge.call.dtmf import Dtmf
 from fastbridge.call.facts import Facts
@@ -32,16 +33,18 @@ from fastbridge.call.hangup import Hangup
 from fastbridge.call.happenings import FirstDelta, FirstFrame, NoMulaw, Played, RingFull
 from fastbridge.call.idle import Idle
 from fastbridge.call.late_tools import Aftermath
+from fastbridge.call.local_recording import LocalRecorder, LocalRecording
 from fastbridge.call.media_gap import MediaGap
 from fastbridge.call.order import Dispatcher
 from fastbridge.call.parts import CallState, Parts
+from fastbridge.call.privacy import Privacy
 from fastbridge.call.time_limit import TimeLimit
 from fastbridge.call.tool_calls import ToolCalls
 from fastbridge.call.tool_filler import ToolFiller
 from fastbridge.call.transcripts import Transcripts
 from fastbridge.call.turns import Turns
 from fastbridge.call.upload_watch import UploadWatch
-from fastbridge.carrier.port import CarrierControl, CarrierLink, CarrierStalled
+from fastbridge.carrier.port import CarrierControl, CarrierLink, CarrierRecorder, CarrierStalled
 from fastbridge.carrier.twilio.messages import read_message
 from fastbridge.carrier.watch import CarrierWatch
 from fastbridge.config import Settings
@@ -61,6 +64,7 @@ Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 class Assembly(Parts):
     """dial(attempt): start connecting the model's socket; the attempt is told how that ends. spawn(coroutine): run a
     task beside the audio. ended(call): all is settled, take the call off the books. breaker: shared by all calls.
+    recorder: the carrier's recordings, local_recorder: the node's own; None: there are none to be had.
     tool_done_late: see Aftermath."""
 
     def __init__(
@@ -79,6 +83,8 @@ class Assembly(Parts):
         outbox: Outbox | None = None,
         breaker: Breaker | None = None,
         control: CarrierControl | None = None,
+        recorder: CarrierRecorder | None = None,
+        local_recorder: LocalRecorder | None = None,
         lookup: Lookup | None = None,
         spending: Spending | None = None,
         tool_done_late: Callable[[str, dict[str, Any] | None], object] = lambda outcome, document: None,
@@ -108,6 +114,7 @@ class Assembly(Parts):
         self._make_watches()
         self._make_budget(spending)
         self._make_ways_out(control)
+        self._make_recordings(recorder, local_recorder)
 
     def _make_lanes(self, pacer: Pacer, outbox: Outbox | None) -> None:
         """None of their callbacks raises: a bug of ours must not cost a caller the line, nor others their tick, as an
@@ -216,7 +223,9 @@ class Assembly(Parts):
             tell=self._tell,
         )
         self.tool_filler = ToolFiller(self.agent.filler, workplace=self.facts, session=self.session, tell=self._tell)
-        self.dtmf = Dtmf(self.agent, clock=self.clock, hooks=self.hooks, session=self.session, tell=self._tell)
+        self.dtmf = Dtmf(
+            self.agent, clock=self.clock, facts=self.facts, hooks=self.hooks, session=self.session, tell=self._tell
+        )
 
     def _make_speech(self) -> None:
         """Who speaks: the turns of both sides, and where they meet."""
@@ -275,6 +284,7 @@ class Assembly(Parts):
         )
         self.books = Books(
             clock=clock,
+            facts=facts,
             assistant=assistant,
             stats=stats,
             log=log,
@@ -319,6 +329,32 @@ class Assembly(Parts):
             log=log,
             spawn=self._spawn,
             transfer=self.hangup.transfer_now,
+            tell=tell,
+        )
+
+    def _make_recordings(self, recorder: CarrierRecorder | None, local_recorder: LocalRecorder | None) -> None:
+        """Who keeps what is said, and what is kept by nobody."""
+        clock, log, tell = self.clock, self.log, self._tell
+        self.privacy = Privacy(
+            clock=clock, caller=self.caller, session=self.session, stats=self.stats, log=log, tell=tell
+        )
+        self.local_recording = LocalRecording(
+            clock=clock,
+            call_sid=self.call_sid,
+            stream_sid=self.stream_sid,
+            facts=self.facts,
+            assistant=self.assistant,
+            caller=self.caller,
+            recorder=local_recorder,
+            log=log,
+        )
+        self.carrier_recording = CarrierRecording(
+            clock=clock,
+            facts=self.facts,
+            context=self.context,
+            recorder=recorder,
+            log=log,
+            spawn=self._spawn,
             tell=tell,
         )
 

@@ -1,6 +1,7 @@
 """What is written down of a call as it happens: moments and counts for its record, lines for its log."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from fastbridge._assistant import AssistantLane
 from fastbridge.base.clock import CallClock
@@ -15,6 +16,13 @@ from fastbridge.observe.trouble import Trouble
 MAX_DTMF = 128
 
 
+class Moment(Protocol):
+    """What they ask of their call: see `facts`."""
+
+    @property
+    def private(self) -> bool: ...
+
+
 class Books:
     """fuses(): how often states of ours outlived their deadlines, by whose they were."""
 
@@ -22,6 +30,7 @@ class Books:
         self,
         *,
         clock: CallClock,
+        facts: Moment,
         assistant: AssistantLane,
         stats: CallStats,
         log: CallLog,
@@ -29,6 +38,7 @@ class Books:
         fuses: Callable[[], dict[str, int]],
     ) -> None:
         self._clock = clock
+        self._facts = facts
         self._assistant = assistant
         self._stats = stats
         self._log = log
@@ -68,7 +78,12 @@ class Books:
 
     def key(self, digit: str) -> None:
         if len(self._stats.dtmf) < MAX_DTMF:
-            self._stats.dtmf += digit
+            self._stats.dtmf += "*" if self._facts.private else digit
+
+    def consented(self) -> None:
+        if self._stats.consent_ms is None:
+            self._stats.consent_ms = self._clock.now_ms()
+            events.consent_given(self._log)
 
     def second_start(self) -> None:
         events.second_start(self._log)

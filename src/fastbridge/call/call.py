@@ -5,12 +5,13 @@ and who is told of it is in `order`. `close` is a transition: the first reason w
 last.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.call import record
 from fastbridge.call.assembly import Assembly
-from fastbridge.call.happenings import Beginning, Ending, Second
+from fastbridge.call.happenings import Beginning, ConsentGiven, Ending, Second
 from fastbridge.call.parts import CallState
 from fastbridge.carrier.admission import TERMINAL_STATUSES
 from fastbridge.carrier.port import CarrierPaused
@@ -79,6 +80,22 @@ class Call(Assembly):
         """Have the model say this."""
         if self.session.ready:
             self.session.responses.create("say", Wish(exactly(text)))
+
+    def consent(self) -> None:
+        """The caller agrees to be recorded."""
+        if self.live:
+            self._tell(ConsentGiven())
+
+    def begin_private(self, ticket: object, seconds: float, answer: Callable[[bool], object]) -> None:
+        """What the caller says from now on is for the agent's code alone. answer(it is so); False: it is not."""
+        self.privacy.enter(ticket, seconds, answer)
+
+    def end_private(self, ticket: object) -> None:
+        self.privacy.leave(ticket)
+
+    def gather(self, max_digits: int, end: str, timeout_seconds: float, answer: Callable[[str], object]) -> None:
+        """The next keys go to `answer`, and to nobody else."""
+        self.dtmf.gather(max_digits, end, timeout_seconds, answer)
 
     # --- end ---
 

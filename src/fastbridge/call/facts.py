@@ -125,6 +125,8 @@ class Leaving(Protocol):
     def asked(self) -> bool: ...
     @property
     def firm(self) -> bool: ...
+    @property
+    def transferred_to(self) -> str | None: ...
 
 
 class Heard(Protocol):
@@ -139,6 +141,13 @@ class Working(Protocol):
     def busy(self) -> bool: ...
     @property
     def running_tools(self) -> list[Tool]: ...
+
+
+class Private(Protocol):
+    """What the caller says now is nobody's."""
+
+    @property
+    def on(self) -> bool: ...
 
 
 class Sources(Protocol):
@@ -174,6 +183,8 @@ class Sources(Protocol):
     def fallback(self) -> GivenUp: ...
     @property
     def hangup(self) -> Leaving: ...
+    @property
+    def privacy(self) -> Private: ...
     @property
     def idle(self) -> Heard: ...
     @property
@@ -292,9 +303,19 @@ class Facts:
         return self._of.hangup.asked
 
     @property
+    def private(self) -> bool:
+        """What the caller says, and types, is for the agent's code alone."""
+        return self._of.privacy.on
+
+    @property
+    def transferred(self) -> bool:
+        """Somebody else has the call now."""
+        return self._of.hangup.transferred_to is not None
+
+    @property
     def attentive(self) -> bool:
-        """The session is up and nobody is leaving: silence counts."""
-        return self._of.session.ready and not self.leaving
+        """The session is up and nobody is leaving, or types a secret: silence counts."""
+        return self._of.session.ready and not (self.leaving or self.private)
 
     @property
     def running_tools(self) -> list[Tool]:
@@ -337,7 +358,7 @@ class Facts:
     def waits_for(self) -> str | None:
         """What the caller waits for, as in `dead_air.LIMIT_SECONDS`; None while nothing is owed to him."""
         of = self._of
-        if of.fallback.ending or of.turns.speaking:
+        if of.fallback.ending or of.turns.speaking or self.private:
             return None
         if of.greeting.awaited or of.stats.ready_ms is None:
             return "connecting"

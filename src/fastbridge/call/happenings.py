@@ -132,6 +132,24 @@ class RecordingPlays(NamedTuple):
     silent_ms: int
 
 
+class ConsentGiven(NamedTuple):
+    """The caller agrees to be recorded."""
+
+
+class PrivacyAsked(NamedTuple):
+    """What the caller says from now on is private: nobody is to record it."""
+
+
+class RecordingHushed(NamedTuple):
+    """The carrier records nothing of it. quiet: False where it may."""
+
+    quiet: bool
+
+
+class PrivacyOver(NamedTuple):
+    """It is not private any more."""
+
+
 class CallerTypes(NamedTuple):
     """The caller answers with the keys: nothing that a noise does."""
 

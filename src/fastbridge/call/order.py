@@ -12,6 +12,7 @@ from fastbridge.call.happenings import (
     AnswerOwed,
     Beginning,
     CallerTypes,
+    ConsentGiven,
     CutShort,
     EndCall,
     Ending,
@@ -26,7 +27,10 @@ from fastbridge.call.happenings import (
     NoMulaw,
     NothingHeard,
     Played,
+    PrivacyAsked,
+    PrivacyOver,
     RecordingDue,
+    RecordingHushed,
     RecordingPlays,
     RingFull,
     Second,
@@ -75,9 +79,9 @@ from fastbridge.model.port import (
 ORDER: Mapping[type, str] = {
     Beginning: "answering.begin greeting.begin time_limit.begin line.start dead_air.review",
     AgentKnown: "hooks.use tools.use hangup.use idle.use time_limit.use tool_filler.use dtmf.use fallback.use "
-    "greeting.use transcripts.use budget.use",
+    "greeting.use transcripts.use budget.use local_recording.use carrier_recording.use",
     # The model hears, and answers.
-    SessionReady: "line.ready answering.ready dtmf.ready",
+    SessionReady: "line.ready answering.ready dtmf.ready privacy.ready",
     SessionFailed: "line.session_failed",
     ModelSign: "upload_watch.sign",
     SpeechStarted: "books.speech_started media_gap.begin upload_watch.noticed barge_in.speech_started "
@@ -136,6 +140,11 @@ ORDER: Mapping[type, str] = {
     CarrierStopped: "close",
     KeyPressed: "books.key idle.words dtmf.press",
     CallerTypes: "barge_in.keys tools.turn_begins hangup.interrupted",
+    # Recordings, and what is in none.
+    ConsentGiven: "books.consented local_recording.consented carrier_recording.consented",
+    PrivacyAsked: "local_recording.hush carrier_recording.hush",
+    RecordingHushed: "privacy.hushed",
+    PrivacyOver: "local_recording.unhush carrier_recording.unhush",
     # Leaving.
     CutShort: "barge_in.cut_short",
     LastWord: "barge_in.giving_up turns.last_word answers.last_word",
@@ -143,10 +152,11 @@ ORDER: Mapping[type, str] = {
     LeaveTakenBack: "idle.resume",
     EndCall: "close",
     Second: "trace.second line.check format_watch.listen upload_watch.check carrier_watch.check idle.look "
-    "transcripts.review books.second budget.look",
+    "transcripts.review books.second budget.look local_recording.second",
     Ending: "dead_air.close upload_watch.close fallback.close turns.close answers.close barge_in.close greeting.close "
     "remote.close transcripts.close answering.close tools.close idle.close hangup.close dtmf.close media_gap.end "
-    "time_limit.close budget.close session.close caller.close assistant.close",
+    "time_limit.close budget.close privacy.close carrier_recording.close session.close caller.close assistant.close "
+    "local_recording.close",
 }
 TABLE: Mapping[type, tuple[tuple[str, str], ...]] = {
     event: tuple((part, method) for part, _, method in (name.rpartition(".") for name in names.split()))

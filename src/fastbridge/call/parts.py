@@ -16,6 +16,7 @@ from fastbridge.call.answers import Answers
 from fastbridge.call.barge_in import BargeIn
 from fastbridge.call.books import Books
 from fastbridge.call.budget import Budget
+from fastbridge.call.carrier_recording import CarrierRecording
 from fastbridge.call.dead_air import DeadAir
 from fastbridge.call.dtmf import Dtmf
 from fastbridge.call.facts import Facts
@@ -25,7 +26,9 @@ from fastbridge.call.greeting import Greeting
 from fastbridge.call.hangup import Hangup
 from fastbridge.call.idle import Idle
 from fastbridge.call.late_tools import Aftermath
+from fastbridge.call.local_recording import LocalRecording
 from fastbridge.call.media_gap import MediaGap
+from fastbridge.call.privacy import Privacy
 from fastbridge.call.time_limit import TimeLimit
 from fastbridge.call.tool_calls import ToolCalls
 from fastbridge.call.tool_filler import ToolFiller
@@ -86,6 +89,7 @@ class Parts:
     barge_in: BargeIn
     books: Books
     budget: Budget
+    carrier_recording: CarrierRecording
     dead_air: DeadAir
     dtmf: Dtmf
     fallback: Fallback
@@ -93,7 +97,9 @@ class Parts:
     greeting: Greeting
     hangup: Hangup
     idle: Idle
+    local_recording: LocalRecording
     media_gap: MediaGap
+    privacy: Privacy
     time_limit: TimeLimit
     tool_filler: ToolFiller
     transcripts: Transcripts

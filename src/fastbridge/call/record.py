@@ -54,6 +54,10 @@ class Record(_Identities):
     accounting: dict[str, Any]
     pacing: dict[str, Any]
     tools: list[dict[str, Any]]
+    recording: dict[str, Any] | None
+    carrier_recording: dict[str, Any] | None
+    consent_ms: int | None
+    private: dict[str, int]
     model_line: dict[str, Any]
     answers: dict[str, int]
     waiting: dict[str, Any]
@@ -95,6 +99,10 @@ def record(call: Parts) -> dict[str, Any]:
         "accounting": stats.accounting(call.caller),
         "pacing": stats.pacing(call.assistant),
         "tools": [dict(tool) for tool in moments.tool_calls],
+        "recording": call.local_recording.document,
+        "carrier_recording": call.carrier_recording.document,
+        "consent_ms": moments.consent_ms,
+        "private": {"stretches": moments.private_stretches, "ms": moments.private_ms},
         "model_line": {**call.line.counters, "apologised": call.fallback.apologised},
         "answers": {**call.turns.counters, **call.answers.counters, **call.format_watch.counters},
         "waiting": call.dead_air.summary(),
@@ -144,6 +152,10 @@ def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str)
         "accounting": stats.accounting(caller),
         "pacing": stats.pacing(lane),
         "tools": [],
+        "recording": None,
+        "carrier_recording": None,
+        "consent_ms": None,
+        "private": {"stretches": 0, "ms": 0},
         "model_line": {"apologised": False},
         "answers": {},
         "waiting": {

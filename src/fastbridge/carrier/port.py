@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from fastbridge._caller import CallerLane
@@ -175,3 +176,31 @@ class CarrierCalls(Protocol):
         """Cancel it, or hang up. True also where it had ended already."""
 
     async def close(self) -> None: ...
+
+
+# Recordings: what is asked of a carrier of a live call, and its answers, of which `Refused` (it never will be),
+# `TryLater` (it surely does not record) and `Uncertain` (it may) are those above.
+
+
+class RecordingChange(StrEnum):
+    PAUSE = "pause"
+    """Silence in place of what is said; time goes on."""
+    RESUME = "resume"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingBegun:
+    """The carrier records the call."""
+
+    recording_sid: str
+
+
+class CarrierRecorder(Protocol):
+    """Recordings of a live call, by a carrier's API. Nothing raises."""
+
+    async def begin(self, account_sid: str, call_sid: str) -> RecordingBegun | Refused | TryLater | Uncertain:
+        """Looks first whether one is under way: never two."""
+
+    async def change(self, account_sid: str, call_sid: str, recording_sid: str, to: RecordingChange) -> bool:
+        """True: it is so now, or was before."""

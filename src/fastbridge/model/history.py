@@ -18,6 +18,8 @@ SLOWEST_CHARS_PER_MS = 0.0028
 """Slower than any language: there was more in it than speech."""
 MIN_MS_PER_CHARACTER = 40
 """Nobody speaks faster: a text that is longer than its audio allows has run ahead of the voice."""
+BLANK = "(private)"
+"""In place of what was said in private."""
 MEASURED_MS = 1000
 """Speech this long tells how fast it is."""
 
@@ -30,6 +32,8 @@ class History:
         self.untold: dict[str, Turn] = {}
         """Those that nobody has been told of yet, as they began; whoever tells of one takes it out."""
         self.tool_calls: list[ToolCall] = []
+        self.private = False
+        """What begins now is private: its words are BLANK."""
         self.speaking_item = ""
         """The assistant's message begun last in the response under way."""
         self._counters = counters
@@ -45,7 +49,8 @@ class History:
             if len(self.turns) >= MAX_TURNS:
                 self._counters["transcript_overflow"] += 1
                 return None
-            turn = self.turns[item_id] = Turn(role, item_id, previous_item_id=self._previous.get(item_id))
+            turn = Turn(role, item_id, previous_item_id=self._previous.get(item_id), private=self.private)
+            self.turns[item_id] = turn
             self.untold[item_id] = turn
         return turn
 
@@ -53,7 +58,7 @@ class History:
         """Kept as they come: what is cut off is not said again in whole."""
         turn = self.turn("assistant", item_id)
         if turn is not None and turn.heard_ms is None and not turn.ended:
-            turn.text += words
+            turn.text = BLANK if turn.private else turn.text + words
 
     def end_words(self, item_id: str, text: str) -> Turn | None:
         """The assistant's whole transcript of an item. None if it was known before."""
@@ -61,11 +66,16 @@ class History:
         if turn is None or turn.ended:
             return None
         turn.ended = True
+        text = BLANK if turn.private else text
         if turn.heard_share is None:
             turn.text = text or turn.text
         elif not turn.text:
             turn.text = cut_to(text, turn.heard_share)
         return turn
+
+    def write_down(self, turn: Turn, text: str) -> None:
+        """The whole transcript of a turn of the caller's."""
+        turn.ended, turn.text = True, BLANK if turn.private and text else text
 
     def add_call(self, call_id: str, name: str, arguments: str) -> ToolCall:
         """One that is whole, or was broken off. Beyond MAX_TOOL_CALLS it is not kept."""

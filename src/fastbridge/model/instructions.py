@@ -30,6 +30,16 @@ TIME_LIMIT = (
     "sentence, and ask for what matters most."
 )
 BUDGET_NEAR = "(This call must end soon. From now on answer in one short sentence, and settle what matters most first.)"
+PRIVATE = (
+    "(The caller now gives something private to the system, by the keys of the telephone. You hear nothing of it, and "
+    "need not. Wait, and say nothing of your own until you are told that it is over.)"
+)
+PRIVATE_OVER = "(It is over: you hear the caller again.)"
+ASK_CONSENT = (
+    "This call is recorded only if the caller agrees. Early in the conversation say that you would like to record it, "
+    "and ask whether they agree. If they clearly do, use the tool record_call, once. If they do not, or do not answer, "
+    "do not use it, do not ask again, and go on as usual."
+)
 NOT_LEFT = "(The caller interrupted, so the call goes on: nobody has hung up or transferred it.)"
 NOT_TRANSFERRED = "(Connecting the caller failed: you are still on the line. Tell them so.)"
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from fastbridge.agent.fields import BY_THE_CARRIER, BY_THE_NODE
 from fastbridge.base.complaints import complaints
+from fastbridge.carrier.twilio.rest import credentials
 from fastbridge.config import Settings, load_settings
 from fastbridge.errors import ConfigError
 from fastbridge.model.usage import price_of
@@ -53,6 +55,7 @@ def agent_faults(settings: Settings, agent: "Agent") -> Iterator[str]:
     """Of an agent that can be loaded: what its settings, its numbers' and its businesses' make of the node's."""
     known = {*settings.session_faults()}
     for each in agent.variants():
+        yield from recording_faults(settings, each.record)
         yield from dict.fromkeys(fault for fault in each.call_settings(settings).session_faults() if fault not in known)
 
 
@@ -62,6 +65,8 @@ def require_fit(settings: Settings, agent: "Agent") -> None:
     for each in agent.variants():
         each.call_settings(settings).require_session()
         require_price(each.call_settings(settings))
+        for fault in recording_faults(settings, each.record):
+            raise ConfigError(fault)
 
 
 def require_price(settings: Settings) -> None:
@@ -75,6 +80,14 @@ def require_price(settings: Settings) -> None:
     wanted = [name for name, usd in budgets.items() if usd]
     if wanted and price is None:
         raise ConfigError(f"{wanted[0]} needs the price of {settings.model}: give it in FASTBRIDGE_PRICES.")
+
+
+def recording_faults(settings: Settings, record: str) -> Iterator[str]:
+    """What a recording of this kind lacks: a sentence each."""
+    if record in BY_THE_NODE and settings.recordings_dir is None:
+        yield f"record={record!r} needs FASTBRIDGE_RECORDINGS_DIR: set it to a directory."
+    if record in BY_THE_CARRIER and credentials(settings) is None:
+        yield f"record={record!r} needs TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN: set them, or record by the node."
 
 
 def advice(settings: Settings, agent: "Agent") -> list[str]:

@@ -116,6 +116,9 @@ _LIST = (
     _counter("records", "Call records, by what became of them; failed counts attempts.",
              outcome=("stored", "updated", "failed", "lost")),
     _gauge("records_waiting", "Call records that wait to be stored."),
+    _counter("local_recordings", "Recordings of the node's own, by what became of them.",
+             outcome=("finished", "mended", "failed")),
+    _gauge("recordings_waiting", "Pieces of recordings that wait to be written."),
 )  # fmt: skip
 CATALOGUE: dict[str, Metric] = {metric.name.removeprefix("fastbridge_"): metric for metric in _LIST}
 

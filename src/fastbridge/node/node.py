@@ -21,7 +21,7 @@ from fastbridge.call.call import Call
 from fastbridge.call.record import unbegun
 from fastbridge.call.teardown import TEARDOWN_SECONDS, dismantle, take_apart
 from fastbridge.carrier.admission import Admission, Directory
-from fastbridge.carrier.port import CarrierLink
+from fastbridge.carrier.port import CarrierLink, CarrierRecorder
 from fastbridge.carrier.twilio import rest
 from fastbridge.carrier.twilio.calls_out import twilio_calls
 from fastbridge.carrier.twilio.messages import Start
@@ -41,6 +41,7 @@ from fastbridge.node.metrics import Metrics, Snapshot
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 from fastbridge.outbound.placer import Placer
+from fastbridge.recordings.local import LocalRecorder
 from fastbridge.store.outbound import OutboundStore
 from fastbridge.store.records import RecordStore
 
@@ -97,6 +98,10 @@ class Node:
         url = settings.database_url.get_secret_value()
         self.store = RecordStore(url, settings.records_dir, days=settings.record_days)
         self.budget = DayBudget(settings, self.store.spent_since)
+        folder = settings.recordings_dir
+        self.local_recorder = LocalRecorder(folder) if folder is not None else None
+        self.recorder: CarrierRecorder | None = None
+        """The carrier's recordings; None: they cannot be had."""
         self._calls: set[Call] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: dict[object, asyncio.TimerHandle] = {}  # ended calls and closed sockets, to be dismantled
@@ -196,6 +201,8 @@ class Node:
             ended=self._call_ended,
             breaker=self.breaker,
             control=self.rest,
+            recorder=self.recorder,
+            local_recorder=self.local_recorder,
             lookup=lookup,
             spending=self.budget.spending if self.budget.wanted else None,
             tool_done_late=self._tool_done_late,
@@ -251,6 +258,10 @@ class Node:
     def _take_apart(self, parts: tuple[object, ...]) -> None:
         del self._over[parts]
         take_apart(*parts)
+
+    @property
+    def _recorded(self) -> dict[str, Mapping[str, int]]:
+        return {"local_recordings": self.local_recorder.counters} if self.local_recorder is not None else {}
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """A task that this node keeps until it is done; what it raises is logged."""
@@ -329,6 +340,8 @@ class Node:
         if self.rest is not None:
             await self.rest.close()
         await asyncio.to_thread(self.store.close)
+        if self.local_recorder is not None:
+            await asyncio.to_thread(self.local_recorder.close)
 
     async def collect(self) -> Snapshot:
         """All metrics of this process, at this moment. A few calls at a time: a scrape may not make audio late."""
@@ -342,10 +355,16 @@ class Node:
         gauges |= {"calls_capacity": self.settings.max_calls, "draining": directory.draining}
         for name, value in (gauges | {"records_waiting": self.store.waiting}).items():
             metrics.set(name, value)
+        if self.local_recorder is not None:
+            metrics.set("recordings_waiting", self.local_recorder.waiting)
         self.connections.count(metrics.set)
         metrics.take_log()
         metrics.take_histogram("loop_lag_seconds", self._ticker.lag_counts, self._ticker.lag_ns / 1e9)
-        for name, counts in {"rejections": directory.counters, "records": self.store.counters}.items():
+        for name, counts in {
+            "rejections": directory.counters,
+            "records": self.store.counters,
+            **self._recorded,
+        }.items():
             for label, count in counts.items():
                 metrics.set(name, count, label)
         return metrics.snapshot()

@@ -83,7 +83,7 @@ class _Line:
 class CallLog:
     """`log("HANGUP", "the caller said goodbye", after_ms=300)`: a line of this call.
 
-    rate and once: limiters of the call, for whoever logs for it. words: whether what people say may be in the log.
+    rate and once: limiters of the call, for whoever logs for it. private: what is said now is a secret.
     mask, dialogue: through which it goes then.
     lines: written so far. held_back: those that were not, by kind.
     """
@@ -92,7 +92,8 @@ class CallLog:
         self, call_sid: str, settings: "Settings | None" = None, now_s: Callable[[], float] = time.monotonic
     ) -> None:
         self.call_sid = call_sid
-        self.words = settings is None or settings.log_transcripts
+        self.private = False
+        self._words = settings is None or settings.log_transcripts
         self.mask = BUILT_IN if settings is None else mask_of(settings)
         self.dialogue = Dialogue(self.mask)
         self.rate = RateLimiter(now_s)
@@ -108,6 +109,11 @@ class CallLog:
         self._failures: Counter[str] = Counter()  # by fingerprint
         self._waiting: dict[str, _Held] = {}  # by kind
         self._ended = False
+
+    @property
+    def words(self) -> bool:
+        """Whether what people say may be in the log."""
+        return self._words and not self.private
 
     @property
     def own(self) -> "OwnLog":
@@ -182,6 +188,8 @@ class CallLog:
         """A line of the agent's author's: whatever its tag is, it takes no place of ours."""
         if not _events.isEnabledFor(level):
             return
+        if self.private:
+            message, fields, exc_info = "(private)", {}, False
         error = sys.exc_info()[1] or False if exc_info is True else exc_info
         rule = DETAIL if level <= logging.DEBUG else OWN
         fingerprint = f"own {tag} {_path(error)}" if error else f"own {tag} {_wording(message)}"

@@ -336,6 +336,57 @@ def audio_drain(log: CallLog, **fields: Any) -> None:
         log("AUDIO_DRAIN", free=True, depth=1, **fields)
 
 
+# --- recordings ---
+
+
+def recording_began(log: CallLog, *, by: str, name: str) -> None:
+    """The call is recorded from now on. by: node, carrier. name: the file's, or the carrier's of it."""
+    log("RECORDING_SERVICE", f"recording by the {by}", recording=name, depth=1)
+
+
+def not_recorded(log: CallLog, why: str) -> None:
+    """The call should be recorded, and is not, or that is not known. why: in words."""
+    text = f"the call is not recorded: {clean(why)}"
+    log("RECORDING_SERVICE", text, level=logging.WARNING, depth=1)
+
+
+def recording_left_paused(log: CallLog) -> None:
+    """What was private is over, and the carrier does not go on recording."""
+    text = "the recording could not be resumed: the rest of the call may be missing"
+    log("RECORDING_SERVICE", text, level=logging.WARNING, depth=1)
+
+
+def recording_not_stopped(log: CallLog) -> None:
+    """The caller was transferred, and the recording was to end with that."""
+    text = "the recording could not be stopped: it goes on after the transfer"
+    log("RECORDING_SERVICE", text, level=logging.ERROR, depth=1)
+
+
+def consent_given(log: CallLog) -> None:
+    """The caller agrees to be recorded."""
+    log("RECORDING_SERVICE", "the caller agrees to be recorded", depth=1)
+
+
+def private_began(log: CallLog) -> None:
+    """What the caller says and types is for the agent's code alone."""
+    log("PRIVATE", "begins", depth=1)
+
+
+def private_over(log: CallLog, private_ms: int) -> None:
+    """It is not any more. private_ms: how long it was."""
+    log("PRIVATE", "over", private_ms=private_ms, depth=1)
+
+
+def private_forgotten(log: CallLog) -> None:
+    """It has been private for as long as it may be, and is not any more."""
+    log("PRIVATE", "it was not ended in time, and is over", level=logging.WARNING, depth=1)
+
+
+def not_private(log: CallLog, why: str) -> None:
+    """It cannot be private: the agent's code is told so. why: in words."""
+    log("PRIVATE", "not private", why=why, level=logging.WARNING, depth=1)
+
+
 # --- the end ---
 
 

@@ -155,6 +155,17 @@ def spending_unknown(error: Exception) -> None:
     event("NODE", text, level=logging.ERROR, stacklevel=2)
 
 
+def recording_unwritten(why: str) -> None:
+    """A recording of the node's own could not be written, and its call goes on without. why: the system's words."""
+    text = f"a recording could not be written to FASTBRIDGE_RECORDINGS_DIR: {why}"
+    event("RECORDING_SERVICE", text, level=logging.ERROR, stacklevel=2)
+
+
+def recordings_mended(count: int) -> None:
+    """Recordings that a process which has died left unfinished."""
+    event("RECORDING_SERVICE", f"{count} recordings that were left unfinished are finished", stacklevel=2)
+
+
 def records_lost(count: int) -> None:
     """Call records that the stop did not wait for, or that could not be stored."""
     text = f"{count} call records were lost: they could not be stored before the stop"

@@ -49,6 +49,7 @@ class CallStats:
     ready_ms: int | None = None
     greeting_ms: int | None = None
     first_speech_ms: int | None = None
+    consent_ms: int | None = None  # to be recorded
     turns: int = 0
     responses: int = 0
     response_ms: list[int] = field(default_factory=list)  # end of the caller's speech to our first frame
@@ -56,6 +57,8 @@ class CallStats:
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     silences: int = 0  # prompts to a caller who said nothing
     dtmf: str = ""
+    private_stretches: int = 0
+    private_ms: int = 0
     errors: list[str] = field(default_factory=list)  # codes
     error_types: Counter[str] = field(default_factory=Counter)
 

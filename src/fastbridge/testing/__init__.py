@@ -8,5 +8,6 @@ With pytest the fixture `fastbridge_call` is the same. The rules of its clock ar
 
 from fastbridge.testing.call import VirtualCall
 from fastbridge.testing.model import VirtualModel
+from fastbridge.testing.recorder import VirtualRecorder
 
-__all__ = ["VirtualCall", "VirtualModel"]
+__all__ = ["VirtualCall", "VirtualModel", "VirtualRecorder"]

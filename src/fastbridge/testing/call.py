@@ -35,6 +35,7 @@ from fastbridge.sim.script import PATIENCE_MS, Step
 from fastbridge.testing.carrier import ApiTransport, VirtualCarrier, new_report
 from fastbridge.testing.loop import PATIENCE_SECONDS, LeapingLoop
 from fastbridge.testing.model import VirtualModel
+from fastbridge.testing.recorder import VirtualRecorder, VirtualReel, VirtualReels
 from fastbridge.testing.settings import ACCOUNT_SID, AUTH_TOKEN, settings_of
 
 WEBHOOK_SECONDS = 0.15
@@ -48,7 +49,8 @@ class VirtualCall:
     """A call, held from its beginning to its end when it is made.
 
     agent: an Agent, or what names one to `fastbridge serve`. script: the caller's part. scenario: the service's, as for
-    a ModelServer. api_faults: as for a CarrierApi. real_seconds: how long, of your time, a thread or a socket of the
+    a ModelServer. api_faults: as for a CarrierApi. recorder: the carrier's recordings; it does all that it is asked,
+    unless you give one that fails. real_seconds: how long, of your time, a thread or a socket of the
     agent's may be waited for. The other options are those of a SimulatedCaller. settings: by their variables' names,
     such as FASTBRIDGE_SILENCE_SECONDS="5"; the environment counts for nothing.
     """
@@ -60,6 +62,7 @@ class VirtualCall:
         scenario: Scenario | Callable[[int], Scenario] | None = None,
         *,
         api_faults: Sequence[Fault] = (),
+        recorder: VirtualRecorder | None = None,
         real_seconds: float = PATIENCE_SECONDS,
         call_sid: str = "",
         from_number: str = "+15005550001",
@@ -81,6 +84,9 @@ class VirtualCall:
         """Its `sessions`, `attempts` and `errors` are a ModelServer's."""
         self.api = CarrierApi(ACCOUNT_SID, AUTH_TOKEN, faults=api_faults)
         """Twilio's REST API: `updates` and `errors`."""
+        self.recorder = recorder or VirtualRecorder()
+        """The carrier's recording: what was `done`."""
+        self._reels = VirtualReels()
         self.record: dict[str, Any] | None = None
         """The node's own record of the call; None where it was not answered."""
         self.log = ""
@@ -113,6 +119,11 @@ class VirtualCall:
             *(f"the simulation failed: {each}" for each in failures),
             *([f"the node failed {bugs} times: its log says how"] if bugs else []),
         ]
+
+    @property
+    def recording(self) -> VirtualReel | None:
+        """The node's own recording, with `record="local"`: its `left`, its `right` and its `wav`."""
+        return self._reels.reel
 
     @property
     def real_waits(self) -> int:
@@ -196,6 +207,8 @@ class VirtualCall:
             spawn=loop.spawn,
             ended=lambda _: None,
             control=rest,
+            recorder=self.recorder,
+            local_recorder=self._reels,
             lookup=lookup,
         )
         call.start()

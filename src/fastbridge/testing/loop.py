@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastbridge._pacing import Pacer
+from fastbridge.agent.threads import awaited
 from fastbridge.base.clock import Clock
 from fastbridge.testing.hold import sleepers, waits_outside
 
@@ -110,7 +111,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """What real work time stands still for."""
         if not self.threads_hold_time:
             return set()
-        held = set(self._threads)
+        held = set(self._threads) if len(self._threads) > len(awaited) else set()
         if self.tasks:
             sockets = len(self._selector.get_map()) > 1  # type: ignore[attr-defined]  # one wakes the loop itself
             held.update(waits_outside(self.tasks, sleepers(self._timers()), sockets=sockets))

@@ -291,7 +291,7 @@ class Session(Requests):
             return
         turn = self.history.turn("caller", item_id)
         if turn is not None and not turn.ended:
-            turn.ended, turn.text = True, text
+            self.history.write_down(turn, text)
             self._tell(port.Transcribed(turn))
 
     def _on_caller_transcript_failed(self, event: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from fastbridge.agent.definition import Agent
 from fastbridge.base.languages import short
 from fastbridge.config import Settings
+from fastbridge.model.instructions import ASK_CONSENT
 from fastbridge.model.port import Wish
 from fastbridge.model.realtime.handshake import PCMU
 from fastbridge.model.realtime.response_states import DEADLINES_SECONDS, State
@@ -35,7 +36,7 @@ def session_config(agent: Agent, settings: Settings) -> dict[str, Any]:
     session: dict[str, Any] = {
         "type": "realtime",
         "output_modalities": ["audio"],
-        "instructions": agent.instructions,
+        "instructions": _instructions(agent),
         "audio": {"input": given, "output": taken},
         "tools": [tool.definition() for tool in agent.all_tools],
         "tool_choice": "auto",
@@ -45,6 +46,10 @@ def session_config(agent: Agent, settings: Settings) -> dict[str, Any]:
     if settings.reasoning_effort is not None:
         session["reasoning"] = {"effort": settings.reasoning_effort}
     return session
+
+
+def _instructions(agent: Agent) -> str:
+    return f"{agent.instructions}\n\n{ASK_CONSENT}" if agent.asks_consent else agent.instructions
 
 
 def turn_end_seconds(settings: Settings) -> float:
