@@ -1,5 +1,8 @@
-"""Recordings and privacy in any order, with a carrier that fails in any way: nothing private is ever kept, whoever was
-told that it is private was told the truth, the carrier is asked for one thing at a time, and all is settled at the end."""
+"""Recordings and privacy in any order, with a carrier that fails in any way.
+
+Nothing private is ever kept, whoever was told that it is private was told the truth, the carrier is asked for one thing
+at a time, and all is settled at the end.
+"""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
