@@ -36,7 +36,7 @@ LOG_WORDS = (
 
 LAYERS = """
 __main__ pytest_plugin asgi cli testing sim logging
-node jobs outbound store
+node jobs outbound recordings store
 call
 carrier model
 net agent

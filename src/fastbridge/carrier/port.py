@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from fastbridge._caller import CallerLane
@@ -173,5 +174,90 @@ class CarrierCalls(Protocol):
 
     async def end(self, call_sid: str) -> bool:
         """Cancel it, or hang up. True also where it had ended already."""
+
+    async def close(self) -> None: ...
+
+
+# Recordings: what the carrier makes of a call, its files, and its answers.
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingBegun:
+    """The carrier records the call, under this sid."""
+
+    recording_sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingTold:
+    """What the carrier tells of a recording. status: in-progress, completed or absent."""
+
+    account_sid: str
+    call_sid: str
+    recording_sid: str
+    status: str
+    channels: int | None = None
+    duration_seconds: int | None = None
+
+
+class RecordingChange(StrEnum):
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+
+
+class CarrierRecorder(Protocol):
+    """Recordings of calls that go on, by a carrier's API. Nothing raises."""
+
+    async def begin(self, account_sid: str, call_sid: str) -> RecordingBegun | Refused | TryLater | Uncertain:
+        """Both sides, a channel each. One that is under way is that one: there are never two."""
+
+    async def change(self, account_sid: str, call_sid: str, recording_sid: str, to: RecordingChange) -> bool:
+        """A pause is silence of the same length. True: it is so now."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileDetails:
+    """What the carrier says of a recording. state: in-progress, processing, completed, absent or gone."""
+
+    state: str
+    call_sid: str | None = None
+    channels: int | None = None
+    duration_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The whole file is in the sink, and looks like one."""
+
+    size_bytes: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotThere:
+    """The carrier has no such file: not yet, or not any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotFetched:
+    """What is in the sink is worth nothing. reason: in words."""
+
+    reason: str
+
+
+class CarrierFiles(Protocol):
+    """Files of recordings, by a carrier's API. Nothing raises, but what the sink raises."""
+
+    async def details(self, account_sid: str, recording_sid: str) -> FileDetails | None:
+        """None where nothing is known now."""
+
+    async def fetch(
+        self, account_sid: str, recording_sid: str, sink: Callable[[bytes], object]
+    ) -> Fetched | NotThere | NotFetched:
+        """A WAV file, in pieces."""
+
+    async def delete(self, account_sid: str, recording_sid: str) -> bool:
+        """True also where there was none."""
 
     async def close(self) -> None: ...

@@ -21,10 +21,11 @@ from fastbridge.call.call import Call
 from fastbridge.call.record import unbegun
 from fastbridge.call.teardown import TEARDOWN_SECONDS, dismantle, take_apart
 from fastbridge.carrier.admission import Admission, Directory
-from fastbridge.carrier.port import CarrierLink
+from fastbridge.carrier.port import CarrierLink, RecordingTold
 from fastbridge.carrier.twilio import rest
 from fastbridge.carrier.twilio.calls_out import twilio_calls
 from fastbridge.carrier.twilio.messages import Start
+from fastbridge.carrier.twilio.recordings import twilio_recordings
 from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
 from fastbridge.model.attempt import Attempt
@@ -37,10 +38,13 @@ from fastbridge.net.connections import Connections
 from fastbridge.net.fragments import CLOSE_GRACE_SECONDS
 from fastbridge.node.fitness import require_fit
 from fastbridge.node.metrics import Metrics, Snapshot
+from fastbridge.node.recordings import kept
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 from fastbridge.outbound.placer import Placer
+from fastbridge.store.database import NO_DATABASE
 from fastbridge.store.outbound import OutboundStore
+from fastbridge.store.recordings import RecordingStore
 from fastbridge.store.records import RecordStore
 
 if sys.platform == "linux":
@@ -93,12 +97,15 @@ class Node:
         self.metrics = Metrics()
         require_fit(settings, agent)
         url = settings.database_url.get_secret_value()
-        self.store = RecordStore(url, settings.records_dir, days=settings.record_days)
+        fetched = settings.recordings_url is not None
+        self.store = RecordStore(url, settings.records_dir, days=settings.record_days, fetched=fetched)
+        self.recordings = RecordingStore(url, fetched=fetched) if url != NO_DATABASE else None
         self._calls: set[Call] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: dict[object, asyncio.TimerHandle] = {}  # ended calls and closed sockets, to be dismantled
         self.lookups = Lookups(self.clock, self.spawn)
         self.rest = rest.carrier_rest(settings, told=self._carrier_refused)
+        self.recorder = twilio_recordings(settings)
         self.placer = self._make_placer() if settings.api_keys is not None else None
         self._openai = model_client(settings)
         # The SDK imports most of itself at first use: 0.3 s that would be a caller's, and a stall of all the others.
@@ -122,6 +129,10 @@ class Node:
         """The carrier knows who has answered a call."""
         if self.placer is not None:
             self.spawn(self.placer.answered_by(call_sid, verdict))
+
+    async def on_recording_status(self, told: RecordingTold) -> bool:
+        """A recording's callback. Whether it is kept; where nothing is, nothing is to be."""
+        return await kept(self.recordings, told) if self.recordings is not None else True
 
     @property
     def draining(self) -> bool:
@@ -314,6 +325,10 @@ class Node:
             await self.placer.close()
         if self.rest is not None:
             await self.rest.close()
+        if self.recorder is not None:
+            await self.recorder.close()
+        if self.recordings is not None:
+            await asyncio.to_thread(self.recordings.close)
         await asyncio.to_thread(self.store.close)
 
     async def collect(self) -> Snapshot:
