@@ -65,7 +65,8 @@ def recordings_of(settings: Settings) -> "Upkeep | None":
 
 
 class Worker:
-    """One database's, with this agent's jobs, and recordings'. words: what a job says when it fails may be in the log."""
+    """One database's, with this agent's jobs, and those of recordings. words: what a job says when it fails may be in
+    the log."""
 
     def __init__(self, engine: sa.Engine, agent: Agent, *, words: bool, recordings: "Upkeep | None" = None) -> None:
         self._engine = engine
@@ -98,7 +99,7 @@ class Worker:
                 await self._rest()
         await asyncio.to_thread(self._queue.close, STOP_SECONDS)
         if self._recordings is not None:
-            await self._recordings.close()
+            self._recordings.rows.close()  # the carrier's client is the queue's own loop's, which has ended
 
     async def take(self) -> int:
         """From the outbox to the queue: how many. One that dies in between is taken twice, and there once."""

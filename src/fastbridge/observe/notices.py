@@ -157,8 +157,8 @@ def recording_missed(recording_sid: str, call_sid: str) -> None:
 
 def recording_fetched(recording_sid: str, call_sid: str, *, took_ms: int, size_bytes: int) -> None:
     """A recording is in our store."""
-    fields = {"recording_sid": recording_sid, "took_ms": took_ms, "size_bytes": size_bytes}
-    event("RECORDING_SERVICE", "Download complete", **fields, call_sid=call_sid, stacklevel=2)
+    more = {"took_ms": took_ms, "size_bytes": size_bytes}
+    _recording(logging.INFO, "Download complete", call_sid, recording_sid=recording_sid, **more)
 
 
 def recording_not_fetched(recording_sid: str, call_sid: str, problem: str, *, attempt: int, tries: int) -> None:

@@ -67,6 +67,7 @@ LINK = {
 def document(*, recordings: bool = False) -> dict[str, Any]:
     """OpenAPI 3.1. recordings: with their API."""
     asked = CallRequest.model_json_schema(by_alias=True)
+    title = "fastbridge: calls out and recordings" if recordings else "fastbridge: calls out"
     which = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     query = [
         {"name": "state", "in": "query", "schema": {"type": "string", "enum": list(STATES)}},
@@ -78,7 +79,7 @@ def document(*, recordings: bool = False) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "fastbridge: calls out" + (" and recordings" if recordings else ""),
+            "title": title,
             "version": version("fastbridge"),
         },
         "security": [{"key": []}],

@@ -1,8 +1,8 @@
 """The API of recordings: `GET /recordings/{sid}`, with ranges; `GET /recordings?call_sid=`; links; deletion.
 
-For who has a key of the scope `recordings`, or a signed link to this one. A file that is not in the store is not fetched
-here: that is a job, put once, and the answer is 202 until it is done. Files go in pieces, of which the next is read when
-the client has taken the one in front.
+For who has a key of the scope `recordings`, or a signed link to this one. A file that is not in the store is not
+fetched here: that is a job, put once, and the answer is 202 until it is done. Files go in pieces, of which the next is
+read when the client has taken the one in front.
 """
 
 import asyncio

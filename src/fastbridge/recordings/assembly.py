@@ -1,6 +1,5 @@
 """What a worker and a node need of recordings, made of the settings."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -23,11 +22,6 @@ class Upkeep(NamedTuple):
     doers: Mapping[str, Fetching | Deleting]
     keeper: Keeper
     rows: RecordingStore
-    carrier: CarrierFiles
-
-    async def close(self) -> None:
-        await self.carrier.close()
-        await asyncio.to_thread(self.rows.close)
 
 
 def upkeep(settings: Settings, url: str, carrier: CarrierFiles) -> Upkeep:
@@ -39,7 +33,7 @@ def upkeep(settings: Settings, url: str, carrier: CarrierFiles) -> Upkeep:
         FETCH: Fetching(rows, store, carrier, account_sid, release=release),
         DELETE: Deleting(rows, store, carrier, account_sid),
     }
-    return Upkeep(doers, Keeper(rows, store, days=settings.recording_days, release=release), rows, carrier)
+    return Upkeep(doers, Keeper(rows, store, days=settings.recording_days, release=release), rows)
 
 
 def routes(settings: Settings, url: str, rows: RecordingStore, keys: str) -> list[Route]:

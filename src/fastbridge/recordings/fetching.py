@@ -93,8 +93,15 @@ class Fetching:
         kept = await self._store.look(sid)
         if kept is None or kept.size_bytes != found.size_bytes:
             raise OSError("the store has another file than it was given")
-        told = {"size_bytes": found.size_bytes, "etag": etag, "channels": found.channels}
-        if await asyncio.to_thread(lambda: self._rows.stored(sid, **told, release=self._release)):  # type: ignore[arg-type]
+        is_news = await asyncio.to_thread(
+            self._rows.stored,
+            sid,
+            size_bytes=found.size_bytes,
+            etag=etag,
+            channels=found.channels,
+            release=self._release,
+        )
+        if is_news:
             took_ms = int((time.monotonic() - began_s) * 1000)
             notices.recording_fetched(sid, row.call_sid, took_ms=took_ms, size_bytes=found.size_bytes)
         else:

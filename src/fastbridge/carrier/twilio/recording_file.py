@@ -69,9 +69,7 @@ class RecordingFile:
             finally:
                 await answer.aclose()
             if not self._may_ask(url):
-                return NotFetched(
-                    f"Twilio sends us to {_shown(url)}: add it to FASTBRIDGE_RECORDING_HOSTS if it is yours"
-                )
+                return NotFetched(f"{_shown(url)} is no host of Twilio's, nor of FASTBRIDGE_RECORDING_HOSTS")
         return NotFetched(f"more than {MAX_HOPS} redirects")
 
     def _may_ask(self, url: str) -> bool:
