@@ -5,7 +5,13 @@ import os
 import subprocess
 import sys
 import wave
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from fastbridge.carrier.port import Fetched, FileDetails, NotFetched, NotThere
 
 ACCOUNT = "AC" + "1" * 32
 CALL = "CA" + "2" * 32
@@ -26,6 +32,56 @@ def wav(frames: int = 8000, *, channels: int = 2, seed: int = 1) -> bytes:
         out.setframerate(8000)
         out.writeframes((seed.to_bytes(4, "little") * frames * channels)[: 2 * frames * channels])
     return made.getvalue()
+
+
+class Pieces(httpx2.AsyncByteStream):
+    """A body as the network has it: in pieces, and read once."""
+
+    def __init__(self, content: bytes, size: int = 5000) -> None:
+        self._pieces = [content[at : at + size] for at in range(0, len(content), size)]
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+
+class Files:
+    """A carrier's files, by sid. answers: in place of that, one for each fetch to come; a function is called first."""
+
+    def __init__(self, files: dict[str, bytes] | None = None) -> None:
+        self.files = files or {}
+        self.answers: list[Any] = []
+        self.states: dict[str, FileDetails | None] = {}
+        self.deletes = True
+        self.fetched: list[tuple[str, str]] = []
+        self.deleted: list[tuple[str, str]] = []
+
+    async def details(self, account_sid: str, recording_sid: str) -> FileDetails | None:
+        return self.states.get(recording_sid)
+
+    async def fetch(
+        self, account_sid: str, recording_sid: str, sink: Callable[[bytes], object]
+    ) -> Fetched | NotThere | NotFetched:
+        self.fetched.append((account_sid, recording_sid))
+        answer = self.answers.pop(0) if self.answers else None
+        if callable(answer):
+            answer = answer()
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is not None:
+            sink(b"half of it")
+            return answer  # type: ignore[no-any-return]
+        file = self.files.get(recording_sid)
+        if file is None:
+            return NotThere()
+        sink(file)
+        return Fetched(len(file), 2)
+
+    async def delete(self, account_sid: str, recording_sid: str) -> bool:
+        self.deleted.append((account_sid, recording_sid))
+        return self.deletes
+
+    async def close(self) -> None: ...
 
 
 def start_worker(folder: Path, **variables: str) -> "subprocess.Popen[bytes]":

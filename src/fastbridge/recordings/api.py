@@ -20,6 +20,7 @@ from fastbridge.base.api_keys import ApiKeys
 from fastbridge.net.api_door import ApiDoor, invalid, json_body
 from fastbridge.net.problems import Problem
 from fastbridge.observe import notices
+from fastbridge.observe.limits import RateLimiter
 from fastbridge.recordings import ranges
 from fastbridge.recordings.links import DEFAULT_SECONDS, MAX_SECONDS, MIN_SECONDS, Links
 from fastbridge.recordings.media_store import Kept, MediaStore, StoreError
@@ -32,6 +33,8 @@ MAX_DOWNLOADS = 16
 MAX_LISTED = 200
 AGAIN_SECONDS = 2
 TAG = "RECORDING_SERVICE"
+SAY_SECONDS = 10.0
+_lines = RateLimiter()
 _ALWAYS = {
     "Accept-Ranges": "bytes",
     "Cache-Control": "private, no-cache",
@@ -210,7 +213,8 @@ async def _delete(store: MediaStore, sid: str) -> bool:
 
 
 def _away(error: Exception) -> Problem:
-    notices.recording_store_away(error)
+    if _lines.every("store", SAY_SECONDS):
+        notices.recording_store_away(error)
     return Problem(503, "The store of recordings does not answer.", headers={"Retry-After": "5"})
 
 

@@ -251,8 +251,8 @@ def _put_job(connection: sa.Connection, sid: str, job: str, now: float) -> bool:
 
 
 def _set(connection: sa.Connection, *where: sa.ColumnElement[bool], **values: Any) -> bool:
-    """Whether there was such a row."""
-    return bool(connection.execute(sa.update(RECORDINGS).where(*where).values(**values)).rowcount)
+    """Whether there was such a row, and something to be said of it."""
+    return bool(values) and bool(connection.execute(sa.update(RECORDINGS).where(*where).values(**values)).rowcount)
 
 
 def _find(connection: sa.Connection, sid: str) -> RecordingRow | None:

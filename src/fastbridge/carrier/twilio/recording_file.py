@@ -7,8 +7,8 @@ it may take. Source: Twilio, "Recordings resource: fetch a recording's media".
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Collection
-from urllib.parse import SplitResult, urljoin, urlsplit
 
 import httpx2
 
@@ -28,6 +28,7 @@ HEADER_BYTES = 44
 _ENDLESS = frozenset({0, 0x7FFFFFFF, 0xFFFFFFFF})
 """What a WAV file says of its length that was written while it grew."""
 
+_HOST = re.compile(r"[a-z0-9.-]{1,253}")
 _AS_IT_IS = {"Accept-Encoding": "identity"}
 
 Sink = Callable[[bytes], object]
@@ -56,55 +57,45 @@ class RecordingFile:
             return NotThere() if found == 404 else NotFetched(f"HTTP {found}")
         return found
 
-    async def _follow(self, url: str, sink: Sink) -> Fetched | NotFetched | int:
+    async def _follow(self, asked: str, sink: Sink) -> Fetched | NotFetched | int:
         """int: the last answer's status, where that is no file."""
+        url = httpx2.URL(asked)
         for _ in range(MAX_HOPS):
-            auth = self._api.auth if same_origin(url, self._api.url) else None
+            auth = self._api.auth if origin(url) == origin(httpx2.URL(self._api.url)) else None
             request = self._api.http.build_request("GET", url, headers=_AS_IT_IS, timeout=STALL_SECONDS)
             answer = await self._api.http.send(request, auth=auth, stream=True, follow_redirects=False)
             try:
                 if not answer.has_redirect_location:
                     return await _take(answer, sink) if answer.status_code == 200 else answer.status_code
-                url = urljoin(url, answer.headers["Location"])
+                url = _joined(url, answer.headers["Location"])
             finally:
                 await answer.aclose()
             if not self._may_ask(url):
-                return NotFetched(f"{_shown(url)} is no host of Twilio's, nor of FASTBRIDGE_RECORDING_HOSTS")
+                host = url.host[:80] or "nowhere"  # the rest may be a secret
+                return NotFetched(f"{host} is no host of Twilio's, nor of FASTBRIDGE_RECORDING_HOSTS")
         return NotFetched(f"more than {MAX_HOPS} redirects")
 
-    def _may_ask(self, url: str) -> bool:
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
+    def _may_ask(self, url: httpx2.URL) -> bool:
+        """By the same reading of the address as the request is made by."""
+        if url.userinfo or not _HOST.fullmatch(url.host):
             return False
-        if "@" in parts.netloc or not url.isascii() or not url.isprintable():
-            return False
-        if self._simulated and parts.scheme in ("http", "https") and is_loopback(url):
+        if self._simulated and url.scheme in ("http", "https") and is_loopback(str(url)):
             return True
-        return parts.scheme == "https" and port in (None, 443) and self._knows(parts)
-
-    def _knows(self, parts: SplitResult) -> bool:
-        host = (parts.hostname or "").removesuffix(".")
-        return host in self._hosts or any(host == each or host.endswith(f".{each}") for each in MEDIA_DOMAINS)
+        host = url.host.removesuffix(".")
+        known = host in self._hosts or any(host == each or host.endswith(f".{each}") for each in MEDIA_DOMAINS)
+        return known and url.scheme == "https" and url.port in (None, 443)
 
 
-def same_origin(one: str, other: str) -> bool:
+def origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     """Scheme, host and port."""
-    return _origin(one) == _origin(other)
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-def _shown(url: str) -> str:
-    """Its host: the rest may be a secret."""
+def _joined(url: httpx2.URL, location: str) -> httpx2.URL:
     try:
-        return urlsplit(url).hostname or "nowhere"
+        return url.join(location)
     except ValueError:
-        return "nowhere"
+        raise httpx2.InvalidURL("a redirect to what is no address") from None
 
 
 async def _take(answer: httpx2.Response, sink: Sink) -> Fetched | NotFetched:
