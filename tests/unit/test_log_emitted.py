@@ -33,7 +33,7 @@ from fastbridge.store.records import RecordStore
 from front_desk import INCOMING, exchange, make_node, post
 from helpers import LOUD, QUIET, SID
 from longcall import LongCall
-from outbound_scenes import calls_out, jobs
+from outbound_scenes import calls_out, jobs, recordings
 from recording_transport import Transport
 from tunnels import finder, stand_in
 from virtual import RecordingModel, Rig
@@ -521,6 +521,7 @@ SCENES = [
         lost_tunnel,
         switchboard,
         calls_out,
+        recordings,
         jobs,
         long_calls,
     ),
