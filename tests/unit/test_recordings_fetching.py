@@ -99,6 +99,16 @@ def test_what_the_carrier_has_deleted_is_lost_after_half_an_hour(desk: Desk) -> 
     assert (desk.archive.row.state, desk.archive.row.problem) == (LOST, "the carrier has deleted it")
 
 
+def test_what_is_in_the_store_and_not_in_its_row_is_found_where_the_carrier_has_it_no_more(desk: Desk) -> None:
+    """After a power cut: the carrier's was deleted, and the database forgot what it was told last."""
+    desk.carrier.files.clear()
+    desk.carrier.states[SID] = FileDetails("gone")
+    (desk.folder / f"{SID}.wav").write_bytes(FILE)
+    assert desk.do()
+    row = desk.archive.row
+    assert (row.state, row.size_bytes, row.etag) == (STORED, len(FILE), hashlib.sha256(FILE).hexdigest())
+
+
 @pytest.mark.parametrize("answer", [NotFetched("HTTP 500"), None, RuntimeError("no")])
 def test_after_the_last_try_it_is_lost(desk: Desk, answer: Any, caplog: pytest.LogCaptureFixture) -> None:
     desk.carrier.files.clear()

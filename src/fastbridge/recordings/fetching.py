@@ -93,6 +93,10 @@ class Fetching:
         kept = await self._store.look(sid)
         if kept is None or kept.size_bytes != found.size_bytes:
             raise OSError("the store has another file than it was given")
+        await self._note(row, found, etag, began_s)
+
+    async def _note(self, row: RecordingRow, found: Fetched, etag: str, began_s: float) -> None:
+        sid = row.recording_sid
         is_news = await asyncio.to_thread(
             self._rows.stored,
             sid,
@@ -114,10 +118,23 @@ class Fetching:
         if state == "absent":
             await asyncio.to_thread(self._rows.not_stored, row.recording_sid, ABSENT)
             return None
+        if state == "gone" and await self._adopt(row):
+            return None
         if state == "gone" and attempt >= GONE_TRIES:
             await self._lose(Item("", "", row.call_sid, row.recording_sid), "the carrier has deleted it")
             return None
         return f"the carrier has no file yet, state {state}" if attempt > QUIET_TRIES else ""
+
+    async def _adopt(self, row: RecordingRow) -> bool:
+        """A file that is in the store, and of which a power cut took the note, when the carrier's was deleted."""
+        began_s, digest = time.monotonic(), hashlib.sha256()
+        kept = await self._store.look(row.recording_sid)
+        if kept is None:
+            return False
+        async for piece in self._store.read(row.recording_sid, 0, kept.size_bytes):
+            digest.update(piece)
+        await self._note(row, Fetched(kept.size_bytes, row.channels or 1), digest.hexdigest(), began_s)
+        return True
 
     async def _lose(self, item: Item, problem: str) -> bool:
         await asyncio.to_thread(self._rows.not_stored, item.subject, LOST, problem)

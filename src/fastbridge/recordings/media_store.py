@@ -53,12 +53,12 @@ class MediaStore:
                 self._store = from_url(url)
 
     async def put(self, sid: str, file: BinaryIO) -> None:
-        """The whole file, from its beginning."""
+        """The whole file, from its beginning; it outlives a power cut."""
         file.seek(0)
         name = _name(sid)
         await obstore.put_async(self._store, name, file)
         if self._folder is not None:
-            os.chmod(self._folder / name, 0o600)
+            await asyncio.to_thread(_settle, self._folder / name)
 
     async def look(self, sid: str) -> Kept | None:
         """None where there is none."""
@@ -120,6 +120,17 @@ def _name(sid: str) -> str:
     if not _NAME.match(sid):
         raise ValueError("not a sid")
     return f"{sid}.wav"
+
+
+def _settle(path: Path) -> None:
+    """For its owner alone, and on the disk: the carrier's may be deleted next."""
+    path.chmod(0o600)
+    for each in (path, path.parent):
+        opened = os.open(each, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def _sweep(folder: Path) -> None:

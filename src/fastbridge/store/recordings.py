@@ -170,9 +170,8 @@ class RecordingStore:
         query = sa.select(RECORDINGS.c.recording_sid).where(which, open_)
         sids = list(connection.execute(query).scalars())
         for sid in sids:
-            it = RECORDINGS.c.recording_sid == sid
-            _set(connection, it, open_, state=DELETED, deleted_s=now, job_s=None)
-            _put_job(connection, sid, DELETE, now)
+            if _set(connection, RECORDINGS.c.recording_sid == sid, open_, state=DELETED, deleted_s=now):
+                _put_job(connection, sid, DELETE, now)
         return bool(sids)
 
     # --- what the worker does ---
