@@ -167,7 +167,7 @@ def test_one_that_was_made_is_fetched_served_linked_and_deleted(tmp_path: Path) 
     run(tmp_path, test, recordings_elsewhere=True)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_killed_at_any_moment_the_worker_loses_none_and_fetches_none_twice(tmp_path: Path) -> None:
     """Each media request takes its time, so that most kills fall into a fetch."""
     dice = Random(11)
