@@ -109,6 +109,17 @@ def test_what_is_in_the_store_and_not_in_its_row_is_found_where_the_carrier_has_
     assert (row.state, row.size_bytes, row.etag) == (STORED, len(FILE), hashlib.sha256(FILE).hexdigest())
 
 
+@pytest.mark.parametrize("content", [FILE[:-1], FILE[:-1] + b"x"])
+def test_but_not_one_that_was_spoilt(desk: Desk, content: bytes) -> None:
+    assert desk.do()
+    (desk.folder / f"{SID}.wav").write_bytes(content)
+    desk.archive.store.missed(SID)
+    desk.carrier.files.clear()
+    desk.carrier.states[SID] = FileDetails("gone")
+    assert not desk.do()
+    assert desk.archive.row.state == WANTED
+
+
 @pytest.mark.parametrize("answer", [NotFetched("HTTP 500"), None, RuntimeError("no")])
 def test_after_the_last_try_it_is_lost(desk: Desk, answer: Any, caplog: pytest.LogCaptureFixture) -> None:
     desk.carrier.files.clear()

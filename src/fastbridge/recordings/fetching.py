@@ -126,14 +126,18 @@ class Fetching:
         return f"the carrier has no file yet, state {state}" if attempt > QUIET_TRIES else ""
 
     async def _adopt(self, row: RecordingRow) -> bool:
-        """A file that is in the store, and of which a power cut took the note, when the carrier's was deleted."""
+        """A file that is in the store, and of which a power cut took the note, when the carrier's was deleted. Where
+        the row knows what it was, it is that."""
         began_s, digest = time.monotonic(), hashlib.sha256()
         kept = await self._store.look(row.recording_sid)
-        if kept is None:
+        if kept is None or row.size_bytes not in (None, kept.size_bytes):
             return False
         async for piece in self._store.read(row.recording_sid, 0, kept.size_bytes):
             digest.update(piece)
-        await self._note(row, Fetched(kept.size_bytes, row.channels or 1), digest.hexdigest(), began_s)
+        etag = digest.hexdigest()
+        if row.etag not in (None, etag):
+            return False
+        await self._note(row, Fetched(kept.size_bytes, row.channels or 1), etag, began_s)
         return True
 
     async def _lose(self, item: Item, problem: str) -> bool:
