@@ -71,6 +71,13 @@ def make_node(**settings):
     node.statuses = []
     node.on_answered_by = lambda *told: node.statuses.append(told)
     node.on_call_status = lambda *told: node.statuses.append(told)
+    node.recordings, node.keeps = [], True
+
+    async def on_recording_status(told):
+        node.recordings.append(told)
+        return node.keeps
+
+    node.on_recording_status = on_recording_status
     return node
 
 

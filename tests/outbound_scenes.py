@@ -1,23 +1,35 @@
-"""Calls out and jobs as the log sees them: all that may be said of them, said."""
+"""Calls out, jobs and recordings as the log sees them: all that may be said of them, said."""
 
 import asyncio
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import sqlalchemy as sa
+from starlette.applications import Starlette
 
 from fastbridge.agent import Agent
-from fastbridge.carrier.port import Uncertain
+from fastbridge.base.api_keys import ApiKeys
+from fastbridge.carrier.port import FileDetails, NotFetched, RecordingTold, Uncertain
 from fastbridge.config import load_settings
 from fastbridge.jobs.worker import Worker
+from fastbridge.node.recordings import kept
 from fastbridge.observe import notices
 from fastbridge.outbound.placer import Placer
 from fastbridge.outbound.requests import CallRequest
+from fastbridge.recordings import api
+from fastbridge.recordings.fetching import GONE_TRIES, Fetching
+from fastbridge.recordings.keeping import Deleting, Keeper
+from fastbridge.recordings.links import Links
+from fastbridge.recordings.media_store import MediaStore
 from fastbridge.store.database import open_engine
 from fastbridge.store.outbound import OutboundStore
+from fastbridge.store.outbox import Item
+from fastbridge.store.recordings import RecordingStore
 from fastbridge.store.records import RecordStore
 from outbound_rig import FROM, TO, Carrier
+from recording_rig import ACCOUNT, CALL, KEY, SID, Files, sid, wav
 from unit.test_store_outbox import call as a_call
 
 
@@ -96,3 +108,41 @@ def jobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     asyncio.run(scene())
     engine.dispose()
+
+
+def stored_recordings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One that is fetched at the second try and deleted at the second, one that is lost, and all that may be away."""
+    rows, store = RecordingStore(f"sqlite:///{tmp_path}/x.db", fetched=True), MediaStore(str(tmp_path / "files"))
+    carrier = Files({SID: wav()})
+    carrier.answers = [NotFetched("HTTP 503")]
+    fetching = Fetching(rows, store, carrier, ACCOUNT, release=False)
+    deleting = Deleting(rows, store, carrier, ACCOUNT)
+    app = Starlette(routes=api.routes(api.Archive(rows, store), ApiKeys(KEY), Links(KEY), "https://v.example.com"))
+
+    async def ask(method: str, which: str) -> None:
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://node") as http:
+            await http.request(method, f"/recordings/{which}", headers={"Authorization": f"Bearer {KEY}"})
+
+    async def scene() -> None:
+        for which in (SID, sid(1)):
+            rows.told(which, CALL, ACCOUNT, "in-progress")
+        await ask("GET", SID)
+        for attempt in (1, 2):
+            await fetching.do(Item("", "recording.fetch", CALL, SID), attempt)
+        carrier.states[sid(1)] = FileDetails("gone")
+        await fetching.do(Item("", "recording.fetch", CALL, sid(1)), GONE_TRIES)
+        await ask("DELETE", SID)
+        for carrier.deletes in (False, True):
+            await deleting.do(Item("", "recording.delete", CALL, SID), 1)
+
+        async def away() -> None:
+            raise PermissionError
+
+        monkeypatch.setattr(store, "sweep", away)
+        await Keeper(rows, store, days=0, release=False).keep_house()
+        nowhere = RecordingStore(f"sqlite:///{tmp_path}", fetched=True)
+        await kept(nowhere, RecordingTold(ACCOUNT, CALL, SID, "completed"))
+
+    asyncio.run(scene())
+    rows.close()

@@ -310,6 +310,21 @@ class Settings(BaseSettings):
         0.0, "FASTBRIDGE_DAY_BUDGET_USD", what="a number of dollars a day, 0 for any", ge=0, le=1e6
     )
 
+    # Files of recordings
+    recordings_url: str | None = _env(
+        None,
+        "FASTBRIDGE_RECORDINGS_URL",
+        what="a folder, or an address such as s3://bucket/recordings, gs://… or az://…",
+    )
+    recording_days: int = _env(0, "FASTBRIDGE_RECORDING_DAYS", what="a number of days, 0 for ever", ge=0, le=36_500)
+    recording_release: bool = _env(False, "FASTBRIDGE_RECORDING_RELEASE", what="1 or 0")
+    recording_hosts: str = _env(
+        "",
+        "FASTBRIDGE_RECORDING_HOSTS",
+        what="host names such as recordings.example.com, with commas between",
+        pattern=r"^[A-Za-z0-9.,\s-]*$",
+    )
+
     # What no log and no record shows
     mask: Literal["all", "cards", "identities", "none"] = _env(
         "all", "FASTBRIDGE_MASK", what="all, cards, identities or none"
@@ -395,6 +410,11 @@ class Settings(BaseSettings):
         """The public address for media streams: `public_url` with ws for http, wss for https."""
         return "ws" + self.public_url.removeprefix("http")
 
+    @property
+    def media_hosts(self) -> frozenset[str]:
+        """Where the carrier's files may be, beside its own."""
+        return frozenset(filter(None, (each.strip().lower() for each in self.recording_hosts.split(","))))
+
     def require_serving(self) -> None:
         """Raise ConfigError unless these settings are enough to answer calls."""
         for fault in self.serving_faults():
@@ -416,6 +436,8 @@ class Settings(BaseSettings):
             yield "TWILIO_AUTH_TOKEN is missing: set it, or set FASTBRIDGE_DEV=1 for a machine no stranger reaches."
         if self.api_keys is not None:
             yield from self._outbound_faults()
+        if self.recordings_url is not None and self.database_url.get_secret_value() == "none":
+            yield "FASTBRIDGE_RECORDINGS_URL keeps recordings, which are listed in DATABASE_URL: set it, or unset one."
         yield from self.session_faults()
 
     def require_session(self) -> None:

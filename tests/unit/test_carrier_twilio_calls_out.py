@@ -10,7 +10,8 @@ import httpx2
 import pytest
 
 from fastbridge.carrier.port import Placed, PlacedCall, Placement, Refused, TryLater, Uncertain
-from fastbridge.carrier.twilio.calls_out import MAX_LATER_SECONDS, TwilioCalls, twilio_calls
+from fastbridge.carrier.twilio.api import MAX_LATER_SECONDS
+from fastbridge.carrier.twilio.calls_out import TwilioCalls, twilio_calls
 from fastbridge.carrier.twilio.error_codes import SENTENCES
 from fastbridge.config import Settings
 

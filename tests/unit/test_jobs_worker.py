@@ -16,6 +16,7 @@ from fastbridge.store.records import RecordStore
 from unit.test_store_outbox import call
 
 SECONDS = 20.0
+TWILIO = {"TWILIO_ACCOUNT_SID": "AC" + "1" * 32, "TWILIO_AUTH_TOKEN": "t" * 32}
 AGENT = """
 import time
 from pathlib import Path
@@ -138,7 +139,12 @@ def test_a_second_one_is_told_that_one_is_enough(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     ("variables", "sentence"),
-    [({"DATABASE_URL": "none"}, "needs DATABASE_URL"), ({"FASTBRIDGE_GREETING": "x"}, "has no jobs")],
+    [
+        ({"DATABASE_URL": "none"}, "needs DATABASE_URL"),
+        ({"FASTBRIDGE_GREETING": "x"}, "has no jobs, and no recordings are to be fetched"),
+        ({"FASTBRIDGE_RECORDINGS_URL": "files"}, "for which Twilio's credentials are needed"),
+        ({"FASTBRIDGE_RECORDINGS_URL": "ftp://x", **TWILIO}, "FASTBRIDGE_RECORDINGS_URL must be a folder"),
+    ],
 )
 def test_what_cannot_be_is_a_sentence(shop: Shop, variables: dict[str, str], sentence: str) -> None:
     (shop.folder / "plain.py").write_text("from fastbridge import Agent\nagent = Agent()\n")

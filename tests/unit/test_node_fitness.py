@@ -57,6 +57,15 @@ def test_all_faults_are_told(monkeypatch):
     assert str(caught.value) == found[0]
 
 
+def test_where_recordings_are_to_go_is_looked_at_and_not_made(tmp_path):
+    assert list(fitness.faults(load_settings(recordings_url=str(tmp_path / "files")))) == []
+    assert not (tmp_path / "files").exists()
+    (sentence,) = fitness.faults(load_settings(recordings_url="ftp://x"))
+    assert sentence.startswith("FASTBRIDGE_RECORDINGS_URL must be a folder")
+    (sentence,) = fitness.faults(load_settings(recordings_url="x", database_url="none"))
+    assert "DATABASE_URL" in sentence
+
+
 def test_nothing_is_opened_or_made(tmp_path):
     list(fitness.faults(load_settings(database_url="sqlite:///calls.db")))
     assert list(fitness.faults(load_settings(database_url="none"))) == []

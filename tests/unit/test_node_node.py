@@ -111,7 +111,7 @@ def test_a_call_and_what_was_looked_up_for_it_have_one_log(caplog):
 
 
 def test_an_ended_call_is_dismantled_when_nothing_of_it_can_run_any_more(monkeypatch):
-    monkeypatch.setattr("fastbridge.node.node.TEARDOWN_SECONDS", 0.02)
+    monkeypatch.setattr("fastbridge.node.leftovers.TEARDOWN_SECONDS", 0.02)
 
     async def scene() -> None:
         node = make_node()
@@ -131,7 +131,7 @@ def test_an_ended_call_is_dismantled_when_nothing_of_it_can_run_any_more(monkeyp
 
 
 def test_a_call_whose_hook_still_runs_is_not_dismantled(monkeypatch):
-    monkeypatch.setattr("fastbridge.node.node.TEARDOWN_SECONDS", 0.02)
+    monkeypatch.setattr("fastbridge.node.leftovers.TEARDOWN_SECONDS", 0.02)
     agent, released = Agent(), asyncio.Event()
 
     @agent.on_end
@@ -153,7 +153,7 @@ def test_a_call_whose_hook_still_runs_is_not_dismantled(monkeypatch):
 
 
 def test_of_a_closed_socket_to_the_model_nothing_is_left_for_the_collector(monkeypatch):
-    monkeypatch.setattr("fastbridge.node.node.TEARDOWN_SECONDS", 0.05)
+    monkeypatch.setattr("fastbridge.node.leftovers.TEARDOWN_SECONDS", 0.05)
     monkeypatch.setattr("fastbridge.model.socket.CLOSE_GRACE_SECONDS", 0.01)
 
     async def listen_for_a_moment(connection: Any) -> None:
@@ -285,7 +285,7 @@ def test_a_call_leaves_its_record_in_the_database(tmp_path):
 
 
 def test_a_tool_that_ends_after_its_call_is_in_the_record_that_is_stored(tmp_path, monkeypatch):
-    monkeypatch.setattr("fastbridge.node.node.TEARDOWN_SECONDS", 0.02)
+    monkeypatch.setattr("fastbridge.node.leftovers.TEARDOWN_SECONDS", 0.02)
     url = f"sqlite:///{tmp_path}/calls.db"
     agent, finish = Agent(), threading.Event()
 

@@ -234,3 +234,15 @@ def test_credentials_are_needed_here_and_must_not_get_elsewhere(elsewhere: bool)
             assert await asyncio.to_thread(client.recordings(told["RecordingSid"]).delete)
 
     asyncio.run(run())
+
+
+def test_one_of_a_call_that_is_over_becomes_the_file_that_was_given() -> None:
+    made, sid = talking()
+    with made:
+        callback = f"{made.office.url}/recording"
+        placed = made.loop.do(lambda: made.api.record(sid, b"RIFF", seconds=7, callback=callback))
+        assert made.ask("GET", f"/Recordings/{placed}.wav")[0] == 404
+        made.advance(2)
+        (told,) = made.office.told("/recording")
+        assert (told["RecordingSid"], told["RecordingDuration"], told["CallSid"]) == (placed, "7", sid)
+        assert made.ask("GET", f"/Recordings/{placed}.json")[1]["status"] == "completed"

@@ -82,3 +82,14 @@ def test_what_was_taken_is_gone_and_the_oldest_comes_first(url: str) -> None:
         box.taken(item.key)
     assert [item.call_sid for item in box.waiting(["a"], 9)] == [call(number)["call_sid"] for number in (3, 4, 5)]
     engine.dispose()
+
+
+def test_what_is_put_twice_is_there_once(url: str) -> None:
+    item = Item("recording.fetch:RE1:1", "recording.fetch", "CA1", "RE1")
+    engine = open_engine(url)
+    outbox.make_table(engine)
+    for news in (True, False):
+        with engine.begin() as connection:
+            assert outbox.put(connection, item) is news
+    engine.dispose()
+    assert waiting(url, ["recording.fetch"]) == [item]

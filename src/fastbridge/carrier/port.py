@@ -178,7 +178,7 @@ class CarrierCalls(Protocol):
     async def close(self) -> None: ...
 
 
-# Recordings: what is asked of a carrier of a live call, and its answers, of which `Refused` (it never will be),
+# Recordings: what is asked of a carrier of a live call, its files, and its answers, of which `Refused` (it never will be),
 # `TryLater` (it surely does not record) and `Uncertain` (it may) are those above.
 
 
@@ -191,16 +191,75 @@ class RecordingChange(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecordingBegun:
-    """The carrier records the call."""
+    """The carrier records the call, under this sid."""
 
     recording_sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingTold:
+    """What the carrier tells of a recording. status: in-progress, completed or absent."""
+
+    account_sid: str
+    call_sid: str
+    recording_sid: str
+    status: str
+    channels: int | None = None
+    duration_seconds: int | None = None
 
 
 class CarrierRecorder(Protocol):
     """Recordings of a live call, by a carrier's API. Nothing raises."""
 
     async def begin(self, account_sid: str, call_sid: str) -> RecordingBegun | Refused | TryLater | Uncertain:
-        """Looks first whether one is under way: never two."""
+        """Both sides, a channel each. Looks first whether one is under way, which is it then: there are never two."""
 
     async def change(self, account_sid: str, call_sid: str, recording_sid: str, to: RecordingChange) -> bool:
-        """True: it is so now, or was before."""
+        """A pause is silence of the same length. True: it is so now, or was before."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileDetails:
+    """What the carrier says of a recording. state: in-progress, processing, completed, absent or gone."""
+
+    state: str
+    call_sid: str | None = None
+    channels: int | None = None
+    duration_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The whole file is in the sink, and looks like one."""
+
+    size_bytes: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotThere:
+    """The carrier has no such file: not yet, or not any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotFetched:
+    """What is in the sink is worth nothing. reason: in words."""
+
+    reason: str
+
+
+class CarrierFiles(Protocol):
+    """Files of recordings, by a carrier's API. Nothing raises, but what the sink raises."""
+
+    async def details(self, account_sid: str, recording_sid: str) -> FileDetails | None:
+        """None where nothing is known now."""
+
+    async def fetch(
+        self, account_sid: str, recording_sid: str, sink: Callable[[bytes], object]
+    ) -> Fetched | NotThere | NotFetched:
+        """A WAV file, in pieces."""
+
+    async def delete(self, account_sid: str, recording_sid: str) -> bool:
+        """True also where there was none."""
+
+    async def close(self) -> None: ...

@@ -11,23 +11,20 @@ import fcntl
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 import sqlalchemy as sa
 from dbos import DBOS, SetWorkflowID
 
-from fastbridge.agent.job import Job, JobRun
 from fastbridge.errors import ConfigError
-from fastbridge.observe import notices
 from fastbridge.store.database import sqlite_file
+from fastbridge.store.outbox import Item
 
 NAME = "fastbridge"
 EXECUTOR = "fastbridge-worker"
 """Always the same: what one worker leaves undone the next one finds."""
 VERSION = "1"
-AT_ONCE = 10
-"""Tries; jobs that wait for their next one take nobody's place."""
 MOST_BEGUN = 1000
 POLL_SECONDS = 0.5
 LOCK = 7_163_942_518_206_377
@@ -36,22 +33,29 @@ KEPT_SECONDS = 7 * 86_400.0
 """How long the queue remembers a job that is done: for so long its key is known."""
 
 
-class JobQueue:
-    """jobs: by name. record(call_sid, stream_sid): the document of a call; None if it is not there. words: what a job
-    says when it fails may be in the log."""
+class Doer(Protocol):
+    """Who does the jobs of a name."""
 
-    def __init__(
-        self,
-        engine: sa.Engine,
-        jobs: Mapping[str, Job],
-        record: Callable[[str, str], Mapping[str, Any] | None],
-        *,
-        words: bool,
-    ) -> None:
-        self._words = words
-        self._places = asyncio.Semaphore(AT_ONCE)
-        self._jobs = jobs
-        self._record = record
+    @property
+    def tries(self) -> int:
+        """How often one is tried."""
+
+    @property
+    def places(self) -> asyncio.Semaphore:
+        """How many tries at once; jobs that wait for their next one take nobody's place."""
+
+    def wait_seconds(self, attempt: int) -> float:
+        """Between this one and the next."""
+
+    async def do(self, item: Item, attempt: int) -> bool:
+        """Once. Whether it is done; what was in the way it tells itself."""
+
+
+class JobQueue:
+    """doers: by the names of their jobs."""
+
+    def __init__(self, engine: sa.Engine, doers: Mapping[str, Doer]) -> None:
+        self._doers = doers
         DBOS(
             config={
                 "name": NAME,
@@ -63,8 +67,8 @@ class JobQueue:
             }
         )
 
-        async def job(key: str, name: str, call_sid: str, stream_sid: str) -> None:  # no method: DBOS marks it
-            await self._do(key, name, call_sid, stream_sid)
+        async def job(key: str, name: str, call_sid: str, subject: str) -> None:  # no method: DBOS marks it
+            await self._do(Item(key, name, call_sid, subject))
 
         self._workflow = DBOS.workflow(name="job")(job)
 
@@ -73,10 +77,10 @@ class JobQueue:
         await asyncio.to_thread(DBOS.launch)
         await DBOS.register_queue_async(NAME, worker_concurrency=MOST_BEGUN, polling_interval_sec=POLL_SECONDS)
 
-    async def put(self, key: str, job: str, call_sid: str, stream_sid: str) -> None:
+    async def put(self, item: Item) -> None:
         """Harmless if it is there."""
-        with SetWorkflowID(key):
-            await DBOS.enqueue_workflow_async(NAME, self._workflow, key, job, call_sid, stream_sid)
+        with SetWorkflowID(item.key):
+            await DBOS.enqueue_workflow_async(NAME, self._workflow, *item)
 
     def close(self, seconds: float) -> None:
         """Those at work have so long to end; then they are broken off, and done again by the next worker."""
@@ -89,40 +93,22 @@ class JobQueue:
         for each in done:
             await DBOS.delete_workflow_async(each.workflow_id)
 
-    async def _do(self, key: str, name: str, call_sid: str, stream_sid: str) -> None:
+    async def _do(self, item: Item) -> None:
         """The workflow: the same steps in the same order, however often it is taken up."""
-        job = self._jobs.get(name)
-        if job is None:
-            raise ConfigError(f"The agent has no job {name!r} any more.")
-        for attempt in range(1, job.tries + 1):
-            run = JobRun(key, name, call_sid, attempt)
-            if await DBOS.run_step_async(
-                {"name": f"try {attempt}"}, functools.partial(self._try, job, run, stream_sid)
-            ):
+        doer = self._doers.get(item.job)
+        if doer is None:
+            raise ConfigError(f"Nobody here does the job {item.job!r} any more.")
+        for attempt in range(1, doer.tries + 1):
+            step = functools.partial(self._try, doer, item, attempt)
+            if await DBOS.run_step_async({"name": f"try {attempt}"}, step):
                 return
-            if attempt < job.tries:
-                await DBOS.sleep_async(job.wait_seconds(attempt))
-        raise RuntimeError(f"job {name!r} has failed {job.tries} times")
+            if attempt < doer.tries:
+                await DBOS.sleep_async(doer.wait_seconds(attempt))
+        raise RuntimeError(f"job {item.job!r} has failed {doer.tries} times")
 
-    async def _try(self, job: Job, run: JobRun, stream_sid: str) -> bool:
-        """Whether it is done. What it raises is told here, and kept by nobody: it may hold what was said."""
-        async with self._places:
-            return await self._try_now(job, run, stream_sid)
-
-    async def _try_now(self, job: Job, run: JobRun, stream_sid: str) -> bool:
-        began_s = time.monotonic()
-        record = await asyncio.to_thread(self._record, run.call_sid, stream_sid)
-        if record is None:  # it has had its days
-            notices.job_without_record(run.job, run.call_sid)
-            return True
-        try:
-            await job.run(record, run)
-        except Exception as error:
-            tries = {"attempt": run.attempt, "tries": job.tries}
-            notices.job_failed(run.job, run.call_sid, error, **tries, words=self._words)
-            return False
-        notices.job_completed(run.job, run.call_sid, duration_ms=int((time.monotonic() - began_s) * 1000))
-        return True
+    async def _try(self, doer: Doer, item: Item, attempt: int) -> bool:
+        async with doer.places:
+            return await doer.do(item, attempt)
 
 
 @contextlib.contextmanager

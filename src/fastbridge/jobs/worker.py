@@ -5,20 +5,27 @@ import contextlib
 import os
 import signal
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from fastbridge.agent.definition import Agent
+from fastbridge.carrier.twilio.recordings import twilio_recordings
 from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
-from fastbridge.jobs.queue import NAME, JobQueue, only_worker
+from fastbridge.jobs.queue import NAME, Doer, JobQueue, only_worker
+from fastbridge.jobs.record_job import RecordJob
 from fastbridge.observe import notices
 from fastbridge.store import records
 from fastbridge.store.database import NO_DATABASE, open_engine
 from fastbridge.store.outbox import Outbox
 
+if TYPE_CHECKING:
+    from fastbridge.recordings.assembly import Upkeep
+
+AT_ONCE = 10
+"""Tries of an agent's jobs."""
 LOOK_SECONDS = 0.5
 TAKEN_AT_ONCE = 100
 STOP_SECONDS = 20.0
@@ -30,22 +37,48 @@ def run(settings: Settings, agent: Agent) -> None:
     url = settings.database_url.get_secret_value()
     if url == NO_DATABASE:
         raise ConfigError("A worker needs DATABASE_URL: jobs are kept there, with the records of calls.")
-    if not agent.jobs:
-        raise ConfigError("The agent has no jobs: put @agent.job before a function, or run no worker.")
+    upkeep = recordings_of(settings)
+    if not agent.jobs and upkeep is None:
+        raise ConfigError(
+            "The agent has no jobs, and no recordings are to be fetched: put @agent.job before a function, or set "
+            "FASTBRIDGE_RECORDINGS_URL, or run no worker."
+        )
     engine = open_engine(url)
     with only_worker(engine):
-        worker = Worker(engine, agent, words=settings.log_transcripts)
+        worker = Worker(engine, agent, words=settings.log_transcripts, recordings=upkeep)
         asyncio.run(worker.live())
 
 
-class Worker:
-    """One database's, with this agent's jobs. words: what a job says when it fails may be in the log."""
+def recordings_of(settings: Settings) -> "Upkeep | None":
+    """What there is to do for recordings; None if nobody wants any. ConfigError, where that cannot be."""
+    if settings.recordings_url is None:
+        return None
+    carrier = twilio_recordings(settings)
+    if carrier is None:
+        raise ConfigError(
+            "FASTBRIDGE_RECORDINGS_URL lets recordings be fetched, for which Twilio's credentials are needed: set "
+            "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN."
+        )
+    from fastbridge.recordings.assembly import upkeep
 
-    def __init__(self, engine: sa.Engine, agent: Agent, *, words: bool) -> None:
+    return upkeep(settings, settings.recordings_url, carrier)
+
+
+class Worker:
+    """One database's, with this agent's jobs, and those of recordings. words: what a job says when it fails may be in
+    the log."""
+
+    def __init__(self, engine: sa.Engine, agent: Agent, *, words: bool, recordings: "Upkeep | None" = None) -> None:
         self._engine = engine
-        self._jobs = agent.jobs
         self._outbox = Outbox(engine)
-        self._queue = JobQueue(engine, self._jobs, self._record, words=words)
+        self._recordings = recordings
+        places = asyncio.Semaphore(AT_ONCE)
+        self._doers: dict[str, Doer] = {
+            name: RecordJob(job, self._record, places, words=words) for name, job in agent.jobs.items()
+        }
+        self._doers |= recordings.doers if recordings is not None else {}
+        self._names = sorted(self._doers)
+        self._queue = JobQueue(engine, self._doers)
         self._stopped = asyncio.Event()
         self._complained_s = self._kept_s = 0.0
 
@@ -54,7 +87,7 @@ class Worker:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._stopped.set)
         await self._queue.open()
-        notices.worker_started(NAME, jobs=",".join(sorted(self._jobs)), pid=os.getpid())
+        notices.worker_started(NAME, jobs=",".join(self._names), pid=os.getpid())
         while not self._stopped.is_set():
             try:
                 taken = await self.take()
@@ -65,12 +98,14 @@ class Worker:
             if not taken:
                 await self._rest()
         await asyncio.to_thread(self._queue.close, STOP_SECONDS)
+        if self._recordings is not None:
+            self._recordings.rows.close()  # the carrier's client is the queue's own loop's, which has ended
 
     async def take(self) -> int:
         """From the outbox to the queue: how many. One that dies in between is taken twice, and there once."""
-        items = await asyncio.to_thread(self._outbox.waiting, list(self._jobs), TAKEN_AT_ONCE)
+        items = await asyncio.to_thread(self._outbox.waiting, self._names, TAKEN_AT_ONCE)
         for item in items:
-            await self._queue.put(*item)
+            await self._queue.put(item)
             await asyncio.to_thread(self._outbox.taken, item.key)
             notices.job_enqueued(item.job, item.call_sid)
         return len(items)
@@ -80,13 +115,15 @@ class Worker:
             await asyncio.wait_for(self._stopped.wait(), LOOK_SECONDS)
 
     async def _keep_house(self) -> None:
-        """Once an hour: forget what is done, and say what nobody does."""
+        """Once an hour: forget what is done, say what nobody does, look after recordings."""
         if self._kept_s and time.monotonic() - self._kept_s < HOUSEKEEPING_SECONDS:
             return
         self._kept_s = time.monotonic()
-        for job in await asyncio.to_thread(self._outbox.others, list(self._jobs)):
+        for job in await asyncio.to_thread(self._outbox.others, self._names):
             notices.job_unknown(job)
         await self._queue.forget_old()
+        if self._recordings is not None:
+            await self._recordings.keeper.keep_house()
 
     def _complain(self, error: Exception) -> None:
         if time.monotonic() - self._complained_s > 30.0:

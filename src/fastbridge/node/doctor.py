@@ -19,9 +19,10 @@ import httpx2
 
 from fastbridge.base.findings import Finding, as_json, not_tried, show
 from fastbridge.base.urls import is_local
+from fastbridge.carrier.twilio.api import API_VERSION
 from fastbridge.carrier.twilio.number import CHECK as NUMBER
 from fastbridge.carrier.twilio.number import Change, Number, Numbers, ask, host_of
-from fastbridge.carrier.twilio.rest import API_VERSION, api_url, credentials
+from fastbridge.carrier.twilio.rest import api_url, credentials
 from fastbridge.carrier.twilio.trial import PUBLIC, STREAM, WEBHOOK, Trial
 from fastbridge.config import Settings, variables
 from fastbridge.errors import AgentError, ConfigError

@@ -49,6 +49,14 @@ def faults(settings: Settings) -> Iterator[str]:
     url = settings.database_url.get_secret_value()
     if url != NO_DATABASE:
         yield from _said(open_engine, url)
+    if settings.recordings_url is not None:
+        yield from _said(_check_recordings, settings.recordings_url)
+
+
+def _check_recordings(url: str) -> None:
+    from fastbridge.recordings.media_store import check
+
+    check(url)
 
 
 def agent_faults(settings: Settings, agent: "Agent") -> Iterator[str]:

@@ -19,12 +19,12 @@ from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.urls import MEDIA_PATH
 from fastbridge.call.call import Call
 from fastbridge.call.record import unbegun
-from fastbridge.call.teardown import TEARDOWN_SECONDS, dismantle, take_apart
 from fastbridge.carrier.admission import Admission, Directory
-from fastbridge.carrier.port import CarrierLink, CarrierRecorder
+from fastbridge.carrier.port import CarrierLink, RecordingTold
 from fastbridge.carrier.twilio import rest
 from fastbridge.carrier.twilio.calls_out import twilio_calls
 from fastbridge.carrier.twilio.messages import Start
+from fastbridge.carrier.twilio.recordings import twilio_recordings
 from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
 from fastbridge.model.attempt import Attempt
@@ -37,12 +37,16 @@ from fastbridge.net.connections import Connections
 from fastbridge.net.fragments import CLOSE_GRACE_SECONDS
 from fastbridge.node.day_budget import DayBudget
 from fastbridge.node.fitness import require_fit
+from fastbridge.node.leftovers import Leftovers
 from fastbridge.node.metrics import Metrics, Snapshot
+from fastbridge.node.recordings import kept
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 from fastbridge.outbound.placer import Placer
 from fastbridge.recordings.local import LocalRecorder
+from fastbridge.store.database import NO_DATABASE
 from fastbridge.store.outbound import OutboundStore
+from fastbridge.store.recordings import RecordingStore
 from fastbridge.store.records import RecordStore
 
 if sys.platform == "linux":
@@ -96,17 +100,18 @@ class Node:
         self.metrics = Metrics()
         require_fit(settings, agent)
         url = settings.database_url.get_secret_value()
-        self.store = RecordStore(url, settings.records_dir, days=settings.record_days)
+        fetched = settings.recordings_url is not None
+        self.store = RecordStore(url, settings.records_dir, days=settings.record_days, fetched=fetched)
+        self.recordings = RecordingStore(url, fetched=fetched) if url != NO_DATABASE else None
         self.budget = DayBudget(settings, self.store.spent_since)
         folder = settings.recordings_dir
         self.local_recorder = LocalRecorder(folder) if folder is not None else None
-        self.recorder: CarrierRecorder | None = None
-        """The carrier's recordings; None: they cannot be had."""
         self._calls: set[Call] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._over: dict[object, asyncio.TimerHandle] = {}  # ended calls and closed sockets, to be dismantled
+        self._leftovers = Leftovers()
         self.lookups = Lookups(self.clock, self.spawn)
         self.rest = rest.carrier_rest(settings, told=self._carrier_refused)
+        self.recorder = twilio_recordings(settings)
         self.placer = self._make_placer() if settings.api_keys is not None else None
         self._watching: asyncio.Task[None] | None = None
         self._openai = model_client(settings)
@@ -138,6 +143,10 @@ class Node:
             self.placer.begin()
         if self.budget.wanted:
             self._watching = self.spawn(self.budget.watch())
+
+    async def on_recording_status(self, told: RecordingTold) -> bool:
+        """A recording's callback. Whether it is kept; where nothing is, nothing is to be."""
+        return await kept(self.recordings, told) if self.recordings is not None else True
 
     @property
     def draining(self) -> bool:
@@ -225,7 +234,7 @@ class Node:
         self._ticker.release()
         if not self._calls and self.reactor is not None:
             self.reactor.release_all()  # without a call nothing ticks, and nothing runs it
-        self._dismantle_later(call)
+        self._leftovers.call(call)
         if call.document is not None:
             self.metrics.end(call, call.document)
             self.store.put(call.document, jobs=tuple(self.agent.jobs))
@@ -235,29 +244,12 @@ class Node:
         if document is not None:
             self.store.update(document)
 
-    def _dismantle_later(self, call: Call) -> None:
-        self._over[call] = asyncio.get_running_loop().call_later(TEARDOWN_SECONDS, self._dismantle, call)
-
-    def _dismantle(self, call: Call) -> None:
-        del self._over[call]
-        if call.hooks.running:
-            self._dismantle_later(call)
-        else:
-            dismantle(call)
-
     def retire(self, *parts: object, at_once: bool = False) -> None:
         """A socket has closed, and these were it: they are taken apart when nobody can want them any more.
 
         at_once: nobody can now, for it was no call's. Whoever is turned away may come again and again.
         """
-        if at_once:
-            take_apart(*parts)
-            return
-        self._over[parts] = asyncio.get_running_loop().call_later(TEARDOWN_SECONDS, self._take_apart, parts)
-
-    def _take_apart(self, parts: tuple[object, ...]) -> None:
-        del self._over[parts]
-        take_apart(*parts)
+        self._leftovers.parts(*parts, at_once=at_once)
 
     @property
     def _recorded(self) -> dict[str, Mapping[str, int]]:
@@ -328,8 +320,9 @@ class Node:
             self._watching.cancel()
         for call in list(self._calls):
             call.close(EndReason.SHUTDOWN)
-        for timer in (*self._over.values(), *([self._expiry] if self._expiry is not None else [])):
-            timer.cancel()
+        self._leftovers.close()
+        if self._expiry is not None:
+            self._expiry.cancel()
         if self._tasks:
             _, unfinished = await asyncio.wait(self._tasks, timeout=CLOSE_GRACE_SECONDS + 0.5)
             for task in unfinished:
@@ -339,6 +332,10 @@ class Node:
             await self.placer.close()
         if self.rest is not None:
             await self.rest.close()
+        if self.recorder is not None:
+            await self.recorder.close()
+        if self.recordings is not None:
+            await asyncio.to_thread(self.recordings.close)
         await asyncio.to_thread(self.store.close)
         if self.local_recorder is not None:
             await asyncio.to_thread(self.local_recorder.close)

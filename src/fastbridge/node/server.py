@@ -23,6 +23,7 @@ from fastbridge.carrier.twilio.media_socket import CarrierSocket
 from fastbridge.config import Settings
 from fastbridge.net import listening
 from fastbridge.net.http_socket import WebhookSocket
+from fastbridge.node import recordings
 from fastbridge.node.drain import Drain, Drainable
 from fastbridge.node.exporter import CONTENT_TYPE, Exporter, exposition
 from fastbridge.node.node import Node
@@ -65,7 +66,11 @@ def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", succ
     routes = webhooks.routes(node)
     if node.placer is not None and settings.api_keys is not None:
         keys = ApiKeys(settings.api_keys.get_secret_value())
-        routes += api.routes(node.placer, keys, agent=node.agent, draining=lambda: node.draining)
+        of_recordings = recordings.routes(settings, node.recordings)
+        routes += api.routes(
+            node.placer, keys, agent=node.agent, draining=lambda: node.draining, recordings=bool(of_recordings)
+        )
+        routes += of_recordings
     if settings.metrics_public:
         routes.append(Route("/metrics", metrics, methods=["GET"]))
     app = Starlette(routes=routes, lifespan=lifespan)

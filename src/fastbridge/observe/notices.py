@@ -166,6 +166,55 @@ def recordings_mended(count: int) -> None:
     event("RECORDING_SERVICE", f"{count} recordings that were left unfinished are finished", stacklevel=2)
 
 
+def recording_missed(recording_sid: str, call_sid: str) -> None:
+    """Somebody wants a recording that is not in our store: its job was put."""
+    text = "Cache miss - downloading from Twilio"
+    event("RECORDING_SERVICE", text, recording_sid=recording_sid, call_sid=call_sid, stacklevel=2)
+
+
+def recording_fetched(recording_sid: str, call_sid: str, *, took_ms: int, size_bytes: int) -> None:
+    """A recording is in our store."""
+    more = {"took_ms": took_ms, "size_bytes": size_bytes}
+    _recording(logging.INFO, "Download complete", call_sid, recording_sid=recording_sid, **more)
+
+
+def recording_not_fetched(recording_sid: str, call_sid: str, problem: str, *, attempt: int, tries: int) -> None:
+    """A try to fetch a recording has failed; there are others, ever later, for three days."""
+    fields: dict[str, Any] = {"recording_sid": recording_sid, "attempt": attempt, "tries": tries}
+    _recording(logging.WARNING, f"Not downloaded: {problem}", call_sid, **fields)
+
+
+def recording_lost(recording_sid: str, call_sid: str, problem: str) -> None:
+    """A recording could not be had, and is not tried any more until somebody asks for it."""
+    _recording(logging.ERROR, f"Given up: {problem}", call_sid, recording_sid=recording_sid)
+
+
+def recording_deleted(recording_sid: str, call_sid: str, *, where: str) -> None:
+    """A recording's file is gone. where: from."""
+    _recording(logging.INFO, f"Deleted from {where}", call_sid, recording_sid=recording_sid)
+
+
+def recording_not_deleted(recording_sid: str, call_sid: str, problem: str, *, attempt: int, tries: int) -> None:
+    """A try to delete a recording's files has failed; there are others."""
+    fields: dict[str, Any] = {"recording_sid": recording_sid, "attempt": attempt, "tries": tries}
+    _recording(logging.WARNING, f"Not deleted: {problem}", call_sid, **fields)
+
+
+def recording_untold(recording_sid: str, call_sid: str, error: BaseException) -> None:
+    """What Twilio told of a recording could not be written down: it is asked to tell it again."""
+    text = f"a callback could not be kept: {type(error).__name__}"
+    _recording(logging.WARNING, text, call_sid, recording_sid=recording_sid)
+
+
+def recording_store_away(error: BaseException) -> None:
+    """The store of recordings does not answer."""
+    _recording(logging.WARNING, f"the store of recordings does not answer: {type(error).__name__}", None)
+
+
+def _recording(level: int, text: str, call_sid: str | None, **fields: Any) -> None:
+    event("RECORDING_SERVICE", text, level=level, call_sid=call_sid, stacklevel=3, **fields)
+
+
 def records_lost(count: int) -> None:
     """Call records that the stop did not wait for, or that could not be stored."""
     text = f"{count} call records were lost: they could not be stored before the stop"

@@ -4,34 +4,25 @@ What is asked is checked before anybody is dialled; what is wrong is told as a p
 traceback.
 """
 
-import asyncio
-import json
-import logging
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fastbridge.base.api_keys import ApiKeys
-from fastbridge.observe.limits import RateLimiter
+from fastbridge.net.api_door import ApiDoor, invalid, json_body
+from fastbridge.net.problems import Problem
 from fastbridge.outbound.openapi import document as openapi
 from fastbridge.outbound.placer import Busy, NoNumber, OtherCall, Placer
-from fastbridge.outbound.problems import Problem
 from fastbridge.outbound.requests import CallRequest, faults
 from fastbridge.store.outbound import PLACING, SCHEDULED, STATES, OutboundCall
 
-BODY_SECONDS = 5.0
 MAX_LISTED = 200
-_logger = logging.getLogger(__name__)
-_refusals = RateLimiter()
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Variants(Protocol):
@@ -43,54 +34,22 @@ class Variants(Protocol):
     def knows_business(self, business_id: str) -> bool: ...
 
 
-def routes(placer: Placer, keys: ApiKeys, *, agent: Variants, draining: Callable[[], bool]) -> list[Route]:
-    """draining(): whether the node takes no new calls."""
-    desk = _Desk(placer, agent, draining)
+def routes(
+    placer: Placer, keys: ApiKeys, *, agent: Variants, draining: Callable[[], bool], recordings: bool = False
+) -> list[Route]:
+    """draining(): whether the node takes no new calls. recordings: whether it has their API, too."""
+    desk, guarded = _Desk(placer, agent, draining), ApiDoor(keys, "calls", "OUTBOUND").guarded
 
-    def guarded(handler: Handler) -> Handler:
-        return _guarded(handler, keys)
+    async def described(request: Request) -> Response:
+        return JSONResponse(openapi(recordings=recordings))
 
     return [
         Route("/calls", guarded(desk.place), methods=["POST"]),
         Route("/calls", guarded(desk.listed), methods=["GET"]),
         Route("/calls/{id}", guarded(desk.one), methods=["GET"]),
         Route("/calls/{id}", guarded(desk.end), methods=["DELETE"]),
-        Route("/openapi.json", _openapi, methods=["GET"]),
+        Route("/openapi.json", described, methods=["GET"]),
     ]
-
-
-def _guarded(handler: Handler, keys: ApiKeys) -> Handler:
-    async def answer(request: Request) -> Response:
-        try:
-            _authorise(request, keys)
-            return await handler(request)
-        except Problem as problem:
-            return problem.response()
-        except ClientDisconnect:
-            return Problem(400, "The request was not finished.").response()
-        except (SQLAlchemyError, OSError) as error:
-            if _refusals.every("database", 10.0):
-                _logger.error("[OUTBOUND] the database of calls out does not answer: %s", type(error).__name__)
-            return Problem(503, "The database does not answer.", headers={"Retry-After": "5"}).response()
-        except Exception:
-            _logger.exception("the API failed")
-            return Problem(500, "This is a fault of ours, and in the log.").response()
-
-    return answer
-
-
-def _authorise(request: Request, keys: ApiKeys) -> None:
-    scopes = keys.scopes(request.headers.get("authorization", ""))
-    if scopes is None:
-        if _refusals.every("key", 10.0):
-            _logger.warning("[OUTBOUND] a request without a key of ours was refused")
-        raise Problem(
-            401,
-            "Give a key of FASTBRIDGE_API_KEYS, as Authorization: Bearer KEY.",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
-    if "calls" not in scopes:
-        raise Problem(403, "This key is not for calls: give it the scope calls in FASTBRIDGE_API_KEYS.")
 
 
 class _Desk:
@@ -112,7 +71,7 @@ class _Desk:
         except OtherCall:
             raise Problem(409, "This idempotency_key is another call's: take another, or ask for the same.") from None
         except NoNumber:
-            raise _invalid([{"field": "from", "problem": "is missing: give it, or set TWILIO_PHONE_NUMBER"}]) from None
+            raise invalid([{"field": "from", "problem": "is missing: give it, or set TWILIO_PHONE_NUMBER"}]) from None
         if new and row.state == "failed":
             raise Problem(422, row.reason or "The carrier refused the call.", code=row.code, call=shown(row))
         status = 200 if not new else 202 if row.state in (SCHEDULED, PLACING) else 201
@@ -141,12 +100,12 @@ class _Desk:
         asked = request.query_params
         state, limit = asked.get("state"), asked.get("limit", "50")
         if state is not None and state not in STATES:
-            raise _invalid([{"field": "state", "problem": f"must be one of {', '.join(STATES)}"}])
+            raise invalid([{"field": "state", "problem": f"must be one of {', '.join(STATES)}"}])
         if not (limit.isascii() and limit.isdigit() and 0 < int(limit[:5]) <= MAX_LISTED):
-            raise _invalid([{"field": "limit", "problem": f"must be a number from 1 to {MAX_LISTED}"}])
+            raise invalid([{"field": "limit", "problem": f"must be a number from 1 to {MAX_LISTED}"}])
         ids = asked["id"].split(",") if "id" in asked else None
         if ids is not None and len(ids) > MAX_LISTED:
-            raise _invalid([{"field": "id", "problem": f"must be at most {MAX_LISTED}, with commas between"}])
+            raise invalid([{"field": "id", "problem": f"must be at most {MAX_LISTED}, with commas between"}])
         before = _before(asked.get("cursor"))
         rows = await self._placer.listed(state=state, ids=ids, limit=int(limit) + 1, before=before)
         page = rows[: int(limit)]
@@ -161,27 +120,14 @@ class _Desk:
 
 
 async def _asked(request: Request) -> CallRequest:
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = json.loads(await request.body())
-    except TimeoutError:
-        raise Problem(408, "The body came too slowly.") from None
-    except (ValueError, RecursionError):
-        raise Problem(400, 'The body must be JSON, such as {"to": "+14155550123"}.') from None
-    if not isinstance(body, dict):
-        raise Problem(400, 'The body must be a JSON object, such as {"to": "+14155550123"}.')
+    body = await json_body(request, '{"to": "+14155550123"}')
     key = request.headers.get("idempotency-key")
     if key is not None:
         body.setdefault("idempotency_key", key)
     try:
         return CallRequest.model_validate(body)
     except ValidationError as error:
-        raise _invalid(faults(error)) from None
-
-
-def _invalid(found: list[dict[str, str]]) -> Problem:
-    first = found[0]
-    return Problem(422, f"{first['field']} {first['problem']}.", errors=found)
+        raise invalid(faults(error)) from None
 
 
 def shown(row: OutboundCall) -> dict[str, Any]:
@@ -219,8 +165,4 @@ def _before(cursor: str | None) -> tuple[float, str] | None:
         created_s, call_id = urlsafe_b64decode(cursor).decode().split(" ")
         return float(created_s), call_id
     except ValueError:
-        raise _invalid([{"field": "cursor", "problem": "must be the `next` of another answer"}]) from None
-
-
-async def _openapi(request: Request) -> Response:
-    return JSONResponse(openapi())
+        raise invalid([{"field": "cursor", "problem": "must be the `next` of another answer"}]) from None

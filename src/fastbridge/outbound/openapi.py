@@ -4,9 +4,10 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from fastbridge.outbound.problems import MEDIA_TYPE
+from fastbridge.net.problems import MEDIA_TYPE
 from fastbridge.outbound.requests import CallRequest
 from fastbridge.store.outbound import STATES
+from fastbridge.store.recordings import STATES as RECORDING_STATES
 
 _REF = "#/components/schemas/"
 _TEXT, _NUMBER = {"type": ["string", "null"]}, {"type": ["integer", "null"]}
@@ -44,10 +45,30 @@ PROBLEM = {
 }
 
 
+RECORDING = {
+    "type": "object",
+    "required": ["recording_sid", "call_sid", "state", "created_at"],
+    "properties": {
+        "recording_sid": {"type": "string"},
+        "call_sid": {"type": "string"},
+        "state": {"type": "string", "enum": list(RECORDING_STATES)},
+        **dict.fromkeys(("size_bytes", "channels", "duration_seconds"), _NUMBER),
+        **{name: {**_TEXT, "format": "date-time"} for name in ("created_at", "stored_at", "deleted_at")},
+        "problem": {**_TEXT, "description": "Why it is lost."},
+    },
+}
+LINK = {
+    "type": "object",
+    "required": ["url", "expires_at"],
+    "properties": {"url": {"type": "string", "format": "uri"}, "expires_at": {"type": "string", "format": "date-time"}},
+}
+
+
 @cache
-def document() -> dict[str, Any]:
-    """OpenAPI 3.1."""
+def document(*, recordings: bool = False) -> dict[str, Any]:
+    """OpenAPI 3.1. recordings: with their API."""
     asked = CallRequest.model_json_schema(by_alias=True)
+    title = "fastbridge: calls out and recordings" if recordings else "fastbridge: calls out"
     which = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     query = [
         {"name": "state", "in": "query", "schema": {"type": "string", "enum": list(STATES)}},
@@ -58,7 +79,10 @@ def document() -> dict[str, Any]:
     listed = {"type": "object", "properties": {"calls": {"type": "array", "items": _ref("Call")}, "next": _TEXT}}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "fastbridge: calls out", "version": version("fastbridge")},
+        "info": {
+            "title": title,
+            "version": version("fastbridge"),
+        },
         "security": [{"key": []}],
         "paths": {
             "/calls": {
@@ -93,10 +117,58 @@ def document() -> dict[str, Any]:
                     },
                 },
             },
+            **(_recordings() if recordings else {}),
         },
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-            "schemas": {"Call": CALL, "Problem": PROBLEM},
+            "schemas": {"Call": CALL, "Problem": PROBLEM, "Recording": RECORDING, "Link": LINK},
+        },
+    }
+
+
+def _recordings() -> dict[str, Any]:
+    which = {"name": "sid", "in": "path", "required": True, "schema": {"type": "string"}}
+    of_call = {"name": "call_sid", "in": "query", "required": True, "schema": {"type": "string"}}
+    link = {"name": "link", "in": "query", "schema": {"type": "string"}, "description": "In the place of a key."}
+    listed = {"type": "object", "properties": {"recordings": {"type": "array", "items": _ref("Recording")}}}
+    seconds = {"type": "integer", "minimum": 60, "maximum": 604_800, "default": 3600}
+    asked = {"type": "object", "properties": {"seconds": seconds}}
+    file = {"type": "string", "format": "binary"}
+    answers = {
+        "200": _answer("The file.", file, "audio/x-wav"),
+        "206": _answer("The range of it that was asked for.", file, "audio/x-wav"),
+        "202": _answer("It is being fetched: ask again after Retry-After.", _ref("Recording")),
+        **_problems("401", "403", "404", "410", "416", "503"),
+    }
+    return {
+        "/recordings": {
+            "get": {
+                "summary": "List the recordings of a call",
+                "parameters": [of_call],
+                "responses": {"200": _answer("All of them.", listed), **_problems("401", "403", "422")},
+            }
+        },
+        "/recordings/{sid}": {
+            "parameters": [which],
+            "get": {"summary": "Get a recording, or a range of it", "parameters": [link], "responses": answers},
+            "delete": {
+                "summary": "Delete a recording, ours and the carrier's",
+                "responses": {
+                    "204": {"description": "Nobody gets it any more."},
+                    **_problems("401", "403", "404", "410"),
+                },
+            },
+        },
+        "/recordings/{sid}/link": {
+            "parameters": [which],
+            "post": {
+                "summary": "Make a link to a recording, for a time",
+                "requestBody": {"content": {"application/json": {"schema": asked}}},
+                "responses": {
+                    "201": _answer("The link.", _ref("Link")),
+                    **_problems("400", "401", "403", "404", "410", "422"),
+                },
+            },
         },
     }
 

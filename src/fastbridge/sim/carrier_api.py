@@ -124,6 +124,11 @@ class CarrierApi:
             line.at_end = functools.partial(self._left, call)
             line.exchange = self._switch if self._dials or self.callees else None
 
+    def record(self, call_sid: str, file: bytes, *, seconds: float = 10.0, callback: str = "") -> str:
+        """The sid of a recording of a call that is over, which becomes this file, and is then told of at `callback`."""
+        call = Call(self._account, "", "", self._services.now(), call_sid=call_sid)
+        return self._recordings.place(call, file, seconds, callback)
+
     @property
     def url(self) -> str:
         """RuntimeError before it runs."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from fastbridge.errors import ConfigError
@@ -74,3 +75,16 @@ def make_tables(engine: sa.Engine, metadata: sa.MetaData) -> None:
         except DBAPIError:
             if not sa.inspect(engine).has_table(table.name):
                 raise
+
+
+def insert_once(connection: sa.Connection, table: sa.Table, row: dict[str, Any]) -> bool:
+    """Whether it is new: a row of the same key stays as it is. Never an error that would end the transaction."""
+    return bool(connection.execute(_insert_once(connection.dialect.name, table), row).rowcount)
+
+
+def _insert_once(dialect: str, table: sa.Table) -> sa.Insert:
+    if dialect == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    if dialect in ("mysql", "mariadb"):
+        return mysql.insert(table).prefix_with("IGNORE")
+    return sqlite.insert(table).on_conflict_do_nothing()

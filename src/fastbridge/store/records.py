@@ -34,7 +34,7 @@ from sqlalchemy.exc import (
 from fastbridge.errors import ConfigError
 from fastbridge.observe import notices
 from fastbridge.observe.limits import RateLimiter
-from fastbridge.store import outbox
+from fastbridge.store import outbox, recordings
 from fastbridge.store.database import (
     NO_DATABASE,
     make_private,
@@ -118,7 +118,8 @@ class Waiting(NamedTuple):
 class RecordStore:
     """put(record) from the loop, once a call. url: a DATABASE_URL, or `none`. folder: for a file per call, or None.
 
-    days: after so many days a record is deleted; 0: never. Raises ConfigError for an address that cannot work.
+    days: after so many days a record is deleted; 0: never. fetched: whether the recording that a record names is to be
+    had from the carrier. Raises ConfigError for an address that cannot work.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class RecordStore:
         folder: Path | None = None,
         *,
         days: int = 0,
+        fetched: bool = False,
         max_waiting: int = MAX_WAITING,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -136,6 +138,7 @@ class RecordStore:
         self._engine = open_engine(url) if url != NO_DATABASE else None
         self._folder = folder
         self._days = days
+        self._fetched = fetched
         self._max_waiting = max_waiting
         self._lines = RateLimiter(now_s)
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
@@ -218,6 +221,7 @@ class RecordStore:
                         connection.execute(sa.delete(CALLS).where(*_key_of(waiting.record)))
                     connection.execute(sa.insert(CALLS), row_of(waiting.record))
                     outbox.add(connection, waiting.record, waiting.jobs)
+                    recordings.add(connection, waiting.record, fetched=self._fetched)
                 self.counters["updated" if waiting.again else "stored"] += 1
                 return
             except IntegrityError:  # it is there: an answer that got lost on the way
@@ -238,6 +242,7 @@ class RecordStore:
             make_private(engine)
             make_table(engine)
             outbox.make_table(engine)
+            recordings.make_table(engine)
             self._ready = True
         if self._days and self._now_s() - self._swept_s >= SWEEP_SECONDS:
             self._swept_s = self._now_s()

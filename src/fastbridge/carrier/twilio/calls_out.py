@@ -5,7 +5,6 @@ Twilio knows no idempotency for a call: where its answer is lost, the call may b
 those between the same two numbers. Source: Twilio, "Calls resource".
 """
 
-import asyncio
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -13,17 +12,12 @@ from typing import Any
 import httpx2
 
 from fastbridge.carrier.port import Placed, PlacedCall, Placement, Refused, TryLater, Uncertain
+from fastbridge.carrier.twilio.api import TwilioApi, document, later
 from fastbridge.carrier.twilio.error_codes import sentence
 from fastbridge.carrier.twilio.messages import CALL_SID, CALL_STATUSES
-from fastbridge.carrier.twilio.rest import API_VERSION, ENDED_CODES, api_url, credentials, error_code
+from fastbridge.carrier.twilio.rest import ENDED_CODES, api_url, credentials, error_code
 from fastbridge.config import Settings
 
-REQUEST_SECONDS = 10.0
-CONNECTING_TRIES = 2
-LATER_SECONDS = 2.0
-"""Where Twilio names no time itself."""
-MAX_LATER_SECONDS = 60.0
-CONNECTIONS = 20
 EVENTS = ("initiated", "ringing", "answered", "completed")
 _PAGE = 50
 
@@ -35,34 +29,28 @@ class TwilioCalls:
     def __init__(
         self, base_url: str, account_sid: str, user: str, secret: str, http: httpx2.AsyncClient | None = None
     ) -> None:
-        limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-        self._http = http or httpx2.AsyncClient(timeout=REQUEST_SECONDS, follow_redirects=False, limits=limits)
-        self._url = f"{base_url.rstrip('/')}/{API_VERSION}/Accounts/{account_sid}/Calls"
-        self._auth = httpx2.BasicAuth(user, secret)
+        self._api = TwilioApi(base_url, user, secret, http)
+        self._url = f"{self._api.account(account_sid)}/Calls"
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._api.close()
 
     async def place(self, placement: Placement) -> Placed | Refused | TryLater | Uncertain:
         answer = await self._ask("POST", ".json", data=_form(placement))
         if isinstance(answer, TryLater | Uncertain):
             return answer
-        document = _document(answer)
+        told = document(answer)
         if answer.is_success:
-            call = _call(document)
+            call = _call(told)
             return Placed(call.call_sid, call.state) if call is not None else Uncertain("Twilio's answer names no call")
-        if answer.status_code in (429, 503):
-            return TryLater(_retry_after(answer), f"Twilio takes no more calls just now (HTTP {answer.status_code}).")
-        if answer.status_code >= 500:
-            return Uncertain(f"HTTP {answer.status_code}")
-        code = error_code(document)
-        return Refused(code, sentence(code, answer.status_code))
+        code = error_code(told)
+        return later(answer, "takes no more calls") or Refused(code, sentence(code, answer.status_code))
 
     async def look_up(self, call_sid: str) -> PlacedCall | None:
         answer = await self._ask("GET", f"/{call_sid}.json")
         if isinstance(answer, TryLater | Uncertain):
             return None
-        return _call(_document(answer)) if answer.is_success else None
+        return _call(document(answer)) if answer.is_success else None
 
     async def find(self, to_number: str, from_number: str, since_s: float) -> list[PlacedCall] | None:
         day = datetime.fromtimestamp(since_s, UTC).date().isoformat()
@@ -70,7 +58,7 @@ class TwilioCalls:
         answer = await self._ask("GET", ".json", params=wanted)
         if isinstance(answer, TryLater | Uncertain) or not answer.is_success:
             return None
-        listed = _document(answer).get("calls")
+        listed = document(answer).get("calls")
         calls = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
         found = [_call(each) for each in calls if _created_s(each) >= since_s]
         return [call for call in found if call is not None]
@@ -82,26 +70,16 @@ class TwilioCalls:
             answer = await self._ask("POST", f"/{call_sid}.json", data={"Status": status})
             if isinstance(answer, TryLater | Uncertain):
                 return False
-            if error_code(_document(answer)) in ENDED_CODES:
+            if error_code(document(answer)) in ENDED_CODES:
                 return True
-            call = _call(_document(answer)) if answer.is_success else None
+            call = _call(document(answer)) if answer.is_success else None
             if call is not None and call.state not in ("queued", "ringing", "in-progress"):
                 return True
             done = answer.is_success
         return done
 
     async def _ask(self, method: str, path: str, **given: Any) -> httpx2.Response | TryLater | Uncertain:
-        """Once more where nothing can have arrived."""
-        for left in reversed(range(CONNECTING_TRIES)):
-            try:
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    return await self._http.request(method, self._url + path, auth=self._auth, **given)
-            except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-                if not left:
-                    return TryLater(LATER_SECONDS, f"Twilio's API cannot be reached: {type(error).__name__}.")
-            except (TimeoutError, httpx2.TransportError) as error:
-                return Uncertain(f"{type(error).__name__}: {error}".removesuffix(": "))
-        raise AssertionError("the last try returns")
+        return await self._api.ask(method, self._url + path, **given)
 
 
 def twilio_calls(settings: Settings) -> TwilioCalls | None:
@@ -128,32 +106,18 @@ def _form(placement: Placement) -> dict[str, Any]:
     return form
 
 
-def _document(answer: httpx2.Response) -> dict[str, Any]:
-    try:
-        document = answer.json()
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _call(document: dict[str, Any]) -> PlacedCall | None:
-    call_sid, state = document.get("sid"), document.get("status")
+def _call(told: dict[str, Any]) -> PlacedCall | None:
+    call_sid, state = told.get("sid"), told.get("status")
     if not isinstance(call_sid, str) or not CALL_SID.match(call_sid) or state not in CALL_STATUSES:
         return None
-    duration, answered_by = str(document.get("duration") or ""), document.get("answered_by")
+    duration, answered_by = str(told.get("duration") or ""), told.get("answered_by")
     seconds = int(duration) if duration.isascii() and duration.isdigit() and len(duration) < 7 else None
     return PlacedCall(call_sid, state, seconds, answered_by if isinstance(answered_by, str) else None)
 
 
-def _created_s(document: dict[str, Any]) -> float:
+def _created_s(told: dict[str, Any]) -> float:
     """Since 1970; 0.0 where it does not say."""
     try:
-        return parsedate_to_datetime(str(document.get("date_created"))).timestamp()
+        return parsedate_to_datetime(str(told.get("date_created"))).timestamp()
     except (TypeError, ValueError):
         return 0.0
-
-
-def _retry_after(answer: httpx2.Response) -> float:
-    text = answer.headers.get("Retry-After", "")
-    seconds = float(text) if text.isascii() and text.isdigit() and len(text) < 6 else LATER_SECONDS
-    return min(max(seconds, 0.5), MAX_LATER_SECONDS)

@@ -15,10 +15,12 @@ from fastbridge.carrier.port import CarrierMark, CarrierMedia, CarrierStopped, K
 ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}\Z")
 CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
 STREAM_SID = re.compile(r"MZ[0-9a-f]{32}\Z")
+RECORDING_SID = re.compile(r"RE[0-9a-f]{32}\Z")
 DTMF_DIGITS = frozenset("0123456789*#ABCD")
 ANSWERED_BY = {"human": "human", "fax": "fax", "unknown": "unknown", "machine_start": "machine"}
 ANSWERED_BY |= dict.fromkeys(("machine_end_beep", "machine_end_silence", "machine_end_other"), "machine")
 """Who has answered, by Twilio's word for it."""
+RECORDING_STATUSES = frozenset({"in-progress", "completed", "absent"})
 CALL_STATUSES = TERMINAL_STATUSES | {"queued", "initiated", "ringing", "in-progress"}
 
 

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import httpx2
 
 from fastbridge.base.findings import Finding
-from fastbridge.carrier.twilio.rest import API_VERSION, api_url, credentials
+from fastbridge.carrier.twilio.api import API_VERSION
+from fastbridge.carrier.twilio.rest import api_url, credentials
 from fastbridge.config import Settings
 
 CHECK = "phone number"

@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import httpx2
 
+from fastbridge.carrier.twilio.api import API_VERSION
 from fastbridge.carrier.twilio.twiml import transfer_twiml
 from fastbridge.config import Settings
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 
-API_VERSION = "2010-04-01"
 TRY_SECONDS = 3.0
 RETRY_SECONDS = 0.3
 ENDED_CODES = frozenset({20404, 21220})

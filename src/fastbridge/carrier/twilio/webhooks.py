@@ -14,9 +14,11 @@ from fastbridge.base.end_reasons import OURS_TO_EXPLAIN, EndReason
 from fastbridge.base.languages import Message
 from fastbridge.base.urls import MEDIA_PATH
 from fastbridge.carrier.admission import LOOK_AT, TERMINAL_STATUSES, Admission, Direction, Directory, Refusal
+from fastbridge.carrier.port import RecordingTold
 from fastbridge.carrier.twilio.announcements import PATH, Announcer
 from fastbridge.carrier.twilio.error_codes import explained
-from fastbridge.carrier.twilio.messages import ANSWERED_BY, CALL_STATUSES
+from fastbridge.carrier.twilio.messages import ANSWERED_BY, CALL_STATUSES, RECORDING_SID, RECORDING_STATUSES
+from fastbridge.carrier.twilio.recordings import STATUS_PATH
 from fastbridge.carrier.twilio.twiml import connect_twiml, dial_twiml, hangup_twiml, reject_twiml
 from fastbridge.carrier.twilio.webhook import MAX_PARAMETER_CHARS, SAY_SECONDS, XML, Door, Handler, Webhook, client_ip
 from fastbridge.config import Settings
@@ -54,6 +56,9 @@ class Node(Protocol):
     def on_answered_by(self, call_sid: str, verdict: str) -> None:
         """human, machine, fax or unknown: as the carrier has it."""
 
+    async def on_recording_status(self, told: RecordingTold) -> bool:
+        """A recording's callback, in any order, and twice. False if it could not be kept: it is to come again."""
+
     def on_call_status(self, call_sid: str, state: str, sequence: int | None, params: Mapping[str, str]) -> None:
         """A status callback: in any order, and twice. params: the operator's own, and `duration_seconds`."""
 
@@ -71,6 +76,7 @@ def routes(node: Node) -> list[Route]:
         webhook("outbound_call", functools.partial(desk.connect, "outbound"), desk.apology),
         webhook("stream_ended", desk.stream_ended, _hang_up),
         webhook("call_status", desk.call_status, _nothing),
+        Route(STATUS_PATH, door.endpoint(desk.recording_status, _again), methods=["POST"]),
         Route(f"{PATH}{{name}}", desk.recording, methods=["GET"]),
         Route(f"{MEDIA_PATH}{{token:path}}", desk.plain_stream, methods=["GET"]),
         Route("/healthz", desk.healthz, methods=["GET"]),
@@ -190,6 +196,13 @@ class _Desk:
         if found in ANSWERED_BY:
             self._node.on_answered_by(webhook.call_sid, ANSWERED_BY[found])
 
+    async def recording_status(self, webhook: Webhook) -> Response:
+        """A recording's callback: kept before it is answered. What is no recording's is nobody's."""
+        sid, status = (webhook.params.get(name, "") for name in ("RecordingSid", "RecordingStatus"))
+        if not RECORDING_SID.match(sid) or status not in RECORDING_STATUSES:
+            return _nothing()
+        return _nothing() if await self._node.on_recording_status(_recording_told(webhook)) else _again()
+
     async def recording(self, request: Request) -> Response:
         """A recording of the operator's own, which our TwiML names. What it does not name is not there."""
         audio = self._announcer.recordings.files.get(request.path_params["name"])
@@ -230,7 +243,16 @@ class _Desk:
 
 
 def _sequence_number(params: Mapping[str, str]) -> int | None:
-    text = params.get("SequenceNumber", "")
+    return _count(params.get("SequenceNumber", ""))
+
+
+def _recording_told(webhook: Webhook) -> RecordingTold:
+    told = webhook.params
+    numbers = (_count(told.get(name, "")) for name in ("RecordingChannels", "RecordingDuration"))
+    return RecordingTold(webhook.account_sid, webhook.call_sid, told["RecordingSid"], told["RecordingStatus"], *numbers)
+
+
+def _count(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
@@ -252,3 +274,8 @@ def _hang_up() -> Response:
 
 def _nothing() -> Response:
     return Response(status_code=204)
+
+
+def _again() -> Response:
+    """Twilio asks again."""
+    return PlainTextResponse("Service Unavailable", 503, headers={"Retry-After": "5"})

@@ -1,8 +1,8 @@
-"""outbound.problems: what RFC 9457 asks for."""
+"""net.problems: what RFC 9457 asks for."""
 
 import json
 
-from fastbridge.outbound.problems import MEDIA_TYPE, Problem
+from fastbridge.net.problems import MEDIA_TYPE, Problem
 
 
 def test_a_document_with_its_own_members() -> None:
