@@ -11,6 +11,7 @@ import pytest
 from starlette.applications import Starlette
 
 from fastbridge import Agent
+from fastbridge.agent.fields import RECORDS
 from fastbridge.base.api_keys import ApiKeys
 from fastbridge.carrier.port import Refused, TryLater, Uncertain
 from fastbridge.config import Settings
@@ -33,6 +34,7 @@ class Desk:
         self.draining = False
         self.number: str | None = FROM
         self.agent = Agent()
+        self.cannot: tuple[str, ...] = ()
 
     def run(self, *steps: Callable[[Client], Coroutine[Any, Any, Any]]) -> list[Any]:
         async def live() -> list[Any]:
@@ -41,7 +43,15 @@ class Desk:
                 OutboundStore(self.url), self.carrier, settings, spawn=asyncio.get_running_loop().create_task
             )
             keys = ApiKeys(f"{KEY}:calls, {OTHER}:recordings")
-            app = Starlette(routes=api.routes(placer, keys, agent=self.agent, draining=lambda: self.draining))
+            app = Starlette(
+                routes=api.routes(
+                    placer,
+                    keys,
+                    agent=self.agent,
+                    draining=lambda: self.draining,
+                    records=lambda how: how not in self.cannot,
+                )
+            )
             try:
                 async with Client(
                     transport=httpx2.ASGITransport(app), base_url="http://node", headers=WITH_KEY
@@ -254,3 +264,17 @@ class TestWhoCalls:
         desk.agent.for_business("8", greeting="Hello.")
         assert problem(desk.post({"to": TO, "business_id": "7"}), 422)["errors"][0]["field"] == "business_id"
         assert desk.post({"to": TO, "business_id": "8"}).status_code == 201
+
+
+class TestRecorded:
+    @pytest.mark.parametrize("how", RECORDS)
+    def test_as_is_asked_whatever_the_agent_says(self, desk: Desk, how: str) -> None:
+        answer = desk.post({"to": TO, "record": how})
+        assert (answer.status_code, answer.json()["record"]) == (201, how)
+        assert f"record={how}" in desk.carrier.placements[0].answer_url.split("?")[1].split("&")
+
+    def test_in_no_way_that_there_is_not(self, desk: Desk) -> None:
+        assert problem(desk.post({"to": TO, "record": "yes"}), 422)["errors"][0]["field"] == "record"
+        desk.cannot = ("local",)
+        assert problem(desk.post({"to": TO, "record": "local"}), 422)["errors"][0]["field"] == "record"
+        assert desk.post({"to": TO, "record": ""}).status_code == 201

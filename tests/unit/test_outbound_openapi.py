@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fastbridge.outbound.api import shown
+from fastbridge.outbound.api import TOLD, shown
 from fastbridge.outbound.openapi import CALL, RECORDING, document
 from fastbridge.recordings.api import shown as shown_recording
 from fastbridge.store.outbound import OutboundCall
@@ -15,7 +15,9 @@ NAMES = ("Call", "Problem", "Recording", "Link")
 ROW = OutboundCall(
     id="OB1",
     idempotency_key="k",
-    request={"to": "+1", "from": "+2", "business_id": "7", "agent": "reminder", "parameters": {}, "schedule_at": "x"},
+    request=dict.fromkeys(TOLD, "x"),
+        "schedule_at": "x",
+    },
     digest="",
     call_sid="CA1",
     state="busy",

@@ -178,8 +178,8 @@ class CarrierCalls(Protocol):
     async def close(self) -> None: ...
 
 
-# Recordings: what is asked of a carrier of a live call, its files, and its answers, of which `Refused` (it never will be),
-# `TryLater` (it surely does not record) and `Uncertain` (it may) are those above.
+# Recordings: what is asked of a carrier of a live call, its files, and its answers, of which `Refused` (it never will
+# be), `TryLater` (it surely does not record) and `Uncertain` (it may) are those above.
 
 
 class RecordingChange(StrEnum):

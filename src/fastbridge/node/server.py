@@ -26,6 +26,7 @@ from fastbridge.net.http_socket import WebhookSocket
 from fastbridge.node import recordings
 from fastbridge.node.drain import Drain, Drainable
 from fastbridge.node.exporter import CONTENT_TYPE, Exporter, exposition
+from fastbridge.node.fitness import recording_faults
 from fastbridge.node.node import Node
 from fastbridge.observe import events
 from fastbridge.observe.log_policy import log_uncaught
@@ -68,7 +69,12 @@ def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", succ
         keys = ApiKeys(settings.api_keys.get_secret_value())
         of_recordings = recordings.routes(settings, node.recordings)
         routes += api.routes(
-            node.placer, keys, agent=node.agent, draining=lambda: node.draining, recordings=bool(of_recordings)
+            node.placer,
+            keys,
+            agent=node.agent,
+            draining=lambda: node.draining,
+            recordings=bool(of_recordings),
+            records=lambda how: not [*recording_faults(settings, how)],
         )
         routes += of_recordings
     if settings.metrics_public:

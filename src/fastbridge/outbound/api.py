@@ -23,6 +23,8 @@ from fastbridge.outbound.requests import CallRequest, faults
 from fastbridge.store.outbound import PLACING, SCHEDULED, STATES, OutboundCall
 
 MAX_LISTED = 200
+TOLD = ("to", "from", "business_id", "agent", "record", "parameters", "schedule_at")
+"""Of what was asked for."""
 
 
 class Variants(Protocol):
@@ -35,10 +37,17 @@ class Variants(Protocol):
 
 
 def routes(
-    placer: Placer, keys: ApiKeys, *, agent: Variants, draining: Callable[[], bool], recordings: bool = False
+    placer: Placer,
+    keys: ApiKeys,
+    *,
+    agent: Variants,
+    draining: Callable[[], bool],
+    recordings: bool = False,
+    records: Callable[[str], bool] = lambda how: True,
 ) -> list[Route]:
-    """draining(): whether the node takes no new calls. recordings: whether it has their API, too."""
-    desk, guarded = _Desk(placer, agent, draining), ApiDoor(keys, "calls", "OUTBOUND").guarded
+    """draining(): whether the node takes no new calls. recordings: whether it has their API, too. records(how): whether
+    it can record so."""
+    desk, guarded = _Desk(placer, agent, draining, records), ApiDoor(keys, "calls", "OUTBOUND").guarded
 
     async def described(request: Request) -> Response:
         return JSONResponse(openapi(recordings=recordings))
@@ -53,7 +62,10 @@ def routes(
 
 
 class _Desk:
-    def __init__(self, placer: Placer, agent: Variants, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self, placer: Placer, agent: Variants, draining: Callable[[], bool], records: Callable[[str], bool]
+    ) -> None:
+        self._records = records
         self._placer = placer
         self._agent = agent
         self._draining = draining
@@ -81,9 +93,11 @@ class _Desk:
         """Another would call in silence."""
         if asked.agent is not None and not self._agent.knows_name(asked.agent):
             known = f"one of {', '.join(self._agent.names)}" if self._agent.names else "left out: for_name names nobody"
-            raise _invalid([{"field": "agent", "problem": f"must be {known}"}])
+            raise invalid([{"field": "agent", "problem": f"must be {known}"}])
         if asked.business_id is not None and not self._agent.knows_business(asked.business_id):
-            raise _invalid([{"field": "business_id", "problem": "is none that the agent knows"}])
+            raise invalid([{"field": "business_id", "problem": "is none that the agent knows"}])
+        if asked.record and not self._records(asked.record):
+            raise invalid([{"field": "record", "problem": "is nothing that this node can do: it lacks a setting"}])
 
     async def one(self, request: Request) -> Response:
         return JSONResponse(shown(await self._found(request)))
@@ -132,9 +146,7 @@ async def _asked(request: Request) -> CallRequest:
 
 def shown(row: OutboundCall) -> dict[str, Any]:
     """A call as it is told."""
-    request = {
-        name: row.request.get(name) for name in ("to", "from", "business_id", "agent", "parameters", "schedule_at")
-    }
+    request = {name: row.request.get(name) for name in TOLD}
     return {
         "id": row.id,
         "call_sid": row.call_sid,

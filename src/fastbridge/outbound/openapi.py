@@ -22,6 +22,7 @@ CALL = {
         "from": {"type": "string"},
         "business_id": {"type": "string"},
         "agent": {"type": "string"},
+        "record": {"type": "string"},
         "parameters": {"type": "object", "additionalProperties": {"type": "string"}},
         "schedule_at": {"type": "string", "format": "date-time"},
         "idempotency_key": _TEXT,

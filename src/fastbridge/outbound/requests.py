@@ -4,19 +4,19 @@ import hashlib
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 E164 = r"^\+[1-9][0-9]{6,14}$"
 MAX_AHEAD = timedelta(days=30)
-MAX_PARAMETERS = 13
-"""Sixteen fit a webhook; the business, the agent's name and our own id are three of them."""
+MAX_PARAMETERS = 12
+"""Sixteen fit a webhook; the business, the agent's name, how it is recorded and our own id are four of them."""
 MAX_PARAMETER_CHARS = 400
 OUTBOUND_ID = "outbound_id"
 """The parameter by which a call's webhooks tell whose they are."""
 _NAMES = r"^[a-z][A-Za-z0-9_.-]{0,63}$"
-_RESERVED = frozenset({"business_id", "agent", OUTBOUND_ID, "bodySHA256"})
+_RESERVED = frozenset({"business_id", "agent", "record", OUTBOUND_ID, "bodySHA256"})
 _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is no field of a call",
@@ -53,6 +53,10 @@ class CallRequest(BaseModel):
     machine: Annotated[
         bool, Field(description="The carrier is to find out whether a machine answers, too, while the call begins.")
     ] = False
+    record: Annotated[
+        Literal["", "local", "local_after_consent", "carrier", "after_consent"] | None,
+        Field(description="How the call is recorded, whatever its agent says; empty: not at all."),
+    ] = None
     timeout: Annotated[int, Field(ge=5, le=600, description="How long it may ring, in seconds.")] = 60
     schedule_at: Annotated[
         AwareDatetime | None, Field(description="Not before then (RFC 3339, with its offset), at most 30 days ahead.")
