@@ -16,8 +16,6 @@ ROW = OutboundCall(
     id="OB1",
     idempotency_key="k",
     request=dict.fromkeys(TOLD, "x"),
-        "schedule_at": "x",
-    },
     digest="",
     call_sid="CA1",
     state="busy",
