@@ -206,3 +206,10 @@ class TestTheCarriersRecording:
         rig.advance(2)
         assert (told, others) == ([False], [False])
         rig.shut()
+
+    def test_a_call_that_ends_before_the_answer_lets_nobody_wait(self):
+        rig = RecordedRig("carrier", recorder=CarrierFake(seconds=3.0)).up()
+        told = rig.enter()
+        rig.do(rig.call.close, "shutdown")
+        assert told == [True]
+        rig.shut()

@@ -393,3 +393,20 @@ def test_without_credentials_there_is_no_api_of_the_carriers():
         await node.close()
 
     asyncio.run(scene())
+
+
+def test_a_call_that_the_node_records_leaves_its_file_and_is_counted(tmp_path):
+    async def scene() -> tuple[Any, Any]:
+        node = make_node(Agent(record="local"), recordings_dir=tmp_path / "recordings")
+        call = begin(node, Carrier())
+        call.start()
+        await asyncio.sleep(0)
+        call.close("customer_hangup")
+        await node.close()
+        return call.document, await node.collect()
+
+    document, metrics = asyncio.run(scene())
+    (path,) = (tmp_path / "recordings").iterdir()
+    assert path.name == f"{CALL_SID}_{STREAM_SID}.wav" == document["recording"]["file"]
+    assert path.read_bytes().startswith(b"RIFF")
+    assert (["finished"], 1) in metrics["local_recordings"]
