@@ -26,6 +26,7 @@ WITH_METHODS = {
 }
 THE_NODES_OWN = {
     *("all_tools", "advice", "for_call", "filled", "in_language", "call_settings", "answers", "knows_business"),
+    *("names", "variants", "knows_name", "asks_consent"),
     *("jobs", "dial", "close", "clock_ms", "now_ms", "respond", "connections"),
     *("destination", "destination_name", "journal", "take", "intervals", "wrong_sizes"),
 }
@@ -59,8 +60,11 @@ def row(shown: str, value: Any) -> str:
 
 
 def methods(cls: type) -> list[tuple[str, Any]]:
-    """Those with a text of their own, in the order of the code."""
-    members = [(name, value) for name, value in vars(cls).items() if name[0] != "_" and name not in THE_NODES_OWN]
+    """Those with a text of their own, in the order of the code; its own, then those of what it is made of."""
+    ours = [each for each in cls.__mro__ if each.__module__.startswith("fastbridge.")]
+    all_members = {name: value for each in reversed(ours) for name, value in vars(each).items()}
+    own_first = dict.fromkeys(name for each in ours for name in vars(each))
+    members = [(name, all_members[name]) for name in own_first if name[0] != "_" and name not in THE_NODES_OWN]
     return [(name, value) for name, value in members if described(value)]
 
 

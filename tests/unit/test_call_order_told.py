@@ -1,6 +1,7 @@
 """call.order, in real calls: who must be told of what, or a caller pays for it."""
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -191,8 +192,9 @@ class TestOfTheCaller:
         assert rig.control is not None
         assert rig.control.done == []
 
-    def test_who_interrupts_what_is_to_be_gone_on_with(self, make: Make) -> None:
+    def test_who_interrupts_what_is_to_be_gone_on_with(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
         """By our ear alone: the sentence that broke off is not taken up again."""
+        monkeypatch.setattr(random, "uniform", lambda low, high: high)  # it would be asked for in 0.3 to 0.6 s
         rig = make().up()
         rig.begin("resp_1", "item_1")
         rig.delta(SECOND * 3, "resp_1", "item_1")
