@@ -33,13 +33,15 @@ from fastbridge.call.late_tools import Aftermath
 from fastbridge.call.media_gap import MediaGap
 from fastbridge.call.order import Dispatcher
 from fastbridge.call.parts import CallState, Parts
+from fastbridge.call.record import amended
 from fastbridge.call.time_limit import TimeLimit
 from fastbridge.call.tool_calls import ToolCalls
 from fastbridge.call.tool_filler import ToolFiller
 from fastbridge.call.transcripts import Transcripts
+from fastbridge.call.transfers import Transfers
 from fastbridge.call.turns import Turns
 from fastbridge.call.upload_watch import UploadWatch
-from fastbridge.carrier.port import CarrierControl, CarrierLink, CarrierStalled
+from fastbridge.carrier.port import CarrierControl, CarrierLegs, CarrierLink, CarrierStalled
 from fastbridge.carrier.twilio.messages import read_message
 from fastbridge.carrier.watch import CarrierWatch
 from fastbridge.config import Settings
@@ -59,7 +61,8 @@ Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 class Assembly(Parts):
     """dial(attempt): start connecting the model's socket; the attempt is told how that ends. spawn(coroutine): run a
     task beside the audio. ended(call): all is settled, take the call off the books. breaker: shared by all calls.
-    tool_done_late: see Aftermath."""
+    tool_done_late: see Aftermath. legs: who calls a human for a caller. transfer_done(outcome, document): such a
+    transfer is over; the document is the record with that in it, None while the call lives."""
 
     def __init__(
         self,
@@ -77,6 +80,8 @@ class Assembly(Parts):
         outbox: Outbox | None = None,
         breaker: Breaker | None = None,
         control: CarrierControl | None = None,
+        legs: CarrierLegs | None = None,
+        transfer_done: Callable[[str, dict[str, Any] | None], object] = lambda outcome, document: None,
         lookup: Lookup | None = None,
         tool_done_late: Callable[[str, dict[str, Any] | None], object] = lambda outcome, document: None,
     ) -> None:
@@ -103,7 +108,8 @@ class Assembly(Parts):
         self._make_user_side(lookup, tool_done_late)
         self._make_speech()
         self._make_watches()
-        self._make_ways_out(control)
+        self._transfer_done = transfer_done
+        self._make_ways_out(control, legs)
 
     def _make_lanes(self, pacer: Pacer, outbox: Outbox | None) -> None:
         """None of their callbacks raises: a bug of ours must not cost a caller the line, nor others their tick, as an
@@ -278,7 +284,7 @@ class Assembly(Parts):
             fuses=lambda: self.safety_fuses,
         )
 
-    def _make_ways_out(self, control: CarrierControl | None) -> None:
+    def _make_ways_out(self, control: CarrierControl | None, legs: CarrierLegs | None) -> None:
         """The ends of a call: one that was wanted, and that of a call which its model fails."""
         clock, session, log, tell = self.clock, self.session, self.log, self._tell
         self.hangup = Hangup(
@@ -292,6 +298,21 @@ class Assembly(Parts):
             spawn=self._spawn,
             tell=tell,
         )
+        self.transfers = Transfers(
+            self.agent,
+            clock=clock,
+            facts=self.facts,
+            context=self.context,
+            settings=self.settings,
+            legs=legs,
+            assistant=self.assistant,
+            caller=self.caller,
+            session=session,
+            log=log,
+            spawn=self._spawn,
+            done=self._transfer_over,
+            tell=tell,
+        )
         self.fallback = Fallback(
             self.agent.language,
             clock=clock,
@@ -303,6 +324,12 @@ class Assembly(Parts):
             transfer=self.hangup.transfer_now,
             tell=tell,
         )
+
+    def _transfer_over(self, outcome: str) -> None:
+        """It may be so after the call, whose record is then another one: a thread may be writing the old one."""
+        if self.document is not None:
+            self.document = self.late_tools.document = amended(self, self.late_tools.document or self.document)
+        self._transfer_done(outcome, self.document)
 
     def _guarded(self, callback: Callable[..., object]) -> Callable[..., None]:
         """A callback that raises nothing."""

@@ -127,6 +127,11 @@ class Leaving(Protocol):
     def firm(self) -> bool: ...
 
 
+class Transferring(Protocol):
+    @property
+    def holding(self) -> bool: ...
+
+
 class Heard(Protocol):
     @property
     def caller_speaking(self) -> bool: ...
@@ -174,6 +179,8 @@ class Sources(Protocol):
     def fallback(self) -> GivenUp: ...
     @property
     def hangup(self) -> Leaving: ...
+    @property
+    def transfers(self) -> Transferring: ...
     @property
     def idle(self) -> Heard: ...
     @property
@@ -224,7 +231,7 @@ class Facts:
         of = self._of
         if of.barge_in.held or of.greeting.locked or of.fallback.ending or of.hangup.firm:
             return False
-        return of.live and of.assistant.playing
+        return of.live and of.assistant.playing and not of.transfers.holding
 
     @property
     def interrupts_unnoticed(self) -> bool:
@@ -292,9 +299,14 @@ class Facts:
         return self._of.hangup.asked
 
     @property
+    def holding(self) -> bool:
+        """The caller waits for a human who is being called."""
+        return self._of.transfers.holding
+
+    @property
     def attentive(self) -> bool:
-        """The session is up and nobody is leaving: silence counts."""
-        return self._of.session.ready and not self.leaving
+        """The session is up and nobody is leaving, or waits for a human: silence counts."""
+        return self._of.session.ready and not (self.leaving or self.holding)
 
     @property
     def running_tools(self) -> list[Tool]:
@@ -337,7 +349,7 @@ class Facts:
     def waits_for(self) -> str | None:
         """What the caller waits for, as in `dead_air.LIMIT_SECONDS`; None while nothing is owed to him."""
         of = self._of
-        if of.fallback.ending or of.turns.speaking:
+        if of.fallback.ending or of.turns.speaking or of.transfers.holding:
             return None
         if of.greeting.awaited or of.stats.ready_ms is None:
             return "connecting"
