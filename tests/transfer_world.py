@@ -54,7 +54,6 @@ class World:
         return cls()
 
     def close(self) -> None:
-        assert self.loop.failures == []
         self.loop.close()
 
     def play(self, chance: random.Random) -> str:
@@ -70,6 +69,7 @@ class World:
         self.settled: list[str] = []
         self.human_in = self.talked = False
         self.loop.run_until_complete(self._life())
+        assert self.loop.failures == [], self.loop.failures
         self._judge()
         return self.settled[0]
 
@@ -148,7 +148,8 @@ class World:
 
     async def look_up(self, call_sid: str) -> PlacedCall | None:
         await asyncio.sleep(self._soon())
-        return None if self._fault() else PlacedCall(call_sid, self.state)
+        over = "completed" if self.caller in ("gone", "goodbye") else "in-progress"
+        return None if self._fault() else PlacedCall(call_sid, self.state if call_sid == HUMAN else over)
 
     async def find(self, to_number: str, from_number: str, since_s: float) -> list[PlacedCall] | None:
         await asyncio.sleep(self._soon())
@@ -179,7 +180,9 @@ class World:
         if call_sid == HUMAN:
             if not self.answered or self.state in OVER:
                 return False
-            self.human_in = False
+            if self.human_in:
+                self.human_in = False
+                self._conference("")
             self._human_ends("completed", after=1.0)
             return True
         if self.caller in ("gone", "goodbye"):

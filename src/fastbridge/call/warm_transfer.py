@@ -200,7 +200,13 @@ class WarmTransfer(Machine[State, Event]):
             return
         if seen in LEG_OVER:
             self.ended(LEG_OVER[seen])
-        elif begun is State.JOINING and seen is not None:
-            self._take(Event.TOGETHER)
-        else:
-            self._look.set(_LOOKS_SECONDS[begun])
+            return
+        self._look.set(_LOOKS_SECONDS[begun])
+        if begun is State.JOINING and seen is not None:
+            await self._look_at_caller()
+
+    async def _look_at_caller(self) -> None:
+        """He may have hung up before the human came."""
+        seen = await self._leg.look_at_caller()
+        if seen is not None:
+            self._take(Event.CALLER_OVER if seen in LEG_OVER else Event.TOGETHER)

@@ -239,6 +239,9 @@ class CarrierLeg(Protocol):
     async def look(self) -> str | None:
         """Its state, in the carrier's words."""
 
+    async def look_at_caller(self) -> str | None:
+        """The same of the caller's call."""
+
     async def move(self) -> bool | None:
         """Lead the caller away from his media stream; he is then asked about by `joined`."""
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastbridge.base.transfer_words import spoken_in, words_in
+from fastbridge.carrier.admission import TERMINAL_STATUSES
 from fastbridge.carrier.port import CarrierCalls, LegListener, LegTerms, Placed, Placement, TryLater, Uncertain
 from fastbridge.carrier.twilio.announcements import Announcer, speaker
 from fastbridge.carrier.twilio.calls_out import TwilioCalls, twilio_calls
@@ -141,7 +142,13 @@ class TwilioLeg:
         return None if found is None else bool(found)
 
     async def look(self) -> str | None:
-        seen = await self._calls().look_up(self.call_sid) if self.call_sid else None
+        return await self._state_of(self.call_sid)
+
+    async def look_at_caller(self) -> str | None:
+        return await self._state_of(self.terms.call_sid)
+
+    async def _state_of(self, call_sid: str) -> str | None:
+        seen = await self._calls().look_up(call_sid) if call_sid else None
         return seen.state if seen is not None else None
 
     async def move(self) -> bool | None:
@@ -176,7 +183,9 @@ class TwilioLeg:
     async def _excuse(self) -> None:
         for seconds in RETRY_SECONDS:
             await asyncio.sleep(seconds)
-            if await self._change(self.terms.call_sid, {"Twiml": self._phrases.excuse(self.terms)}) is not None:
+            if await self._change(self.terms.call_sid, {"Twiml": self._phrases.excuse(self.terms)}):
+                return
+            if await self.look_at_caller() in TERMINAL_STATUSES:
                 return
 
 
