@@ -4,8 +4,8 @@
 
 A node, its API, `fastbridge campaign` in a process of its own, and the simulated REST API, of whose requests a share
 meets each fault, and of whose callbacks a share is late, doubled, overtaken or lost. At the end the campaign's results,
-the database's records and what was really dialled are held against each other. --live: so many calls of `fastbridge
-load` beside it, measured with and without the campaign.
+the database's records and what was really dialled are held against each other. What calls beside it notice of a
+campaign is measured by outbound_beside.py.
 """
 
 import argparse

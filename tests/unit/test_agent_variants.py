@@ -29,6 +29,18 @@ def test_by_number_and_by_business_which_wins() -> None:
     assert [each.greeting for each in agent.variants()] == ["Hello.", "Number.", "Business."]
 
 
+def test_a_name_wins_over_both() -> None:
+    agent = Agent(greeting="Hello.")
+    agent.for_number("+14155550123", voice="cedar", settings={"silence_prompts": 1, "silence_seconds": 9})
+    agent.for_business("7", greeting="Business.", settings={"silence_seconds": 8})
+    agent.for_name("reminder", greeting="Name.", settings={"silence_seconds": 7})
+    found = agent.for_call(call_context(to_number="+14155550123", parameters={"business_id": "7", "agent": "reminder"}))
+    assert (found.greeting, found.voice) == ("Name.", "cedar")
+    assert dict(found.settings) == {"silence_prompts": 1, "silence_seconds": 7}
+    assert (agent.names, agent.knows_name("reminder"), agent.knows_name("other")) == (["reminder"], True, False)
+    assert agent.for_call(call_context(parameters={"agent": "other"})).greeting == "Hello."
+
+
 def test_a_copy_is_one_and_has_none() -> None:
     agent = Agent(greeting="Hello.")
     agent.for_business("7", greeting="Business.")
@@ -49,6 +61,8 @@ def test_what_is_wrong_is_told_where_it_is_written() -> None:
     for wrong in (
         lambda: Agent().for_number("4155550123", greeting="Hi."),
         lambda: Agent().for_business("", greeting="Hi."),
+        lambda: Agent().for_name("a b", greeting="Hi."),
+        lambda: Agent().for_name("", greeting="Hi."),
         lambda: Agent().for_number("+14155550123", **changes),
         lambda: Agent().for_business("7", **changes),
         lambda: Agent(variables={"name": ""}).for_business("7", greeting="Hi {nmae}."),

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
+from fastbridge import Agent
 from fastbridge.base.api_keys import ApiKeys
 from fastbridge.carrier.port import Refused, TryLater, Uncertain
 from fastbridge.config import Settings
@@ -31,6 +32,7 @@ class Desk:
         self.carrier = Carrier()
         self.draining = False
         self.number: str | None = FROM
+        self.agent = Agent()
 
     def run(self, *steps: Callable[[Client], Coroutine[Any, Any, Any]]) -> list[Any]:
         async def live() -> list[Any]:
@@ -39,7 +41,7 @@ class Desk:
                 OutboundStore(self.url), self.carrier, settings, spawn=asyncio.get_running_loop().create_task
             )
             keys = ApiKeys(f"{KEY}:calls, {OTHER}:recordings")
-            app = Starlette(routes=api.routes(placer, keys, draining=lambda: self.draining))
+            app = Starlette(routes=api.routes(placer, keys, agent=self.agent, draining=lambda: self.draining))
             try:
                 async with Client(
                     transport=httpx2.ASGITransport(app), base_url="http://node", headers=WITH_KEY
@@ -229,3 +231,26 @@ class TestList:
     def test_what_is_wrong_is_named(self, desk: Desk, query: str) -> None:
         document = problem(desk.get(f"/calls?{query}"), 422)
         assert document["errors"][0]["field"] == query.partition("=")[0]
+
+
+class TestWhoCalls:
+    def test_a_variant_of_the_agent_by_its_name(self, desk: Desk) -> None:
+        desk.agent.for_name("reminder", greeting="You asked us to call.")
+        answer = desk.post({"to": TO, "agent": "reminder"})
+        assert (answer.status_code, answer.json()["agent"]) == (201, "reminder")
+        assert "agent=reminder" in desk.carrier.placements[0].answer_url
+
+    @pytest.mark.parametrize("names", [[], ["reminder", "survey"]])
+    def test_one_that_is_none_is_told_before_anybody_is_dialled(self, desk: Desk, names: list[str]) -> None:
+        for name in names:
+            desk.agent.for_name(name, greeting="Hello.")
+        fault = problem(desk.post({"to": TO, "agent": "remind"}), 422)
+        assert fault["errors"][0]["field"] == "agent"
+        assert ", ".join(names) in fault["detail"]
+        assert desk.carrier.placements == []
+
+    def test_a_business_that_is_none(self, desk: Desk) -> None:
+        assert desk.post({"to": TO, "business_id": "7"}).status_code == 201
+        desk.agent.for_business("8", greeting="Hello.")
+        assert problem(desk.post({"to": TO, "business_id": "7"}), 422)["errors"][0]["field"] == "business_id"
+        assert desk.post({"to": TO, "business_id": "8"}).status_code == 201

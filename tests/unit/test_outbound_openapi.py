@@ -9,7 +9,7 @@ from fastbridge.store.outbound import OutboundCall
 ROW = OutboundCall(
     id="OB1",
     idempotency_key="k",
-    request={"to": "+1", "from": "+2", "business_id": "7", "parameters": {}, "schedule_at": "x"},
+    request={"to": "+1", "from": "+2", "business_id": "7", "agent": "reminder", "parameters": {}, "schedule_at": "x"},
     digest="",
     call_sid="CA1",
     state="busy",

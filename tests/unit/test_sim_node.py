@@ -70,6 +70,22 @@ def test_a_call_with_an_agent_beside_the_test_and_a_hang_up_that_goes_nowhere_el
         asyncio.run(ready(agent))
 
 
+def test_one_that_is_killed_has_a_successor_in_its_place() -> None:
+    async def killed() -> None:
+        async with node.NodeProcess("http://127.0.0.1:1/v1") as running:
+            first, url = running.pid, running.url
+            await running.kill()
+            async with httpx2.AsyncClient(trust_env=False) as http:
+                with pytest.raises(httpx2.ConnectError):
+                    await http.get(f"{url}/readyz")
+                await running.start_again()
+                assert (await http.get(f"{url}/readyz")).status_code == 200
+            assert (running.pid != first, running.url) == (True, url)
+            assert running.log().count("is ready,") == 2
+
+    asyncio.run(killed())
+
+
 def test_settings_may_name_another_api() -> None:
     async def api_url() -> None:
         settings = {node.API_URL: "http://127.0.0.1:9/"}

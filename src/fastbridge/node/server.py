@@ -66,7 +66,7 @@ def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", succ
     routes = webhooks.routes(node)
     if node.placer is not None and settings.api_keys is not None:
         keys = ApiKeys(settings.api_keys.get_secret_value())
-        routes += api.routes(node.placer, keys, draining=lambda: node.draining)
+        routes += api.routes(node.placer, keys, agent=node.agent, draining=lambda: node.draining)
     if settings.metrics_public:
         routes.append(Route("/metrics", metrics, methods=["GET"]))
     app = Starlette(routes=routes, lifespan=lifespan)

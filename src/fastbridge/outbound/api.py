@@ -10,7 +10,7 @@ import logging
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,9 +34,18 @@ _refusals = RateLimiter()
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def routes(placer: Placer, keys: ApiKeys, *, draining: Callable[[], bool]) -> list[Route]:
+class Variants(Protocol):
+    """Who may call: an Agent."""
+
+    @property
+    def names(self) -> list[str]: ...
+    def knows_name(self, name: str) -> bool: ...
+    def knows_business(self, business_id: str) -> bool: ...
+
+
+def routes(placer: Placer, keys: ApiKeys, *, agent: Variants, draining: Callable[[], bool]) -> list[Route]:
     """draining(): whether the node takes no new calls."""
-    desk = _Desk(placer, draining)
+    desk = _Desk(placer, agent, draining)
 
     def guarded(handler: Handler) -> Handler:
         return _guarded(handler, keys)
@@ -85,12 +94,14 @@ def _authorise(request: Request, keys: ApiKeys) -> None:
 
 
 class _Desk:
-    def __init__(self, placer: Placer, draining: Callable[[], bool]) -> None:
+    def __init__(self, placer: Placer, agent: Variants, draining: Callable[[], bool]) -> None:
         self._placer = placer
+        self._agent = agent
         self._draining = draining
 
     async def place(self, request: Request) -> Response:
         asked = await _asked(request)
+        self._look_who_calls(asked)
         if self._draining():
             raise Problem(503, "The node is about to stop: ask again.", headers={"Retry-After": "5"})
         try:
@@ -106,6 +117,14 @@ class _Desk:
             raise Problem(422, row.reason or "The carrier refused the call.", code=row.code, call=shown(row))
         status = 200 if not new else 202 if row.state in (SCHEDULED, PLACING) else 201
         return JSONResponse(shown(row), status, {"Location": f"/calls/{row.id}"})
+
+    def _look_who_calls(self, asked: CallRequest) -> None:
+        """Another would call in silence."""
+        if asked.agent is not None and not self._agent.knows_name(asked.agent):
+            known = f"one of {', '.join(self._agent.names)}" if self._agent.names else "left out: for_name names nobody"
+            raise _invalid([{"field": "agent", "problem": f"must be {known}"}])
+        if asked.business_id is not None and not self._agent.knows_business(asked.business_id):
+            raise _invalid([{"field": "business_id", "problem": "is none that the agent knows"}])
 
     async def one(self, request: Request) -> Response:
         return JSONResponse(shown(await self._found(request)))
@@ -167,7 +186,9 @@ def _invalid(found: list[dict[str, str]]) -> Problem:
 
 def shown(row: OutboundCall) -> dict[str, Any]:
     """A call as it is told."""
-    request = {name: row.request.get(name) for name in ("to", "from", "business_id", "parameters", "schedule_at")}
+    request = {
+        name: row.request.get(name) for name in ("to", "from", "business_id", "agent", "parameters", "schedule_at")
+    }
     return {
         "id": row.id,
         "call_sid": row.call_sid,

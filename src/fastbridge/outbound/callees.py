@@ -18,7 +18,8 @@ from fastbridge.outbound.requests import CallRequest, faults
 RESULTS = ("to", "outcome", "tries", "call_sid", "id", "duration_seconds", "answered_by", "reason", "ended_at")
 MAX_FAULTS = 5
 """Lines that are complained of at once."""
-_COLUMNS = {"to", "from", "business_id", "time_zone"}
+_COMMON = ("from", "business_id", "agent")
+_COLUMNS = {"to", "time_zone", *_COMMON}
 _HOURS = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})")
 _RETRY = re.compile(r"(busy|no-answer|failed|canceled):(\d{1,2}):(\d{1,6})")
 
@@ -56,7 +57,7 @@ def _callee(row: dict[str, Any], common: dict[str, Any], *, with_zones: bool) ->
     given = {name: value.strip() for name, value in row.items() if isinstance(value, str) and value.strip() and name}
     if None in row:
         raise ValueError("it has more fields than the first line names")
-    request: dict[str, Any] = {**common, **{name: given[name] for name in ("from", "business_id") if name in given}}
+    request: dict[str, Any] = {**common, **{name: given[name] for name in _COMMON if name in given}}
     parameters = {name: value for name, value in given.items() if name not in _COLUMNS}
     if parameters:
         request["parameters"] = {**common.get("parameters", {}), **parameters}

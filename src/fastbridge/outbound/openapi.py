@@ -20,6 +20,7 @@ CALL = {
         "to": {"type": "string", "description": "Until the call has ended."},
         "from": {"type": "string"},
         "business_id": {"type": "string"},
+        "agent": {"type": "string"},
         "parameters": {"type": "object", "additionalProperties": {"type": "string"}},
         "schedule_at": {"type": "string", "format": "date-time"},
         "idempotency_key": _TEXT,

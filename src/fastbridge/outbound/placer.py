@@ -210,8 +210,7 @@ class Placer:
     def _placement(self, row: OutboundCall) -> Placement:
         asked, url = row.request, self._settings.public_url
         own = {OUTBOUND_ID: row.id}
-        if "business_id" in asked:
-            own["business_id"] = asked["business_id"]
+        own |= {name: asked[name] for name in ("business_id", "agent") if name in asked}
         return Placement(
             to_number=asked["to"],
             from_number=asked.get("from") or self._settings.twilio_phone_number or "",

@@ -10,13 +10,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 E164 = r"^\+[1-9][0-9]{6,14}$"
 MAX_AHEAD = timedelta(days=30)
-MAX_PARAMETERS = 14
-"""Sixteen fit a webhook; the business and our own id are two of them."""
+MAX_PARAMETERS = 13
+"""Sixteen fit a webhook; the business, the agent's name and our own id are three of them."""
 MAX_PARAMETER_CHARS = 400
 OUTBOUND_ID = "outbound_id"
 """The parameter by which a call's webhooks tell whose they are."""
 _NAMES = r"^[a-z][A-Za-z0-9_.-]{0,63}$"
-_RESERVED = frozenset({"business_id", OUTBOUND_ID, "bodySHA256"})
+_RESERVED = frozenset({"business_id", "agent", OUTBOUND_ID, "bodySHA256"})
 _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is no field of a call",
@@ -37,6 +37,10 @@ class CallRequest(BaseModel):
     ] = None
     business_id: Annotated[
         str | None, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Which of the agent's businesses calls.")
+    ] = None
+    agent: Annotated[
+        str | None,
+        Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Which of the agent's variants calls (for_name)."),
     ] = None
     parameters: Annotated[
         dict[str, str],

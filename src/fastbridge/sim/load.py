@@ -22,7 +22,7 @@ import httpx2
 from fastbridge.errors import ConfigError, FastbridgeError
 from fastbridge.sim import load_bridge, load_events, load_lag
 from fastbridge.sim.load_report import PART_NAMES, PARTS, Result, summary
-from fastbridge.sim.load_setup import Door, SetupError, Target, configured, place_call
+from fastbridge.sim.load_setup import NOBODY, Door, SetupError, Target, configured, place_call
 from fastbridge.sim.load_usage import CoreTime, Usage, core_time, first_in_line, pinned, usage
 
 if TYPE_CHECKING:
@@ -282,6 +282,7 @@ class _Run:
                         failures.append("the bridge did not configure a session " + "; ".join(self.door.refused[-1:]))
                 if len(failures) >= MOST_FAILURES or (failures and len(failures) == index + 1 >= 3):
                     return failures + failures[-1:] * (MOST_FAILURES - len(failures))
+        self.door.caller = NOBODY
         return failures
 
     async def _wait(self, seconds: float, what: str) -> None:

@@ -30,6 +30,8 @@ from fastbridge.errors import ConfigError, FastbridgeError
 
 CALL_SECONDS = 10.0
 """For a call to be up on both sides."""
+NOBODY = -1
+"""Of the callers: a session of a call that others brought about."""
 REALTIME_PATH = "/v1/realtime"
 LARGEST_HEAD = 65_536
 POLL_SECONDS = 0.001
@@ -89,7 +91,7 @@ class Door:
     port: int = 0
     refused: list[str] = field(default_factory=list)
     accepted: int = 0
-    caller: int = -1
+    caller: int = NOBODY
     """Whose session comes next."""
     _listening: socket.socket | None = None
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)

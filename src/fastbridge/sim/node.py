@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Literal, Self, TypedDict, Unpack
 
 import httpx2
 
@@ -124,11 +124,15 @@ class NodeProcess:
         return self
 
     async def _start(self) -> None:
-        given = environment(self.url, self._model_url, self.account_sid, self.auth_token, str(self._folder / "records"))
         if API_URL not in self._settings:
             await self.api.__aenter__()
+        await self._run("wb")
+
+    async def _run(self, mode: Literal["wb", "ab"]) -> None:
+        given = environment(self.url, self._model_url, self.account_sid, self.auth_token, str(self._folder / "records"))
+        if API_URL not in self._settings:
             given[API_URL] = self.api.url
-        with self._log.open("wb") as log:
+        with self._log.open(mode) as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, env=given | self._settings, cwd=self._folder, stdout=log, stderr=log
             )
@@ -191,6 +195,18 @@ class NodeProcess:
             process.kill()
             await process.wait()
         return process.returncode
+
+    async def kill(self) -> None:
+        """SIGKILL, as when a machine dies: nobody is told anything."""
+        process = self._process
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    async def start_again(self) -> None:
+        """Another in the place of one that has ended: with its address, its folder and its settings; the log goes on.
+        FastbridgeError when it does not start."""
+        await self._run("ab")
 
     async def _ready(self, process: asyncio.subprocess.Process) -> None:
         deadline = asyncio.get_running_loop().time() + READY_SECONDS
