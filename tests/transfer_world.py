@@ -6,6 +6,7 @@ import asyncio
 import random
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from fastbridge.call.transfer_states import OUTCOMES, RING_SECONDS, State
 from fastbridge.call.warm_transfer import WarmTransfer
@@ -15,7 +16,6 @@ from fastbridge.carrier.twilio.transfers import TwilioTransfers
 from fastbridge.carrier.twilio.webhook import Webhook, own_parameters
 from fastbridge.config import Settings
 from fastbridge.testing.loop import VirtualLoop
-from urllib.parse import parse_qsl, urlsplit
 
 CALLER, HUMAN = "CA" + "c" * 32, "CA" + "d" * 32
 ACCOUNT = "AC" + "0" * 32
@@ -75,7 +75,9 @@ class World:
 
     async def _life(self) -> None:
         chance, loop = self.chance, self.loop
-        api: Any = SimpleNamespace(**{name: getattr(self, name) for name in ("place", "look_up", "find", "end", "change")})
+        api: Any = SimpleNamespace(
+            **{name: getattr(self, name) for name in ("place", "look_up", "find", "end", "change")}
+        )
         api.close = self._nothing
         self.transfers = TwilioTransfers(self.settings, loop.spawn, api)
         self.desk = TransferDesk(SimpleNamespace(settings=self.settings, transfers=self.transfers))

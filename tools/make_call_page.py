@@ -18,6 +18,7 @@ MACHINES = {
     "call.barge_in": "An interruption",
     "call.hangup": "Leaving",
     "call.idle": "Silence",
+    "call.transfer_states": "A warm transfer",
     "call.fallback": "The end, where the model has failed",
     "model.line": "The line to the model",
     "model.realtime.renewal": "A session's successor",

@@ -30,6 +30,7 @@ def call(**changed: Any) -> Any:
         "tools": {"busy": False, "running": 0, "running_tools": []},
         "stats": {"ready_ms": 200},
         "idle": {"caller_speaking": False},
+        "transfers": {"holding": False},
         "hangup": {"asked": False, "firm": False},
         "responses": {"busy": False, "says_last_word": False},
         "session": {"ready": True},
@@ -56,6 +57,7 @@ PASSED_ON = {
     "owed_at_loss": {"turns__owed_at_loss": True},
     "spoke_at_loss": {"turns__spoke_at_loss": True},
     "noise_response": {"format_watch__noise_response": "resp_1"},
+    "holding": {"transfers__holding": True},
     "running_tools": {"tools__running_tools": ["look_up"]},
 }
 """What one part alone says, and what makes it say something else."""
@@ -110,6 +112,7 @@ def test_nothing_happens():
             {"model_works"},
             {"quiet", "speechless", "between_responses", "between_turns"},
         ),
+        ({"transfers__holding": True}, set(), {"attentive", "speechless"}),
         ({"tools__busy": True}, {"model_works"}, {"quiet", "between_responses", "between_turns"}),
         ({"line__up": False}, {"model_tells_of_the_caller"}, {"between_responses", "between_turns"}),
         ({"session__ready": False}, set(), {"attentive", "speechless"}),
@@ -148,6 +151,7 @@ def test_who_goes_on_is_heard_by_both():
         {"greeting__locked": True},
         {"fallback__ending": True},
         {"hangup__firm": True},
+        {"transfers__holding": True},
         {"live": False},
     ],
     ids=str,

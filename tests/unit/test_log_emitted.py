@@ -35,6 +35,7 @@ from helpers import LOUD, QUIET, SID
 from longcall import LongCall
 from outbound_scenes import calls_out, jobs
 from recording_transport import Transport
+from transfer_rig import called_for
 from tunnels import finder, stand_in
 from virtual import RecordingModel, Rig
 
@@ -501,6 +502,7 @@ SCENES = [
         long_one,
         silence,
         departures,
+        called_for,
         hooks,
         model_troubles,
         late_frames,

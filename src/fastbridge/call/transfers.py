@@ -100,10 +100,11 @@ class Transfers:
             events.transfer_refused(self._log, "it cannot be done now")
             return False
         to = self._agent.destination_name(number)
-        self._current = WarmTransfer(self, clock=self._clock, spawn=self._spawn)
-        if not self._current.begin(legs, terms):
+        transfer = WarmTransfer(self, clock=self._clock, spawn=self._spawn)
+        if not transfer.begin(legs, terms):
             events.transfer_refused(self._log, "there are too many")
             return False
+        self._current = transfer
         self.entries.append({"to": to, "outcome": None, "at_ms": self._clock.now_ms(), "took_ms": None})
         events.transfer_begins(self._log, to)
         self._waits = True
@@ -160,6 +161,8 @@ class Transfers:
         """One is over. It may be so after the call."""
         entry = self.entries[-1]
         entry["outcome"] = outcome
+        if outcome != "connected":
+            self.transferred_to = None
         entry["took_ms"] = self._clock.now_ms() - entry["at_ms"]
         events.transfer_ends(self._log, outcome, entry["to"], entry["took_ms"])
         self._done(outcome)

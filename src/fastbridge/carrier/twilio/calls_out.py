@@ -95,7 +95,7 @@ class TwilioCalls:
         answer = await self._ask("POST", f"/{call_sid}.json", data=form)
         if isinstance(answer, TryLater):
             return False
-        if isinstance(answer, Uncertain) or answer.status_code >= 500:
+        if isinstance(answer, Uncertain) or (answer.status_code >= 500 and answer.status_code != 503):
             return None
         return answer.is_success
 
