@@ -1,6 +1,7 @@
 """call.transfers: what a caller and the model notice of a warm transfer, in a real call."""
 
 import json
+import logging
 
 import pytest
 
@@ -110,7 +111,8 @@ def test_but_not_who_waits(rig):
     assert rig.call.transfers._tone.bars > bars
 
 
-def test_a_yes_ends_the_call_with_its_reason(rig):
+def test_a_yes_ends_the_call_with_its_reason(rig, caplog):
+    caplog.set_level(logging.INFO)
     rig.asks()
     yes = rig.says_yes()
     rig.carrier({"event": "stop", "streamSid": rig.call.stream_sid})
@@ -125,6 +127,7 @@ def test_a_yes_ends_the_call_with_its_reason(rig):
     assert (outcome, amended["transfers"][0]["outcome"]) == ("connected", "connected")
     assert (amended["end_reason"], amended["transferred_to"]) == ("transferred", "reception")
     assert document["transfers"][0]["outcome"] is None  # a thread may be writing it
+    assert "[TRANSFER] connected, to=reception" in caplog.text  # after the call's own last line
 
 
 def test_a_caller_who_had_hung_up_is_told_so_in_the_record(rig):
