@@ -125,6 +125,11 @@ class CarrierApi:
             line.exchange = self._switch if self._dials or self.callees else None
 
     @property
+    def exchange(self) -> Switch:
+        """Where calls that obey TwiML meet."""
+        return self._switch
+
+    @property
     def url(self) -> str:
         """RuntimeError before it runs."""
         return self._server.url
