@@ -140,6 +140,10 @@ class CarrierApi:
         await self._callbacks.settle()
         return report
 
+    async def all_ended(self) -> None:
+        """Every call that was placed so far."""
+        await self._switch.all_over()
+
     @property
     def connections(self) -> int:
         """Accepted so far; each may carry many requests."""

@@ -175,6 +175,8 @@ class VirtualCall:
             await self._goes_on()
             if self._loop.tasks:
                 await asyncio.wait(self._loop.tasks, timeout=LAST_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.api.all_ended(), LAST_SECONDS)
             self.record = json.loads(json.dumps(call.document))
         self._carrier.finish()
         self.model.close()
