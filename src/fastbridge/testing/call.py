@@ -83,9 +83,7 @@ class VirtualCall:
         self.model = VirtualModel(loop, scenario if scenario is not None else Scenario())
         """Its `sessions`, `attempts` and `errors` are a ModelServer's."""
         twilio, self._node = webhooks(self._settings, self._agent, loop)
-        self.api = loop.do(
-            lambda: CarrierApi(ACCOUNT_SID, AUTH_TOKEN, faults=api_faults, callees=callees, now=loop.time, http=twilio)
-        )
+        self.api = CarrierApi(ACCOUNT_SID, AUTH_TOKEN, faults=api_faults, callees=callees, now=loop.time, http=twilio)
         """Twilio's REST API: `updates`, `errors` and `dialled`; `reports`: what callees heard, by their calls' sids."""
         self._twilio = twilio
         self.record: dict[str, Any] | None = None
