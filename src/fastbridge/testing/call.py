@@ -49,10 +49,11 @@ LAST_SECONDS = 60.0
 class VirtualCall:
     """A call, held from its beginning to its end when it is made.
 
-    agent: an Agent, or what names one to `fastbridge serve`. script: the caller's part. scenario: the service's, as for
-    a ModelServer. api_faults: as for a CarrierApi. callees: by number, who answers where the agent has somebody called (`brief`). real_seconds: how long, of your time, a thread or a socket of the
-    agent's may be waited for. The other options are those of a SimulatedCaller. settings: by their variables' names,
-    such as FASTBRIDGE_SILENCE_SECONDS="5"; the environment counts for nothing.
+    agent: an Agent, or what names one to `fastbridge serve`. script: the caller's part. scenario: the service's, as
+    for a ModelServer. api_faults: as for a CarrierApi. callees: by number, who answers where the agent has somebody
+    called (`brief`). real_seconds: how long, of your time, a thread or a socket of the agent's may be waited for. The
+    other options are those of a SimulatedCaller. settings: by their variables' names, such as
+    FASTBRIDGE_SILENCE_SECONDS="5"; the environment counts for nothing.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The node's webhooks for a call on virtual time: Twilio's requests come here, signed as ever, and no socket is opened."""
+"""The node's webhooks for a call on virtual time: Twilio's requests come here, signed as ever, without a socket."""
 
 import json
 from collections.abc import Mapping
