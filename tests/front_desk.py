@@ -68,7 +68,7 @@ def make_node(**settings):
     node = SimpleNamespace(settings=settings, directory=Directory(settings, lambda: 0), draining=False, ready=True)
     node.agent, node.announced = Agent(), []
     node.announce = node.announced.append
-    node.statuses = []
+    node.statuses, node.transfers = [], None
     node.on_answered_by = lambda *told: node.statuses.append(told)
     node.on_call_status = lambda *told: node.statuses.append(told)
     node.recordings, node.keeps = [], True

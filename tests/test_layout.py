@@ -13,8 +13,8 @@ ROOT = TESTS.parent
 PACKAGE = ROOT / "src" / "fastbridge"
 MAX_LINES = {".pyx": 700, ".py": 400}
 """Compiled modules spell out what Python leaves to its library."""
-LISTS = {"config.py": 520, "events.py": 540, "faults.py": 460, "mask.py": 430, "model.py": 450}
-"""Settings, log lines, faults and routes, one after the other; one way of reading numbers; one simulated model."""
+LISTS = {"assembly.py": 480, "config.py": 540, "events.py": 540, "faults.py": 460, "mask.py": 430, "model.py": 450}
+"""Parts made, settings, log lines, faults, one after the other; one way of reading numbers; one simulated model."""
 MAX_TEST_LINES = 610
 
 WHOLE = ("sim/", "testing/")

@@ -20,6 +20,7 @@ MACHINES = {
     "call.idle": "Silence",
     "call.privacy": "What is private",
     "call.carrier_recording": "The carrier's recording",
+    "call.transfer_states": "A warm transfer",
     "call.fallback": "The end, where the model has failed",
     "model.line": "The line to the model",
     "model.realtime.renewal": "A session's successor",

@@ -132,6 +132,15 @@ class TestBuiltIn:
         assert "context" not in definition
         assert "+1" not in definition
 
+    def test_a_warm_transfer_has_a_brief(self):
+        (tool,) = Agent(transfer_to={"sales": "+14155550188"}, warm_transfer=True).all_tools
+        assert tool.name == "transfer_call"
+        assert set(tool.parameters["properties"]) == {"destination", "brief"}
+        assert tool.parameters["properties"]["destination"]["enum"] == ["sales"]
+        assert Agent(warm_transfer=True).all_tools == []
+        with pytest.raises(ConfigError, match="warm_transfer"):
+            Agent(warm_transfer="yes")
+
     def test_ones_own_of_that_name_wins(self):
         agent = Agent(hang_up=True)
 

@@ -23,6 +23,11 @@ class Controls:
     def transfer(self, number: str) -> None:
         self.told.append(("transfer", number))
 
+    can_call = True
+
+    def call_for(self, number: str, brief: str) -> None:
+        self.told.append(("call_for", number, brief))
+
     def destination(self, wanted: str) -> str | None:
         return "+14155550199" if wanted == "sales" else None
 
@@ -99,3 +104,13 @@ def test_not_even_when_the_loop_is_gone(controls):
     thread.start()
     thread.join()
     assert controls.told == []
+
+
+def test_somebody_is_called_first_where_there_is_a_brief(controls, loop):
+    remote = Remote()
+    loop.do(remote.begin, controls)
+    assert remote.transfer("sales", "Dana.") is True
+    assert remote.transfer("nobody", "Dana.") is False
+    controls.can_call = False
+    assert remote.transfer("sales", "Dana.") is False
+    assert controls.told == [("call_for", "+14155550199", "Dana.")]

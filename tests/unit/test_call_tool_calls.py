@@ -42,7 +42,7 @@ class Scene:
             agent,
             call_context(),
             clock=self.loop.clock,
-            facts=SimpleNamespace(leave_asked=leave_asked),
+            facts=SimpleNamespace(leave_asked=leave_asked, holding=False),
             assistant=SimpleNamespace(items=lambda: self.items),
             session=SimpleNamespace(
                 responses=responses, turns=self.turns, tool_result=lambda call, output: self.answers.append(output)

@@ -193,3 +193,22 @@ def test_credentials_make_a_client() -> None:
     calls = twilio_calls(given)
     assert calls is not None
     asyncio.run(calls.close())
+
+
+@pytest.mark.parametrize(
+    ("answer", "done"),
+    [
+        ((200, {}), True),
+        ((404, {"code": 20404}), False),
+        ((429, {}), False),
+        ((503, {}), False),
+        ((500, {}), None),
+        (httpx2.ConnectError("x"), False),
+        (httpx2.ReadError("x"), None),
+    ],
+)
+def test_a_change_that_may_have_been_done_is_not_called_a_failure(answer: Any, done: bool | None) -> None:
+    api = Api(answer)
+    assert api.run(lambda calls: calls.change(CALL, {"Twiml": "<Response/>"})) is done
+    assert str(api.asked[0].url).endswith(f"/Calls/{CALL}.json")
+    assert api.form() == {"Twiml": ["<Response/>"]}

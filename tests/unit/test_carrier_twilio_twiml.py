@@ -5,15 +5,19 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twilio.twiml.voice_response import Connect, Dial, Stream, VoiceResponse
+from twilio.twiml.voice_response import Connect, Dial, Gather, Stream, VoiceResponse
 
 from fastbridge.carrier.twilio.twiml import (
+    Spoken,
     apology_twiml,
     busy_twiml,
+    conference_twiml,
     connect_twiml,
     dial_twiml,
+    farewell_twiml,
     hangup_twiml,
     play_twiml,
+    question_twiml,
     reject_twiml,
     transfer_twiml,
 )
@@ -51,6 +55,46 @@ def test_what_xml_cannot_hold_becomes_the_replacement_character():
 def test_a_transfer_dials_one_number_and_then_hangs_up():
     text = transfer_twiml("+14155550188")
     assert text.endswith("<Response><Dial><Number>+14155550188</Number></Dial><Hangup /></Response>")
+
+
+def test_a_question_is_asked_twice_and_answered_by_key_or_voice():
+    said = [Spoken("Hello.", "de-DE", "Google.de-DE-Standard-A"), Spoken("", url="https://x.example/a.mp3")]
+    text = question_twiml("https://x.example/key", said, Spoken("1 or 2?"), Spoken("Goodbye."), hear="de-DE")
+    response = VoiceResponse()
+    for words in (said, [Spoken("1 or 2?")]):
+        gather = Gather(
+            action="https://x.example/key", input="dtmf speech", language="de-DE", method="POST", num_digits=1,
+            speech_timeout="auto", timeout=6,
+        )  # fmt: skip
+        for each in words:
+            if each.url:
+                gather.play(each.url)
+            else:
+                gather.say(each.text, **{k: v for k, v in (("language", each.language), ("voice", each.voice)) if v})
+        response.append(gather)
+    response.say("Goodbye.")
+    response.hangup()
+    assert text == str(response)
+
+
+def test_two_calls_meet_in_a_conference_which_ends_with_either():
+    ours, theirs = VoiceResponse(), VoiceResponse()
+    for response, more in ((ours, {"action": "https://x.example/over", "method": "POST"}), (theirs, {})):
+        dial = Dial(**more)
+        dial.conference("room", beep="false", start_conference_on_enter=True, end_conference_on_exit=True)
+        response.append(dial)
+    ours.hangup()
+    theirs.say("Goodbye.")
+    theirs.hangup()
+    assert conference_twiml("room", action_url="https://x.example/over") == str(ours)
+    assert conference_twiml("room", last=Spoken("Goodbye.")) == str(theirs)
+
+
+def test_a_goodbye_is_said_and_the_call_ends():
+    response = VoiceResponse()
+    response.say("Bye.", language="fr-FR")
+    response.hangup()
+    assert farewell_twiml(Spoken("Bye.", "fr-FR")) == str(response)
 
 
 def test_a_caller_who_is_not_let_in_is_rejected():

@@ -37,6 +37,7 @@ from longcall import LongCall
 from outbound_scenes import calls_out, jobs, stored_recordings
 from recording_scenes import recordings
 from recording_transport import Transport
+from transfer_rig import called_for
 from tunnels import finder, stand_in
 from virtual import RecordingModel, Rig
 
@@ -504,6 +505,7 @@ SCENES = [
         budgets,
         silence,
         departures,
+        called_for,
         hooks,
         model_troubles,
         late_frames,

@@ -109,6 +109,8 @@ EXAMPLES = {
     "webhook_close": ((), {"source": "call_status", "status": "completed"}),
     "hangup": (("hang_up", "by REST"), {"reason": "agent_hangup"}),
     "transfer_refused": (("there is no such destination",), {}),
+    "transfer_begins": (("reception",), {}),
+    "transfer_ends": (("declined", "reception", 14_200), {}),
     "transfer_failed": ((ValueError("x"),), {}),
     "carrier_refused": (("HTTP 500, code 20500",), {}),
     "budget_near": ((), {"whose": "call", "spent": "0.81", "most": "1.00", "unit": "usd"}),

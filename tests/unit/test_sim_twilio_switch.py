@@ -86,3 +86,13 @@ def test_only_with_callees_is_a_registered_call_put_through() -> None:
             caller = SimulatedCaller("https://ours.example", [], account_sid=ACCOUNT)
             stage.api.register(caller)
             assert (caller.exchange is not None) is dials
+
+
+def test_all_that_were_placed_come_to_their_end() -> None:
+    with dialling(Callee(rings_seconds=2, hangs_up_after_seconds=5)) as stage:
+        waits = stage.loop.create_task(stage.api.all_ended())
+        stage.advance(3)
+        assert not waits.done()
+        stage.ask("POST", f"/Calls/{parent(stage)['sid']}.json", {"Status": "completed"})
+        stage.advance(1)
+        assert waits.done()

@@ -35,6 +35,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _S = TypeVar("_S", bound=Settings)
 
 MAX_VARIABLE_CHARS = 1000
+MAX_BRIEF_CHARS = 400
 HANG_UP_TOOL = "hang_up"
 TRANSFER_TOOL = "transfer_call"
 RECORD_TOOL = "record_call"
@@ -47,7 +48,7 @@ class CallControl(PrivateControl, Protocol):
     """What a tool or hook may do to its call. From any thread."""
 
     def hang_up(self) -> None: ...
-    def transfer(self, destination: str) -> bool: ...
+    def transfer(self, destination: str, brief: str | None = None) -> bool: ...
     def say(self, text: str) -> None: ...
 
 
@@ -79,10 +80,13 @@ class CallContext(WithPrivacy):
         """End the call when the caller has heard everything that was said. Does not wait for it."""
         self._live().hang_up()
 
-    def transfer(self, destination: str) -> bool:
+    def transfer(self, destination: str, brief: str | None = None) -> bool:
         """Connect the caller to one of the agent's `transfer_to`, by its name or number, when all was heard.
-        False for any other number."""
-        return self._live().transfer(destination)
+        False for any other number. brief: call them first and tell them this, of at most 400 characters; the caller
+        waits, and is connected if they say yes. False while somebody is being called already."""
+        if brief is not None and len(brief) > MAX_BRIEF_CHARS:
+            raise ValueError(f"A brief has at most {MAX_BRIEF_CHARS} characters, not {len(brief)}: shorten it.")
+        return self._live().transfer(destination, brief)
 
     def say(self, text: str) -> None:
         """Have the assistant say this, in these words, as soon as nothing else is being said."""
@@ -129,12 +133,13 @@ class Agent(WithHooks, WithJobs, WithVariants):
     setting. dsp: the caller's audio goes through a high-pass and a limiter; None takes the setting.
 
     hang_up: the model may end the call. transfer_to: {name: number} of those it may connect the caller to; nobody else
-    can ever be dialled. allowed_callers: numbers that are answered; empty for all. filler: what the model says while a
-    tool takes long; empty for silence, None for a recording. max_tool_calls: in one phone call. record: who records the
-    call: local (this node), carrier, local_after_consent, after_consent (the carrier); the last two once the caller has
-    agreed. record_transfers: the carrier's recording goes on when the caller is transferred. keys_to_model: the
-    model is told which keys the caller pressed, keys_end_seconds after the last one or at keys_end. settings: those of
-    the node that differ for this agent's calls, by field name, such as {"silence_seconds": 30}.
+    can ever be dialled. warm_transfer: they are called first, and told why. allowed_callers: numbers that are
+    answered; empty for all. filler: what the model says while a tool takes long; empty for silence, None for a
+    recording. max_tool_calls: in one phone call. record: who records the call: local (this node), carrier,
+    local_after_consent, after_consent (the carrier); the last two once the caller has agreed. record_transfers: the
+    carrier's recording goes on when the caller is transferred. keys_to_model: the model is told which keys the caller
+    pressed, keys_end_seconds after the last one or at keys_end. settings: those of the node that differ for this
+    agent's calls, by field name, such as {"silence_seconds": 30}.
     """
 
     instructions: str = "You are a friendly, brief voice assistant on a phone call."
@@ -146,6 +151,7 @@ class Agent(WithHooks, WithJobs, WithVariants):
     tools: list[Tool] = field(default_factory=list)
     hang_up: bool = False
     transfer_to: Mapping[str, str] = field(default_factory=dict)
+    warm_transfer: bool = False
     allowed_callers: Collection[str] = ()
     filler: str | None = None
     max_tool_calls: int = 50
@@ -219,7 +225,8 @@ class Agent(WithHooks, WithJobs, WithVariants):
     def all_tools(self) -> list[Tool]:
         """Those of `tools`, and those that `hang_up`, `transfer_to` and `record` bring."""
         built_in = [_hang_up_tool()] if self.hang_up else []
-        built_in += [_transfer_tool(tuple(self.transfer_to))] if self.transfer_to else []
+        transfer = _warm_transfer_tool if self.warm_transfer else _transfer_tool
+        built_in += [transfer(tuple(self.transfer_to))] if self.transfer_to else []
         built_in += [_record_tool()] if self.asks_consent else []
         own = {tool.name for tool in self.tools}
         return [*self.tools, *(tool for tool in built_in if tool.name not in own)]
@@ -338,7 +345,22 @@ def _transfer_tool(destinations: tuple[str, ...]) -> Tool:
             return "The caller is connected as soon as they have heard you."
         return f"There is nobody of that name to connect to. There are: {', '.join(destinations)}."
 
-    tool = tool_from(transfer, name=TRANSFER_TOOL, filler="")
+    return _choosing(tool_from(transfer, name=TRANSFER_TOOL, filler=""), destinations)
+
+
+@functools.lru_cache(maxsize=256)
+def _warm_transfer_tool(destinations: tuple[str, ...]) -> Tool:
+    def transfer(context: CallContext, destination: str, brief: str) -> str:
+        """Call somebody, tell them the brief (who calls, and what for: one or two sentences), and connect the caller if
+        they take the call. Ask the caller to hold the line first."""
+        if context.transfer(destination, brief.replace("://", " ")[:MAX_BRIEF_CHARS]):
+            return "They are being called, and the caller waits. Say no more until you are told how it went."
+        return f"That cannot be done now, or there is nobody of that name. There are: {', '.join(destinations)}."
+
+    return _choosing(tool_from(transfer, name=TRANSFER_TOOL, filler=""), destinations)
+
+
+def _choosing(tool: Tool, destinations: tuple[str, ...]) -> Tool:
     tool.parameters["properties"]["destination"]["enum"] = list(destinations)  # names, never numbers
     return tool
 

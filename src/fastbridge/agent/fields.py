@@ -47,6 +47,7 @@ class AgentChanges(TypedDict, total=False):
     tools: Sequence[Tool | Callable[..., Any]]
     hang_up: bool
     transfer_to: Mapping[str, str]
+    warm_transfer: bool
     allowed_callers: Collection[str]
     filler: str | None
     max_tool_calls: int
@@ -124,6 +125,7 @@ FIELDS: dict[str, Check] = {
     "tools": (_functions, "a list of functions"),
     "hang_up": (_flag, "True or False"),
     "transfer_to": (_numbers_by_name, 'numbers by name, such as {"reception": "+14155550188"}'),
+    "warm_transfer": (_flag, "True or False"),
     "allowed_callers": (
         lambda value: isinstance(value, (list, tuple, set, frozenset)),
         'a list of numbers, such as ["+14155550100"]',

@@ -19,6 +19,9 @@ class Controls(Protocol):
     def hang_up(self) -> object: ...
     def destination(self, wanted: str) -> str | None: ...
     def transfer(self, number: str) -> object: ...
+    @property
+    def can_call(self) -> bool: ...
+    def call_for(self, number: str, brief: str) -> object: ...
     def say(self, text: str) -> object: ...
     def consent(self) -> object: ...
     def begin_private(self, ticket: object, seconds: float, answer: Callable[[bool], object]) -> object: ...
@@ -46,13 +49,18 @@ class Remote:
     def hang_up(self) -> None:
         self._on_loop(lambda controls: controls.hang_up())
 
-    def transfer(self, destination: str) -> bool:
+    def transfer(self, destination: str, brief: str | None = None) -> bool:
         controls = self._controls
         number = controls.destination(destination) if controls is not None else None
-        if number is None:
+        if controls is None or number is None:
             return False
-        self._on_loop(lambda controls: controls.transfer(number))
-        return True
+        if brief is None:
+            self._on_loop(lambda controls: controls.transfer(number))
+            return True
+        possible = controls.can_call
+        if possible:
+            self._on_loop(lambda controls: controls.call_for(number, brief))
+        return possible
 
     def say(self, text: str) -> None:
         self._on_loop(lambda controls: controls.say(text))

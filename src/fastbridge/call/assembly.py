@@ -38,13 +38,15 @@ from fastbridge.call.media_gap import MediaGap
 from fastbridge.call.order import Dispatcher
 from fastbridge.call.parts import CallState, Parts
 from fastbridge.call.privacy import Privacy
+from fastbridge.call.record import amended
 from fastbridge.call.time_limit import TimeLimit
 from fastbridge.call.tool_calls import ToolCalls
 from fastbridge.call.tool_filler import ToolFiller
 from fastbridge.call.transcripts import Transcripts
+from fastbridge.call.transfers import Transfers
 from fastbridge.call.turns import Turns
 from fastbridge.call.upload_watch import UploadWatch
-from fastbridge.carrier.port import CarrierControl, CarrierLink, CarrierRecorder, CarrierStalled
+from fastbridge.carrier.port import CarrierControl, CarrierLegs, CarrierLink, CarrierRecorder, CarrierStalled
 from fastbridge.carrier.twilio.messages import read_message
 from fastbridge.carrier.watch import CarrierWatch
 from fastbridge.config import Settings
@@ -65,7 +67,8 @@ class Assembly(Parts):
     """dial(attempt): start connecting the model's socket; the attempt is told how that ends. spawn(coroutine): run a
     task beside the audio. ended(call): all is settled, take the call off the books. breaker: shared by all calls.
     recorder: the carrier's recordings, local_recorder: the node's own; None: there are none to be had.
-    tool_done_late: see Aftermath."""
+    tool_done_late: see Aftermath. legs: who calls a human for a caller. transfer_done(outcome, document): such a
+    transfer is over; the document is the record with that in it, None while the call lives."""
 
     def __init__(
         self,
@@ -85,6 +88,8 @@ class Assembly(Parts):
         control: CarrierControl | None = None,
         recorder: CarrierRecorder | None = None,
         local_recorder: LocalRecorder | None = None,
+        legs: CarrierLegs | None = None,
+        transfer_done: Callable[[str, dict[str, Any] | None], object] = lambda outcome, document: None,
         lookup: Lookup | None = None,
         spending: Spending | None = None,
         tool_done_late: Callable[[str, dict[str, Any] | None], object] = lambda outcome, document: None,
@@ -112,8 +117,9 @@ class Assembly(Parts):
         self._make_user_side(lookup, tool_done_late)
         self._make_speech()
         self._make_watches()
+        self._transfer_done = transfer_done
         self._make_budget(spending)
-        self._make_ways_out(control)
+        self._make_ways_out(control, legs)
         self._make_recordings(recorder, local_recorder)
 
     def _make_lanes(self, pacer: Pacer, outbox: Outbox | None) -> None:
@@ -306,7 +312,7 @@ class Assembly(Parts):
             tell=self._tell,
         )
 
-    def _make_ways_out(self, control: CarrierControl | None) -> None:
+    def _make_ways_out(self, control: CarrierControl | None, legs: CarrierLegs | None) -> None:
         """The ends of a call: one that was wanted, and that of a call which its model fails."""
         clock, session, log, tell = self.clock, self.session, self.log, self._tell
         self.hangup = Hangup(
@@ -318,6 +324,21 @@ class Assembly(Parts):
             session=session,
             log=log,
             spawn=self._spawn,
+            tell=tell,
+        )
+        self.transfers = Transfers(
+            self.agent,
+            clock=clock,
+            facts=self.facts,
+            context=self.context,
+            settings=self.settings,
+            legs=legs,
+            assistant=self.assistant,
+            caller=self.caller,
+            session=session,
+            log=log,
+            spawn=self._spawn,
+            done=self._transfer_over,
             tell=tell,
         )
         self.fallback = Fallback(
@@ -357,6 +378,12 @@ class Assembly(Parts):
             spawn=self._spawn,
             tell=tell,
         )
+
+    def _transfer_over(self, outcome: str) -> None:
+        """It may be so after the call, whose record is then another one: a thread may be writing the old one."""
+        if self.document is not None:
+            self.document = self.late_tools.document = amended(self, self.late_tools.document or self.document)
+        self._transfer_done(outcome, self.document)
 
     def _guarded(self, callback: Callable[..., object]) -> Callable[..., None]:
         """A callback that raises nothing."""

@@ -66,15 +66,27 @@ class Call(Assembly):
     def hang_up(self) -> None:
         """End the call when all that was said has been heard."""
         if self.live:
+            self.transfers.withdraw()
             self.hangup.hang_up()
 
     def destination(self, wanted: str) -> str | None:
-        """The number behind one of the agent's own destinations; None where nobody can be connected to it."""
-        return self.hangup.destination(wanted)
+        """The number behind one of the agent's own destinations; None where nobody can be connected to it, or somebody
+        is being called already."""
+        return None if self.transfers.holding else self.hangup.destination(wanted)
 
     def transfer(self, number: str) -> None:
         """Connect the caller to this `destination` when all that was said has been heard."""
         self.hangup.transfer(number)
+
+    @property
+    def can_call(self) -> bool:
+        """Somebody can be called for the caller, who stays meanwhile."""
+        return self.live and self.transfers.possible
+
+    def call_for(self, number: str, brief: str) -> None:
+        """Call this `destination`, tell him the brief, and connect the caller if he says yes."""
+        if self.live:
+            self.transfers.begin(number, brief)
 
     def say(self, text: str) -> None:
         """Have the model say this."""
@@ -118,7 +130,7 @@ class Call(Assembly):
             self._guarded(step)()
 
     def _name_reason(self) -> None:
-        self.end_reason = str(self.hangup.end_reason(self.end_reason or ""))
+        self.end_reason = str(self.transfers.end_reason(self.hangup.end_reason(self.end_reason or "")))
 
     def _start_beat(self) -> None:
         self._beat = self.clock.every_second(lambda: self._tell(Second()))

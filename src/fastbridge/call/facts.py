@@ -129,6 +129,11 @@ class Leaving(Protocol):
     def transferred_to(self) -> str | None: ...
 
 
+class Transferring(Protocol):
+    @property
+    def holding(self) -> bool: ...
+
+
 class Heard(Protocol):
     @property
     def caller_speaking(self) -> bool: ...
@@ -186,6 +191,8 @@ class Sources(Protocol):
     @property
     def privacy(self) -> Private: ...
     @property
+    def transfers(self) -> Transferring: ...
+    @property
     def idle(self) -> Heard: ...
     @property
     def tools(self) -> Working: ...
@@ -235,7 +242,7 @@ class Facts:
         of = self._of
         if of.barge_in.held or of.greeting.locked or of.fallback.ending or of.hangup.firm:
             return False
-        return of.live and of.assistant.playing
+        return of.live and of.assistant.playing and not of.transfers.holding
 
     @property
     def interrupts_unnoticed(self) -> bool:
@@ -303,6 +310,11 @@ class Facts:
         return self._of.hangup.asked
 
     @property
+    def holding(self) -> bool:
+        """The caller waits for a human who is being called."""
+        return self._of.transfers.holding
+
+    @property
     def private(self) -> bool:
         """What the caller says, and types, is for the agent's code alone."""
         return self._of.privacy.on
@@ -314,8 +326,8 @@ class Facts:
 
     @property
     def attentive(self) -> bool:
-        """The session is up and nobody is leaving, or types a secret: silence counts."""
-        return self._of.session.ready and not (self.leaving or self.private)
+        """The session is up and nobody is leaving, waits for a human, or types a secret: silence counts."""
+        return self._of.session.ready and not (self.leaving or self.holding or self.private)
 
     @property
     def running_tools(self) -> list[Tool]:
@@ -358,7 +370,7 @@ class Facts:
     def waits_for(self) -> str | None:
         """What the caller waits for, as in `dead_air.LIMIT_SECONDS`; None while nothing is owed to him."""
         of = self._of
-        if of.fallback.ending or of.turns.speaking or self.private:
+        if of.fallback.ending or of.turns.speaking or of.transfers.holding or self.private:
             return None
         if of.greeting.awaited or of.stats.ready_ms is None:
             return "connecting"

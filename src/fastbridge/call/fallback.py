@@ -7,7 +7,6 @@ interrupts it. This file never decides how long is too long: `dead_air.py` and `
 """
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
 from typing import Any
@@ -18,6 +17,7 @@ from fastbridge.base.clock import Clock, Deadline
 from fastbridge.base.machine import Machine
 from fastbridge.base.prompts import load_prompts
 from fastbridge.call.happenings import EndCall, RecordingPlays
+from fastbridge.call.local_sound import give_way, play, plays
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError
 from fastbridge.model.port import LOCAL_ID, Model, Tell
@@ -29,7 +29,6 @@ FILLER_ID = f"{LOCAL_ID}filler"
 APOLOGY_MARGIN_SECONDS = 1.5
 """How much later than by our clock a carrier may have played the apology."""
 TRANSFER_SECONDS = 5.0
-SILENCE, FRAME_BYTES = b"\xff", 160
 
 
 class State(StrEnum):
@@ -109,40 +108,17 @@ class Fallback(Machine[State, Event]):
 
     def give_way(self, response_id: str) -> None:
         """The model begins to be heard: a filler that is still playing is cut off."""
-        if response_id.startswith(LOCAL_ID):
-            return
-        lane = self._assistant
-        items = lane.items()
-        if self.state is State.QUIET and lane.playing and items and items[-1][0].startswith(FILLER_ID):
-            lane.clear()
-            lane.begin_response(response_id)
+        if self.state is State.QUIET:
+            give_way(self._assistant, FILLER_ID, response_id)
 
     def _play(self, name: str, local_id: str) -> float:
         """Seconds of audio now in the lane; 0.0 where there is no such recording."""
         prompt = self._prompts.get(name)
         if prompt is None:
             return 0.0
-        lane, session = self._assistant, self._session
         self._played += 1
         self._last_id = local_id
-        response_id = session.responses.response_id
-        active = response_id if session.responses.running else None
-        item_id = local_id.encode()
-        session.local_deltas += 1
-        if active is not None and any(known == active for _, known, _, _ in lane.items()):
-            # Its audio has stalled: the rest will follow behind, in the same response.
-            session.stalled()
-            lane.feed_delta(active.encode(), item_id, prompt.base64)
-            begun = (lane.received_bytes - lane.sent_bytes) % FRAME_BYTES
-            if begun:  # or a few bytes of it would be sent, alone, when the response ends, and pass for a sound
-                session.local_deltas += 1
-                lane.feed_delta(active.encode(), item_id, b64encode(SILENCE * (FRAME_BYTES - begun)))
-            return prompt.seconds
-        lane.begin_response(local_id)
-        lane.feed_delta(item_id, item_id, prompt.base64)
-        lane.end_response(local_id)
-        if active is not None:  # begun, and silent so far
-            lane.begin_response(active)
+        play(self._assistant, self._session, local_id, prompt.base64)
         return prompt.seconds
 
     # --- the end ---
@@ -155,8 +131,7 @@ class Fallback(Machine[State, Event]):
         self._to(Event.GIVE_UP)
         self._reason = reason
         lane = self._assistant
-        items = lane.items()
-        if lane.playing and items and items[-1][0].startswith(FILLER_ID):
+        if plays(lane, FILLER_ID):
             lane.clear()
         number = self._settings.fallback_number
         name = "transfer" if number else "apology"

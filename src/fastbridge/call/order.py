@@ -79,7 +79,7 @@ from fastbridge.model.port import (
 ORDER: Mapping[type, str] = {
     Beginning: "answering.begin greeting.begin time_limit.begin line.start dead_air.review",
     AgentKnown: "hooks.use tools.use hangup.use idle.use time_limit.use tool_filler.use dtmf.use fallback.use "
-    "greeting.use transcripts.use budget.use local_recording.use carrier_recording.use",
+    "transfers.use greeting.use transcripts.use budget.use local_recording.use carrier_recording.use",
     # The model hears, and answers.
     SessionReady: "line.ready answering.ready dtmf.ready privacy.ready",
     SessionFailed: "line.session_failed",
@@ -110,15 +110,15 @@ ORDER: Mapping[type, str] = {
     LineLost: "turns.line_lost upload_watch.noticed answers.line_lost",
     LineChanged: "dead_air.late",
     LineUp: "upload_watch.noticed format_watch.line_up answers.line_up turns.line_up greeting.ready dead_air.review",
-    ModelGivenUp: "barge_in.giving_up turns.line_lost fallback.give_up dead_air.review",
+    ModelGivenUp: "transfers.withdraw barge_in.giving_up turns.line_lost fallback.give_up dead_air.review",
     # What is played.
-    FirstDelta: "fallback.give_way",
+    FirstDelta: "fallback.give_way transfers.give_way",
     FirstFrame: "books.first_frame dead_air.sound greeting.playing barge_in.first_frame",
     Played: "greeting.played fallback.played transcripts.review",
     RingFull: "line.ring_full",
     NoMulaw: "format_watch.noise",
-    Interrupted: "greeting.interrupted idle.heard hangup.interrupted transcripts.review answers.interrupted "
-    "turns.interrupted",
+    Interrupted: "greeting.interrupted transfers.interrupted idle.heard hangup.interrupted transcripts.review "
+    "answers.interrupted turns.interrupted",
     # The caller waits.
     WaitChanged: "dead_air.late",
     AnswerOwed: "turns.owes dead_air.review",
@@ -147,16 +147,16 @@ ORDER: Mapping[type, str] = {
     PrivacyOver: "local_recording.unhush carrier_recording.unhush",
     # Leaving.
     CutShort: "barge_in.cut_short",
-    LastWord: "barge_in.giving_up turns.last_word answers.last_word",
-    LeaveAsked: "hangup.hang_up",
+    LastWord: "transfers.withdraw barge_in.giving_up turns.last_word answers.last_word",
+    LeaveAsked: "transfers.withdraw hangup.hang_up",
     LeaveTakenBack: "idle.resume",
     EndCall: "close",
     Second: "trace.second line.check format_watch.listen upload_watch.check carrier_watch.check idle.look "
     "transcripts.review books.second budget.look local_recording.second",
     Ending: "dead_air.close upload_watch.close fallback.close turns.close answers.close barge_in.close greeting.close "
     "remote.close transcripts.close answering.close tools.close idle.close hangup.close dtmf.close media_gap.end "
-    "time_limit.close budget.close privacy.close carrier_recording.close session.close caller.close assistant.close "
-    "local_recording.close",
+    "time_limit.close transfers.close budget.close privacy.close carrier_recording.close session.close caller.close "
+    "assistant.close local_recording.close",
 }
 TABLE: Mapping[type, tuple[tuple[str, str], ...]] = {
     event: tuple((part, method) for part, _, method in (name.rpartition(".") for name in names.split()))

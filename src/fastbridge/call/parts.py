@@ -33,6 +33,7 @@ from fastbridge.call.time_limit import TimeLimit
 from fastbridge.call.tool_calls import ToolCalls
 from fastbridge.call.tool_filler import ToolFiller
 from fastbridge.call.transcripts import Transcripts
+from fastbridge.call.transfers import Transfers
 from fastbridge.call.turns import Turns
 from fastbridge.call.upload_watch import UploadWatch
 from fastbridge.carrier.watch import CarrierWatch
@@ -103,6 +104,7 @@ class Parts:
     time_limit: TimeLimit
     tool_filler: ToolFiller
     transcripts: Transcripts
+    transfers: Transfers
     turns: Turns
     upload_watch: UploadWatch
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from fastbridge._assistant import AssistantLane
 from fastbridge._caller import CallerLane
 from fastbridge._pacing import Pacer
+from fastbridge.base.end_reasons import EndReason
 from fastbridge.call.parts import Parts
 from fastbridge.masking.mask import Mask
 from fastbridge.masking.patterns import mask_of
@@ -45,6 +46,7 @@ class Record(_Identities):
     duration_ms: int
     end_reason: str
     transferred_to: str | None
+    transfers: list[dict[str, Any]]
     timings_ms: dict[str, Any]
     turns: list[dict[str, Any]]
     caller_turns: int
@@ -83,7 +85,8 @@ def record(call: Parts) -> dict[str, Any]:
         "started_at": moments.started_at.isoformat(timespec="milliseconds"),
         "duration_ms": call.clock.now_ms(),
         "end_reason": call.end_reason,
-        "transferred_to": call.hangup.transferred_to,
+        "transferred_to": call.hangup.transferred_to or call.transfers.transferred_to,
+        "transfers": [dict(entry) for entry in call.transfers.entries],
         "timings_ms": {
             "connect": moments.connect_ms,
             "ready": moments.ready_ms,
@@ -115,6 +118,18 @@ def record(call: Parts) -> dict[str, Any]:
     }
 
 
+def amended(call: Parts, document: dict[str, Any]) -> dict[str, Any]:
+    """The document of a call whose transfer came to its end after it: who has the caller was not known before."""
+    entries = [dict(entry) for entry in call.transfers.entries]
+    outcome = entries[-1]["outcome"]
+    now: dict[str, Any] = {"transfers": entries}
+    if document["end_reason"] == EndReason.TRANSFERRED and outcome != "connected":
+        now["transferred_to"] = None
+        if outcome == "caller_gone":
+            now["end_reason"] = str(EndReason.CUSTOMER_HANGUP)
+    return document | now
+
+
 def report(call: Parts, document: dict[str, Any]) -> None:
     """The last lines of a call in the log: its books, its sum, its end."""
     for is_error, line in stats.accounting_lines(call.caller):
@@ -143,6 +158,7 @@ def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str)
         "duration_ms": 0,
         "end_reason": str(reason),
         "transferred_to": None,
+        "transfers": [],
         "timings_ms": {"connect": None, "ready": None, "greeting": None, "first_speech": None, "responses": []},
         "turns": [],
         "caller_turns": 0,

@@ -23,6 +23,7 @@ from fastbridge.call.fallback import Fallback
 from fastbridge.call.format_watch import FormatWatch
 from fastbridge.call.greeting import Greeting
 from fastbridge.call.hangup import Departure
+from fastbridge.call.hold_tone import HoldTone
 from fastbridge.call.idle import Silence
 from fastbridge.call.media_gap import MediaGap
 from fastbridge.call.order import Dispatcher
@@ -30,8 +31,10 @@ from fastbridge.call.time_limit import TimeLimit
 from fastbridge.call.tool_calls import ToolCalls
 from fastbridge.call.tool_filler import ToolFiller
 from fastbridge.call.transcripts import Transcripts
+from fastbridge.call.transfers import Transfers
 from fastbridge.call.turns import Turns
 from fastbridge.call.upload_watch import UploadWatch
+from fastbridge.call.warm_transfer import WarmTransfer
 from fastbridge.carrier.watch import CarrierWatch
 from fastbridge.model.attempt import Attempt
 from fastbridge.model.line import ModelLine
@@ -46,9 +49,9 @@ TEARDOWN_SECONDS = 40.0
 """After a call's end: longer than any tool or request that it may have left behind."""
 PARTS = (
     Answering, Answers, Attempt, BargeIn, Books, Call, CarrierWatch, DeadAir, Deadline, Departure, Dispatcher, Facts,
-    Fallback, Floor, FormatWatch, Greeting, Hooks, Keys, Lookup, MediaGap, ModelLine, Opening, Renewal,
-    ResponseController, Session, Silence, TimeLimit, ToolCalls, ToolFiller, ToolRunner, Trace, Transcripts, Turns,
-    UploadWatch,
+    Fallback, Floor, FormatWatch, Greeting, HoldTone, Hooks, Keys, Lookup, MediaGap, ModelLine, Opening, Renewal,
+    ResponseController, Session, Silence, TimeLimit, ToolCalls, ToolFiller, ToolRunner, Trace, Transcripts, Transfers,
+    Turns, UploadWatch, WarmTransfer,
 )  # fmt: skip
 """What belongs to one call alone."""
 

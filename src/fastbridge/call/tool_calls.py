@@ -17,7 +17,7 @@ from fastbridge.base.languages import first_in
 from fastbridge.call.happenings import ToolLoop
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError
-from fastbridge.model.instructions import GOODBYE
+from fastbridge.model.instructions import GOODBYE, HOLD_THE_LINE
 from fastbridge.model.port import WORDS_ONLY, Model, Tell, Wish
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
@@ -29,6 +29,8 @@ class Moment(Protocol):
 
     @property
     def leave_asked(self) -> bool: ...
+    @property
+    def holding(self) -> bool: ...
 
 
 class ToolCalls:
@@ -117,7 +119,10 @@ class ToolCalls:
     def _proceed(self, response_ids: set[str]) -> None:
         """The tools of these responses have their answers: let the model go on, if there is anything left to say."""
         responses = self._session.responses
-        if not self._facts.leave_asked:
+        if self._facts.holding:
+            if not self._said_something(response_ids):
+                responses.create("hold", Wish(first_in(self._runner.agent.language, HOLD_THE_LINE)))
+        elif not self._facts.leave_asked:
             responses.create("tool_result", WORDS_ONLY if self._runner.exhausted else None)
         elif not self._said_something(response_ids):
             responses.create("goodbye", Wish(first_in(self._runner.agent.language, GOODBYE)))

@@ -263,3 +263,86 @@ class CarrierFiles(Protocol):
         """True also where there was none."""
 
     async def close(self) -> None: ...
+
+
+# A warm transfer: a human is called, and the caller led to him. What is asked of a carrier, and what it tells.
+
+LEG_OVER = {
+    "busy": "busy",
+    "no-answer": "no_answer",
+    "canceled": "no_answer",
+    "failed": "failed",
+    "completed": "declined",
+}
+"""The states in which a human's call is over, in the carriers' words, and what a transfer came to by that: one who
+answered and hung up has declined."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegTerms:
+    """Whom to call, for which call, and what to tell him. Numbers are E.164. brief: in `language`; one that is an
+    https address is a recording."""
+
+    account_sid: str
+    call_sid: str
+    to_number: str
+    from_number: str
+    brief: str
+    language: str
+    ring_seconds: int
+
+
+class LegListener(Protocol):
+    """Who is told of the human's call, in any order, and twice. Nothing raises."""
+
+    def answered(self) -> bool:
+        """Somebody has answered: whether he is to be told the brief."""
+
+    async def accepted(self) -> bool:
+        """He has said yes: whether he is to go where the caller is, once that is known."""
+
+    def declined(self, outcome: str) -> None:
+        """He has said no, or it is a machine."""
+
+    def ended(self, outcome: str) -> None:
+        """His call is over: one of LEG_OVER's outcomes."""
+
+    def joined(self) -> bool:
+        """The caller has been led away: whether he is to go where the human is."""
+
+    def parted(self) -> bool:
+        """The caller is alone again: whether he has talked to the human."""
+
+    def caller_over(self) -> None:
+        """The caller's call is over."""
+
+
+class CarrierLeg(Protocol):
+    """The human's call. What comes back: True is done, False is surely not, None is not known. Nothing raises."""
+
+    async def place(self) -> bool | None: ...
+    async def is_there(self) -> bool | None:
+        """Whether there is any call that may be this one."""
+
+    async def look(self) -> str | None:
+        """Its state, in the carrier's words."""
+
+    async def look_at_caller(self) -> str | None:
+        """The same of the caller's call."""
+
+    async def move(self) -> bool | None:
+        """Lead the caller away from his media stream; he is then asked about by `joined`."""
+
+    def release(self) -> None:
+        """Nobody waits for the human any more: he is told so, and let go, now or as soon as he is found."""
+
+    def excuse(self) -> None:
+        """The caller has been led to nobody: he is told so."""
+
+    def close(self) -> None:
+        """The listener is done: what still comes is answered with a goodbye."""
+
+
+class CarrierLegs(Protocol):
+    def open(self, terms: LegTerms, listener: LegListener) -> CarrierLeg | None:
+        """None where there are too many."""

@@ -40,8 +40,25 @@ ASK_CONSENT = (
     "and ask whether they agree. If they clearly do, use the tool record_call, once. If they do not, or do not answer, "
     "do not use it, do not ask again, and go on as usual."
 )
+HOLD_THE_LINE = (
+    "Somebody is being called for the caller. In the language of the conversation, ask them in one short sentence to "
+    "hold the line, and say nothing else."
+)
 NOT_LEFT = "(The caller interrupted, so the call goes on: nobody has hung up or transferred it.)"
 NOT_TRANSFERRED = "(Connecting the caller failed: you are still on the line. Tell them so.)"
+
+_NOT_TAKEN = {
+    "declined": "did not take the call",
+    "busy": "is on another call",
+    "no_answer": "did not answer",
+    "machine": "could not be reached: a machine answered",
+}
+
+
+def not_taken(to: str, outcome: str) -> str:
+    """Whoever was called for the caller is not to be had. to: by name."""
+    who, why = to or "The person you called", _NOT_TAKEN.get(outcome, "could not be reached")
+    return f"({who} {why}: the caller has waited, and is with you again. Tell them so now, and what else you can do.)"
 
 
 def continuation(heard: str) -> str:

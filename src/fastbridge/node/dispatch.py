@@ -10,6 +10,7 @@ import asyncio
 import zlib
 from collections.abc import Callable
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
 import h11
 
@@ -24,6 +25,8 @@ from fastbridge.net.http_socket import HEAD_SECONDS, WebhookSocket
 OWN_PATHS = frozenset({b"/healthz", b"/readyz", b"/metrics"})
 """What is asked of the node and not of a worker."""
 WEBHOOKS = b"/webhook/"
+TRANSFERS = b"/webhook/transfer_"
+"""What is about a human who is called for a caller: the caller's call is in the query."""
 CLOSE = ("connection", "close")
 """Every response's header."""
 
@@ -95,6 +98,8 @@ class Reader:
             return worker_of_token(token, self._workers)
         if not path.startswith(WEBHOOKS):
             return ANYONE
+        if path.startswith(TRANSFERS):
+            return self._of_call(dict(parse_qsl(query.decode("latin-1"))).get("call", ""))
         if request.method != b"POST":
             return self._of_call(call_sid_of(query))
         if b"expect" in headers:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fastbridge._caller import OUTCOMES
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.refusals import REASONS
+from fastbridge.call.transfer_states import OUTCOMES as TRANSFER_OUTCOMES
 from fastbridge.model.realtime.errors import EXPECTED_ERRORS, FATAL_ERRORS
 from fastbridge.net.connections import EVICTED
 from fastbridge.observe import call_log as calllog
@@ -105,6 +106,7 @@ _LIST = (
     _counter("tool_calls", "Tool calls that have ended.",
              outcome=("ok", "error", "timeout", "unknown", "refused", "broken_off", "abandoned")),
     _counter("tools_done_late", "Tools that ended when nobody waited for them any more.", outcome=("ok", "error")),
+    _counter("transfers", "Warm transfers, by what they came to.", outcome=TRANSFER_OUTCOMES),
     _counter("tokens", "Tokens by kind; cached ones are part of the input.",
              kind=("text_in", "text_cached", "text_out", "audio_in", "audio_cached", "audio_out", "transcription")),
     _counter("cost_dollars", "Estimated cost of calls whose model has a known price."),

@@ -19,12 +19,13 @@ from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.urls import MEDIA_PATH
 from fastbridge.call.call import Call
 from fastbridge.call.record import unbegun
-from fastbridge.carrier.admission import Admission, Directory
+from fastbridge.carrier.admission import TERMINAL_STATUSES, Admission, Directory
 from fastbridge.carrier.port import CarrierLink, RecordingTold
 from fastbridge.carrier.twilio import rest
 from fastbridge.carrier.twilio.calls_out import twilio_calls
 from fastbridge.carrier.twilio.messages import Start
 from fastbridge.carrier.twilio.recordings import twilio_recordings
+from fastbridge.carrier.twilio.transfers import transfers
 from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
 from fastbridge.model.attempt import Attempt
@@ -112,6 +113,7 @@ class Node:
         self.lookups = Lookups(self.clock, self.spawn)
         self.rest = rest.carrier_rest(settings, told=self._carrier_refused)
         self.recorder = twilio_recordings(settings)
+        self.transfers = transfers(settings, self.spawn)
         self.placer = self._make_placer() if settings.api_keys is not None else None
         self._watching: asyncio.Task[None] | None = None
         self._openai = model_client(settings)
@@ -128,7 +130,9 @@ class Node:
         return Placer(store, carrier, self.settings, spawn=self.spawn)
 
     def on_call_status(self, call_sid: str, state: str, sequence: int | None, params: Mapping[str, str]) -> None:
-        """A status callback, of a call that may be one of those placed here."""
+        """A status callback, of a call that may be one of those placed here, or whose caller was led away."""
+        if self.transfers is not None and state in TERMINAL_STATUSES:
+            self.transfers.caller_over(call_sid)
         if self.placer is not None:
             self.spawn(self.placer.told(call_sid, state, sequence, params))
 
@@ -212,6 +216,8 @@ class Node:
             control=self.rest,
             recorder=self.recorder,
             local_recorder=self.local_recorder,
+            legs=self.transfers,
+            transfer_done=self._transfer_done,
             lookup=lookup,
             spending=self.budget.spending if self.budget.wanted else None,
             tool_done_late=self._tool_done_late,
@@ -241,6 +247,11 @@ class Node:
 
     def _tool_done_late(self, outcome: str, document: dict[str, Any] | None) -> None:
         self.metrics.add("tools_done_late", 1, outcome)
+        if document is not None:
+            self.store.update(document)
+
+    def _transfer_done(self, outcome: str, document: dict[str, Any] | None) -> None:
+        self.metrics.add("transfers", 1, outcome)
         if document is not None:
             self.store.update(document)
 
@@ -330,6 +341,8 @@ class Node:
         await self._openai.close()
         if self.placer is not None:
             await self.placer.close()
+        if self.transfers is not None:
+            await self.transfers.close()
         if self.rest is not None:
             await self.rest.close()
         if self.recorder is not None:

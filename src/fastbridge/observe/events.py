@@ -408,6 +408,16 @@ def transfer_refused(log: CallLog, why: str) -> None:
     log("HANGUP", "transfer refused", level=logging.WARNING, why=why, depth=1)
 
 
+def transfer_begins(log: CallLog, to: str) -> None:
+    """Somebody is called for the caller, who waits. to: the name of whom."""
+    log("TRANSFER", "calling", to=to, depth=1)
+
+
+def transfer_ends(log: CallLog, outcome: str, to: str, took_ms: int) -> None:
+    """What that came to: connected, declined, busy, no_answer, machine, failed, withdrawn, caller_gone, lost."""
+    log("TRANSFER", outcome, to=to, took_ms=took_ms, depth=1)
+
+
 def transfer_failed(log: CallLog, error: BaseException) -> None:
     """Passing a caller on failed, or took more than 5 s: with the traceback."""
     log.failure("transfer", "SERVER_ERROR", "the transfer failed", error, depth=1)

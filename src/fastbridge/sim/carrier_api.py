@@ -130,6 +130,11 @@ class CarrierApi:
         return self._recordings.place(call, file, seconds, callback)
 
     @property
+    def exchange(self) -> Switch:
+        """Where calls that obey TwiML meet."""
+        return self._switch
+
+    @property
     def url(self) -> str:
         """RuntimeError before it runs."""
         return self._server.url
@@ -139,6 +144,10 @@ class CarrierApi:
         report = await self._switch.ended(call_sid)
         await self._callbacks.settle()
         return report
+
+    async def all_ended(self) -> None:
+        """Every call that was placed so far."""
+        await self._switch.all_over()
 
     @property
     def connections(self) -> int:

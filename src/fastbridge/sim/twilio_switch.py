@@ -63,6 +63,11 @@ class Switch:
         await leg.over.wait()
         return leg.phone.report
 
+    async def all_over(self) -> None:
+        """Every call that was placed."""
+        for leg in list(self._legs.values()):
+            await leg.over.wait()
+
     def start(self, call: Call, fields: Mapping[str, str]) -> Leg:
         """fields: as of `Calls.create`."""
         events = fields.get("StatusCallbackEvent", "completed").split()

@@ -10,7 +10,7 @@ import contextvars
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -28,11 +28,13 @@ from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.log_format import HumanFormatter, Scrubber
 from fastbridge.observe.log_policy import NOISY
 from fastbridge.sim import ear
+from fastbridge.sim.callee import Callee
 from fastbridge.sim.carrier_api import CarrierApi, Fault
 from fastbridge.sim.report import CallReport
 from fastbridge.sim.scenario import Scenario
 from fastbridge.sim.script import PATIENCE_MS, Step
 from fastbridge.testing.carrier import ApiTransport, VirtualCarrier, new_report
+from fastbridge.testing.desk import LedAway, human_side, webhooks
 from fastbridge.testing.loop import PATIENCE_SECONDS, LeapingLoop
 from fastbridge.testing.model import VirtualModel
 from fastbridge.testing.recorder import VirtualRecorder, VirtualReel, VirtualReels
@@ -50,9 +52,10 @@ class VirtualCall:
 
     agent: an Agent, or what names one to `fastbridge serve`. script: the caller's part. scenario: the service's, as for
     a ModelServer. api_faults: as for a CarrierApi. recorder: the carrier's recordings; it does all that it is asked,
-    unless you give one that fails. real_seconds: how long, of your time, a thread or a socket of the
-    agent's may be waited for. The other options are those of a SimulatedCaller. settings: by their variables' names,
-    such as FASTBRIDGE_SILENCE_SECONDS="5"; the environment counts for nothing.
+    unless you give one that fails. callees: by number, who answers where the agent has somebody called (`brief`).
+    real_seconds: how long, of your time, a thread or a socket of the agent's may be waited for. The other options are
+    those of a SimulatedCaller. settings: by their variables' names, such as FASTBRIDGE_SILENCE_SECONDS="5"; the
+    environment counts for nothing.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class VirtualCall:
         *,
         api_faults: Sequence[Fault] = (),
         recorder: VirtualRecorder | None = None,
+        callees: Mapping[str, Callee] | None = None,
         real_seconds: float = PATIENCE_SECONDS,
         call_sid: str = "",
         from_number: str = "+15005550001",
@@ -82,8 +86,10 @@ class VirtualCall:
         """What the carrier saw and the ear heard: the same as of a real call."""
         self.model = VirtualModel(loop, scenario if scenario is not None else Scenario())
         """Its `sessions`, `attempts` and `errors` are a ModelServer's."""
-        self.api = CarrierApi(ACCOUNT_SID, AUTH_TOKEN, faults=api_faults)
-        """Twilio's REST API: `updates` and `errors`."""
+        twilio, self._node = webhooks(self._settings, self._agent, loop)
+        self.api = CarrierApi(ACCOUNT_SID, AUTH_TOKEN, faults=api_faults, callees=callees, now=loop.time, http=twilio)
+        """Twilio's REST API: `updates`, `errors` and `dialled`; `reports`: what callees heard, by their calls' sids."""
+        self._twilio = twilio
         self.recorder = recorder or VirtualRecorder()
         """The carrier's recording: what was `done`."""
         self._reels = VirtualReels()
@@ -176,11 +182,21 @@ class VirtualCall:
         else:
             call = await self._begun()
             await self._carrier.over
+            await self._goes_on()
             if self._loop.tasks:
                 await asyncio.wait(self._loop.tasks, timeout=LAST_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.api.all_ended(), LAST_SECONDS)
             self.record = json.loads(json.dumps(call.document))
         self._carrier.finish()
         self.model.close()
+
+    async def _goes_on(self) -> None:
+        """Where the API has led the caller to somebody else."""
+        order = self._carrier.order
+        if "Url" in order:
+            led = self._carrier.led_away = LedAway(self._carrier, self._twilio, self._context.from_number)
+            await led.obey(order, self.api.exchange)
 
     async def _begun(self) -> Call:
         """What a node does at the webhook, and when the stream starts."""
@@ -195,6 +211,7 @@ class VirtualCall:
         lookup = lookups.take(context.call_sid)
         http = httpx2.AsyncClient(transport=ApiTransport(self.api), trust_env=False)
         rest = CarrierRest(api_url(self._settings), ACCOUNT_SID, AUTH_TOKEN, http)
+        self._node.transfers = human_side(self._settings, loop, http)
         call = Call(
             settings=agent.call_settings(self._settings),
             agent=agent,
@@ -209,6 +226,7 @@ class VirtualCall:
             control=rest,
             recorder=self.recorder,
             local_recorder=self._reels,
+            legs=self._node.transfers,
             lookup=lookup,
         )
         call.start()

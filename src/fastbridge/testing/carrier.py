@@ -9,7 +9,7 @@ import httpx2
 
 from fastbridge.sim.audio import FRAME_BYTES, FRAME_MS
 from fastbridge.sim.carrier import CarrierStream
-from fastbridge.sim.carrier_api import CarrierApi
+from fastbridge.sim.carrier_api import CarrierApi, Line
 from fastbridge.sim.report import CallReport, Event
 from fastbridge.sim.script import QUIET_FRAME, Conversation, Step
 from fastbridge.sim.twilio_http import ResetError, request_of
@@ -29,6 +29,8 @@ class VirtualCarrier:
         self, loop: VirtualLoop, report: CallReport, script: Sequence[Step], patience_ms: int, limit_seconds: float
     ) -> None:
         self.call_sid = report.call_sid
+        self.led_away: Line | None = None
+        """Who obeys the API once the stream has ended, where somebody does."""
         self.report = report
         self.conversation = Conversation(script, patience_ms)
         self.over: asyncio.Future[None] = loop.create_future()
@@ -62,9 +64,14 @@ class VirtualCarrier:
     def update(self, form: dict[str, str]) -> bool:
         """The REST API changes this call, as `SimulatedCaller.update`."""
         if self.stream is None or self.over.done() or self._order is not None:
-            return False
+            return self.led_away is not None and self.led_away.update(form)
         self._order = form
         return True
+
+    @property
+    def order(self) -> dict[str, str]:
+        """Of the REST API, which ended the stream; empty where something else did."""
+        return self._order or {}
 
     # A CarrierLink of the call.
 
@@ -119,7 +126,7 @@ class VirtualCarrier:
             self._timer.cancel()
         report, origin_ms = self.report, self._began_ms
         self._judge_close()
-        if self._order is not None:
+        if self._order is not None and self.led_away is None:
             self._obey(self._order)
         if self.stream is not None:
             origin_ms = self.stream.start_ms

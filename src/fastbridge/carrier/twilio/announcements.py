@@ -65,12 +65,12 @@ class Announcer:
         if not text and known(language) is None:
             language, own = FALLBACK, {}
         text = text or LANGUAGES[short(language)].message(which)
-        say_language, say_voice = _speaker(settings, own, language)
+        say_language, say_voice = speaker(settings, own, language)
         build = busy_twiml if which == "busy" else apology_twiml
         return build(text, language=say_language, voice=say_voice)
 
 
-def _speaker(settings: Settings, own: Mapping[str, Any], language: str) -> tuple[str, str]:
+def speaker(settings: Settings, own: Mapping[str, Any], language: str) -> tuple[str, str]:
     """`<Say>`'s language and voice for a text in this language: the agent's own settings, then the node's, which are
     for the node's language, then what is known. A voice goes with its language: it is not asked to speak another."""
     found = known(language)

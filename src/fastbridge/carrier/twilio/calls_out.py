@@ -78,6 +78,15 @@ class TwilioCalls:
             done = answer.is_success
         return done
 
+    async def change(self, call_sid: str, form: dict[str, str]) -> bool | None:
+        """Give a call other TwiML. True: it is done; False: surely not; None: the answer was lost."""
+        answer = await self._ask("POST", f"/{call_sid}.json", data=form)
+        if isinstance(answer, TryLater):
+            return False
+        if isinstance(answer, Uncertain) or (answer.status_code >= 500 and answer.status_code != 503):
+            return None
+        return answer.is_success
+
     async def _ask(self, method: str, path: str, **given: Any) -> httpx2.Response | TryLater | Uncertain:
         return await self._api.ask(method, self._url + path, **given)
 

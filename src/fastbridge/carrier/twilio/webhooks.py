@@ -19,6 +19,8 @@ from fastbridge.carrier.twilio.announcements import PATH, Announcer
 from fastbridge.carrier.twilio.error_codes import explained
 from fastbridge.carrier.twilio.messages import ANSWERED_BY, CALL_STATUSES, RECORDING_SID, RECORDING_STATUSES
 from fastbridge.carrier.twilio.recordings import STATUS_PATH
+from fastbridge.carrier.twilio.transfer_webhooks import TransferDesk
+from fastbridge.carrier.twilio.transfers import TwilioTransfers
 from fastbridge.carrier.twilio.twiml import connect_twiml, dial_twiml, hangup_twiml, reject_twiml
 from fastbridge.carrier.twilio.webhook import MAX_PARAMETER_CHARS, SAY_SECONDS, XML, Door, Handler, Webhook, client_ip
 from fastbridge.config import Settings
@@ -50,6 +52,8 @@ class Node(Protocol):
 
     @property
     def agent(self) -> Agent: ...
+    @property
+    def transfers(self) -> TwilioTransfers | None: ...
     def announce(self, admission: Admission) -> None:
         """A call was admitted; its stream will follow."""
 
@@ -67,6 +71,7 @@ def routes(node: Node) -> list[Route]:
     """Every HTTP route of the node."""
     refusals = RateLimiter()
     desk, door = _Desk(node, refusals), Door(node, refusals)
+    transfers = TransferDesk(node)
 
     def webhook(path: str, handler: Handler, fallback: Callable[[], Response]) -> Route:
         return Route(f"/webhook/{path}", door.endpoint(handler, fallback), methods=["GET", "POST"])
@@ -77,6 +82,11 @@ def routes(node: Node) -> list[Route]:
         webhook("stream_ended", desk.stream_ended, _hang_up),
         webhook("call_status", desk.call_status, _nothing),
         Route(STATUS_PATH, door.endpoint(desk.recording_status, _again), methods=["POST"]),
+        webhook("transfer_answer", transfers.answer, transfers.failed),
+        webhook("transfer_key", transfers.key, transfers.failed),
+        webhook("transfer_status", transfers.status, _nothing),
+        webhook("transfer_join", transfers.join, transfers.failed),
+        webhook("transfer_over", transfers.over, transfers.failed),
         Route(f"{PATH}{{name}}", desk.recording, methods=["GET"]),
         Route(f"{MEDIA_PATH}{{token:path}}", desk.plain_stream, methods=["GET"]),
         Route("/healthz", desk.healthz, methods=["GET"]),
