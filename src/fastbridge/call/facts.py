@@ -115,6 +115,13 @@ class Hearing(Protocol):
     def said_unheard(self) -> bool: ...
 
 
+class Answered(Protocol):
+    """Who has answered a call out."""
+
+    @property
+    def waits(self) -> bool: ...
+
+
 class GivenUp(Protocol):
     @property
     def ending(self) -> bool: ...
@@ -170,6 +177,8 @@ class Sources(Protocol):
     def upload_watch(self) -> Hearing: ...
     @property
     def format_watch(self) -> Noisy: ...
+    @property
+    def answered_by(self) -> Answered: ...
     @property
     def fallback(self) -> GivenUp: ...
     @property
@@ -337,7 +346,7 @@ class Facts:
     def waits_for(self) -> str | None:
         """What the caller waits for, as in `dead_air.LIMIT_SECONDS`; None while nothing is owed to him."""
         of = self._of
-        if of.fallback.ending or of.turns.speaking:
+        if of.fallback.ending or of.turns.speaking or of.answered_by.waits:
             return None
         if of.greeting.awaited or of.stats.ready_ms is None:
             return "connecting"

@@ -45,6 +45,7 @@ class Record(_Identities):
     duration_ms: int
     end_reason: str
     transferred_to: str | None
+    answered_by: dict[str, Any] | None
     timings_ms: dict[str, Any]
     turns: list[dict[str, Any]]
     caller_turns: int
@@ -80,6 +81,7 @@ def record(call: Parts) -> dict[str, Any]:
         "duration_ms": call.clock.now_ms(),
         "end_reason": call.end_reason,
         "transferred_to": call.hangup.transferred_to,
+        "answered_by": call.answered_by.summary(),
         "timings_ms": {
             "connect": moments.connect_ms,
             "ready": moments.ready_ms,
@@ -135,6 +137,7 @@ def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str)
         "duration_ms": 0,
         "end_reason": str(reason),
         "transferred_to": None,
+        "answered_by": None,
         "timings_ms": {"connect": None, "ready": None, "greeting": None, "first_speech": None, "responses": []},
         "turns": [],
         "caller_turns": 0,

@@ -212,6 +212,8 @@ class Placer:
         own = {OUTBOUND_ID: row.id}
         if "business_id" in asked:
             own["business_id"] = asked["business_id"]
+        if asked.get("machine"):
+            own["machine"] = "1"  # so that the node listens, too
         return Placement(
             to_number=asked["to"],
             from_number=asked.get("from") or self._settings.twilio_phone_number or "",

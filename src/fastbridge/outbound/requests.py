@@ -16,7 +16,7 @@ MAX_PARAMETER_CHARS = 400
 OUTBOUND_ID = "outbound_id"
 """The parameter by which a call's webhooks tell whose they are."""
 _NAMES = r"^[a-z][A-Za-z0-9_.-]{0,63}$"
-_RESERVED = frozenset({"business_id", OUTBOUND_ID, "bodySHA256"})
+_RESERVED = frozenset({"business_id", OUTBOUND_ID, "machine", "bodySHA256"})
 _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is no field of a call",

@@ -15,17 +15,8 @@ from fastbridge.base.machine import Machine
 from fastbridge.model.port import OWN_TURN, Create, Wish
 from fastbridge.model.realtime.floor import Floor
 from fastbridge.model.realtime.response_states import (
-    ANSWERS,
-    DEADLINES_SECONDS,
-    ENDED,
-    EXPIRIES,
-    LOOK_SECONDS,
-    MOOT,
-    REACTIONS,
-    TRANSITIONS,
-    Event,
-    State,
-)
+    ANSWERS, DEADLINES_SECONDS, ENDED, EXPIRIES, LOOK_SECONDS, MOOT, REACTIONS, TRANSITIONS, Event, State,
+)  # fmt: skip
 from fastbridge.model.realtime.session_config import response_config
 
 RETRY_SECONDS = 0.25
@@ -187,6 +178,12 @@ class ResponseController(Machine[State, Event]):
             return False
         self._send_cancel(Event.CANCEL)
         return True
+
+    def give_way(self) -> None:
+        """Nobody wants what is under way or waits, nor an answer to what was said."""
+        self._waiting.clear()
+        self.cancel()
+        self.floor.settle()
 
     def suspend(self) -> Create | None:
         """The connection is gone, and with it what was under way: that, if it had begun and was wanted. One only
