@@ -211,9 +211,7 @@ def music(rng: np.random.Generator, seconds: float) -> Samples:
         root, length = 220 * 2 ** (rng.integers(0, 24) / 12), rng.choice([0.2, 0.4, 0.8])
         notes = [root * ratio for ratio in (1, 1.26, 1.5)[: rng.integers(1, 4)]]
         t = np.arange(int(length * RATE_HZ)) / RATE_HZ
-        chord = sum(
-            np.sin(2 * np.pi * note * k * t) / k**1.5 for note in notes for k in range(1, 6) if note * k < 3600
-        )
+        chord = sum(np.sin(2 * np.pi * note * k * t) / k**1.5 for note in notes for k in range(1, 6) if note * k < 3600)
         parts.append(np.asarray(chord) * np.exp(-t * rng.uniform(0, 4)) * 2500.0)
     return np.concatenate(parts)[: int(seconds * RATE_HZ)]
 

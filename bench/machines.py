@@ -13,10 +13,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from machine_sounds import Maker, Sound
 
 from fastbridge._answering import SIGNS, AnswerEar
 from fastbridge._bargein import Detector
+from machine_sounds import Maker, Sound
 
 FRAME_SECONDS = 0.02
 

@@ -1,4 +1,4 @@
-"""Who has answered a call out: a person, a machine, a fax? Told by how long is spoken, the silence behind it, and tones.
+"""Who has answered a call out: a person, a machine, a fax? Told by how long is spoken, the silence behind it, tones.
 
 See docs/answering-machines.md.
 """
@@ -14,8 +14,8 @@ class AnswerEar:
     """One call's. Every frame of the callee belongs in here, from the first on."""
 
     def feed(self, frame: bytes, level_dbfs: float, echo_dbfs: float) -> int:
-        """Mu-law of the callee, its level, and that expected of our echo, as the barge-in detector has them. An index of
-        SIGNS.
+        """Mu-law of the callee, its level, and that expected of our echo, as the barge-in detector has them. An index
+        of SIGNS.
 
         Human and machine are told once, the one or the other; beep each time that one has ended, 0.1 s after its end;
         fax once. Judged in pieces of 160 bytes; what is left over waits for the next call. Of several signs in one long

@@ -1,4 +1,4 @@
-"""Who has answered a call out: a person, a machine, a fax? Told by how long is spoken, the silence behind it, and tones.
+"""Who has answered a call out: a person, a machine, a fax? Told by how long is spoken, the silence behind it, tones.
 
 Law: a sign depends on the bytes and flags fed so far and on nothing else. Sums of samples are integers, the rest is IEEE
 doubles in a fixed order without fused operations and without a libm, so that every machine, and the slow twin, comes to

@@ -59,7 +59,7 @@ class CallerLane:
     @property
     def sink(self) -> TextSink:
         """For the FrameReader of the carrier's socket: text without a Python call."""
-    def ask_who(self, ear: AnswerEar | None, on_sign: Callable[[int], object]) -> None:
+    def ask_who(self, ear: AnswerEar | None, on_sign: Callable[[int], object] | None = None) -> None:
         """From now on the ear hears each frame that the detector hears, too; on_sign(sign): what it shows, one of
         SIGN_HUMAN and the like, behind the frame. None: nobody asks any more."""
     def start(self, stream_sid: bytes) -> None:

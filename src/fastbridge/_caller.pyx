@@ -87,7 +87,7 @@ cdef class CallerLane(TextSink):
         self.stream_sid = b""
         self.queue = deque()
 
-    def ask_who(self, AnswerEar ear, on_sign) -> None:
+    def ask_who(self, AnswerEar ear, on_sign=None) -> None:
         self.ear = ear
         self.on_sign = on_sign
 

@@ -96,7 +96,7 @@ class CallerLane(websocket.TextSink):
     def on_text(self, text: bytes) -> None:
         self.feed_message(text)
 
-    def ask_who(self, ear: AnswerEar | None, on_sign: Callable[[int], object]) -> None:
+    def ask_who(self, ear: AnswerEar | None, on_sign: Callable[[int], object] = lambda sign: None) -> None:
         self._ear, self._on_sign = ear, on_sign
 
     def start(self, stream_sid: bytes) -> None:

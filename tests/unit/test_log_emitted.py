@@ -33,6 +33,7 @@ from fastbridge.store.records import RecordStore
 from front_desk import INCOMING, exchange, make_node, post
 from helpers import LOUD, QUIET, SID
 from longcall import LongCall
+from machine_scenes import answering_machine
 from outbound_scenes import calls_out, jobs
 from recording_transport import Transport
 from tunnels import finder, stand_in
@@ -508,6 +509,7 @@ SCENES = [
         lines_lost,
     ),
     session_options,
+    answering_machine,
     *(
         timeouts,
         renewed,

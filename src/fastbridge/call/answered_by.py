@@ -1,9 +1,9 @@
 """Who has answered a call out: a person, until there is evidence of a machine; and what is left to a machine.
 
 Nobody waits for the verdict: the greeting is said at once. What our ear shows and what the carrier says meet in one
-table, WHO. A message waits for the beep, in the lane, so that it begins with it; where no beep comes, for the end of what
-the machine says. It is said once, and when it was heard the call is hung up; a turn of talk takes all of that back, at any
-time, so that nobody who speaks is hung up on.
+table, WHO. A message waits for the beep, in the lane, so that it begins with it; where no beep comes, for the end of
+what the machine says. It is said once, and when it was heard the call is hung up; a turn of talk takes all of that
+back, at any time, so that nobody who speaks is hung up on.
 """
 
 from collections.abc import Mapping
@@ -82,8 +82,8 @@ DEADLINES_SECONDS = {State.LISTENING: 20.0, State.WAITING: 40.0, State.SAYING: 9
 
 NOBODY, PERSON, MACHINE, BEEP, FAX = "", "human", "machine", "beep", "fax"
 WHO: Mapping[tuple[str, str], str] = {
-    # what our ear has shown, what the carrier says: who it is. A beep is a machine's, whoever says what; a person who
-    # was heard to wait for an answer is not taken for a machine on another's word, nor one for whom the carrier vouches.
+    # what our ear has shown, what the carrier says: who it is. A beep is a machine's, whoever says what. A person who
+    # was heard to wait for an answer is no machine on another's word, nor is one for whom the carrier vouches.
     (NOBODY, PERSON): PERSON,
     (NOBODY, MACHINE): MACHINE,
     (NOBODY, FAX): FAX,
@@ -176,7 +176,7 @@ class WhoAnswered(Machine[State, Event]):
     def close(self) -> None:
         for deadline in (self._state_deadline, self._look, self._reply):
             deadline.clear()
-        self._caller.ask_who(None, self.on_sign)
+        self._caller.ask_who(None)
 
     def summary(self) -> dict[str, Any] | None:
         """For the record; None where nobody asked."""

@@ -116,8 +116,8 @@ ORDER: Mapping[type, str] = {
     Played: "greeting.played fallback.played answered_by.played transcripts.review",
     RingFull: "line.ring_full",
     NoMulaw: "format_watch.noise",
-    Interrupted: "answered_by.interrupted greeting.interrupted idle.heard hangup.interrupted transcripts.review answers.interrupted "
-    "turns.interrupted",
+    Interrupted: "answered_by.interrupted greeting.interrupted idle.heard hangup.interrupted transcripts.review "
+    "answers.interrupted turns.interrupted",
     # The caller waits.
     WaitChanged: "dead_air.late",
     AnswerOwed: "turns.owes dead_air.review",
@@ -152,8 +152,8 @@ ORDER: Mapping[type, str] = {
     Second: "trace.second line.check format_watch.listen upload_watch.check carrier_watch.check idle.look "
     "transcripts.review books.second",
     Ending: "dead_air.close upload_watch.close fallback.close turns.close answers.close barge_in.close greeting.close "
-    "remote.close transcripts.close answering.close answered_by.close tools.close idle.close hangup.close dtmf.close media_gap.end "
-    "time_limit.close session.close caller.close assistant.close",
+    "remote.close transcripts.close answering.close answered_by.close tools.close idle.close hangup.close dtmf.close "
+    "media_gap.end time_limit.close session.close caller.close assistant.close",
 }
 TABLE: Mapping[type, tuple[tuple[str, str], ...]] = {
     event: tuple((part, method) for part, _, method in (name.rpartition(".") for name in names.split()))

@@ -30,13 +30,14 @@ TIME_LIMIT = (
     "sentence, and ask for what matters most."
 )
 MACHINE_ANSWERED = (
-    "(This call out was answered by an answering machine, not by a person. Its greeting and a beep come first; only what "
-    "is said behind the beep is recorded. Nobody answers you.)"
+    "(This call out was answered by an answering machine, not by a person. Its greeting and a beep come first; only "
+    "what is said behind the beep is recorded. Nobody answers you.)"
 )
 FAX_ANSWERED = "(This call out was answered by a fax machine: nobody hears you.)"
 MESSAGE_LEFT = "(Now you leave your message on it, and then the call ends.)"
 PERSON_AFTER_ALL = (
-    "(A person is on the line after all, and no answering machine: go on with them, and tell them in short why you call.)"
+    "(A person is on the line after all, and no answering machine: go on with them, and tell them in short why you "
+    "call.)"
 )
 NOT_LEFT = "(The caller interrupted, so the call goes on: nobody has hung up or transferred it.)"
 NOT_TRANSFERRED = "(Connecting the caller failed: you are still on the line. Tell them so.)"

@@ -87,7 +87,7 @@ def settings_refused(log: CallLog, why: str) -> None:
 
 def answered_by(log: CallLog, who: str, *, source: str, at_ms: int, before: str) -> None:
     """Who has answered a call out: human, machine, fax, unknown. source: sound or carrier. before: what was thought."""
-    known = {"before": before} if before else {}
+    known: dict[str, Any] = {"before": before} if before else {}
     log("AMD", who, source=source, at_ms=at_ms, **known, depth=1)
 
 
