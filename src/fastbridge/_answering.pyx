@@ -61,7 +61,7 @@ cdef int INTERCEPT_TONES = 3                # of the network's, rising
 cdef int RECENT_TALK = 150                  # frames
 
 
-def cosine_of(hertz: float) -> float:
+cdef double cosine_of(double hertz):
     return math.cos(2 * math.pi * hertz / 8000)
 
 

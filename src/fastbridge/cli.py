@@ -261,11 +261,9 @@ app.command()(commands.campaign)
 
 @app.command()
 def demo(
-    agent: Annotated[
-        str | None,
-        typer.Argument(metavar="[module:agent]", help="Your agent, as for serve [default: one of the demo's own]."),
-    ] = None,
+    agent: Annotated[str | None, typer.Argument(metavar="[module:agent]", help="Yours [default: the demo's].")] = None,
     out: Annotated[Path, typer.Option(help="Directory for what the demo writes.")] = Path("fastbridge-demo"),
+    outbound: Annotated[bool, typer.Option("--outbound", help="A call out, which an answering machine takes.")] = False,
     wav: Annotated[
         list[Path] | None,
         typer.Option(help="A recording for a line of the caller's, in place of a built-in one; again for the next."),
@@ -274,9 +272,11 @@ def demo(
     """Hold a call with a simulated caller and a simulated model: no account, no network."""
     greeted = not agent or bool(load_agent(agent).greeting)  # what is wrong with it is told before anything starts
 
-    from fastbridge.sim.demo import run
+    from fastbridge.sim import demo, demo_outbound
 
-    raise typer.Exit(run(out=out, wav=wav or (), agent=agent, greeted=greeted))
+    if outbound:
+        raise typer.Exit(demo_outbound.run(out))
+    raise typer.Exit(demo.run(out=out, wav=wav or (), agent=agent, greeted=greeted))
 
 
 @app.command()
