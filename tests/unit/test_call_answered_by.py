@@ -318,7 +318,7 @@ class TestAPerson:
     def test_in_whose_conversation_something_beeps_stays_one(self, out):
         call = out(agent()).greeted()
         call.sign(SIGN_HUMAN)
-        call.do(setattr, call.call.answered_by, "_turns", 3)
+        call.do(setattr, call.call.answered_by, "_turns", 7)
         call.sign(SIGN_BEEP)
         assert call.state is State.PERSON
 

@@ -34,8 +34,8 @@ REPLY_SECONDS = 2.5
 """Behind a message for which there was no beep: a person has so long to say something."""
 BEEP_SECONDS = 45.0
 """From the answer: a beep behind that is none of a machine's greeting."""
-MAX_TURNS = 2
-"""Turns that somebody may have taken, and still be a machine: it pauses, too."""
+MAX_TURNS = 6
+"""Turns that somebody may have taken, and still be a machine: each of its pauses ends one."""
 CARRIER = "carrier"
 SOUND = "sound"
 

@@ -142,6 +142,7 @@ async def _perform(folder: Path) -> Performance:
                 )
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    report.interrupts = False
     checks += machine_checks(report, record)
     report.events = [*report.events, *_notes(report, record)]
     report.events.sort(key=lambda event: event.at_ms)
