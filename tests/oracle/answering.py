@@ -155,7 +155,7 @@ class AnswerEar:
         if self._quiet == 0 and talk >= 150 and span.lively:
             self._judged = True
             return SIGN_MACHINE
-        if self._quiet < (33 if talk <= 50 else 38):
+        if self._quiet < (28 if talk <= 50 else 38):
             return 0
         if talk >= 6 and span.lively:
             self._judged = True

@@ -62,7 +62,7 @@ class TestSomebody:
     def test_who_says_a_word_and_waits_is_a_person(self, ear):
         ((kind, at),) = listen(ear, silence(0.5), said(0.4), silence(4))
         assert kind == "human"
-        assert 0.9 + 0.6 <= at <= 0.9 + 0.75
+        assert 0.9 + 0.5 <= at <= 0.9 + 0.65
 
     def test_who_says_a_sentence_and_waits_is_one_too(self, ear):
         ((kind, at),) = listen(ear, silence(0.5), said(2.0), silence(4))
