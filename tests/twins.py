@@ -4,7 +4,7 @@ import importlib
 from types import ModuleType
 
 MODULES = (
-    *("mulaw", "framing", "websocket", "pacing", "playout", "dsp", "bargein", "assistant", "caller"),
+    *("mulaw", "framing", "websocket", "pacing", "playout", "dsp", "bargein", "assistant", "caller", "answering"),
     *("measure", "peer", "pcm", "tape"),
 )
 

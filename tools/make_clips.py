@@ -16,6 +16,8 @@ from pathlib import Path
 CALLER = ["-v", "en-gb+m3", "-s", "172", "-p", "38"]
 ASSISTANT = ["-v", "en-us+f4", "-s", "168", "-p", "58"]
 
+MACHINE = ["-v", "en-gb+m5", "-s", "160", "-p", "45"]
+
 LINES = {
     "caller_appointment": (CALLER, "Hello! I would like an appointment for a check up, on Thursday afternoon, please."),
     "caller_interrupts": (CALLER, "Wait, sorry! Is there anything in the morning?"),
@@ -30,6 +32,15 @@ LINES = {
     "assistant_morning": (
         ASSISTANT,
         "Of course. On Thursday morning, I have nine o'clock, or ten thirty. Is one of them good?",
+    ),
+    "callee_machine": (
+        MACHINE,
+        "Hello, you have reached Peter Miller. I cannot take your call right now. "
+        "Please leave a message after the tone.",
+    ),
+    "assistant_message": (
+        ASSISTANT,
+        "This is Maple Street Dental, about your appointment on Thursday. Please call us back. Goodbye!",
     ),
     "assistant_goodbye": (ASSISTANT, "Thursday at ten thirty it is. See you then, goodbye!"),
 }

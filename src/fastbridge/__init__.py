@@ -3,6 +3,7 @@
 Bridges Twilio Media Streams to the OpenAI Realtime API, hundreds of calls on one core. What a user writes is
 
     Agent         who answers: its words, its voice, its tools and hooks
+    AnsweredBy    what `on_machine` is told: a machine has answered a call out
     CallContext   the call that a tool or hook serves: who is calling, and what can be done to the call
     JobRun        one run of an `@agent.job`: its key, and the how manieth it is
     Tool          a function that the model may call, where more is to be said of it than its signature does
@@ -20,15 +21,16 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fastbridge.agent import Agent, CallContext, JobRun, Tool
+    from fastbridge.agent import Agent, AnsweredBy, CallContext, JobRun, Tool
     from fastbridge.base.conversation import Turn
     from fastbridge.call.record import Record
 
     __version__: str
 
-__all__ = ["Agent", "CallContext", "JobRun", "Record", "Tool", "Turn"]
+__all__ = ["Agent", "AnsweredBy", "CallContext", "JobRun", "Record", "Tool", "Turn"]
 _MODULES = {
     "Agent": "agent",
+    "AnsweredBy": "agent",
     "CallContext": "agent",
     "JobRun": "agent",
     "Record": "call.record",

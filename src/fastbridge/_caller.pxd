@@ -1,5 +1,6 @@
 from libc.stdint cimport int64_t, uint64_t
 
+from fastbridge._answering cimport AnswerEar
 from fastbridge._assistant cimport AssistantLane
 from fastbridge._bargein cimport Detector
 from fastbridge._dsp cimport HighpassLimiter
@@ -24,11 +25,12 @@ cdef enum Outcome:
 
 cdef class CallerLane(TextSink):
     # wiring
-    cdef object clock, on_message, on_edge, write
+    cdef object clock, on_message, on_edge, on_sign, write
     cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef Outbox outbox                      # or None: each frame leaves at once
     cdef AssistantLane playing
     cdef Detector detector
+    cdef AnswerEar ear                      # or None: nobody asks who has answered
     cdef HighpassLimiter dsp                # or None
     cdef Tape tape                          # or None: nobody records
     cdef bytes stream_sid
@@ -49,6 +51,7 @@ cdef class CallerLane(TextSink):
 
     cdef uint64_t arrived(self) noexcept
     cdef int media(self, Slice stream_sid, int64_t chunk, Slice payload) except -1
+    cdef int tell_sign(self, int sign) except -1
     cdef int64_t missing_before(self, int64_t chunk) noexcept
     cdef int deliver(self, Slice payload, int64_t missing, int64_t now) except -1
     cdef int forward(self, Slice payload, int64_t missing, int64_t arrived_ns) except -1

@@ -5,6 +5,7 @@ It never awaits, logs or reads a clock (the reading transport stamps `now_ns` th
 
 from collections.abc import Callable
 
+from fastbridge._answering import AnswerEar
 from fastbridge._assistant import AssistantLane
 from fastbridge._bargein import Detector
 from fastbridge._dsp import HighpassLimiter
@@ -60,6 +61,9 @@ class CallerLane:
     @property
     def sink(self) -> TextSink:
         """For the FrameReader of the carrier's socket: text without a Python call."""
+    def ask_who(self, ear: AnswerEar | None, on_sign: Callable[[int], object] | None = None) -> None:
+        """From now on the ear hears each frame that the detector hears, too; on_sign(sign): what it shows, one of
+        SIGN_HUMAN and the like, behind the frame. None: nobody asks any more."""
     def start(self, stream_sid: bytes) -> None:
         """Only frames of this stream are its own from now on. Before `start` every frame is foreign."""
     def open(self, write: Callable[[bytes], object]) -> None:

@@ -10,6 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy
 
+from fastbridge._answering cimport AnswerEar
 from fastbridge._assistant cimport AssistantLane
 from fastbridge._bargein cimport Detector
 from fastbridge._dsp cimport HighpassLimiter
@@ -87,6 +88,10 @@ cdef class CallerLane(TextSink):
         self.backlog_frames = backlog_frames
         self.stream_sid = b""
         self.queue = deque()
+
+    def ask_who(self, AnswerEar ear, on_sign=None) -> None:
+        self.ear = ear
+        self.on_sign = on_sign
 
     @property
     def sink(self):
@@ -182,6 +187,7 @@ cdef class CallerLane(TextSink):
         cdef uint8_t[FRAME_BYTES] heard
         cdef int64_t now, missing
         cdef bint playing, edge = False
+        cdef int sign = 0
         self.frames_in += 1
         if payload.size <= MAX_MEDIA_CHARS:
             size = b64_decode_into(media_scratch, payload.text, payload.size)
@@ -196,19 +202,21 @@ cdef class CallerLane(TextSink):
         if self.detector is not None:       # also behind the lock: it learns the line and its echo there
             playing = self.playing.hearing(now, heard)
             edge = self.detector.judge(media_scratch, size, heard if playing else NULL, FRAME_BYTES)
+            if self.ear is not None:
+                sign = self.ear.judge(media_scratch, size, self.detector.level, self.detector.echo_level)
             if self.detector.speaking and not (self.is_locked or self.is_muted or self.is_concealed):
                 self.voice_frames += 1
                 self.last_voice_ns = now
         if self.is_locked:
             self.settled[<int>OUTCOME_GREETING_LOCK] += 1
-            return 0
+            return self.tell_sign(sign)
         if self.is_muted:
             self.settled[<int>OUTCOME_NOISE_GATE] += 1
-            return 0
+            return self.tell_sign(sign)
         if self.is_concealed:               # the model's ear goes on, or it would wait for his turn's end for ever
             self.settled[<int>OUTCOME_AUDIO_GUARD] += 1
             self.be_silent(1)
-            return 0
+            return self.tell_sign(sign)
         if self.dsp is not None and self.dsp.filter(media_scratch, media_scratch, size):
             b64_encode_into(encoded_scratch, media_scratch, size)
             payload.text = encoded_scratch
@@ -216,6 +224,12 @@ cdef class CallerLane(TextSink):
         self.deliver(payload, missing, now)
         if edge:
             self.on_edge()
+        return self.tell_sign(sign)
+
+    cdef int tell_sign(self, int sign) except -1:
+        """Of who has answered, behind the frame that shows it."""
+        if sign != 0 and self.on_sign is not None:
+            self.on_sign(sign)
         return 0
 
     cdef int64_t missing_before(self, int64_t chunk) noexcept:

@@ -261,19 +261,18 @@ app.command()(commands.campaign)
 
 @app.command()
 def demo(
-    agent: Annotated[
-        str | None,
-        typer.Argument(metavar="[module:agent]", help="Your agent, as for serve [default: one of the demo's own]."),
-    ] = None,
+    agent: Annotated[str | None, typer.Argument(metavar="[module:agent]", help="Yours [default: the demo's].")] = None,
     out: Annotated[Path, typer.Option(help="Directory for what the demo writes.")] = Path("fastbridge-demo"),
-    wav: Annotated[
-        list[Path] | None,
-        typer.Option(help="A recording for a line of the caller's, in place of a built-in one; again for the next."),
-    ] = None,
+    outbound: Annotated[bool, typer.Option("--outbound", help="A call out, to an answering machine.")] = False,
+    wav: Annotated[list[Path] | None, typer.Option(help="A recording for the caller's next line; repeatable.")] = None,
 ) -> None:
     """Hold a call with a simulated caller and a simulated model: no account, no network."""
     greeted = not agent or bool(load_agent(agent).greeting)  # what is wrong with it is told before anything starts
 
+    if outbound:
+        from fastbridge.sim.demo_outbound import run as call_out
+
+        raise typer.Exit(call_out(out))
     from fastbridge.sim.demo import run
 
     raise typer.Exit(run(out=out, wav=wav or (), agent=agent, greeted=greeted))

@@ -270,6 +270,7 @@ class Settings(BaseSettings):
     barge_in_echo: bool = _env(True, "BARGE_IN_ECHO", what="1 or 0", per_call=True)
     enable_min_dsp: bool = _env(True, "ENABLE_MIN_DSP", what="1 or 0", per_call=True)
     greeting_lock: bool = _env(True, "FASTBRIDGE_GREETING_LOCK", what="1 or 0", per_call=True)
+    detect_machines: bool = _env(False, "FASTBRIDGE_DETECT_MACHINES", what="1 or 0", per_call=True)
     lookup_ms: int = _env(600, "FASTBRIDGE_LOOKUP_MS", what="milliseconds from 0 to 5000", ge=0, le=5000)
     silence_seconds: float = _env(
         20, "FASTBRIDGE_SILENCE_SECONDS", what="a number of seconds, 0 for never", per_call=True, ge=0, le=3600

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from oracle import framing, mulaw, pacing, websocket
+from oracle.answering import AnswerEar
 from oracle.assistant import AssistantLane
 from oracle.bargein import Detector
 from oracle.dsp import HighpassLimiter
@@ -50,6 +51,8 @@ class CallerLane(websocket.TextSink):
         self._clock = clock
         self._playing = playing
         self._detector = detector
+        self._ear: AnswerEar | None = None
+        self._on_sign: Callable[[int], object] = lambda sign: None
         self._dsp = dsp
         self._on_message = on_message
         self._on_edge = on_edge
@@ -95,6 +98,9 @@ class CallerLane(websocket.TextSink):
 
     def on_text(self, text: bytes) -> None:
         self.feed_message(text)
+
+    def ask_who(self, ear: AnswerEar | None, on_sign: Callable[[int], object] = lambda sign: None) -> None:
+        self._ear, self._on_sign = ear, on_sign
 
     def start(self, stream_sid: bytes) -> None:
         self._stream_sid = stream_sid
@@ -142,11 +148,17 @@ class CallerLane(websocket.TextSink):
             self._on_message(message)
 
     def feed_media(self, stream_sid: bytes, chunk: int, timestamp_ms: int, payload: bytes) -> None:
+        sign = self._take(stream_sid, chunk, payload)
+        if sign:
+            self._on_sign(sign)
+
+    def _take(self, stream_sid: bytes, chunk: int, payload: bytes) -> int:
+        """What the frame shows of who has answered."""
         self.frames_in += 1
         audio = mulaw.b64decode(payload)
         if self._closed or not audio or len(audio) > MAX_PAYLOAD_BYTES or stream_sid != self._stream_sid:
             self._outcomes[OTHER_REASON] += 1
-            return
+            return 0
         self.locked_frames += self._locked
         self.last_media_ns = self._clock()
         lost = self._lost_before(chunk)
@@ -157,16 +169,19 @@ class CallerLane(websocket.TextSink):
         if self._detector is not None and self._detector.speaking and not unheard:
             self.voice_frames += 1
             self.last_voice_ns = self.last_media_ns
+        sign = 0
+        if self._detector is not None and self._ear is not None:
+            sign = self._ear.feed(audio, self._detector.level_dbfs, self._detector.echo_dbfs)
         if self._locked:
             self._outcomes[GREETING_LOCK] += 1
-            return
+            return sign
         if self._muted:
             self._outcomes[NOISE_GATE] += 1
-            return
+            return sign
         if self._concealed:
             self._outcomes[AUDIO_GUARD] += 1
             self.send_silence(1 if not self._queue else 0)
-            return
+            return sign
         if self._dsp is not None:
             filtered = self._dsp.process(audio)
             payload = payload if filtered == audio else mulaw.b64encode(filtered)
@@ -180,6 +195,7 @@ class CallerLane(websocket.TextSink):
             self.peak_waiting = max(self.peak_waiting, len(self._queue))
         if edge:
             self._on_edge()
+        return sign
 
     def _lost_before(self, chunk: int) -> int:
         """How many frames the carrier lost before this one. A chunk that is unknown (0), or past, says nothing."""

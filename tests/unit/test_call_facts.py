@@ -25,6 +25,7 @@ def call(**changed: Any) -> Any:
         "upload_watch": {"said_unheard": False},
         "barge_in": {"held": False},
         "greeting": {"locked": False, "awaited": False},
+        "answered_by": {"waits": False},
         "fallback": {"ending": False},
         "line": {"up": True},
         "tools": {"busy": False, "running": 0, "running_tools": []},
@@ -180,6 +181,7 @@ def test_what_may_not_be_interrupted(against):
         ({"turns__owed": True, "turns__speaking": True}, None),
         ({"line__up": False, "fallback__ending": True}, None),
         ({"tools__running": 1, "privacy__on": True}, None),
+        ({"responses__busy": True, "answered_by__waits": True}, None),
     ],
     ids=str,
 )

@@ -90,6 +90,7 @@ def test_each_is_told_in_the_order_of_its_row_with_the_events_fields():
     assert scene.told == [
         ("greeting", "played", "resp_1"),
         ("fallback", "played", "resp_1"),
+        ("answered_by", "played", "resp_1"),
         ("transcripts", "review", "resp_1"),
     ]
 

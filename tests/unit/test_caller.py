@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fastbridge.sim.audio import to_ulaw
 from helpers import (
     FOREIGN_SID,
     LOUD,
@@ -19,6 +20,7 @@ from helpers import (
     numbered_frame,
 )
 from rigs import SILENCE, CallerRig, cut, frames
+from sounds import tone
 
 
 @pytest.fixture
@@ -303,6 +305,39 @@ class TestDetector:
         for chunk in range(1, 7):
             lane.feed_message(media_json(chunk, base64_text(LOUD)))
         assert seen == [(5, 5)]
+
+
+class TestWhoHasAnswered:
+    BEEP = cut(to_ulaw(tone(1000, 0.1, 0.4)))
+
+    def asked(self, twin: Any) -> tuple[CallerRig, list[tuple[int, int]]]:
+        """The signs, each with how many frames the model had by then."""
+        call, told = CallerRig(twin, detector=twin.bargein.Detector()).opened(), []
+        call.lane.ask_who(twin.answering.AnswerEar(), lambda sign: told.append((sign, len(call.uplink))))
+        return call, told
+
+    def test_is_told_behind_the_frame_that_shows_it(self, twin):
+        call, told = self.asked(twin)
+        call.say(*self.BEEP, *[QUIET] * 10)
+        assert told == [(twin.answering.SIGN_BEEP, len(self.BEEP) + 5)]
+
+    @pytest.mark.parametrize("state", ["lock", "mute"])
+    def test_is_told_of_frames_that_go_nowhere(self, twin, state):
+        call, told = self.asked(twin)
+        getattr(call.lane, state)()
+        call.say(*self.BEEP, *[QUIET] * 10)
+        assert told == [(twin.answering.SIGN_BEEP, 0)]
+
+    def test_is_not_told_of_foreign_frames(self, twin):
+        call, told = self.asked(twin)
+        call.say(*self.BEEP, *[QUIET] * 10, sid=FOREIGN_SID)
+        assert told == []
+
+    def test_is_asked_no_more(self, twin):
+        call, told = self.asked(twin)
+        call.lane.ask_who(None)
+        call.say(*self.BEEP, *[QUIET] * 10)
+        assert told == []
 
 
 class TestDsp:

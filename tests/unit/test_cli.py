@@ -387,6 +387,13 @@ def test_demo_is_handed_its_options(capsys, monkeypatch, module):
     assert "my_agents has no Agent called 'noon'" in complaint(capsys, "demo", "my_agents:noon")
 
 
+def test_demo_of_a_call_out_is_another_one(capsys, monkeypatch):
+    demo = ModuleType("fastbridge.sim.demo_outbound")
+    demo.run = lambda out: 3 if str(out) == "there" else 4
+    monkeypatch.setitem(sys.modules, "fastbridge.sim.demo_outbound", demo)
+    assert run(capsys, "demo", "--outbound", "--out", "there")[0] == 3
+
+
 def test_load_agent_puts_the_working_directory_on_the_path_once(module, monkeypatch, tmp_path):
     module("my_agents", "from fastbridge.agent import Agent\na = Agent()\n")
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])

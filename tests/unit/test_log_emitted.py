@@ -34,6 +34,7 @@ from fastbridge.store.records import RecordStore
 from front_desk import INCOMING, exchange, make_node, post
 from helpers import LOUD, QUIET, SID
 from longcall import LongCall
+from machine_scenes import answering_machine
 from outbound_scenes import calls_out, jobs, stored_recordings
 from recording_scenes import recordings
 from recording_transport import Transport
@@ -513,6 +514,7 @@ SCENES = [
         lines_lost,
     ),
     session_options,
+    answering_machine,
     *(timeouts, renewed, not_passed_on, dead_line, ended_by_webhook, front_desk, node_life, crowds, strangers),
     *(lost_tunnel, switchboard, calls_out, jobs, long_calls, recordings, stored_recordings),
 ]

@@ -46,6 +46,9 @@ EXAMPLES = {
         ("FASTBRIDGE_VAD_IDLE_MS is for server_vad: unset it, or FASTBRIDGE_TURN_DETECTION.",),
         {},
     ),
+    "answered_by": (("machine",), {"source": "sound", "at_ms": 3120, "before": ""}),
+    "machine_beep": ((), {"hertz": 1000, "ms": 420}),
+    "machine_message": (("said behind the beep",), {"at_ms": 9480}),
     "realtime_connected": ((234,), {}),
     "realtime_lost": (
         (ModelUnavailable("the model closed the session with 1006", "closed_1006", "connection_closed"),),

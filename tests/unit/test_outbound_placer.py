@@ -96,7 +96,7 @@ class TestAsking:
         assert placement == Placement(
             TO,
             FROM,
-            f"{url}/outbound_call?outbound_id={row.id}&business_id=7&name=Dana+%26+Co",
+            f"{url}/outbound_call?outbound_id={row.id}&business_id=7&machine=1&name=Dana+%26+Co",
             f"{url}/call_status?outbound_id={row.id}",
             20,
             True,

@@ -21,7 +21,10 @@ from fastbridge.errors import ConfigError, short_path
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 LONGEST_SECONDS = 3600.0
-HOOKS = {"on_call": "context", "on_start": "context", "on_transcript": "turn", "on_dtmf": "digits", "on_end": "record"}
+HOOKS = {
+    "on_call": "context", "on_start": "context", "on_machine": "machine", "on_transcript": "turn", "on_dtmf": "digits",
+    "on_end": "record",
+}  # fmt: skip
 """What each is called with."""
 RECORD_NOT = ""
 RECORD_LOCAL = "local"

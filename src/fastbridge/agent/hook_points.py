@@ -30,6 +30,14 @@ class WithHooks:
         """`function(context)`: the conversation has begun; here `context.say` and the like work."""
         return self._hook("on_start", function)
 
+    def on_machine(self, function: _F) -> _F:
+        """`function(machine)`: a call out was answered by a machine, an AnsweredBy.
+
+        It may return a text, which is left as a message behind the beep, word by word, and then the call is hung up;
+        False: hang up at once; None: the conversation goes on.
+        """
+        return self._hook("on_machine", function)
+
     def on_transcript(self, function: _F) -> _F:
         """`function(turn)`: somebody has said something; of the assistant, what was heard."""
         return self._hook("on_transcript", function)

@@ -11,6 +11,7 @@ class EndReason(StrEnum):
     TRANSFERRED = "transferred"
     SILENCE = "silence"
     LINE_NOISE = "line_noise"
+    ANSWERING_MACHINE = "answering_machine"
     CARRIER_STATUS = "carrier_status"
     STREAM_DEAD = "stream_dead"
     CARRIER_SLOW = "carrier_slow"

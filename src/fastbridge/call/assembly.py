@@ -17,6 +17,7 @@ from fastbridge.agent.lookup import Lookup
 from fastbridge.agent.remote import Remote
 from fastbridge.base.clock import Beat, CallClock, Clock
 from fastbridge.base.spending import Spending
+from fastbridge.call.answered_by import WhoAnswered
 from fastbridge.call.answering import Answering
 from fastbridge.call.answers import Answers
 from fastbridge.call.barge_in import BargeIn
@@ -213,6 +214,18 @@ class Assembly(Parts):
             tell=self._tell,
         )
         self.hooks.context = context = self.answering.context
+        self.answered_by = WhoAnswered(
+            self.agent,
+            context,
+            settings=self.settings,
+            clock=self.clock,
+            assistant=self.assistant,
+            caller=self.caller,
+            session=self.session,
+            hooks=self.hooks,
+            log=self.log,
+            tell=self._tell,
+        )
         words = self.settings.record_transcripts
         self.late_tools = Aftermath(self.log, self.stats, words=words, told=tool_done_late)
         self.tools = ToolCalls(

@@ -161,6 +161,15 @@ class BargeIn(Machine[State, Event]):
         if self.held:
             self._commit("given_up")
 
+    def give_way(self) -> None:
+        """What is being said is cut off, and nobody has interrupted it: an answering machine talks."""
+        self.giving_up()
+        self._model_hears = False
+        self._assistant.refuse()
+        self._session.responses.give_way()
+        self._assistant.clear()
+        self._truncate()
+
     def close(self) -> None:
         self._model_alone.clear()
         self._look.clear()
@@ -227,15 +236,21 @@ class BargeIn(Machine[State, Event]):
         events.barge_in_cleared(
             self._log, unsent=barge_in.frames_unsent, unheard=barge_in.frames_unheard, at_ms=self._clock.now_ms()
         )
-        for item_id, _, heard_ms, received_ms in self._assistant.items():
-            known = not item_id.startswith(LOCAL_ID)
-            if known and heard_ms < received_ms and self._session.truncate(item_id, heard_ms, received_ms):
-                barge_in.items.append({"item_id": item_id, "heard_ms": heard_ms, "received_ms": received_ms})
+        barge_in.items += self._truncate()
         self._tell(Interrupted())
         count = sum(one.outcome == State.COMMITTED for one in self._stats.barge_ins)
         events.barge_in(
             self._log, barge_in, stream_sid=self._stream_sid, cancel=cancel, count=count, at_ms=self._clock.now_ms()
         )
+
+    def _truncate(self) -> list[dict[str, str | int]]:
+        """The model remembers what was heard: of what is so."""
+        cut: list[dict[str, str | int]] = []
+        for item_id, _, heard_ms, received_ms in self._assistant.items():
+            known = not item_id.startswith(LOCAL_ID)
+            if known and heard_ms < received_ms and self._session.truncate(item_id, heard_ms, received_ms):
+                cut.append({"item_id": item_id, "heard_ms": heard_ms, "received_ms": received_ms})
+        return cut
 
     def _cancel(self, why: str) -> str:
         """Tell the model to stop, if there is anything to stop: in words for the log, what came of it."""

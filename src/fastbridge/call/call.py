@@ -14,7 +14,7 @@ from fastbridge.call.assembly import Assembly
 from fastbridge.call.happenings import Beginning, ConsentGiven, Ending, Second
 from fastbridge.call.parts import CallState
 from fastbridge.carrier.admission import TERMINAL_STATUSES
-from fastbridge.carrier.port import CarrierPaused
+from fastbridge.carrier.port import CarrierKnowsWho, CarrierPaused
 from fastbridge.model.port import Wish, exactly
 from fastbridge.observe import events
 
@@ -52,6 +52,11 @@ class Call(Assembly):
         if status in TERMINAL_STATUSES and self.live:
             events.webhook_close(self.log, source="call_status", status=status)
             self.close(EndReason.CARRIER_STATUS)
+
+    def on_answered_by(self, verdict: str) -> None:
+        """The carrier knows who has answered."""
+        if self.live:
+            self._tell(CarrierKnowsWho(verdict))
 
     def on_stream_ended(self) -> None:
         if self.live:

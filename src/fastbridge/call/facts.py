@@ -115,6 +115,13 @@ class Hearing(Protocol):
     def said_unheard(self) -> bool: ...
 
 
+class Answered(Protocol):
+    """Who has answered a call out."""
+
+    @property
+    def waits(self) -> bool: ...
+
+
 class GivenUp(Protocol):
     @property
     def ending(self) -> bool: ...
@@ -184,6 +191,8 @@ class Sources(Protocol):
     def upload_watch(self) -> Hearing: ...
     @property
     def format_watch(self) -> Noisy: ...
+    @property
+    def answered_by(self) -> Answered: ...
     @property
     def fallback(self) -> GivenUp: ...
     @property
@@ -370,7 +379,8 @@ class Facts:
     def waits_for(self) -> str | None:
         """What the caller waits for, as in `dead_air.LIMIT_SECONDS`; None while nothing is owed to him."""
         of = self._of
-        if of.fallback.ending or of.turns.speaking or of.transfers.holding or self.private:
+        waits = of.transfers.holding or of.answered_by.waits or self.private
+        if of.fallback.ending or of.turns.speaking or waits:
             return None
         if of.greeting.awaited or of.stats.ready_ms is None:
             return "connecting"

@@ -136,6 +136,11 @@ class Greeting:
         if response_id == self._response_id:
             self._release()
 
+    def give_way(self) -> None:
+        """It is not said, or not to its end."""
+        if self.state is not State.NONE:
+            self._release()
+
     def interrupted(self) -> None:
         if self.state is State.PLAYING:
             self._release()

@@ -160,6 +160,18 @@ class CutShort(NamedTuple):
     why: str
 
 
+class MachineFound(NamedTuple):
+    """A machine has answered: nobody is asked whether he is still there."""
+
+
+class MachineLetTalk(NamedTuple):
+    """It is let talk: what is being said is said no more, and what it says is not answered."""
+
+
+class PersonFound(NamedTuple):
+    """It was a person after all."""
+
+
 class LastWord(NamedTuple):
     """The line is hopeless: what is said now is said to the end, and nobody is listened to any more."""
 

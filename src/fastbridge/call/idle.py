@@ -213,6 +213,7 @@ class Idle(Silence):
             give_up_noise=lambda: self._leave(EndReason.LINE_NOISE, GOODBYE_NOISE, firm=True),
         )
         self._language = language
+        self._prompts_wanted = settings.silence_prompts
         self._session = session
         self._stats = stats
         self._log = log
@@ -221,6 +222,14 @@ class Idle(Silence):
     def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
         self._language = agent.language
         self._noise_seconds = _noise_seconds(settings)
+
+    def machine(self) -> None:
+        """Nobody is there to be asked: the first silence is the last."""
+        self._limit = 0
+
+    def person(self) -> None:
+        self._limit = self._prompts_wanted
+        self.heard()
 
     def transcribed(self, turn: Turn) -> None:
         if turn.role == "caller" and (turn.text or turn.failed):

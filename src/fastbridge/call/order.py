@@ -23,9 +23,12 @@ from fastbridge.call.happenings import (
     LastWord,
     LeaveAsked,
     LeaveTakenBack,
+    MachineFound,
+    MachineLetTalk,
     ModelHopeless,
     NoMulaw,
     NothingHeard,
+    PersonFound,
     Played,
     PrivacyAsked,
     PrivacyOver,
@@ -43,6 +46,7 @@ from fastbridge.call.happenings import (
     WaitChanged,
 )  # fmt: skip
 from fastbridge.carrier.port import (
+    CarrierKnowsWho,
     CarrierMark,
     CarrierMedia,
     CarrierPaused,
@@ -77,9 +81,9 @@ from fastbridge.model.port import (
 )  # fmt: skip
 
 ORDER: Mapping[type, str] = {
-    Beginning: "answering.begin greeting.begin time_limit.begin line.start dead_air.review",
+    Beginning: "answering.begin answered_by.begin greeting.begin time_limit.begin line.start dead_air.review",
     AgentKnown: "hooks.use tools.use hangup.use idle.use time_limit.use tool_filler.use dtmf.use fallback.use "
-    "transfers.use greeting.use transcripts.use budget.use local_recording.use carrier_recording.use",
+    "transfers.use greeting.use transcripts.use answered_by.use budget.use local_recording.use carrier_recording.use",
     # The model hears, and answers.
     SessionReady: "line.ready answering.ready dtmf.ready privacy.ready",
     SessionFailed: "line.session_failed",
@@ -90,12 +94,12 @@ ORDER: Mapping[type, str] = {
     SpeechStopped: "books.speech_stopped upload_watch.noticed media_gap.end idle.speech_stopped "
     "barge_in.speech_stopped format_watch.told turns.speech_stopped",
     SpeechIsOver: "format_watch.told media_gap.end idle.speech_stopped barge_in.speech_stopped",
-    TurnCommitted: "upload_watch.noticed barge_in.caller_turn turns.committed dead_air.review",
+    TurnCommitted: "upload_watch.noticed barge_in.caller_turn turns.committed answered_by.caller_turn dead_air.review",
     ModelIdle: "idle.model_asks",
     ResponseAsked: "dead_air.review",
     ResponseBeginning: "barge_in.new_response",
     ResponseCreated: "books.response_created greeting.response_created turns.response_created "
-    "answers.response_created dead_air.response_created",
+    "answers.response_created answered_by.response_created dead_air.response_created",
     MessageBegun: "transcripts.review",
     ResponseDone: "books.response_done tools.response_done greeting.response_done answers.response_done "
     "dead_air.review transcripts.review budget.response_done",
@@ -110,14 +114,16 @@ ORDER: Mapping[type, str] = {
     LineLost: "turns.line_lost upload_watch.noticed answers.line_lost",
     LineChanged: "dead_air.late",
     LineUp: "upload_watch.noticed format_watch.line_up answers.line_up turns.line_up greeting.ready dead_air.review",
-    ModelGivenUp: "transfers.withdraw barge_in.giving_up turns.line_lost fallback.give_up dead_air.review",
+    ModelGivenUp: "answered_by.give_up transfers.withdraw barge_in.giving_up turns.line_lost fallback.give_up "
+    "dead_air.review",
     # What is played.
     FirstDelta: "fallback.give_way transfers.give_way",
     FirstFrame: "books.first_frame dead_air.sound greeting.playing barge_in.first_frame",
-    Played: "greeting.played fallback.played transcripts.review",
+    Played: "greeting.played fallback.played answered_by.played transcripts.review",
     RingFull: "line.ring_full",
     NoMulaw: "format_watch.noise",
-    Interrupted: "greeting.interrupted transfers.interrupted idle.heard hangup.interrupted transcripts.review "
+    Interrupted: "answered_by.interrupted greeting.interrupted transfers.interrupted idle.heard hangup.interrupted "
+    "transcripts.review "
     "answers.interrupted turns.interrupted",
     # The caller waits.
     WaitChanged: "dead_air.late",
@@ -140,6 +146,11 @@ ORDER: Mapping[type, str] = {
     CarrierStopped: "close",
     KeyPressed: "books.key idle.words dtmf.press",
     CallerTypes: "barge_in.keys tools.turn_begins hangup.interrupted",
+    # A machine answers.
+    CarrierKnowsWho: "answered_by.carrier_knows",
+    MachineFound: "idle.machine",
+    MachineLetTalk: "greeting.give_way turns.give_way barge_in.give_way transcripts.review dead_air.review",
+    PersonFound: "idle.person dead_air.review",
     # Recordings, and what is in none.
     ConsentGiven: "books.consented local_recording.consented carrier_recording.consented",
     PrivacyAsked: "local_recording.hush carrier_recording.hush",
@@ -154,9 +165,9 @@ ORDER: Mapping[type, str] = {
     Second: "trace.second line.check format_watch.listen upload_watch.check carrier_watch.check idle.look "
     "transcripts.review books.second budget.look local_recording.second",
     Ending: "dead_air.close upload_watch.close fallback.close turns.close answers.close barge_in.close greeting.close "
-    "remote.close transcripts.close answering.close tools.close idle.close hangup.close dtmf.close media_gap.end "
-    "time_limit.close transfers.close budget.close privacy.close carrier_recording.close session.close caller.close "
-    "assistant.close local_recording.close",
+    "remote.close transcripts.close answering.close answered_by.close tools.close idle.close hangup.close dtmf.close "
+    "media_gap.end time_limit.close transfers.close budget.close privacy.close carrier_recording.close session.close "
+    "caller.close assistant.close local_recording.close",
 }
 TABLE: Mapping[type, tuple[tuple[str, str], ...]] = {
     event: tuple((part, method) for part, _, method in (name.rpartition(".") for name in names.split()))

@@ -11,6 +11,7 @@ from fastbridge.agent.definition import Agent, CallContext
 from fastbridge.agent.hooks import Hooks
 from fastbridge.agent.remote import Remote
 from fastbridge.base.clock import CallClock
+from fastbridge.call.answered_by import WhoAnswered
 from fastbridge.call.answering import Answering
 from fastbridge.call.answers import Answers
 from fastbridge.call.barge_in import BargeIn
@@ -85,6 +86,7 @@ class Parts:
     carrier_watch: CarrierWatch
 
     # What is decided, each in one place.
+    answered_by: WhoAnswered
     answering: Answering
     answers: Answers
     barge_in: BargeIn

@@ -47,6 +47,7 @@ class Record(_Identities):
     end_reason: str
     transferred_to: str | None
     transfers: list[dict[str, Any]]
+    answered_by: dict[str, Any] | None
     timings_ms: dict[str, Any]
     turns: list[dict[str, Any]]
     caller_turns: int
@@ -87,6 +88,7 @@ def record(call: Parts) -> dict[str, Any]:
         "end_reason": call.end_reason,
         "transferred_to": call.hangup.transferred_to or call.transfers.transferred_to,
         "transfers": [dict(entry) for entry in call.transfers.entries],
+        "answered_by": call.answered_by.summary(),
         "timings_ms": {
             "connect": moments.connect_ms,
             "ready": moments.ready_ms,
@@ -159,6 +161,7 @@ def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str)
         "end_reason": str(reason),
         "transferred_to": None,
         "transfers": [],
+        "answered_by": None,
         "timings_ms": {"connect": None, "ready": None, "greeting": None, "first_speech": None, "responses": []},
         "turns": [],
         "caller_turns": 0,

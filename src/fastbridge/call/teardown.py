@@ -11,6 +11,7 @@ from fastbridge.agent.hooks import Hooks
 from fastbridge.agent.lookup import Lookup
 from fastbridge.agent.tools import ToolRunner
 from fastbridge.base.clock import Deadline
+from fastbridge.call.answered_by import WhoAnswered
 from fastbridge.call.answering import Answering
 from fastbridge.call.answers import Answers
 from fastbridge.call.barge_in import BargeIn
@@ -51,7 +52,7 @@ PARTS = (
     Answering, Answers, Attempt, BargeIn, Books, Call, CarrierWatch, DeadAir, Deadline, Departure, Dispatcher, Facts,
     Fallback, Floor, FormatWatch, Greeting, HoldTone, Hooks, Keys, Lookup, MediaGap, ModelLine, Opening, Renewal,
     ResponseController, Session, Silence, TimeLimit, ToolCalls, ToolFiller, ToolRunner, Trace, Transcripts, Transfers,
-    Turns, UploadWatch, WarmTransfer,
+    Turns, UploadWatch, WarmTransfer, WhoAnswered,
 )  # fmt: skip
 """What belongs to one call alone."""
 

@@ -121,6 +121,17 @@ class Turns:
         self._listen.clear()
         self._settled()
 
+    def give_way(self) -> None:
+        """What is being said, and was, is not answered."""
+        if self.speaking:
+            self.speaking = False
+            self._told_frames = self._caller.voice_frames
+            self._tell(SpeechIsOver())
+            self._session.take_turn()
+        self._interrupted_ns = None
+        self._listen.clear()
+        self._settled()
+
     def interrupted(self) -> None:
         """The assistant was cut off. Where nobody but our own ear heard why, nobody else will answer."""
         if not self.speaking:

@@ -57,6 +57,12 @@ class Host(Protocol):
         """A socket has closed, and these were it."""
 
 
+class CarrierKnowsWho(NamedTuple):
+    """Who has answered a call out, as the carrier has it: human, machine, fax or unknown."""
+
+    verdict: str
+
+
 class CarrierPaused(NamedTuple):
     """Back-pressure of the carrier's transport."""
 

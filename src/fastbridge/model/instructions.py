@@ -44,6 +44,16 @@ HOLD_THE_LINE = (
     "Somebody is being called for the caller. In the language of the conversation, ask them in one short sentence to "
     "hold the line, and say nothing else."
 )
+MACHINE_ANSWERED = (
+    "(This call out was answered by an answering machine, not by a person. Its greeting and a beep come first; only "
+    "what is said behind the beep is recorded. Nobody answers you.)"
+)
+FAX_ANSWERED = "(This call out was answered by a fax machine: nobody hears you.)"
+MESSAGE_LEFT = "(Now you leave your message on it, and then the call ends.)"
+PERSON_AFTER_ALL = (
+    "(A person is on the line after all, and no answering machine: go on with them, and tell them in short why you "
+    "call.)"
+)
 NOT_LEFT = "(The caller interrupted, so the call goes on: nobody has hung up or transferred it.)"
 NOT_TRANSFERRED = "(Connecting the caller failed: you are still on the line. Tell them so.)"
 

@@ -78,6 +78,8 @@ _LIST = (
     _gauge("draining", "1 while no new calls are taken."),
     _gauge("workers", "Worker processes that answered this scrape."),
     _counter("calls", "Calls that have ended.", direction=("inbound", "outbound"), reason=[str(r) for r in EndReason]),
+    _counter("amd", "Calls out of which it was asked who answers, by what was found at last.",
+             verdict=("human", "machine", "fax", "unknown")),
     _histogram("call_duration_seconds", "Length of calls.", (5, 15, 30, 60, 120, 180, 300, 600, 1800, 3600)),
     _counter("rejections", "Webhooks, calls and media sockets refused.", reason=REASONS),
     _gauge("connections_open", "Connections on the public port."),
@@ -225,6 +227,8 @@ class Metrics:
         self.fold(call)
         del self._cursors[call]
         self.add("calls", 1, record["direction"], record["end_reason"])
+        if record["answered_by"] is not None:
+            self.add("amd", 1, record["answered_by"]["verdict"])
         self.observe("call_duration_seconds", record["duration_ms"] / 1000)
         if record["timings_ms"]["connect"] is not None:
             self.observe("model_connect_seconds", record["timings_ms"]["connect"] / 1000)

@@ -138,6 +138,9 @@ class Node:
 
     def on_answered_by(self, call_sid: str, verdict: str) -> None:
         """The carrier knows who has answered a call."""
+        call = self._call(call_sid)
+        if call is not None:
+            call.on_answered_by(verdict)
         if self.placer is not None:
             self.spawn(self.placer.answered_by(call_sid, verdict))
 
@@ -278,9 +281,12 @@ class Node:
         if not task.cancelled() and task.exception() is not None:
             events.task_failed(task.exception())
 
+    def _call(self, call_sid: str) -> Call | None:
+        return next((call for call in self._calls if call.call_sid == call_sid), None)
+
     def _carrier_refused(self, call_sid: str, problem: str) -> None:
         """What was to be done with a call at the carrier's was not done."""
-        call = next((call for call in self._calls if call.call_sid == call_sid), None)
+        call = self._call(call_sid)
         if call is None:
             rest.say(call_sid, problem)
         else:

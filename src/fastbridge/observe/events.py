@@ -85,6 +85,22 @@ def settings_refused(log: CallLog, why: str) -> None:
     log("SERVER_ERROR", f"the agent's settings are not used: {clean(why)}", level=logging.WARNING, depth=1)
 
 
+def answered_by(log: CallLog, who: str, *, source: str, at_ms: int, before: str) -> None:
+    """Who has answered a call out: human, machine, fax, unknown. source: sound or carrier. before: what was thought."""
+    known: dict[str, Any] = {"before": before} if before else {}
+    log("AMD", who, source=source, at_ms=at_ms, **known, depth=1)
+
+
+def machine_beep(log: CallLog, *, hertz: int, ms: int) -> None:
+    """A machine's beep has ended."""
+    log("AMD", "beep", hertz=hertz, ms=ms, depth=1)
+
+
+def machine_message(log: CallLog, how: str, *, at_ms: int) -> None:
+    """A message to a machine begins."""
+    log("AMD", f"message {how}", at_ms=at_ms, depth=1)
+
+
 def realtime_connected(log: CallLog, elapsed_ms: int) -> None:
     """The model's socket is open. elapsed_ms: since the stream's start."""
     log("REALTIME", f"OpenAI connected in {elapsed_ms}ms", depth=1)

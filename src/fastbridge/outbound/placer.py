@@ -211,6 +211,8 @@ class Placer:
         asked, url = row.request, self._settings.public_url
         own = {OUTBOUND_ID: row.id}
         own |= {name: asked[name] for name in ("business_id", "agent", "record") if name in asked}
+        if asked.get("machine"):
+            own["machine"] = "1"  # so that the node listens, too
         return Placement(
             to_number=asked["to"],
             from_number=asked.get("from") or self._settings.twilio_phone_number or "",

@@ -10,13 +10,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 E164 = r"^\+[1-9][0-9]{6,14}$"
 MAX_AHEAD = timedelta(days=30)
-MAX_PARAMETERS = 12
-"""Sixteen fit a webhook; the business, the agent's name, how it is recorded and our own id are four of them."""
+MAX_PARAMETERS = 11
+"""Sixteen fit a webhook; the business, the agent's name, `record`, `machine` and our own id are five of them."""
 MAX_PARAMETER_CHARS = 400
 OUTBOUND_ID = "outbound_id"
 """The parameter by which a call's webhooks tell whose they are."""
 _NAMES = r"^[a-z][A-Za-z0-9_.-]{0,63}$"
-_RESERVED = frozenset({"business_id", "agent", "record", OUTBOUND_ID, "bodySHA256"})
+_RESERVED = frozenset({"business_id", "agent", "record", "machine", OUTBOUND_ID, "bodySHA256"})
 _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is no field of a call",

@@ -80,7 +80,7 @@ def run(
     except FastbridgeError as error:
         print(f"fastbridge: {error}", file=sys.stderr)
         return 1
-    _write(folder, performance)
+    write(folder, performance)
     failed = [check for check in performance.checks if not check.holds]
     for check in failed:
         print(f"✗ {check.name}: {check.measured}")
@@ -123,7 +123,8 @@ def _recording(path: Path) -> bytes:
     return audio
 
 
-def _write(folder: Path, performance: Performance) -> None:
+def write(folder: Path, performance: Performance) -> None:
+    """What a performance left, as files."""
     report = performance.report
     write_wav_stereo(folder / "call.wav", report.said, report.heard)
     (folder / "call.json").write_text(json.dumps(performance.record, indent=2) + "\n")
@@ -155,11 +156,11 @@ async def _perform(
         items = [item for session in model.sessions for item in session.items.values()]
         checks = judge(report, items=items, model_errors=model.errors, record=record, log=node.log(), tool=play.tool)
     cut = [each for each in place(report, items) if each.unheard and report.spans]
-    unheard = [render.Unheard(_ear_ms(report, each.heard), each.unheard) for each in cut]
+    unheard = [render.Unheard(ear_ms(report, each.heard), each.unheard) for each in cut]
     return Performance(report, checks, record, unheard, late_ms, play.tool is not None)
 
 
-def _ear_ms(report: CallReport, position: int) -> float:
+def ear_ms(report: CallReport, position: int) -> float:
     """When the ear had got all that was played of what was received before `position`."""
     ends = [span.ear + span.length for span in report.spans if span.position < position]
     return max(ends, default=0) / 8

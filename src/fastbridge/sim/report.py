@@ -83,6 +83,8 @@ class CallReport:
     errors: list[str] = field(default_factory=list)
     ended_by: str = "nobody"
     """caller, server or nobody."""
+    interrupts: bool = True
+    """Who speaks over the assistant wants to interrupt it. An answering machine does not: it does not listen."""
 
     def take(self, carrier: CarrierStream) -> None:
         """All that the carrier saw, with times counted from the start of the stream."""
@@ -137,6 +139,8 @@ class CallReport:
     def interruptions(self, threshold_dbfs: float = LOUD_DBFS, frames: int = LOUD_FRAMES) -> list[Interruption]:
         """One for each utterance of the assistant that the caller spoke over."""
         found: list[Interruption] = []
+        if not self.interrupts:
+            return found
         run = 0
         for index, frame in enumerate(to_frames(self.said)):
             run = run + 1 if level_dbfs(frame) >= threshold_dbfs else 0

@@ -43,13 +43,14 @@ def judge(
     record: Mapping[str, Any] | None,
     log: str,
     tool: str | None,
+    ended_by: str = "caller",
 ) -> list[Check]:
     """All checks of one call, in the order of telling. tool: what must have been called once, in a call in which the
-    caller interrupts; None for a call without either."""
+    caller interrupts; None for a call without either. ended_by: who should, caller or server."""
     return [
         _no_errors("Twilio accepted everything", report.errors),
         _no_errors("the model accepted everything", model_errors),
-        Check("the caller ended the call", report.ended_by == "caller", f"ended by {report.ended_by}"),
+        Check(f"the {ended_by} ended the call", report.ended_by == ended_by, f"ended by {report.ended_by}"),
         _sizes(report),
         _spacing(report),
         _gaps(report),

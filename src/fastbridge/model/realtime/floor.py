@@ -74,6 +74,11 @@ class Floor(Machine[State, Event]):
         """The caller has stopped, and is owed an answer."""
         self._to(Event.STOPS)
 
+    def settle(self) -> None:
+        """Whatever he says, or has said, is to have no answer."""
+        self._to(Event.STOPS)
+        self._to(Event.ANSWERED)
+
     def answered(self) -> None:
         """A response to the caller's turn has begun, or is being asked for."""
         self._to(Event.ANSWERED)

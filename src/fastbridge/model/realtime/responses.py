@@ -8,7 +8,7 @@ metadata). Whatever arrives late, twice or out of order finds its row in the tab
 
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from fastbridge.base.clock import Clock, Deadline, Standstill
 from fastbridge.base.machine import Machine
@@ -24,6 +24,7 @@ from fastbridge.model.realtime.response_states import (
     REACTIONS,
     TRANSITIONS,
     Event,
+    Listener,
     State,
 )
 from fastbridge.model.realtime.session_config import response_config
@@ -35,25 +36,6 @@ FUSE_SECONDS = 1.0
 MAX_OVER = 64  # responses that are over and still known as that; the oldest are forgotten
 MAX_WAITING = 8  # creates that wait for their turn; one more is dropped and counted as create_overflow
 METADATA_KEY = "fastbridge"
-
-
-class Listener(Protocol):
-    """Who is told what no event of the model's tells."""
-
-    def on_response_refused(self, response_id: str) -> None:
-        """It is being cancelled: nobody wants what it still brings."""
-
-    def on_response_lost(self, response_id: str) -> None:
-        """One that had begun has ended without a word; its `response.done` will not count."""
-
-    def on_response_stuck(self, response_id: str, create: Create) -> None:
-        """It made no progress and is being cancelled; its end is still to come."""
-
-    def on_asked(self) -> None:
-        """A response was asked for, or waits until it can be."""
-
-    def on_create_failed(self, create: Create, code: str) -> None:
-        """A response of ours never began. code: `unanswered`, `create_refused`, or the model's own word."""
 
 
 class ResponseController(Machine[State, Event]):
@@ -187,6 +169,12 @@ class ResponseController(Machine[State, Event]):
             return False
         self._send_cancel(Event.CANCEL)
         return True
+
+    def give_way(self) -> None:
+        """Nobody wants what is under way or waits, nor an answer to what was said."""
+        self._waiting.clear()
+        self.cancel()
+        self.floor.settle()
 
     def suspend(self) -> Create | None:
         """The connection is gone, and with it what was under way: that, if it had begun and was wanted. One only
