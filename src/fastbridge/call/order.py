@@ -123,8 +123,7 @@ ORDER: Mapping[type, str] = {
     RingFull: "line.ring_full",
     NoMulaw: "format_watch.noise",
     Interrupted: "answered_by.interrupted greeting.interrupted transfers.interrupted idle.heard hangup.interrupted "
-    "transcripts.review "
-    "answers.interrupted turns.interrupted",
+    "transcripts.review answers.interrupted turns.interrupted",
     # The caller waits.
     WaitChanged: "dead_air.late",
     AnswerOwed: "turns.owes dead_air.review",
