@@ -41,41 +41,51 @@ _function = record(
     {"type": anything, "name": text()},
     {"description": _nullable_text, "parameters": nullable(table(anything, 1024, 1024)), "strict": nullable(boolean)},
 )
-_HOSTED = (
-    *("web_search", "file_search", "code_interpreter", "shell", "image_generation", "mcp", "custom", "namespace"),
-    *("tool_search", "programmatic_tool_calling", "computer", "apply_patch"),
-)
-
-
-def _hosted(value: Any, path: str) -> Problem | None:
-    """A tool of the service's own: its keys are its own business."""
-    return None
-
-
-_tool = tagged("type", {"function": _function, **dict.fromkeys(_HOSTED, _hosted)})
 _named = record({"type": anything, "name": text()})
 _bare = record({"type": anything})
-_tool_choice = either(
-    choice("auto", "none", "required"),
-    tagged(
-        "type",
-        {
-            "function": _named,
-            "custom": _named,
-            "mcp": record({"type": anything, "name": text(), "server_label": text()}),
-            "allowed_tools": record(
-                {"type": anything, "tools": array(anything)}, {"mode": choice("none", "auto", "required")}
-            ),
-            **dict.fromkeys(
-                (
-                    *("file_search", "web_search", "web_search_preview", "image_generation", "computer"),
-                    *("code_interpreter", "programmatic_tool_calling", "shell", "apply_patch"),
-                ),
-                _bare,
-            ),
-        },
-    ),
+_BARE_TOOLS = (
+    *("web_search", "file_search", "code_interpreter", "image_generation", "custom", "namespace", "tool_search"),
+    *("programmatic_tool_calling", "computer", "apply_patch"),
 )
+_mcp = record(
+    {"type": anything},
+    {
+        "allowed_callers": nullable(array(choice("direct", "programmatic"))),
+        "allowed_tools": anything,
+        "authorization": _nullable_text,
+        "connector_id": _nullable_text,
+        "defer_loading": nullable(boolean),
+        "headers": nullable(table(text(), 1024, 1024)),
+        "require_approval": anything,
+        "server_description": _nullable_text,
+        "server_label": text(),
+        "server_url": _nullable_text,
+        "tunnel_id": _nullable_text,
+    },
+)
+_tool = tagged(
+    "type",
+    {
+        "function": _function,
+        "mcp": _mcp,
+        "shell": record({"type": anything}, {"environment": anything}),
+        **dict.fromkeys(_BARE_TOOLS, _bare),
+    },
+)
+_BARE_CHOICES = (
+    *("file_search", "web_search", "web_search_preview", "image_generation", "computer", "code_interpreter"),
+    *("programmatic_tool_calling", "shell", "apply_patch"),
+)
+_choices: dict[str, Check] = {
+    "function": _named,
+    "custom": _named,
+    "mcp": record({"type": anything, "name": text(), "server_label": text()}),
+    **dict.fromkeys(_BARE_CHOICES, _bare),
+}
+_allowed = record(
+    {"type": anything, "tools": array(tagged("type", _choices))}, {"mode": nullable(choice("none", "auto", "required"))}
+)
+_tool_choice = either(choice("auto", "none", "required"), tagged("type", {**_choices, "allowed_tools": _allowed}))
 _responses_keys: dict[str, Check] = {
     "instructions": _nullable_text,
     "max_output_tokens": nullable(integer(MIN_OUTPUT_TOKENS)),
@@ -163,10 +173,14 @@ _message = tagged(
         "assistant": _said("text", "output_text"),
     },
 )
-_permissions = nullable(either(choice("all"), array(anything)))
-_client_config = record(
-    {"data_channel": record(optional={"allowed_client_events": _permissions, "allowed_server_events": _permissions})}
+_selector = record({"type": text()}, {"response_event": _nullable_text})
+_data_channel = record(
+    optional={
+        "allowed_client_events": nullable(either(choice("all"), array(text()))),
+        "allowed_server_events": nullable(either(choice("all"), array(_selector))),
+    }
 )
+_client_config = record({"data_channel": _data_channel})
 _session = record(
     {"model": text()},
     {
@@ -205,23 +219,28 @@ _input_part = tagged(
     },
 )
 _item_status = nullable(choice("in_progress", "completed", "incomplete"))
-_item = tagged(
-    "type",
+_content = either(array(_input_part), text())
+_message_item = record(
+    {"role": choice("user", "assistant", "system", "developer"), "content": _content},
+    {"type": choice("message"), "status": _item_status, "phase": nullable(choice("commentary", "final_answer"))},
+)
+_output_item = record(
+    {"type": anything, "call_id": text(), "output": _content},
     {
-        "message": record(
-            {
-                "type": anything,
-                "role": choice("user", "system", "developer"),
-                "content": either(array(_input_part), text()),
-            },
-            {"status": _item_status},
-        ),
-        "function_call_output": record(
-            {"type": anything, "call_id": text(), "output": either(array(_input_part), text())},
-            {"id": _nullable_text, "status": _item_status, "name": _nullable_text, "namespace": _nullable_text},
-        ),
+        "id": _nullable_text,
+        "caller": anything,
+        "status": _item_status,
+        "name": _nullable_text,
+        "namespace": _nullable_text,
     },
 )
+_typed_item = tagged("type", {"message": _message_item, "function_call_output": _output_item})
+
+
+def _item(value: Any, path: str) -> Problem | None:
+    """An item of the backend's, of the types that are simulated; one without a type is a message."""
+    untyped = isinstance(value, dict) and "type" not in value and "role" in value
+    return (_message_item if untyped else _typed_item)(value, path)
 
 
 def _event(required: dict[str, Check] | None = None) -> Check:
