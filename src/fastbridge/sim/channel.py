@@ -17,6 +17,7 @@ from .disruption import (
     Disruption,
     Drop,
     Elapsed,
+    Gap,
     Jitter,
     Json,
     Lose,
@@ -81,6 +82,7 @@ class Channel(Generic[SessionT]):
         self._pending: list[_Due] = []
         self._number = 0
         self._held_until_ms = 0.0
+        self._gaps: dict[str, float] = {}
         self._jitter_ms = 0.0
         self._latest_ms = 0.0
         self._ending = False
@@ -170,7 +172,7 @@ class Channel(Generic[SessionT]):
         event = _loads(frame)
         found = list(self._befalling(str(event.get("type"))))
         late_ms = 0.0
-        lost = False
+        lost = self._now_ms < self._gaps.get(str(event.get("type")), 0.0)
         again_ms = []
         for _, each in found:
             if isinstance(each, Change):
@@ -223,6 +225,8 @@ class Channel(Generic[SessionT]):
             self._end(what)
         elif isinstance(what, Stall):
             self._held_until_ms = max(self._held_until_ms, self._now_ms + what.ms)
+        elif isinstance(what, Gap):
+            self._gaps[what.type] = self._now_ms + what.ms
         elif isinstance(what, Jitter):
             self._jitter_ms = what.ms
         elif isinstance(what, StopReading):

@@ -6,6 +6,7 @@ does not stop, it speaks over the caller) are fields here; what happens at a mom
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 MIN_DELTA_MS = 20.0
 MAX_DELTA_MS = 100.0
@@ -54,6 +55,8 @@ class Live:
     usage_ms: float = 15_000.0
     """Between two `session.usage.updated`."""
     max_session_ms: float = 7_200_000.0
+    end_reason: Literal["expired", "content", "remote_hangup", "connection_lost"] = "expired"
+    """What `session.closed` says after `max_session_ms`."""
     forks: bool = True
     """Whether a stored session can be forked; otherwise the handshake is answered with 404."""
 

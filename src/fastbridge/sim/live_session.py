@@ -236,7 +236,7 @@ class LiveSession:
     def _starting(self, event: Json) -> Steps:
         yield self.scenario.update_ms, live_wire.answering("session.started", event, {"session": self.settings.view()})
         self.state = "started"
-        self._line.later(self._closing("expired", {}, self.live.max_session_ms))
+        self._line.later(self._closing(self.live.end_reason, {}, self.live.max_session_ms))
         self._line.later(self._usage())
         if not self.live.waits_for_input:
             self._line.begin_stream(self._stream())
