@@ -264,6 +264,12 @@ def test_the_faults_of_the_network_are_the_same() -> None:
     assert talked(faults.unanswered()).said() == "Hello."
 
 
+def test_pcm_for_mu_law() -> None:
+    spoken = talked(faults.speaks_pcm())
+    assert len(spoken.audio()) == 6 * len(spoken.session.output)
+    assert len(talked(faults.hears_pcm()).session.input_audio) < len(spoken.session.input_audio) / 5
+
+
 def test_a_fault_of_some_attempts_is_over_then() -> None:
     fault = live_faults.never_started(times=2)
     assert [fault(BASE)(attempt) == BASE for attempt in range(3)] == [False, False, True]
