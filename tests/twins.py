@@ -5,7 +5,7 @@ from types import ModuleType
 
 MODULES = (
     *("mulaw", "framing", "websocket", "pacing", "playout", "dsp", "bargein", "assistant", "caller"),
-    *("measure", "peer", "pcm"),
+    *("measure", "peer", "pcm", "livegate"),
 )
 
 

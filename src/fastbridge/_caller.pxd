@@ -26,6 +26,7 @@ cdef class CallerLane(TextSink):
     cdef object clock, on_message, on_edge, write
     cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef Outbox outbox                      # or None: each frame leaves at once
+    cdef bytes append_head                  # of a message to the model, in its dialect
     cdef AssistantLane playing
     cdef Detector detector
     cdef HighpassLimiter dsp                # or None

@@ -40,6 +40,7 @@ class CallerLane:
     in
     frames_in; they take the way of the frame behind them (sent, waiting or, if that one is dropped, dropped with it).
     A past or unknown (0) chunk says nothing. Silence is not shown to the detector.
+    live: the model speaks the dialect of a stream that never pauses (`live_append_message`).
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class CallerLane:
         outbox: Outbox | None = None,
         preroll_frames: int = 1000,
         backlog_frames: int = 100,
+        live: bool = False,
     ) -> None: ...
     @property
     def sink(self) -> TextSink:

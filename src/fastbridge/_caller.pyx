@@ -23,7 +23,7 @@ from fastbridge._prefetch cimport DETECTOR_BYTES, LANE_BYTES, LATENCY_BYTES, SID
 from fastbridge._websocket cimport TextSink, text_frame_of
 from fastbridge._wire cimport Latency, Outbox, Wire
 
-from fastbridge._framing import append_message
+from fastbridge._framing import append_message, live_append_message
 
 OUTCOMES = (
     "forwarded",
@@ -52,7 +52,7 @@ cdef enum:
 
 cdef bytes SILENT_PAYLOAD = b"/" * 213 + b"w=="
 cdef bytes APPEND_HEAD = append_message(b"")[:-2]
-cdef Py_ssize_t APPEND_HEAD_SIZE = len(APPEND_HEAD)
+cdef bytes LIVE_APPEND_HEAD = live_append_message(b"")[:-2]
 cdef uint8_t[MAX_MEDIA_BYTES + 8] media_scratch
 cdef char[MAX_MEDIA_CHARS + 64] append_scratch, encoded_scratch
 
@@ -72,6 +72,7 @@ cdef class CallerLane(TextSink):
         Outbox outbox=None,
         Py_ssize_t preroll_frames=1000,
         Py_ssize_t backlog_frames=100,
+        bint live=False,
     ):
         self.clock = clock
         self.playing = playing
@@ -83,6 +84,7 @@ cdef class CallerLane(TextSink):
         self.on_edge = on_edge
         self.preroll_frames = preroll_frames
         self.backlog_frames = backlog_frames
+        self.append_head = LIVE_APPEND_HEAD if live else APPEND_HEAD
         self.stream_sid = b""
         self.queue = deque()
 
@@ -245,12 +247,13 @@ cdef class CallerLane(TextSink):
         return 0
 
     cdef int append_audio(self, const char *payload, Py_ssize_t size, int64_t arrived_ns) except -1:
+        cdef Py_ssize_t head = PyBytes_GET_SIZE(self.append_head)
         cdef bytes frame
-        memcpy(append_scratch, PyBytes_AS_STRING(APPEND_HEAD), APPEND_HEAD_SIZE)
-        memcpy(append_scratch + APPEND_HEAD_SIZE, payload, size)
-        append_scratch[APPEND_HEAD_SIZE + size] = c'"'
-        append_scratch[APPEND_HEAD_SIZE + size + 1] = c'}'
-        frame = text_frame_of(append_scratch, APPEND_HEAD_SIZE + size + 2, True)
+        memcpy(append_scratch, PyBytes_AS_STRING(self.append_head), head)
+        memcpy(append_scratch + head, payload, size)
+        append_scratch[head + size] = c'"'
+        append_scratch[head + size + 1] = c'}'
+        frame = text_frame_of(append_scratch, head + size + 2, True)
         if self.wire is not None and self.outbox is not None and arrived_ns != WAITED:
             return self.outbox.post(self.wire, frame, self.latency, arrived_ns)
         self.write(frame)

@@ -44,7 +44,9 @@ class CallerLane(websocket.TextSink):
         dsp: HighpassLimiter | None = None,
         preroll_frames: int = 1000,
         backlog_frames: int = 100,
+        live: bool = False,
     ) -> None:
+        self._append_message = framing.live_append_message if live else framing.append_message
         self._clock = clock
         self._playing = playing
         self._detector = detector
@@ -188,7 +190,7 @@ class CallerLane(websocket.TextSink):
 
     def _append(self, payload: bytes) -> None:
         assert self._write is not None
-        self._write(websocket.text_frame(framing.append_message(payload), mask=True))
+        self._write(websocket.text_frame(self._append_message(payload), mask=True))
 
     def reject_media(self) -> None:
         self.frames_in += 1

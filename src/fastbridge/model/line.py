@@ -20,11 +20,9 @@ from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model.attempt import Attempt, Feed, ModelLink
 from fastbridge.model.breaker import Breaker
-from fastbridge.model.port import LineChanged, LineLost, LineUp, ModelGivenUp, Tell
-from fastbridge.model.realtime.errors import FATAL_ERRORS
-from fastbridge.model.realtime.handshake import Opening
-from fastbridge.model.realtime.renewal import Boundary, Renewal
-from fastbridge.model.realtime.session import Session
+from fastbridge.model.errors import FATAL_ERRORS
+from fastbridge.model.port import LineChanged, LineLost, LineUp, ModelGivenUp, Opening, Session, Tell
+from fastbridge.model.renewal import Boundary, Renewal
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.stats import CallStats

@@ -52,6 +52,14 @@ class Usage:
             self._count(f"{kind}_cached", cached.get(tokens))
             self._count(f"{kind}_out", made.get(tokens))
 
+    def add_work(self, usage: dict[str, Any]) -> None:
+        """The `usage` of a model that works behind the one that speaks, in text."""
+        for name in ("input_tokens", "output_tokens", "total_tokens"):
+            self._count(name, usage.get(name))
+        self._count("text_in", usage.get("input_tokens"))
+        self._count("text_cached", _part(usage, "input_tokens_details").get("cached_tokens"))
+        self._count("text_out", usage.get("output_tokens"))
+
     def add_transcription(self, usage: object) -> None:
         """The `usage` of a caller's transcript."""
         if isinstance(usage, dict):

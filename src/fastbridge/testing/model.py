@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
 
 from fastbridge.model.attempt import Attempt
-from fastbridge.model.realtime.errors import model_error
+from fastbridge.model.errors import model_error
 from fastbridge.model.socket import MODEL_BUFFER_BYTES
 from fastbridge.node.node import CONNECT_SECONDS
 from fastbridge.sim.channel import Channel

@@ -1,6 +1,10 @@
-"""The states of a response, as a table, and the purposes it may have: at most one is under way, none for ever."""
+"""The states of a response, as a table, and the purposes it may have: at most one is under way, none for ever. And who
+is told of what becomes of one."""
 
 from enum import StrEnum
+from typing import Protocol
+
+from fastbridge.model.port import Create
 
 
 class State(StrEnum):
@@ -71,3 +75,22 @@ REACTIONS = frozenset({"tool_result", "keys"})
 """What has the model react to something it was told: so does any response that begins after it was told."""
 MOOT = frozenset({"silence", "filler"})
 """What is not worth saying any more when the caller speaks."""
+
+
+class Listener(Protocol):
+    """Who is told what no event of the model's tells."""
+
+    def on_response_refused(self, response_id: str) -> None:
+        """It is being cancelled: nobody wants what it still brings."""
+
+    def on_response_lost(self, response_id: str) -> None:
+        """One that had begun has ended without a word; its `response.done` will not count."""
+
+    def on_response_stuck(self, response_id: str, create: Create) -> None:
+        """It made no progress and is being cancelled; its end is still to come."""
+
+    def on_asked(self) -> None:
+        """A response was asked for, or waits until it can be."""
+
+    def on_create_failed(self, create: Create, code: str) -> None:
+        """A response of ours never began. code: `unanswered`, `create_refused`, or the model's own word."""
