@@ -3,8 +3,12 @@
 from base64 import b64encode
 from typing import Any
 
+from openai.types.live import ClientEvent
+from pydantic import BaseModel, TypeAdapter
+
 from call_rig import CallRig, Control
 from fastbridge.agent import Agent
+from fastbridge.model.live.words import MAX_TOKENS, tokens_of
 from helpers import LOUD, QUIET
 
 FRAME_SECONDS = 0.02
@@ -101,3 +105,31 @@ class LiveRig(CallRig):
         """An event of the model behind the voice."""
         inner = {"type": kind, **event}
         self.model({"type": "response.event", "event_id": "ev_5", "delegation_id": work, "event": inner})
+
+    def shut(self) -> None:
+        super().shut()
+        for entry in self.journal:
+            if entry.to == "model":
+                check_client_event(entry.message)
+
+
+_CLIENT_EVENTS: TypeAdapter[Any] = TypeAdapter(ClientEvent)
+
+
+def check_client_event(message: dict[str, Any]) -> None:
+    """What the SDK knows of the service: the types of what it takes, and no field beside them."""
+    event = _CLIENT_EVENTS.validate_python(message)
+    assert strangers(event) == []
+    if message["type"].endswith(".append") and "content" in message:
+        assert "delegation_id" in message
+        assert 0 < tokens_of(message["content"]) <= MAX_TOKENS
+
+
+def strangers(model: Any, path: str = "") -> list[str]:
+    """Fields that the SDK has no name for."""
+    if isinstance(model, list):
+        return [found for each in model for found in strangers(each, f"{path}[]")]
+    if not isinstance(model, BaseModel):
+        return []
+    found = [f"{path}.{name}" for name in model.model_extra or {}]
+    return found + [each for name in type(model).model_fields for each in strangers(getattr(model, name), f"{path}.{name}")]

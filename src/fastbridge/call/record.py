@@ -55,6 +55,7 @@ class Record(_Identities):
     pacing: dict[str, Any]
     tools: list[dict[str, Any]]
     model_line: dict[str, Any]
+    model_seconds: dict[str, float | None]
     answers: dict[str, int]
     waiting: dict[str, Any]
     tokens: dict[str, int]
@@ -96,6 +97,10 @@ def record(call: Parts) -> dict[str, Any]:
         "pacing": stats.pacing(call.assistant),
         "tools": [dict(tool) for tool in moments.tool_calls],
         "model_line": {**call.line.counters, "apologised": call.fallback.apologised},
+        "model_seconds": {
+            "connected": round(call.line.connected_seconds, 1),
+            "billed": call.session.billed_seconds,
+        },
         "answers": {**call.turns.counters, **call.answers.counters, **call.format_watch.counters},
         "waiting": call.dead_air.summary(),
         "tokens": vars(call.session.usage),
@@ -145,6 +150,7 @@ def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str)
         "pacing": stats.pacing(lane),
         "tools": [],
         "model_line": {"apologised": False},
+        "model_seconds": {"connected": 0.0, "billed": None},
         "answers": {},
         "waiting": {
             "fillers": {},
@@ -216,7 +222,8 @@ def _masked_texts(said: "list[Turn]", mask: Mask) -> dict[str, str]:
 
 def _cost(call: Parts) -> dict[str, Any]:
     price, source = price_of(call.settings.model, call.settings.prices)
-    return {"model": call.settings.model, "usd": cost_usd(call.session.usage, price), "prices": source}
+    usd = cost_usd(call.session.usage, price, call.session.billed_seconds or 0.0)
+    return {"model": call.settings.model, "usd": usd, "prices": source}
 
 
 def metrics(document: dict[str, Any]) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """The caller's turns, read out of fragments of transcript that name no turn: they begin with words and end in a pause.
 
-Fragments carry the session's clock. What was said before the assistant's answer began, and is told after it, is a turn
-that has its answer: it is written down, and nobody waits for anything. A turn is over when no more words come and our
-own ear hears no voice, or when the assistant answers. Nothing here sends.
+Fragments carry the session's clock. A turn is over when no more words come and our own ear hears no voice, or when the
+assistant answers. Words may come after the answer began: the turn is told then, by our ear alone, and its words are
+written down when they come, and nobody waits for anything. Nothing here sends.
 """
 
 from collections import Counter
@@ -16,7 +16,10 @@ from fastbridge.model import port
 from fastbridge.model.history import History
 
 PAUSE_SECONDS = 0.6
-"""Without words and without a voice: the turn is over."""
+"""Without words, and VOICE_PAUSE_SECONDS of it without a voice: the turn is over."""
+VOICE_PAUSE_SECONDS = 0.3
+MIN_VOICE_FRAMES = 15
+"""So much voice, of 20 ms each, is something that can be answered."""
 LONGEST_PAUSE_SECONDS = 3.0
 """Without words, whatever our ear hears: a noise is no turn."""
 NEAR_MS = 300
@@ -47,6 +50,8 @@ class Ear(Protocol):
 
     @property
     def last_voice_ns(self) -> int: ...
+    @property
+    def voice_frames(self) -> int: ...
 
 
 class CallerTurns(Machine[State, Event]):
@@ -65,6 +70,7 @@ class CallerTurns(Machine[State, Event]):
         self._turns = 0
         self._turn: Turn | None = None
         self._answered = False  # the turn under way has its answer: nobody is told but of its words
+        self._told_frames = 0  # of the caller's voice, as far as it was told of
         self._words_ns = self._over_ns = 0
         self._end_ms = 0  # of the last words, by the session's clock
         self._pause = Deadline(clock, self._look)
@@ -105,9 +111,18 @@ class CallerTurns(Machine[State, Event]):
             self._turn.text += text
 
     def settle(self) -> None:
-        """What he has said so far is a turn: the assistant answers it, or nothing more will be heard."""
+        """What he has said so far is a turn: nothing more will be heard of it."""
         if self.state is State.SPEAKING:
             self._over()
+
+    def answered(self) -> None:
+        """The assistant begins to answer: what he has said so far is a turn, in words or, so far, without."""
+        if self.state is State.SPEAKING:
+            self._over()
+        elif self._ear.voice_frames - self._told_frames >= MIN_VOICE_FRAMES:
+            self._told_frames = self._ear.voice_frames
+            for event in (port.SpeechStarted(), port.SpeechStopped(), port.TurnCommitted()):
+                self._tell(event)
 
     def forget(self) -> None:
         """Another session counts by its own clock."""
@@ -121,17 +136,17 @@ class CallerTurns(Machine[State, Event]):
 
     def _look(self) -> None:
         now = self._clock.now_ns()
-        quiet_seconds = (now - max(self._words_ns, self._ear.last_voice_ns)) / 1e9
-        wordless_seconds = (now - self._words_ns) / 1e9
-        if quiet_seconds >= PAUSE_SECONDS - 0.001 or wordless_seconds >= LONGEST_PAUSE_SECONDS:
+        voiceless_seconds = (now - self._ear.last_voice_ns) / 1e9
+        if voiceless_seconds >= VOICE_PAUSE_SECONDS or (now - self._words_ns) / 1e9 >= LONGEST_PAUSE_SECONDS:
             self._over()
         else:
-            self._pause.set(PAUSE_SECONDS - quiet_seconds)
+            self._pause.set(max(VOICE_PAUSE_SECONDS - voiceless_seconds, 0.001))
 
     def _over(self) -> None:
         self._pause.clear()
         self._to(Event.OVER)
         self._over_ns = self._clock.now_ns()
+        self._told_frames = self._ear.voice_frames
         if not self._answered:
             self._tell(port.SpeechStopped())
             self._tell(port.TurnCommitted())

@@ -37,6 +37,11 @@ class ResponseController(ResponseControl):
         self._at_work = at_work
         self._asked_again = False
 
+    @property
+    def awaited(self) -> bool:
+        """What begins next was asked for, by us, and is no answer to the caller."""
+        return self.state is State.REQUESTED and self._requested is not None and self._requested.purpose != "turn"
+
     def cancel(self) -> bool:
         """As always; and there is nothing to send."""
         super().cancel()

@@ -119,7 +119,8 @@ class Session(Connected):
             (self._utterance_begins if begins else self._utterance_ends)()
 
     def _utterance_begins(self) -> None:
-        self.caller_turns.settle()
+        if not self.responses.awaited:  # else it says what it was asked to
+            self.caller_turns.answered()
         self._utterances += 1
         response_id = self._current = f"live_{self._utterances}"
         self._tell(port.ResponseBeginning())
@@ -166,9 +167,9 @@ class Session(Connected):
         self._tell(event)
 
     def _on_session_started(self, event: dict[str, Any]) -> None:
-        before = self._opening.format_mismatches
         self._opening.on_started(event)
-        self.counters["format_mismatch"] += self._opening.format_mismatches - before
+        if self._opening.format_mismatches:
+            self.counters["format_mismatch"] = 1
 
     def _on_session_updated(self, event: dict[str, Any]) -> None:
         if self._signs:
