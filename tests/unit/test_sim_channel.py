@@ -10,6 +10,7 @@ from fastbridge.sim.disruption import (
     Disruption,
     Drop,
     Elapsed,
+    Gap,
     Jitter,
     Lose,
     On,
@@ -252,3 +253,14 @@ def test_audio_passes_a_channel_with_disruptions() -> None:
     made.hear(SILENT_FRAME)
     client.send("input_audio_buffer.append", audio="/" * 20)
     assert client.channel.session.received["input_audio_buffer.append"] == 1
+
+
+def test_a_gap_loses_one_kind_for_a_while_and_goes_on() -> None:
+    plain = respond()
+    client = respond(Disruption(On("response.created", after_ms=200.0), Gap(400.0, AUDIO)))
+    gone_ms = client.at("response.created") + 200.0
+    came = [at for at, kind in zip(client.times_ms, client.kinds, strict=True) if kind == AUDIO]
+    assert not [at for at in came if gone_ms <= at < gone_ms + 400.0]
+    assert 0 < len(came) < plain.kinds.count(AUDIO)
+    others = [kind for kind in client.kinds if kind != AUDIO]
+    assert others == [kind for kind in plain.kinds if kind != AUDIO]

@@ -1,4 +1,5 @@
-"""Calls without a telephone and without an account: a simulated Twilio caller and a simulated OpenAI Realtime server.
+"""Calls without a telephone and without an account: a simulated Twilio caller and a simulated OpenAI, which speaks the
+Realtime API and GPT-Live.
 
 They are what `fastbridge demo` and the project's own tests use, and they are yours, for testing your agent. Both are
 strict: what Twilio or OpenAI would reject or ignore is in `errors`.
@@ -20,11 +21,12 @@ from fastbridge.errors import NotInstalledError
 if None in map(find_spec, ("fastbridge.sim.scenario", "numpy", "twilio")):
     raise NotInstalledError("The simulators (fastbridge.sim) are not installed: pip install 'fastbridge[demo]'.")
 
-from fastbridge.sim import faults
+from fastbridge.sim import faults, live_faults
 from fastbridge.sim.callee import Callee
 from fastbridge.sim.caller import SimulatedCaller
 from fastbridge.sim.carrier_api import CarrierApi
 from fastbridge.sim.disruption import Disruption, Elapsed, On, Refuse
+from fastbridge.sim.live_script import Live
 from fastbridge.sim.model_server import ModelServer
 from fastbridge.sim.node import NodeProcess
 from fastbridge.sim.plain import PlainNode, StartNode
@@ -50,6 +52,7 @@ __all__ = [
     "HangUp",
     "Incomplete",
     "Interrupt",
+    "Live",
     "Mishaps",
     "ModelServer",
     "NodeProcess",
@@ -64,4 +67,5 @@ __all__ = [
     "Stuck",
     "WhileAssistant",
     "faults",
+    "live_faults",
 ]

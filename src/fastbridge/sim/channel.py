@@ -1,6 +1,6 @@
 """A session as its client meets it: what the session sends and takes, with the scenario's disruptions on the way.
 
-The same three verbs as `ModelSession`, and like it without sockets and without a clock of its own. Without disruptions
+The same three verbs as a session, and like it without sockets and without a clock of its own. Without disruptions
 every frame passes at once, unchanged. What is due at the same moment keeps its order; the session never learns what
 became of its events.
 """
@@ -10,13 +10,14 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from .disruption import (
     Change,
     Disruption,
     Drop,
     Elapsed,
+    Gap,
     Jitter,
     Json,
     Lose,
@@ -30,7 +31,7 @@ from .disruption import (
     ToConnection,
     ToEvent,
 )
-from .model import ModelSession
+from .scenario import Scenario
 from .wire import Problem
 
 
@@ -48,11 +49,29 @@ class _Due(NamedTuple):
     what: ToConnection
 
 
-class Channel:
+class Session(Protocol):
+    """What a channel carries, in either dialect."""
+
+    scenario: Scenario
+    client_closed: tuple[int | None, str | None] | None
+
+    @property
+    def closed(self) -> tuple[int, str] | None: ...
+    def receive(self, text: str, now_ms: float) -> None: ...
+    def receive_binary(self, data: bytes, now_ms: float) -> None: ...
+    def refuse(self, problem: Problem, event: Json, now_ms: float) -> None: ...
+    def poll(self, now_ms: float) -> list[str]: ...
+    def next_due_ms(self) -> float | None: ...
+
+
+SessionT = TypeVar("SessionT", bound=Session)
+
+
+class Channel(Generic[SessionT]):
     """`closed` is the code and reason of the close, once the client has been told; 1006 is a reset without a word.
     `deaf_until_ms`: up to then whoever carries the client's frames must hold them back."""
 
-    def __init__(self, session: ModelSession, now_ms: float) -> None:
+    def __init__(self, session: SessionT, now_ms: float) -> None:
         self.session = session
         self.closed: tuple[int, str] | None = None
         self.deaf_until_ms = 0.0
@@ -63,6 +82,7 @@ class Channel:
         self._pending: list[_Due] = []
         self._number = 0
         self._held_until_ms = 0.0
+        self._gaps: dict[str, float] = {}
         self._jitter_ms = 0.0
         self._latest_ms = 0.0
         self._ending = False
@@ -152,7 +172,7 @@ class Channel:
         event = _loads(frame)
         found = list(self._befalling(str(event.get("type"))))
         late_ms = 0.0
-        lost = False
+        lost = self._now_ms < self._gaps.get(str(event.get("type")), 0.0)
         again_ms = []
         for _, each in found:
             if isinstance(each, Change):
@@ -205,6 +225,8 @@ class Channel:
             self._end(what)
         elif isinstance(what, Stall):
             self._held_until_ms = max(self._held_until_ms, self._now_ms + what.ms)
+        elif isinstance(what, Gap):
+            self._gaps[what.type] = self._now_ms + what.ms
         elif isinstance(what, Jitter):
             self._jitter_ms = what.ms
         elif isinstance(what, StopReading):

@@ -56,6 +56,15 @@ class Stall:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """No event of this type comes for so long, and what would have come never does. What follows goes on where the
+    service is by then."""
+
+    ms: float
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Jitter:
     """From then on each event is up to so much late. TCP keeps them in order."""
 
@@ -115,7 +124,7 @@ class Reject:
     param: str | None = None
 
 
-ToConnection: TypeAlias = Drop | Stall | Jitter | StopReading | Send
+ToConnection: TypeAlias = Drop | Stall | Gap | Jitter | StopReading | Send
 ToEvent: TypeAlias = Lose | Repeat | Postpone | Change | Reject
 
 

@@ -1,7 +1,8 @@
-"""The simulated OpenAI Realtime service on a loopback socket: sockets and deadlines around `ModelSession`.
+"""The simulated OpenAI service on a loopback socket, in both dialects: sockets and deadlines around a session.
 
-It answers the handshake as the real service does (path, model, bearer key), carries text frames between a WebSocket
-and a session's channel, and wakes up at its absolute deadlines. What is said and when is never decided here.
+`/v1/realtime` is the Realtime API (`ModelSession`), `/v1/live/sessions` GPT-Live (`LiveSession`), of one scenario. It
+answers the handshake as the real service does (path, model, bearer key), carries text frames between a WebSocket and a
+session's channel, and wakes up at its absolute deadlines. What is said and when is never decided here.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -21,8 +22,11 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from .channel import Channel
+from . import live_handshake
+from .channel import Channel, SessionT
 from .disruption import NO_CLOSE_FRAME, Hang, Obstacle, Refuse, Unreachable
+from .live_session import LiveSession
+from .live_session_object import DEFAULT_LIVE_MODEL
 from .model import DEFAULT_MODEL, ModelSession
 from .scenario import Scenario
 from .wire import Json
@@ -32,7 +36,18 @@ MODELS_PATH = "/v1/models"
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 """Above the largest `input_audio_buffer.append` the service takes."""
 
-MODELS: Json = {"object": "list", "data": [{"id": DEFAULT_MODEL, "object": "model", "owned_by": "openai"}]}
+MODELS: Json = {
+    "object": "list",
+    "data": [{"id": name, "object": "model", "owned_by": "openai"} for name in (DEFAULT_MODEL, DEFAULT_LIVE_MODEL)],
+}
+
+
+class _Admitted(NamedTuple):
+    """What a connection was let in for; `way`: to GPT-Live."""
+
+    scenario: Scenario
+    way: live_handshake.Route | None
+    stored: LiveSession | None
 
 
 class ModelServer:
@@ -42,7 +57,8 @@ class ModelServer:
             client = AsyncOpenAI(api_key="any", base_url=server.base_url)
 
     `scenario` is one for all sessions, or a function of the connection attempt's number, from 0; a new one is for the
-    sessions to come. `port` 0 takes a free one. `sessions` holds every session there was, in the order they connected.
+    sessions to come. `port` 0 takes a free one. `sessions` holds every session of the Realtime API that there was, in
+    the order they connected, `live_sessions` those of GPT-Live.
     """
 
     def __init__(
@@ -53,6 +69,7 @@ class ModelServer:
         port: int = 0,
     ) -> None:
         self.sessions: list[ModelSession] = []
+        self.live_sessions: list[LiveSession] = []
         self.attempts = 0
         """Connection attempts on the right path, refused ones too."""
         self.scenario = scenario if scenario is not None else Scenario()
@@ -60,7 +77,7 @@ class ModelServer:
         self._port = port
         self._server: Server | None = None
         self._stopping = asyncio.Event()
-        self._admitted: dict[ServerConnection, Scenario] = {}
+        self._admitted: dict[ServerConnection, _Admitted] = {}
 
     @property
     def base_url(self) -> str:
@@ -74,7 +91,11 @@ class ModelServer:
     @property
     def errors(self) -> list[str]:
         """What the service refused, over all sessions."""
-        return [f"session {index}: {error}" for index, each in enumerate(self.sessions) for error in each.errors]
+        realtime = [f"session {index}: {error}" for index, each in enumerate(self.sessions) for error in each.errors]
+        live = [
+            f"live session {index}: {error}" for index, each in enumerate(self.live_sessions) for error in each.errors
+        ]
+        return realtime + live
 
     async def __aenter__(self) -> Self:
         self._server = await serve(
@@ -102,14 +123,17 @@ class ModelServer:
         if target.path == MODELS_PATH and isinstance(self.scenario, Scenario):
             refuse = _credentials(self.scenario, request.headers)
             return _answer(200, MODELS) if refuse is None else _refusal(refuse)
-        if target.path != PATH:
+        way = live_handshake.route(target.path)
+        if target.path != PATH and way is None:
             return _refusal(Refuse(404, message=f"Invalid URL (GET {target.path})"))
         attempt, self.attempts = self.attempts, self.attempts + 1
         scenario = self.scenario if isinstance(self.scenario, Scenario) else self.scenario(attempt)
         obstacle = scenario.on_connect(attempt) if scenario.on_connect is not None else None
-        obstacle = obstacle or _credentials(scenario, request.headers) or _query(target.query)
+        stored = live_handshake.source(way, self.live_sessions) if way is not None else None
+        query = _query(target.query) if way is None else live_handshake.refusal(way, target.query, stored)
+        obstacle = obstacle or _credentials(scenario, request.headers) or query
         if obstacle is None:
-            self._admitted[connection] = scenario
+            self._admitted[connection] = _Admitted(scenario, way, stored)
             return None
         return await self._stop(connection, obstacle)
 
@@ -123,31 +147,50 @@ class ModelServer:
         return _refusal(obstacle if isinstance(obstacle, Refuse) else Refuse())
 
     async def _serve(self, connection: ServerConnection) -> None:
+        admitted = self._admitted.pop(connection)
+        if admitted.way is None:
+            session = self._realtime(connection, admitted.scenario)
+            self.sessions.append(session)
+            await _carry(connection, session)
+        else:
+            live = LiveSession(
+                admitted.scenario,
+                _now_ms(),
+                serial=len(self.live_sessions),
+                unix_s=time.time(),
+                stored=admitted.stored,
+            )
+            self.live_sessions.append(live)
+            await _carry(connection, live)
+
+    def _realtime(self, connection: ServerConnection, scenario: Scenario) -> ModelSession:
         request = connection.request
         assert request is not None  # the handshake is over
-        session = ModelSession(
-            self._admitted.pop(connection),
+        return ModelSession(
+            scenario,
             _now_ms(),
             model=parse_qs(urlsplit(request.path).query)["model"][0],
             serial=len(self.sessions),
             unix_s=time.time(),
             beta="OpenAI-Beta" in request.headers,
         )
-        self.sessions.append(session)
-        channel = Channel(session, _now_ms())
-        wake = asyncio.Event()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                sender = tasks.create_task(_deliver(connection, channel, wake))
-                await _listen(connection, channel, wake)
-                sender.cancel()
-        except* Exception as failures:  # a script's mistake: it must fail the run, not only the connection
-            session.errors += [f"the simulation failed: {failure!r}" for failure in failures.exceptions]
-            raise
-        session.client_closed = (connection.close_code, connection.close_reason)
 
 
-async def _listen(connection: ServerConnection, channel: Channel, wake: asyncio.Event) -> None:
+async def _carry(connection: ServerConnection, session: ModelSession | LiveSession) -> None:
+    channel = Channel(session, _now_ms())
+    wake = asyncio.Event()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            sender = tasks.create_task(_deliver(connection, channel, wake))
+            await _listen(connection, channel, wake)
+            sender.cancel()
+    except* Exception as failures:  # a script's mistake: it must fail the run, not only the connection
+        session.errors += [f"the simulation failed: {failure!r}" for failure in failures.exceptions]
+        raise
+    session.client_closed = (connection.close_code, connection.close_reason)
+
+
+async def _listen(connection: ServerConnection, channel: Channel[SessionT], wake: asyncio.Event) -> None:
     with contextlib.suppress(ConnectionClosed):  # however the client goes, the session is over
         async for frame in connection:
             await asyncio.sleep(max(0.0, channel.deaf_until_ms - _now_ms()) / 1000)
@@ -158,7 +201,7 @@ async def _listen(connection: ServerConnection, channel: Channel, wake: asyncio.
             wake.set()
 
 
-async def _deliver(connection: ServerConnection, channel: Channel, wake: asyncio.Event) -> None:
+async def _deliver(connection: ServerConnection, channel: Channel[SessionT], wake: asyncio.Event) -> None:
     """Send what is due, then sleep until the next deadline or client event; close when the session does."""
     loop = asyncio.get_running_loop()
     with contextlib.suppress(ConnectionClosed):

@@ -17,6 +17,7 @@ import numpy as np
 from fastbridge import _mulaw
 
 from .disruption import Disruption, Obstacle
+from .live_script import Live
 
 SAMPLE_RATE_HZ = 8000
 BABBLE_MS_PER_CHARACTER = 60
@@ -148,6 +149,10 @@ class Scenario:
     """The format of the audio it sends, such as `{"type": "audio/pcm", "rate": 24000}`; None: as the session says."""
     hears: Mapping[str, Any] | None = None
     """What it takes the caller's audio for; None: what the session says."""
+
+    live: Live = field(default_factory=Live)
+    """The habits of a GPT-Live session. Of the fields above, `first_delta_ms`, `update_ms` and `transcription_ms` are
+    its, too."""
 
     api_key: str | None = None
     """The only key the server accepts; None accepts any."""

@@ -10,6 +10,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 from socket import gaierror
+from typing import Generic
 
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
@@ -19,8 +20,9 @@ from fastbridge.model.attempt import Attempt
 from fastbridge.model.errors import model_error
 from fastbridge.model.socket import MODEL_BUFFER_BYTES
 from fastbridge.node.node import CONNECT_SECONDS
-from fastbridge.sim.channel import Channel
+from fastbridge.sim.channel import Channel, SessionT
 from fastbridge.sim.disruption import NO_CLOSE_FRAME, Obstacle, Refuse, Unreachable
+from fastbridge.sim.live_session import LiveSession
 from fastbridge.sim.model import ModelSession
 from fastbridge.sim.scenario import Scenario
 from fastbridge.testing.loop import MS, VirtualLoop
@@ -57,12 +59,17 @@ def unframed(frame: bytes, *, masked: bool) -> str:
 class VirtualModel:
     """The service of one call: `sessions` are all there were, `attempts` the moments at which the node dialled, in ms.
 
-    scenario: one for all sessions, or a function of the connection attempt's number."""
+    scenario: one for all sessions, or a function of the connection attempt's number. live: it speaks GPT-Live, and its
+    sessions are `live_sessions`."""
 
-    def __init__(self, loop: VirtualLoop, scenario: Scenario | Callable[[int], Scenario]) -> None:
+    def __init__(
+        self, loop: VirtualLoop, scenario: Scenario | Callable[[int], Scenario], *, live: bool = False
+    ) -> None:
         self.loop = loop
+        self.live = live
         self.attempts: list[float] = []
-        self.wires: list[Wire] = []
+        self.wires: list[Wire[ModelSession]] = []
+        self.live_wires: list[Wire[LiveSession]] = []
         self._script: Callable[[int], Scenario] = (lambda _: scenario) if isinstance(scenario, Scenario) else scenario
         self._began_ns = loop.now_ns
         self._timers: set[asyncio.TimerHandle] = set()
@@ -72,9 +79,14 @@ class VirtualModel:
         return [wire.session for wire in self.wires]
 
     @property
+    def live_sessions(self) -> list[LiveSession]:
+        return [wire.session for wire in self.live_wires]
+
+    @property
     def errors(self) -> list[str]:
         """What the service refused, over all sessions."""
-        return [f"session {index}: {error}" for index, each in enumerate(self.sessions) for error in each.errors]
+        sessions = [each.errors for each in self.sessions] + [each.errors for each in self.live_sessions]
+        return [f"session {index}: {error}" for index, errors in enumerate(sessions) for error in errors]
 
     @property
     def clock_ms(self) -> float:
@@ -102,15 +114,19 @@ class VirtualModel:
             timer.cancel()
         for wire in self.wires:
             wire.stop()
+        for live in self.live_wires:
+            live.stop()
 
     def _connected(self, attempt: Attempt, scenario: Scenario) -> None:
-        serial = len(self.wires)
-        session = ModelSession(scenario, self.clock_ms, serial=serial, unix_s=UNIX_S + self.now_ms / 1000)
-        wire = Wire(self, session, attempt)
-        self.wires.append(wire)
-        attempt.on_model_connected(wire)
-        if not wire.hung_up:
-            wire.wake()
+        unix_s = UNIX_S + self.now_ms / 1000
+        if self.live:
+            live = LiveSession(scenario, self.clock_ms, serial=len(self.live_wires), unix_s=unix_s)
+            self.live_wires.append(Wire(self, live, attempt))
+            self.live_wires[-1].begin()
+        else:
+            session = ModelSession(scenario, self.clock_ms, serial=len(self.wires), unix_s=unix_s)
+            self.wires.append(Wire(self, session, attempt))
+            self.wires[-1].begin()
 
     def _later(self, seconds: float, callback: Callable[..., object], *arguments: object) -> None:
         def run() -> None:
@@ -121,11 +137,11 @@ class VirtualModel:
         self._timers.add(handle)
 
 
-class Wire:
+class Wire(Generic[SessionT]):
     """One connection to the service, the node's end of it: a ModelLink of the call. over_ms: when it ended, by
     whomever, as the model counts."""
 
-    def __init__(self, model: VirtualModel, session: ModelSession, attempt: Attempt) -> None:
+    def __init__(self, model: VirtualModel, session: SessionT, attempt: Attempt) -> None:
         self.channel = Channel(session, model.clock_ms)
         self.session = session
         self.hung_up = False
@@ -141,6 +157,12 @@ class Wire:
         self._unread_bytes = 0
         self._paused = False
         self._over = False
+
+    def begin(self) -> None:
+        """The connection is there."""
+        self._attempt.on_model_connected(self)
+        if not self.hung_up:
+            self.wake()
 
     # What the call does.
 
