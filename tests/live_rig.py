@@ -3,7 +3,7 @@
 from base64 import b64encode
 from typing import Any
 
-from openai.types.live import ClientEvent
+from openai.types.live import ClientEvent, ForkSessionStartEvent
 from pydantic import BaseModel, TypeAdapter
 
 from call_rig import CallRig, Control
@@ -118,7 +118,8 @@ _CLIENT_EVENTS: TypeAdapter[Any] = TypeAdapter(ClientEvent)
 
 def check_client_event(message: dict[str, Any]) -> None:
     """What the SDK knows of the service: the types of what it takes, and no field beside them."""
-    event = _CLIENT_EVENTS.validate_python(message)
+    is_fork = message["type"] == "session.start" and "model" not in message["session"]
+    event = ForkSessionStartEvent.model_validate(message) if is_fork else _CLIENT_EVENTS.validate_python(message)
     assert strangers(event) == []
     if message["type"].endswith(".append") and "content" in message:
         assert "delegation_id" in message
@@ -132,4 +133,6 @@ def strangers(model: Any, path: str = "") -> list[str]:
     if not isinstance(model, BaseModel):
         return []
     found = [f"{path}.{name}" for name in model.model_extra or {}]
-    return found + [each for name in type(model).model_fields for each in strangers(getattr(model, name), f"{path}.{name}")]
+    return found + [
+        each for name in type(model).model_fields for each in strangers(getattr(model, name), f"{path}.{name}")
+    ]

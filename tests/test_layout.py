@@ -21,7 +21,8 @@ WHOLE = ("sim/", "testing/")
 """Rooms that docs/architecture.md names as a whole."""
 SPEAKERS = ("model.realtime.", "model.live.", "carrier.twilio.", "sim.", "testing.")
 REALTIME_WORDS = re.compile(
-    r"\b(response|conversation|input_audio_buffer)\.[a-z_]+|\bsession\.[a-z_]+|audio_end_ms|tool_choice"
+    r"\b(response|conversation|input_audio_buffer)\.[a-z_]+|\bsession\.(created|update|start|input_|output_)"
+    r"|\bsession\.(commentary|thinking|instructions|delegation|usage)\.|audio_end_ms|tool_choice"
 )
 TWILIO_WORDS = re.compile(
     r"(stream|call|account)Sid|(Call|Account)Sid|customParameters|mediaFormat|<(Dial|Response|Stream)"

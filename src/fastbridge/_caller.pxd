@@ -26,6 +26,7 @@ cdef class CallerLane(TextSink):
     cdef object clock, on_message, on_edge, write
     cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef Outbox outbox                      # or None: each frame leaves at once
+    cdef bint is_live
     cdef bytes append_head                  # of a message to the model, in its dialect
     cdef AssistantLane playing
     cdef Detector detector
@@ -52,4 +53,5 @@ cdef class CallerLane(TextSink):
     cdef int deliver(self, Slice payload, int64_t missing, int64_t now) except -1
     cdef int forward(self, Slice payload, int64_t missing, int64_t arrived_ns) except -1
     cdef int drain(self) except -1
+    cdef int fill(self) except -1
     cdef int append_audio(self, const char *payload, Py_ssize_t size, int64_t arrived_ns) except -1

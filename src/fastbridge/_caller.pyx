@@ -84,6 +84,7 @@ cdef class CallerLane(TextSink):
         self.on_edge = on_edge
         self.preroll_frames = preroll_frames
         self.backlog_frames = backlog_frames
+        self.is_live = live
         self.append_head = LIVE_APPEND_HEAD if live else APPEND_HEAD
         self.stream_sid = b""
         self.queue = deque()
@@ -190,10 +191,10 @@ cdef class CallerLane(TextSink):
                 self.last_voice_ns = now
         if self.is_locked:
             self.settled[<int>OUTCOME_GREETING_LOCK] += 1
-            return 0
+            return self.fill()
         if self.is_muted:
             self.settled[<int>OUTCOME_NOISE_GATE] += 1
-            return 0
+            return self.fill()
         if self.dsp is not None and self.dsp.filter(media_scratch, media_scratch, size):
             b64_encode_into(encoded_scratch, media_scratch, size)
             payload.text = encoded_scratch
@@ -259,6 +260,13 @@ cdef class CallerLane(TextSink):
         self.write(frame)
         if arrived_ns != WAITED:
             self.latency.count(read_clock(self.clock) - arrived_ns)
+        return 0
+
+    cdef int fill(self) except -1:
+        """In the place of a frame that is not sent on: a stream that never pauses is one in both directions."""
+        if self.is_live and self.is_open and not self.is_paused and self.queued == 0:
+            self.append_audio(PyBytes_AS_STRING(SILENT_PAYLOAD), PAYLOAD_CHARS, WAITED)
+            self.silence_frames += 1
         return 0
 
     def send_silence(self, Py_ssize_t frames) -> int:

@@ -46,6 +46,7 @@ class CallerLane(websocket.TextSink):
         backlog_frames: int = 100,
         live: bool = False,
     ) -> None:
+        self._live = live
         self._append_message = framing.live_append_message if live else framing.append_message
         self._clock = clock
         self._playing = playing
@@ -146,9 +147,11 @@ class CallerLane(websocket.TextSink):
             self.last_voice_ns = self.last_media_ns
         if self._locked:
             self._outcomes[GREETING_LOCK] += 1
+            self._fill()
             return
         if self._muted:
             self._outcomes[NOISE_GATE] += 1
+            self._fill()
             return
         if self._dsp is not None:
             filtered = self._dsp.process(audio)
@@ -195,6 +198,10 @@ class CallerLane(websocket.TextSink):
     def reject_media(self) -> None:
         self.frames_in += 1
         self._outcomes[OTHER_REASON] += 1
+
+    def _fill(self) -> None:
+        if self._live and not self._queue:
+            self.send_silence(1)
 
     def send_silence(self, frames: int) -> int:
         if self._write is None or self._paused:

@@ -1,4 +1,4 @@
-"""A stream that never pauses, for hours: what waits stays small, no speech is lost, none is said twice, on both twins."""
+"""A stream that never pauses, for hours: what waits stays small, no speech is lost and none is said twice."""
 
 import random
 from base64 import b64decode, b64encode

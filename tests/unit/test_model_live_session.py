@@ -1,4 +1,4 @@
-"""fastbridge.model.live.session: a whole call to a model that streams without end, as the other dialect would have it."""
+"""fastbridge.model.live.session: a whole call to a model that streams without end, scripted message by message."""
 
 import json
 from typing import Any

@@ -271,7 +271,7 @@ class Assembly(Parts):
         assistant, caller = self.assistant, self.caller
         self.format_watch = FormatWatch(assistant=assistant, caller=caller, session=session, log=log, tell=tell)
         self.upload_watch = UploadWatch(clock=clock, facts=facts, caller=caller, session=session, tell=tell)
-        self.media_gap = MediaGap(clock=clock, caller=caller)
+        self.media_gap = MediaGap(clock=clock, caller=caller, always=settings.live)
         self.dead_air = DeadAir(clock=clock, facts=facts, assistant=assistant, log=log, tell=tell)
         self.idle = Idle(
             language, clock=clock, facts=facts, settings=settings, session=session, stats=stats, log=log, tell=tell

@@ -104,7 +104,8 @@ ORDER: Mapping[type, str] = {
     ModelHopeless: "line.give_up",
     LineLost: "turns.line_lost upload_watch.noticed answers.line_lost",
     LineChanged: "dead_air.late",
-    LineUp: "upload_watch.noticed format_watch.line_up answers.line_up turns.line_up greeting.ready dead_air.review",
+    LineUp: "media_gap.line_up upload_watch.noticed format_watch.line_up answers.line_up turns.line_up greeting.ready "
+    "dead_air.review",
     ModelGivenUp: "barge_in.giving_up turns.line_lost fallback.give_up dead_air.review",
     # What is played.
     FirstDelta: "fallback.give_way",
@@ -143,7 +144,7 @@ ORDER: Mapping[type, str] = {
     Second: "trace.second line.check format_watch.listen upload_watch.check carrier_watch.check idle.look "
     "transcripts.review books.second",
     Ending: "dead_air.close upload_watch.close fallback.close turns.close answers.close barge_in.close greeting.close "
-    "remote.close transcripts.close answering.close tools.close idle.close hangup.close dtmf.close media_gap.end "
+    "remote.close transcripts.close answering.close tools.close idle.close hangup.close dtmf.close media_gap.close "
     "time_limit.close session.close caller.close assistant.close",
 }
 TABLE: Mapping[type, tuple[tuple[str, str], ...]] = {

@@ -222,7 +222,8 @@ def _masked_texts(said: "list[Turn]", mask: Mask) -> dict[str, str]:
 
 def _cost(call: Parts) -> dict[str, Any]:
     price, source = price_of(call.settings.model, call.settings.prices)
-    usd = cost_usd(call.session.usage, price, call.session.billed_seconds or 0.0)
+    seconds = max(call.session.billed_seconds or 0.0, call.line.connected_seconds)
+    usd = cost_usd(call.session.usage, price, seconds)
     return {"model": call.settings.model, "usd": usd, "prices": source}
 
 

@@ -73,7 +73,7 @@ class Usage:
 
 
 def cost_usd(usage: Usage, price: dict[str, float] | None, seconds: float = 0.0) -> float | None:
-    """What these tokens, and seconds of a session, cost; None without a price. Cached input is billed as such and not as
+    """What these tokens, and seconds of a session, cost; None without a price. Cached input is billed as such, not as
     input. A price by the minute alone is the session's, whatever works behind it."""
     if price is not None and MINUTE in price:
         return round(price[MINUTE] * seconds / 60, 6)

@@ -178,6 +178,8 @@ class VirtualCall:
         context = replace(self._context, call_log=journal)
         agent = self._agent.for_call(context)
         context = replace(context, agent=agent)
+        settings = agent.call_settings(self._settings)
+        self.model.live = settings.live
         lookups = Lookups(loop.clock, loop.spawn)
         lookups.begin(agent, context)
         await asyncio.sleep(WEBHOOK_SECONDS)
@@ -185,7 +187,7 @@ class VirtualCall:
         http = httpx2.AsyncClient(transport=ApiTransport(self.api), trust_env=False)
         rest = CarrierRest(api_url(self._settings), ACCOUNT_SID, AUTH_TOKEN, http)
         call = Call(
-            settings=agent.call_settings(self._settings),
+            settings=settings,
             agent=agent,
             context=context,
             stream_sid=self.report.stream_sid,

@@ -15,9 +15,9 @@ from fastbridge.base.machine import Machine
 from fastbridge.model import port
 from fastbridge.model.history import History
 
-PAUSE_SECONDS = 0.6
+PAUSE_SECONDS = 0.8
 """Without words, and VOICE_PAUSE_SECONDS of it without a voice: the turn is over."""
-VOICE_PAUSE_SECONDS = 0.3
+VOICE_PAUSE_SECONDS = 0.5
 MIN_VOICE_FRAMES = 15
 """So much voice, of 20 ms each, is something that can be answered."""
 LONGEST_PAUSE_SECONDS = 3.0
