@@ -20,7 +20,7 @@ PAUSE_SECONDS = 0.8
 VOICE_PAUSE_SECONDS = 0.5
 MIN_VOICE_FRAMES = 15
 """So much voice, of 20 ms each, is something that can be answered."""
-LONGEST_PAUSE_SECONDS = 3.0
+LONGEST_PAUSE_SECONDS = 8.0
 """Without words, whatever our ear hears: a noise is no turn."""
 NEAR_MS = 300
 """Of the session's clock: what begins so soon after a turn's last words is of the same turn."""

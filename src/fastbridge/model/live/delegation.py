@@ -137,21 +137,21 @@ class Delegation:
         return True
 
     def _settle(self, key: str) -> None:
-        """All is answered: the model behind the voice goes on. Or it asked nothing: what it found is being said."""
-        work = self._works[key]
-        if work.open_calls:
-            self._patience.set(PATIENCE_SECONDS)
-        elif not work.ended:
+        """All is answered, and nothing under way: the model behind the voice, which is one for all that was handed on,
+        goes on. Or it asked nothing: what it found is being said."""
+        works = self._works
+        if not works[key].open_calls and not works[key].ended:
             self._end.set(END_SECONDS)
+        if not works[key].called and works[key].ended:
+            del works[key]
+        if works and all(work.ended and not work.open_calls for work in works.values()):
+            works.clear()
+            self._begun += 1
+            self._send({"type": "response.create"})
+        if self.at_work:
+            self._patience.set(PATIENCE_SECONDS)
         else:
-            del self._works[key]
-            if work.called:
-                self._begun += 1
-                self._send({"type": "response.create"})
-                self._patience.set(PATIENCE_SECONDS)
-        if not self.at_work:
-            self._patience.clear()
-            self._end.clear()
+            self.close()
 
     def _take_for_ended(self) -> None:
         for key, work in list(self._works.items()):
