@@ -1,4 +1,4 @@
-"""Calls to a model that streams without end, through one real node: real sockets, the strict simulator's own GPT-Live."""
+"""Calls to a model that streams without end, through one real node: real sockets, and the simulator's GPT-Live."""
 
 import asyncio
 import json
@@ -111,8 +111,8 @@ def test_a_session_lost_again_and_again_is_back_each_time(agent):
 
 def test_a_stored_session_is_forked_and_nobody_hears_it(agent):
     settings = {"FASTBRIDGE_SESSION_RENEW_SECONDS": "10", "FASTBRIDGE_LIVE_STORE": "1"}
-    script = [HangUp(AfterMs(16_000))]
-    held = asyncio.run(hold(agent, Scenario(greeting=HELLO), script, **settings))
+    script = [Speak("caller_appointment"), HangUp(AfterMs(9000))]
+    held = asyncio.run(hold(agent, Scenario(greeting=HELLO, turns=[NINE]), script, **settings))
     assert held.record["model_line"]["renewals"] == 1
     first, second = held.model.live_sessions
     assert second.stored is first
