@@ -119,7 +119,9 @@ class Session(Connected):
             (self._utterance_begins if begins else self._utterance_ends)()
 
     def _utterance_begins(self) -> None:
-        if not self.responses.awaited:  # else it says what it was asked to
+        if self.responses.awaited:  # it says what it was asked to
+            self.caller_turns.settle()
+        else:
             self.caller_turns.answered()
         self._utterances += 1
         response_id = self._current = f"live_{self._utterances}"
