@@ -130,6 +130,28 @@ class TestTurn:
         greeted.advance(2.6)
         assert greeted.appended("instructions") == [ANSWER]
 
+    def test_words_that_come_late_are_of_the_answer_before(self, greeted):
+        asks(greeted, "Open?")
+        greeted.says(0.6, "We")
+        greeted.advance(1.6)
+        spoken_ms = greeted.stream_ms - 1700
+        place = {"start_ms": spoken_ms, "end_ms": spoken_ms + 100}
+        greeted.model({"type": "session.output_transcript.delta", "event_id": "e", "delta": " are.", **place})
+        greeted.words(" Anything")  # its sound is still to come
+        greeted.says(0.5)
+        greeted.advance(2.0)
+        assert [text for role, text in texts(greeted) if role == "assistant"] == [HELLO, "We are.", "Anything"]
+
+    def test_is_over_when_what_was_asked_for_is_said(self, greeted):
+        greeted.do(greeted.call.say, "One moment.")
+        greeted.line += [LOUD] * 40
+        greeted.advance(0.4)
+        greeted.hears("Hm")
+        assert greeted.call.turns.speaking
+        greeted.says(0.5)
+        greeted.advance(0.1)
+        assert not greeted.call.turns.speaking
+
     def test_an_echo_of_what_the_model_was_told_is_none(self, greeted):
         greeted.hears("a note", length_ms=0)
         greeted.advance(1.0)
@@ -274,6 +296,11 @@ class TestLoss:
         greeted.started_session(2)
         greeted.advance(0.1)
         assert "Go on from exactly there" in greeted.appended("instructions")[-1]
+        before = greeted.downlink.count(LOUD)
+        greeted.says(0.5, "And it goes on.")
+        greeted.advance(2.0)
+        assert greeted.downlink.count(LOUD) - before == 25
+        assert texts(greeted)[-1] == ("assistant", "And it goes on.")
 
     def test_a_stream_that_stands_still_is_one(self, greeted):
         greeted.streaming = False

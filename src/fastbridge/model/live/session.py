@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastbridge._assistant import AssistantLane
+from fastbridge._livegate import END_FRAMES
 from fastbridge.agent.definition import Agent
 from fastbridge.base.clock import Clock
 from fastbridge.base.conversation import ToolCall
@@ -143,7 +144,7 @@ class Session(Connected):
 
     def _utterance_ends(self) -> None:
         response_id, self._current = self._current, ""
-        self.spoken.end(self._stream_ms)
+        self.spoken.end(self._stream_ms - END_FRAMES * FRAME_MS)
         self._lane.end_response(response_id)
         status = "cancelled" if self.responses.state is State.CANCELLING else "completed"
         if not self.responses.finished(response_id, status):
