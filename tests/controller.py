@@ -3,8 +3,8 @@
 from typing import Any
 
 from fastbridge.model.port import Create
-from fastbridge.model.realtime.response_states import State
 from fastbridge.model.realtime.responses import ResponseController
+from fastbridge.model.response_states import State
 from virtual import VirtualLoop
 
 AT_REST = [State.IDLE, State.DONE, State.CANCELLED, State.FAILED]

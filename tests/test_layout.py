@@ -19,9 +19,10 @@ MAX_TEST_LINES = 610
 
 WHOLE = ("sim/", "testing/")
 """Rooms that docs/architecture.md names as a whole."""
-SPEAKERS = ("model.realtime.", "carrier.twilio.", "sim.", "testing.")
+SPEAKERS = ("model.realtime.", "model.live.", "carrier.twilio.", "sim.", "testing.")
 REALTIME_WORDS = re.compile(
-    r"\b(response|conversation|input_audio_buffer)\.[a-z_]+|\bsession\.(created|update)|audio_end_ms|tool_choice"
+    r"\b(response|conversation|input_audio_buffer)\.[a-z_]+|\bsession\.(created|update|start|input_|output_)"
+    r"|\bsession\.(commentary|thinking|instructions|delegation|usage)\.|audio_end_ms|tool_choice"
 )
 TWILIO_WORDS = re.compile(
     r"(stream|call|account)Sid|(Call|Account)Sid|customParameters|mediaFormat|<(Dial|Response|Stream)"
@@ -182,7 +183,7 @@ def test_nor_in_the_bench():
 
 @every_python
 def test_a_peers_words_are_in_its_own_room(path):
-    """Outside their rooms nobody names an event of the Realtime API, or a field of Twilio's."""
+    """Outside their rooms nobody names an event of the model's dialects, or a field of Twilio's."""
     name = name_of(path)
     if name.startswith(SPEAKERS):
         return

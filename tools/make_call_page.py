@@ -23,10 +23,11 @@ MACHINES = {
     "call.transfer_states": "A warm transfer",
     "call.fallback": "The end, where the model has failed",
     "model.line": "The line to the model",
-    "model.realtime.renewal": "A session's successor",
-    "model.realtime.response_states": "The response under way",
-    "model.realtime.floor": "Whose turn it is to speak",
+    "model.renewal": "A session's successor",
+    "model.response_states": "The response under way",
+    "model.floor": "Whose turn it is to speak",
     "model.realtime.function_calls": "A function call",
+    "model.live.caller_turns": "A turn of the caller's, read out of fragments",
 }
 HEAD = """# A call, drawn
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from fastbridge._livegate import LiveGate
 from fastbridge._pacing import Paced, Pacer, Schedule
 from fastbridge._tape import Tape
 from fastbridge._websocket import TextSink
@@ -22,6 +23,9 @@ class AssistantLane(Paced):
     on_stalled(bool): the carrier has 2 s of audio still to take, by what the kernel holds as well, or has for 2 s sent
     no mark back that it should, and nothing is paced (True); it is flowing again (False). Known of a Wire only. What
     was not taken counts as unheard.
+    on_utterance(bool): given for a model whose audio is a stream that never pauses, without responses: an utterance
+    begins (True), which is the time to begin a response for it; it is over (False). Where none is begun, or another one
+    since, what comes of it is refused. The item of its audio has the response's name.
     Only deltas of the response begun last are taken; others are refused and counted, as are those of a cancelled one.
     Marks: one after every 8 frames and one at the end of each response; an echo implies those before it. The playout
     clock takes the carrier to play at once and in real time, later by the least delay that the last four echoes showed.
@@ -43,6 +47,7 @@ class AssistantLane(Paced):
         on_first_delta: Callable[[str], object] | None = None,
         on_pcm: Callable[[str], object] | None = None,
         on_stalled: Callable[[bool], object] | None = None,
+        on_utterance: Callable[[bool], object] | None = None,
         lead_ms: int = 160,
         cap_bytes: int = 4_800_000,
     ) -> None: ...
@@ -67,6 +72,16 @@ class AssistantLane(Paced):
         again is refused, whether it comes here or by `feed_message`, if it is among the last 128 of its response and
         the service has given the events of one response different ids.
         """
+    def feed_stream(self, delta: bytes) -> None:
+        """One audio delta of a stream, base64 text, that had to be parsed as JSON. Any number of bytes."""
+    def reset_stream(self) -> None:
+        """Another stream begins: what of the last one is not a whole frame, or not sent, is forgotten."""
+    @property
+    def gate(self) -> LiveGate | None:
+        """What finds the utterances of a stream; None where the model tells of responses."""
+    @property
+    def streamed_ns(self) -> int:
+        """When the last delta of a stream came, by the clock; 0 before the first."""
     def mark(self, name: bytes) -> None:
         """A mark echo: `<epoch>:<item>:<ms>`. One of an older epoch, or unknown, is counted in stale_marks and changes
         nothing.

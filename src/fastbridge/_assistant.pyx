@@ -5,6 +5,7 @@ It never awaits, logs or closes anything. Every position in its ring is received
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from fastbridge._framing cimport (
     KIND_DELTA,
@@ -16,10 +17,14 @@ from fastbridge._framing cimport (
     Slice,
     bytes_of,
     same,
+    scan_live_message,
     scan_realtime_message,
     slice_of,
 )
-from fastbridge._mulaw cimport Ring, b64_decoded_size, b64_encode_into
+from fastbridge._livegate cimport (
+    VERDICT_BEGIN, VERDICT_END, VERDICT_PASS, VERDICT_REFUSE, VERDICT_RESUME, LiveGate, Verdict
+)
+from fastbridge._mulaw cimport Ring, b64_decode_into, b64_decoded_size, b64_encode_into
 from fastbridge._pacing cimport Paced, Pacer, Schedule, read_clock
 from fastbridge._pcm cimport PcmWatch
 from fastbridge._playout cimport BYTES_PER_MS, FRAME_BYTES, Playout, Reply
@@ -39,6 +44,10 @@ cdef enum:
     FRAME_NS = 20_000_000
     PRINTED_CHARS = 64                      # of a delta, for its fingerprint
     MAX_WORDS = 64                          # pieces that may wait to be told of; one more, and they are
+    PIECE_CHARS = 10_664                    # of a stream's delta, decoded at once: 1 s
+    PIECE_BYTES = 8_000
+
+cdef uint8_t[PIECE_BYTES + 8] piece_scratch
 
 cdef uint64_t FNV_BASIS = 0xcbf29ce484222325u
 cdef uint64_t FNV_PRIME = 0x100000001b3u
@@ -82,6 +91,7 @@ cdef class AssistantLane(Paced):
         on_first_delta=None,
         on_pcm=None,
         on_stalled=None,
+        on_utterance=None,
         int lead_ms=160,
         Py_ssize_t cap_bytes=4_800_000,
     ):
@@ -96,13 +106,15 @@ cdef class AssistantLane(Paced):
         self.on_first_delta = on_first_delta
         self.on_pcm = on_pcm
         self.on_stalled = on_stalled
+        self.on_utterance = on_utterance
+        self.gate = None if on_utterance is None else LiveGate()
         self.watch = PcmWatch()
         self.schedule = Schedule(lead_ms=lead_ms)
         self.ring = Ring(cap_bytes=cap_bytes, hard_cap_bytes=max(5 * cap_bytes, <Py_ssize_t>16_384))
         self.playout = Playout()
         self.playout.ring = self.ring
         self.playout.schedule = self.schedule
-        self.response_id = b""
+        self.response_id = self.utterance_id = b""
         self.words = []
 
     @property
@@ -128,7 +140,10 @@ cdef class AssistantLane(Paced):
 
     cdef int model_message(self, const char *text, Py_ssize_t size) except -1:
         cdef RealtimeMessage message
-        cdef Kind kind = scan_realtime_message(text, size, &message)
+        cdef Kind kind
+        if self.gate is not None:
+            return self.stream_message(text, size)
+        kind = scan_realtime_message(text, size, &message)
         if kind == KIND_DELTA:
             self.take_delta(message.event_id, message.response_id, message.item_id, message.delta)
         elif kind == KIND_IGNORED:
@@ -138,6 +153,13 @@ cdef class AssistantLane(Paced):
         else:
             self.tell_words()
             self.on_event(PyBytes_FromStringAndSize(text, size))
+        return 0
+
+    cdef int stream_message(self, const char *text, Py_ssize_t size) except -1:
+        cdef RealtimeMessage message
+        if scan_live_message(text, size, &message) == KIND_DELTA:
+            return self.take_stream(message.delta)
+        self.on_event(PyBytes_FromStringAndSize(text, size))
         return 0
 
     cdef int take_words(self, Slice item_id, Slice words) except -1:
@@ -203,13 +225,9 @@ cdef class AssistantLane(Paced):
             return 0
         if delta.size == 0:
             return 0
-        if not self.has_audio:
-            if self.on_first_delta is not None:
-                self.on_first_delta(self.response_id.decode())
-            self.has_audio = True           # behind the callback, which may begin the response anew, or end it
-            if not self.taking:
-                self.refused_deltas += 1
-                return 0
+        if not self.hears_first():
+            self.refused_deltas += 1
+            return 0
         start, before = self.ring.tail, self.playout.unsent()
         taken = self.ring.append_base64(delta.text, delta.size)
         if taken < 0:
@@ -226,6 +244,104 @@ cdef class AssistantLane(Paced):
         if is_pcm and self.on_pcm is not None:
             self.on_pcm(bytes_of(item_id).decode())
         return self.wake()
+
+    # --- a stream that never pauses ---
+
+    def feed_stream(self, bytes delta not None) -> None:
+        self.take_stream(slice_of(delta))
+
+    def reset_stream(self) -> None:
+        if self.gate is not None:
+            self.gate.reset()
+        self.partial_bytes = 0
+
+    cdef int take_stream(self, Slice delta) except -1:
+        """Piece by piece, so that a delta of any length needs no memory of its own."""
+        cdef Slice piece
+        self.deltas += 1
+        self.streamed_ns = read_clock(self.clock)
+        if b64_decoded_size(delta.text, delta.size) < 0:
+            self.malformed_deltas += 1
+            return 0
+        while delta.size > 0:
+            piece.text, piece.size = delta.text, min(delta.size, <Py_ssize_t>PIECE_CHARS)
+            self.take_piece(piece)
+            delta.text += piece.size
+            delta.size -= piece.size
+        return self.wake()
+
+    cdef int take_piece(self, Slice piece) except -1:
+        """Whole frames go on; what is left of one waits for the next piece."""
+        cdef Py_ssize_t size = b64_decode_into(piece_scratch, piece.text, piece.size), at = 0, run
+        if size < 0:
+            self.malformed_deltas += 1
+            return 0
+        while at < size and not self.is_closed:
+            run = min(size - at, FRAME_BYTES - self.partial_bytes)
+            memcpy(self.partial + self.partial_bytes, piece_scratch + at, run)
+            self.partial_bytes += run
+            at += run
+            if self.partial_bytes == FRAME_BYTES:
+                self.partial_bytes = 0
+                self.take_frame()
+        return 0
+
+    cdef int take_frame(self) except -1:
+        cdef uint8_t[FRAME_BYTES] frame
+        cdef Verdict verdict
+        memcpy(frame, self.partial, FRAME_BYTES)    # a callback may feed more
+        verdict = self.gate.hear(frame, self.playout.unsent(), not self.is_uttering())
+        if verdict == VERDICT_BEGIN:
+            self.begin_utterance()
+        elif verdict == VERDICT_END:
+            self.on_utterance(False)
+            return 0
+        elif verdict == VERDICT_RESUME:
+            self.in_spurt = False           # it was quiet on purpose: nothing is late
+        if verdict == VERDICT_BEGIN or verdict == VERDICT_RESUME:
+            self.put_frames(self.gate.preroll, self.gate.kept)
+            self.gate.kept = 0
+        if verdict == VERDICT_BEGIN or verdict == VERDICT_RESUME or verdict == VERDICT_PASS:
+            self.put_frames(frame, 1)
+        return 0
+
+    cdef bint is_uttering(self) noexcept:
+        """The response that is taken is the utterance under way."""
+        return self.taking and same(slice_of(self.response_id), self.utterance_id)
+
+    cdef int begin_utterance(self) except -1:
+        """Whoever is told may begin a response for it; or not, and then it is refused."""
+        cdef bytes before = self.response_id
+        self.on_utterance(True)
+        self.utterance_id = self.response_id if self.response_id is not before and self.taking else b""
+        return 0
+
+    cdef int put_frames(self, const uint8_t *frames, Py_ssize_t count) except -1:
+        """Into the ring, as the audio of an item that is named like its response."""
+        cdef int64_t start
+        cdef Py_ssize_t before
+        if count == 0 or not self.is_uttering() or not self.hears_first():
+            return 0
+        start, before = self.ring.tail, self.playout.unsent()
+        if not self.ring.append(frames, count * FRAME_BYTES):
+            return 0                        # at the hard cap: reading has been paused long ago
+        if self.playout.receive(slice_of(self.utterance_id), self.response_id, start):
+            self.watch.reset()
+        self.frames_enqueued += self.playout.unsent() - before
+        if not self.is_full and self.ring.tail - self.ring.head >= self.ring.cap:
+            self.is_full = True
+            self.on_full(True)
+        if self.watch_from(start) and self.on_pcm is not None:
+            self.on_pcm(self.utterance_id.decode())
+        return 0
+
+    cdef bint hears_first(self) except -1:
+        """Tell of a response's first audio, once; whether it is still wanted then."""
+        if not self.has_audio:
+            if self.on_first_delta is not None:
+                self.on_first_delta(self.response_id.decode())
+            self.has_audio = True           # behind the callback, which may begin the response anew, or end it
+        return self.taking
 
     cdef bint watch_from(self, int64_t start) noexcept:
         """Whether the audio from `start` to the ring's end shows that the item is PCM."""

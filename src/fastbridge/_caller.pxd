@@ -28,6 +28,8 @@ cdef class CallerLane(TextSink):
     cdef object clock, on_message, on_edge, on_sign, write
     cdef Wire wire                          # `write`, where that is one: without a Python call
     cdef Outbox outbox                      # or None: each frame leaves at once
+    cdef bint is_live
+    cdef bytes append_head                  # of a message to the model, in its dialect
     cdef AssistantLane playing
     cdef Detector detector
     cdef AnswerEar ear                      # or None: nobody asks who has answered
@@ -57,4 +59,5 @@ cdef class CallerLane(TextSink):
     cdef int forward(self, Slice payload, int64_t missing, int64_t arrived_ns) except -1
     cdef int drain(self) except -1
     cdef Py_ssize_t be_silent(self, Py_ssize_t frames) except -1
+    cdef int fill(self) except -1
     cdef int append_audio(self, const char *payload, Py_ssize_t size, int64_t arrived_ns) except -1

@@ -43,6 +43,8 @@ class CallerLane:
     in
     frames_in; they take the way of the frame behind them (sent, waiting or, if that one is dropped, dropped with it).
     A past or unknown (0) chunk says nothing. Silence is not shown to the detector.
+    live: the model speaks the dialect of a stream that never pauses (`live_append_message`). It gets silence in the
+    place of frames that are locked out or muted, counted in silence_frames, as `send_silence` does.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class CallerLane:
         outbox: Outbox | None = None,
         preroll_frames: int = 1000,
         backlog_frames: int = 100,
+        live: bool = False,
     ) -> None: ...
     @property
     def sink(self) -> TextSink:

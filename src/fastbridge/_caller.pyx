@@ -25,7 +25,7 @@ from fastbridge._tape cimport Tape
 from fastbridge._websocket cimport TextSink, text_frame_of
 from fastbridge._wire cimport Latency, Outbox, Wire
 
-from fastbridge._framing import append_message
+from fastbridge._framing import append_message, live_append_message
 
 OUTCOMES = (
     "forwarded",
@@ -55,7 +55,7 @@ cdef enum:
 
 cdef bytes SILENT_PAYLOAD = b"/" * 213 + b"w=="
 cdef bytes APPEND_HEAD = append_message(b"")[:-2]
-cdef Py_ssize_t APPEND_HEAD_SIZE = len(APPEND_HEAD)
+cdef bytes LIVE_APPEND_HEAD = live_append_message(b"")[:-2]
 cdef uint8_t[MAX_MEDIA_BYTES + 8] media_scratch
 cdef char[MAX_MEDIA_CHARS + 64] append_scratch, encoded_scratch
 
@@ -75,6 +75,7 @@ cdef class CallerLane(TextSink):
         Outbox outbox=None,
         Py_ssize_t preroll_frames=1000,
         Py_ssize_t backlog_frames=100,
+        bint live=False,
     ):
         self.clock = clock
         self.playing = playing
@@ -86,6 +87,8 @@ cdef class CallerLane(TextSink):
         self.on_edge = on_edge
         self.preroll_frames = preroll_frames
         self.backlog_frames = backlog_frames
+        self.is_live = live
+        self.append_head = LIVE_APPEND_HEAD if live else APPEND_HEAD
         self.stream_sid = b""
         self.queue = deque()
 
@@ -209,9 +212,11 @@ cdef class CallerLane(TextSink):
                 self.last_voice_ns = now
         if self.is_locked:
             self.settled[<int>OUTCOME_GREETING_LOCK] += 1
+            self.fill()
             return self.tell_sign(sign)
         if self.is_muted:
             self.settled[<int>OUTCOME_NOISE_GATE] += 1
+            self.fill()
             return self.tell_sign(sign)
         if self.is_concealed:               # the model's ear goes on, or it would wait for his turn's end for ever
             self.settled[<int>OUTCOME_AUDIO_GUARD] += 1
@@ -276,17 +281,25 @@ cdef class CallerLane(TextSink):
         return 0
 
     cdef int append_audio(self, const char *payload, Py_ssize_t size, int64_t arrived_ns) except -1:
+        cdef Py_ssize_t head = PyBytes_GET_SIZE(self.append_head)
         cdef bytes frame
-        memcpy(append_scratch, PyBytes_AS_STRING(APPEND_HEAD), APPEND_HEAD_SIZE)
-        memcpy(append_scratch + APPEND_HEAD_SIZE, payload, size)
-        append_scratch[APPEND_HEAD_SIZE + size] = c'"'
-        append_scratch[APPEND_HEAD_SIZE + size + 1] = c'}'
-        frame = text_frame_of(append_scratch, APPEND_HEAD_SIZE + size + 2, True)
+        memcpy(append_scratch, PyBytes_AS_STRING(self.append_head), head)
+        memcpy(append_scratch + head, payload, size)
+        append_scratch[head + size] = c'"'
+        append_scratch[head + size + 1] = c'}'
+        frame = text_frame_of(append_scratch, head + size + 2, True)
         if self.wire is not None and self.outbox is not None and arrived_ns != WAITED:
             return self.outbox.post(self.wire, frame, self.latency, arrived_ns)
         self.write(frame)
         if arrived_ns != WAITED:
             self.latency.count(read_clock(self.clock) - arrived_ns)
+        return 0
+
+    cdef int fill(self) except -1:
+        """In the place of a frame that is not sent on: a stream that never pauses is one in both directions."""
+        if self.is_live and self.is_open and not self.is_paused and self.queued == 0:
+            self.append_audio(PyBytes_AS_STRING(SILENT_PAYLOAD), PAYLOAD_CHARS, WAITED)
+            self.silence_frames += 1
         return 0
 
     def send_silence(self, Py_ssize_t frames) -> int:

@@ -36,6 +36,7 @@ cdef struct RealtimeMessage:
 
 cdef Kind scan_twilio_message(const char *text, Py_ssize_t size, TwilioMessage *out) noexcept nogil
 cdef Kind scan_realtime_message(const char *text, Py_ssize_t size, RealtimeMessage *out) noexcept nogil
+cdef Kind scan_live_message(const char *text, Py_ssize_t size, RealtimeMessage *out) noexcept nogil
 cdef bint same(Slice a, bytes b) noexcept
 cdef Slice slice_of(bytes text) noexcept
 cdef bytes bytes_of(Slice s)

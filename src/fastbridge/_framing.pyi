@@ -1,4 +1,4 @@
-"""The two dialects' hot messages: recognised by their whole, exact layout, or left to a JSON parser.
+"""The dialects' hot messages: recognised by their whole, exact layout, or left to a JSON parser.
 
 A scan never raises and never guesses: the message either has byte for byte the layout the service sends
 (compact JSON, known keys, known order), or it is OTHER. So every field a scan returns equals what
@@ -41,8 +41,18 @@ def scan_realtime(message: bytes) -> tuple[object, ...]:
     `output_audio_transcript` and UTF-8 without any escape for B.
     """
 
+def scan_live(message: bytes) -> tuple[object, ...]:
+    """(DELTA, delta) | (OTHER,), of the dialect whose stream never pauses.
+
+    {"type":"session.output_audio.delta","delta":"B"}, with an optional "event_id":"I" before or behind the delta. B and
+    I as above.
+    """
+
 def append_message(payload: bytes) -> bytes:
     """{"type":"input_audio_buffer.append","audio":"<payload>"} for base64 text."""
+
+def live_append_message(payload: bytes) -> bytes:
+    """{"type":"session.input_audio.append","audio":"<payload>"} for base64 text."""
 
 def media_message(stream_sid: bytes, frame: bytes) -> bytes:
     """{"event":"media","streamSid":"...","media":{"payload":"<base64 of frame>"}}"""

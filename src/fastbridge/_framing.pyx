@@ -1,4 +1,4 @@
-"""The two dialects' hot messages: recognised by their whole, exact layout, or left to a JSON parser.
+"""The dialects' hot messages: recognised by their whole, exact layout, or left to a JSON parser.
 
 Searching for a key inside the text would be quicker to write and wrong: instructions, transcripts and custom
 parameters may hold the same bytes. So each scan is a straight-line match from the first byte to the last.
@@ -239,6 +239,32 @@ cdef Kind scan_realtime_message(const char *text, Py_ssize_t size, RealtimeMessa
     return KIND_OTHER
 
 
+cdef bint event_id(Cursor *cursor, Slice *out) noexcept nogil:
+    """`,"event_id":"..."`, where it is; False where it is none."""
+    if not literal(cursor, b',"event_id":"'):
+        return True
+    return span(cursor, IDENT, 1, MAX_ID, out) and literal(cursor, b'"')
+
+
+cdef Kind scan_live_message(const char *text, Py_ssize_t size, RealtimeMessage *out) noexcept nogil:
+    """Of a dialect whose audio has no response and no item, and mostly no id."""
+    cdef Cursor cursor
+    cursor.at = text
+    cursor.end = text + size
+    if (
+        literal(&cursor, b'{"type":"session.output_audio.delta"')
+        and event_id(&cursor, &out.event_id)
+        and literal(&cursor, b',"delta":"')
+        and base64_span(&cursor, &out.delta)
+        and literal(&cursor, b'"')
+        and event_id(&cursor, &out.event_id)
+        and literal(&cursor, b'}')
+        and cursor.at == cursor.end
+    ):
+        return KIND_DELTA
+    return KIND_OTHER
+
+
 def scan_twilio(bytes message not None) -> tuple[object, ...]:
     cdef TwilioMessage out
     cdef Kind kind = scan_twilio_message(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), &out)
@@ -258,8 +284,19 @@ def scan_realtime(bytes message not None) -> tuple[object, ...]:
     return (<int>kind,)
 
 
+def scan_live(bytes message not None) -> tuple[object, ...]:
+    cdef RealtimeMessage out
+    if scan_live_message(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), &out) == KIND_DELTA:
+        return DELTA, bytes_of(out.delta)
+    return (OTHER,)
+
+
 def append_message(bytes payload not None) -> bytes:
     return b'{"type":"input_audio_buffer.append","audio":"' + payload + b'"}'
+
+
+def live_append_message(bytes payload not None) -> bytes:
+    return b'{"type":"session.input_audio.append","audio":"' + payload + b'"}'
 
 
 def media_message(bytes stream_sid not None, bytes frame not None) -> bytes:

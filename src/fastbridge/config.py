@@ -39,6 +39,8 @@ DEFAULT_INSTRUCTIONS = (
 DEFAULT_GREETING = "Hello! How can I help you?"
 _NOT_REASONING = re.compile(r"gpt-(?:4o-)?realtime(?!-2(?!\d))")
 """OpenAI's own that do not. A deployment of Azure's, or another server's model, may have any name."""
+LIVE_MODELS = "gpt-live"
+"""What the names of models begin with that speak as a stream without end."""
 _SPOKEN = "a sentence or two, up to 1000 characters"
 _COUNT = "a whole number, at least 1"
 LANGUAGE_CODE = r"^([A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3})?$"
@@ -88,7 +90,11 @@ class Settings(BaseSettings):
         what="an http or https address such as https://api.openai.com/v1",
         pattern=r"^https?://\S+$",
     )
-    model: str = _env("gpt-realtime-2.1", "OPENAI_REALTIME_MODEL", what="a realtime model's name")
+    model: str = _env(
+        "gpt-realtime-2.1", "FASTBRIDGE_MODEL", "OPENAI_REALTIME_MODEL", what="a realtime or live model's name"
+    )
+    live_backend_model: str = _env("gpt-5.5", "FASTBRIDGE_LIVE_BACKEND_MODEL", what="a model's name")
+    live_store: bool = _env(False, "FASTBRIDGE_LIVE_STORE", what="1 or 0")
 
     azure_openai_endpoint: str | None = _env(
         None,
@@ -407,6 +413,11 @@ class Settings(BaseSettings):
         return self.twilio_auth_token is None and self.dev
 
     @property
+    def live(self) -> bool:
+        """Whether the model speaks as a stream without end (GPT-Live), by its name."""
+        return self.model.startswith(LIVE_MODELS)
+
+    @property
     def stream_url(self) -> str:
         """The public address for media streams: `public_url` with ws for http, wss for https."""
         return "ws" + self.public_url.removeprefix("http")
@@ -451,6 +462,8 @@ class Settings(BaseSettings):
             yield "FASTBRIDGE_VAD_IDLE_MS is for server_vad: unset it, or FASTBRIDGE_TURN_DETECTION."
         if self.turn_detection == "server_vad" and self.vad_eagerness is not None:
             yield "FASTBRIDGE_VAD_EAGERNESS is for FASTBRIDGE_TURN_DETECTION=semantic_vad: set that, too."
+        if self.live and self.azure_openai_endpoint is not None:
+            yield f"{self.model} is not to be had at AZURE_OPENAI_ENDPOINT: unset that, or FASTBRIDGE_MODEL."
         if self.reasoning_effort is not None and _NOT_REASONING.match(self.model):
             yield f"FASTBRIDGE_REASONING_EFFORT is for models that reason, which {self.model} does not: unset one."
 

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 
 from oracle import framing, mulaw, websocket
+from oracle.livegate import BEGIN, END, PASS, RESUME, LiveGate
 from oracle.pacing import Paced, Pacer, Schedule
 from oracle.pcm import PcmWatch
 from oracle.playout import BYTES_PER_MS, FRAME_BYTES, Playout, Response
@@ -33,6 +34,7 @@ class AssistantLane(Paced):
         on_words: Callable[[str, str], object] | None = None,
         on_first_delta: Callable[[str], object] | None = None,
         on_pcm: Callable[[str], object] | None = None,
+        on_utterance: Callable[[bool], object] | None = None,
         lead_ms: int = 160,
         cap_bytes: int = 4_800_000,
     ) -> None:
@@ -41,6 +43,11 @@ class AssistantLane(Paced):
         self._on_event = on_event
         self._on_words = on_words
         self._on_pcm = on_pcm or (lambda item_id: None)
+        self._on_utterance = on_utterance
+        self.gate = None if on_utterance is None else LiveGate()
+        self._utterance_id: str | None = None
+        self._partial = b""
+        self.streamed_ns = 0
         self._watch = PcmWatch()
         self._on_first_frame = on_first_frame
         self._on_first_delta = on_first_delta
@@ -74,6 +81,7 @@ class AssistantLane(Paced):
         self.end_response(self._begun_last)
         self._playout.begin(response_id)
         self._begun_last = response_id
+        self._begun_anew = True
         self._remembered.clear()
         self._last_event = event_id
         self._taking = not self._closed
@@ -97,6 +105,9 @@ class AssistantLane(Paced):
         self._taking = False
 
     def feed_message(self, message: bytes) -> None:
+        if self.gate is not None:
+            self._stream_message(message)
+            return
         kind, *fields = framing.scan_realtime(message)
         if kind == framing.DELTA:
             self.feed_delta(fields[1], fields[2], fields[4], fields[0])
@@ -158,6 +169,74 @@ class AssistantLane(Paced):
         if is_pcm:
             self._on_pcm(item_id.decode())
         self._wake()
+
+    # -- a stream that never pauses
+
+    def _stream_message(self, message: bytes) -> None:
+        kind, *fields = framing.scan_live(message)
+        if kind == framing.DELTA:
+            self.feed_stream(fields[0])
+        else:
+            self._on_event(message)
+
+    def reset_stream(self) -> None:
+        if self.gate is not None:
+            self.gate.reset()
+        self._partial = b""
+
+    def feed_stream(self, delta: bytes) -> None:
+        self.deltas += 1
+        self.streamed_ns = self._clock()
+        audio = mulaw.b64decode(delta)
+        if audio is None:
+            self.malformed_deltas += 1
+            return
+        self._partial += audio
+        while len(self._partial) >= FRAME_BYTES and not self._closed:
+            frame, self._partial = self._partial[:FRAME_BYTES], self._partial[FRAME_BYTES:]
+            self._take_frame(frame)
+        self._wake()
+
+    @property
+    def _uttering(self) -> bool:
+        return self._taking and self._begun_last == self._utterance_id
+
+    def _take_frame(self, frame: bytes) -> None:
+        assert self.gate is not None
+        assert self._on_utterance is not None
+        verdict = self.gate.judge(frame, self.frames_unsent, not self._uttering)
+        if verdict == END:
+            self._on_utterance(False)
+        if verdict == BEGIN:
+            self._begun_anew = False
+            self._on_utterance(True)
+            self._utterance_id = self._begun_last if self._begun_anew and self._taking else None
+        if verdict == RESUME:
+            self._in_spurt = False
+        if verdict in (BEGIN, RESUME):
+            self._put(self.gate.take_preroll())
+        if verdict in (BEGIN, RESUME, PASS):
+            self._put(frame)
+
+    def _put(self, frames: bytes) -> None:
+        if not frames or not self._uttering:
+            return
+        if not self._has_audio:
+            if self._on_first_delta is not None:
+                self._on_first_delta(self._begun_last)
+            self._has_audio = True
+            if not self._taking:
+                return
+        before = self._playout.unsent_frames
+        if self._playout.receive(self._begun_last, self._begun_last, frames):
+            self._watch.begin()
+        self.frames_enqueued += self._playout.unsent_frames - before
+        self.peak_bytes = max(self.peak_bytes, self._unsent_bytes)
+        if self._unsent_bytes >= self._cap_bytes and not self._full:
+            self._full = True
+            self._on_full(True)
+        if self._watch.feed(frames):
+            self._on_pcm(self._begun_last)
 
     @property
     def _unsent_bytes(self) -> int:

@@ -47,7 +47,10 @@ class CallerLane(websocket.TextSink):
         dsp: HighpassLimiter | None = None,
         preroll_frames: int = 1000,
         backlog_frames: int = 100,
+        live: bool = False,
     ) -> None:
+        self._live = live
+        self._append_message = framing.live_append_message if live else framing.append_message
         self._clock = clock
         self._playing = playing
         self._detector = detector
@@ -174,9 +177,11 @@ class CallerLane(websocket.TextSink):
             sign = self._ear.feed(audio, self._detector.level_dbfs, self._detector.echo_dbfs)
         if self._locked:
             self._outcomes[GREETING_LOCK] += 1
+            self._fill()
             return sign
         if self._muted:
             self._outcomes[NOISE_GATE] += 1
+            self._fill()
             return sign
         if self._concealed:
             self._outcomes[AUDIO_GUARD] += 1
@@ -223,11 +228,15 @@ class CallerLane(websocket.TextSink):
 
     def _append(self, payload: bytes) -> None:
         assert self._write is not None
-        self._write(websocket.text_frame(framing.append_message(payload), mask=True))
+        self._write(websocket.text_frame(self._append_message(payload), mask=True))
 
     def reject_media(self) -> None:
         self.frames_in += 1
         self._outcomes[OTHER_REASON] += 1
+
+    def _fill(self) -> None:
+        if self._live and not self._queue:
+            self.send_silence(1)
 
     def send_silence(self, frames: int) -> int:
         if self._write is None or self._paused:

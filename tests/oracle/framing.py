@@ -15,6 +15,7 @@ IDENTIFIER = r"[A-Za-z0-9_\-]{1,64}"
 OBFUSCATION = r"[A-Za-z0-9_\-]*"
 
 AUDIO_DELTA = "response.output_audio.delta"
+LIVE_DELTA = "session.output_audio.delta"
 WORDS_DELTA = "response.output_audio_transcript.delta"
 UNESCAPED = r'[^"\\\x00-\x1f]*'
 UNREAD = (
@@ -110,8 +111,33 @@ def scan_realtime(message: bytes) -> tuple[object, ...]:
     return (kind, *ids, layout["content_index"], layout["delta"].encode())
 
 
+def scan_live(message: bytes) -> tuple[object, ...]:
+    parsed = _parse(message)
+    if parsed is None or parsed.get("type") != LIVE_DELTA or list(parsed)[:1] != ["type"]:
+        return (OTHER,)
+    layout = {
+        key: _text(parsed.get(key), BASE64 if key == "delta" else LIVE_DELTA if key == "type" else IDENTIFIER)
+        for key in parsed
+        if key in ("type", "event_id", "delta")
+    }
+    pairs = json.loads(message, object_pairs_hook=list)
+    names = [name for name, _ in pairs]
+    ids = [value for name, value in pairs if name == "event_id"]
+    if None in layout.values() or any(_text(each, IDENTIFIER) is None for each in ids) or names.count("delta") != 1:
+        return (OTHER,)
+    at = names.index("delta")
+    if names.count("event_id") > 2 or len(names[:at]) > 2 or len(names[at:]) > 2 or set(names) - set(layout):
+        return (OTHER,)
+    written = ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in pairs)
+    return (DELTA, parsed["delta"].encode()) if message == b"{%s}" % written.encode() else (OTHER,)
+
+
 def append_message(payload: bytes) -> bytes:
     return _compact({"type": "input_audio_buffer.append", "audio": payload.decode()})
+
+
+def live_append_message(payload: bytes) -> bytes:
+    return _compact({"type": "session.input_audio.append", "audio": payload.decode()})
 
 
 def media_message(stream_sid: bytes, frame: bytes) -> bytes:

@@ -15,7 +15,7 @@ from fastbridge.base.prompts import Prompts
 from fastbridge.errors import ModelUnavailable
 from fastbridge.model.line import State
 from fastbridge.model.realtime.errors import EXPECTED_ERRORS
-from fastbridge.model.realtime.response_states import EXPIRIES
+from fastbridge.model.response_states import EXPIRIES
 from helpers import FOREIGN_SID, LOUD, QUIET, SID, base64_text, mark_json, media_json
 from virtual import RecordingModel, Rig
 

@@ -4,8 +4,8 @@ import pytest
 
 from controller import AT_REST, ours
 from fastbridge.model.port import Wish
-from fastbridge.model.realtime.response_states import State
 from fastbridge.model.realtime.responses import MAX_OVER, MAX_REFUSALS, RETRY_SECONDS
+from fastbridge.model.response_states import State
 
 
 @pytest.fixture

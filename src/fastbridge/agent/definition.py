@@ -127,10 +127,11 @@ class Agent(WithHooks, WithJobs, WithVariants):
     """Who answers the phone.
 
     instructions: the system prompt. greeting: what is said first, in these words; empty for none. In both, `{name}`
-    stands for a variable of the call; `variables` are the defaults. voice: the model's voice. language: of the caller,
-    such as `he`, for transcripts, for recordings and for what the carrier says; empty takes the setting. tools:
-    functions the model may call. greeting_lock: while the greeting plays the caller is not listened to; None takes the
-    setting. dsp: the caller's audio goes through a high-pass and a limiter; None takes the setting.
+    stands for a variable of the call; `variables` are the defaults. voice: the model's voice. model: who speaks, such
+    as `gpt-live-1`; empty takes the setting. language: of the caller, such as `he`, for transcripts, for recordings and
+    for what the carrier says; empty takes the setting. tools: functions the model may call. greeting_lock: while the
+    greeting plays the caller is not listened to; None takes the setting. dsp: the caller's audio goes through a
+    high-pass and a limiter; None takes the setting.
 
     hang_up: the model may end the call. transfer_to: {name: number} of those it may connect the caller to; nobody else
     can ever be dialled. warm_transfer: they are called first, and told why. allowed_callers: numbers that are
@@ -145,6 +146,7 @@ class Agent(WithHooks, WithJobs, WithVariants):
     instructions: str = "You are a friendly, brief voice assistant on a phone call."
     greeting: str = ""
     voice: str = "marin"
+    model: str = ""
     language: str = ""
     greeting_lock: bool | None = None
     dsp: bool | None = None
@@ -288,7 +290,8 @@ class Agent(WithHooks, WithJobs, WithVariants):
 
     def call_settings(self, settings: _S) -> _S:
         """The node's settings with this agent's own."""
-        return settings.model_copy(update=dict(self.settings)) if self.settings else settings
+        own = {**self.settings, **({"model": self.model} if self.model else {})}
+        return settings.model_copy(update=own) if own else settings
 
     def answers(self, from_number: str) -> bool:
         """Whether this caller is let in. Exactly its number, or not at all: a hidden one is nobody's."""

@@ -44,6 +44,7 @@ class AgentChanges(TypedDict, total=False):
     instructions: str
     greeting: str
     voice: str
+    model: str
     language: str
     greeting_lock: bool | None
     dsp: bool | None
@@ -122,6 +123,7 @@ FIELDS: dict[str, Check] = {
     "instructions": (_text, "a text"),
     "greeting": (_text, "a text, empty for none"),
     "voice": (_voice, f"one of {', '.join(voices.VOICES)}"),
+    "model": (_text, "a model's name, empty for the node's"),
     "language": (_language, "a language's code such as he or de-AT, empty for the node's"),
     "greeting_lock": (_flag_or_none, "True, False, or None for the node's"),
     "dsp": (_flag_or_none, "True, False, or None for the node's"),

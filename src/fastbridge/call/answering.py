@@ -16,8 +16,8 @@ from fastbridge.model.port import Model, Tell
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 
-KEPT_FIELDS = frozenset({"dsp", "allowed_callers"})
-"""What an agent that `on_call` makes cannot change any more: the lanes run, the caller is let in."""
+KEPT_FIELDS = frozenset({"dsp", "model", "allowed_callers"})
+"""What an agent that `on_call` makes cannot change any more: lanes run, the model is dialled, the caller is let in."""
 
 
 class Answering:

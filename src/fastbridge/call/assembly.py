@@ -54,6 +54,8 @@ from fastbridge.config import Settings
 from fastbridge.model.attempt import Attempt
 from fastbridge.model.breaker import Breaker
 from fastbridge.model.line import ModelLine
+from fastbridge.model.live.session import Session as LiveSession
+from fastbridge.model.port import Model
 from fastbridge.model.realtime.session import Session
 from fastbridge.model.realtime.trace import Trace
 from fastbridge.observe import events
@@ -61,6 +63,9 @@ from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.stats import CallStats
 from fastbridge.observe.trouble import Trouble
 
+LIVE_LANE: dict[str, Any] = {"live": True, "preroll_frames": 150}
+"""The caller's lane to a model that listens in real time: what waits for it more than 3 s would be heard so much later
+for the rest of the call."""
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
@@ -139,6 +144,7 @@ class Assembly(Parts):
             on_bad_frame=self._guarded(lambda number, size: events.tx_validation(self.log, number, size)),
             on_pcm=lambda item_id: tell(NoMulaw(item_id)),
             on_stalled=lambda stalled: tell(CarrierStalled(stalled)),
+            on_utterance=self._guarded(self._on_utterance) if settings.live else None,
             lead_ms=settings.lead_ms,
         )
         filtered = settings.enable_min_dsp if self.agent.dsp is None else self.agent.dsp
@@ -157,6 +163,7 @@ class Assembly(Parts):
             outbox=outbox,
             on_message=self._guarded(lambda message: self.carrier_watch.message(message)),
             on_edge=self._guarded(lambda: self.barge_in.on_edge()),  # not by the table: it has no time to lose
+            **(LIVE_LANE if settings.live else {}),
         )
         self.trace = Trace(self.log, settings, self.caller, self.assistant, self.detector, self.dsp)
         self.carrier_watch = CarrierWatch(
@@ -170,18 +177,20 @@ class Assembly(Parts):
         )
 
     def _make_model(self, dial: Callable[[Attempt], object], breaker: Breaker) -> None:
-        self.session = Session(
-            agent=self.agent,
-            settings=self.settings,
-            lane=self.assistant,
-            clock=self.clock,
-            tell=self._tell,
-            trouble=self.trouble,
-        )
+        given: dict[str, Any] = {
+            "agent": self.agent,
+            "settings": self.settings,
+            "lane": self.assistant,
+            "clock": self.clock,
+            "tell": self._tell,
+            "trouble": self.trouble,
+        }
+        session = LiveSession(**given, ear=self.caller) if self.settings.live else Session(**given)
+        self.session: Model = session
         self.line = ModelLine(
             clock=self.clock,
             settings=self.settings,
-            session=self.session,
+            session=session,
             caller=self.caller,
             assistant=self.assistant,
             sink=self.trace.sink,
@@ -254,6 +263,7 @@ class Assembly(Parts):
         self.barge_in = BargeIn(
             clock=clock,
             confirm_ms=settings.barge_in_confirm_ms,
+            yields=settings.live,
             stream_sid=self.stream_sid,
             facts=facts,
             assistant=assistant,
@@ -293,7 +303,7 @@ class Assembly(Parts):
         assistant, caller = self.assistant, self.caller
         self.format_watch = FormatWatch(assistant=assistant, caller=caller, session=session, log=log, tell=tell)
         self.upload_watch = UploadWatch(clock=clock, facts=facts, caller=caller, session=session, tell=tell)
-        self.media_gap = MediaGap(clock=clock, caller=caller)
+        self.media_gap = MediaGap(clock=clock, caller=caller, always=settings.live)
         self.dead_air = DeadAir(clock=clock, facts=facts, assistant=assistant, log=log, tell=tell)
         self.idle = Idle(
             language, clock=clock, facts=facts, settings=settings, session=session, stats=stats, log=log, tell=tell
@@ -413,6 +423,10 @@ class Assembly(Parts):
         """A bug of ours: booked, and nobody else is the worse for it."""
         self.stats.note_error("internal", "internal")
         events.call_failed(self.log, error)
+
+    def _on_utterance(self, begins: bool) -> None:
+        if isinstance(self.session, LiveSession):
+            self.session.on_utterance(begins)
 
     def _on_model_event(self, message: bytes) -> None:
         self.trace.model_event(message)

@@ -64,7 +64,8 @@ class Moment(Protocol):
 
 
 class BargeIn(Machine[State, Event]):
-    """confirm_ms: how long a voice must last to be believed without the model; 0 believes the detector at once."""
+    """confirm_ms: how long a voice must last to be believed without the model; 0 believes the detector at once. yields:
+    the model stops by itself when it hears the caller, so that whom only it hears interrupts nothing of ours."""
 
     transitions = TRANSITIONS
 
@@ -81,8 +82,10 @@ class BargeIn(Machine[State, Event]):
         stats: CallStats,
         log: CallLog,
         tell: Tell,
+        yields: bool = False,
     ) -> None:
         super().__init__(clock, State.PLAYING)
+        self._yields = yields
         self._clock = clock
         self._confirm_ms = confirm_ms
         self._stream_sid = stream_sid
@@ -118,7 +121,7 @@ class BargeIn(Machine[State, Event]):
         self._detector.expect_voice()
         if self.held:
             self._commit("speech_started")
-        elif self._facts.may_interrupt:
+        elif self._facts.may_interrupt and not self._yields:
             self._model_alone.set(MODEL_ALONE_SECONDS)
 
     def speech_stopped(self) -> None:

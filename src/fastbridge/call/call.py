@@ -15,7 +15,7 @@ from fastbridge.call.happenings import Beginning, ConsentGiven, Ending, Second
 from fastbridge.call.parts import CallState
 from fastbridge.carrier.admission import TERMINAL_STATUSES
 from fastbridge.carrier.port import CarrierKnowsWho, CarrierPaused
-from fastbridge.model.port import Wish, exactly
+from fastbridge.model.port import saying
 from fastbridge.observe import events
 
 
@@ -96,7 +96,7 @@ class Call(Assembly):
     def say(self, text: str) -> None:
         """Have the model say this."""
         if self.session.ready:
-            self.session.responses.create("say", Wish(exactly(text)))
+            self.session.responses.create("say", saying(text))
 
     def consent(self) -> None:
         """The caller agrees to be recorded."""

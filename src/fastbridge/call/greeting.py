@@ -13,7 +13,7 @@ from fastbridge.agent.definition import Agent, CallContext
 from fastbridge.base.clock import CallClock, Deadline
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError
-from fastbridge.model.port import Model, Wish, exactly
+from fastbridge.model.port import Model, saying
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.stats import CallStats
@@ -106,7 +106,7 @@ class Greeting:
         if self.state is State.WAITING:
             self.state = State.REQUESTED
             self._first_audio.set(FIRST_AUDIO_SECONDS)
-            self._session.responses.create("greeting", Wish(f"Greet the caller now. {exactly(self._text)}"))
+            self._session.responses.create("greeting", saying(self._text, "Greet the caller now. "))
 
     def response_created(self, response_id: str, purpose: str) -> None:
         if self.state is State.REQUESTED and purpose == "greeting":

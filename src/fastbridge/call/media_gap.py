@@ -1,4 +1,7 @@
-"""A gap in the caller's audio while he speaks: the model can end his turn only on silence that it is sent."""
+"""A gap in the caller's audio while he speaks: the model can end his turn only on silence that it is sent.
+
+A model whose stream never pauses wants one that never does, whoever speaks.
+"""
 
 from fastbridge._caller import CallerLane
 from fastbridge.base.clock import Clock, Deadline
@@ -8,9 +11,10 @@ GAP_SILENCE_FRAMES = 50
 
 
 class MediaGap:
-    """One call's."""
+    """One call's. always: as long as there is a session, not only while he speaks."""
 
-    def __init__(self, *, clock: Clock, caller: CallerLane) -> None:
+    def __init__(self, *, clock: Clock, caller: CallerLane, always: bool = False) -> None:
+        self._always = always
         self._clock = clock
         self._caller = caller
         self._look = Deadline(clock, self._check)
@@ -19,7 +23,16 @@ class MediaGap:
         """The caller speaks, by the model's account."""
         self._look.set(MEDIA_GAP_SECONDS)
 
+    def line_up(self) -> None:
+        """A session is there."""
+        if self._always:
+            self.begin()
+
     def end(self) -> None:
+        if not self._always:
+            self.close()
+
+    def close(self) -> None:
         self._look.clear()
 
     def _check(self) -> None:

@@ -113,7 +113,8 @@ ORDER: Mapping[type, str] = {
     ModelHopeless: "line.give_up",
     LineLost: "turns.line_lost upload_watch.noticed answers.line_lost",
     LineChanged: "dead_air.late",
-    LineUp: "upload_watch.noticed format_watch.line_up answers.line_up turns.line_up greeting.ready dead_air.review",
+    LineUp: "media_gap.line_up upload_watch.noticed format_watch.line_up answers.line_up turns.line_up greeting.ready "
+    "dead_air.review",
     ModelGivenUp: "answered_by.give_up transfers.withdraw barge_in.giving_up turns.line_lost fallback.give_up "
     "dead_air.review",
     # What is played.
@@ -165,7 +166,7 @@ ORDER: Mapping[type, str] = {
     "transcripts.review books.second budget.look local_recording.second",
     Ending: "dead_air.close upload_watch.close fallback.close turns.close answers.close barge_in.close greeting.close "
     "remote.close transcripts.close answering.close answered_by.close tools.close idle.close hangup.close dtmf.close "
-    "media_gap.end time_limit.close transfers.close budget.close privacy.close carrier_recording.close session.close "
+    "media_gap.close time_limit.close transfers.close budget.close privacy.close carrier_recording.close session.close "
     "caller.close assistant.close local_recording.close",
 }
 TABLE: Mapping[type, tuple[tuple[str, str], ...]] = {

@@ -40,7 +40,7 @@ from fastbridge.call.upload_watch import UploadWatch
 from fastbridge.carrier.watch import CarrierWatch
 from fastbridge.config import Settings
 from fastbridge.model.line import ModelLine
-from fastbridge.model.realtime.session import Session
+from fastbridge.model.port import Model
 from fastbridge.model.realtime.trace import Trace
 from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.stats import CallStats
@@ -81,7 +81,7 @@ class Parts:
     trace: Trace
 
     # The model, and the carrier.
-    session: Session
+    session: Model
     line: ModelLine
     carrier_watch: CarrierWatch
 

@@ -62,6 +62,7 @@ class Record(_Identities):
     consent_ms: int | None
     private: dict[str, int]
     model_line: dict[str, Any]
+    model_seconds: dict[str, float | None]
     answers: dict[str, int]
     waiting: dict[str, Any]
     tokens: dict[str, int]
@@ -109,6 +110,10 @@ def record(call: Parts) -> dict[str, Any]:
         "consent_ms": moments.consent_ms,
         "private": {"stretches": moments.private_stretches, "ms": moments.private_ms},
         "model_line": {**call.line.counters, "apologised": call.fallback.apologised},
+        "model_seconds": {
+            "connected": round(call.line.connected_seconds, 1),
+            "billed": call.session.billed_seconds,
+        },
         "answers": {**call.turns.counters, **call.answers.counters, **call.format_watch.counters},
         "waiting": call.dead_air.summary(),
         "tokens": vars(call.session.usage),
@@ -176,6 +181,7 @@ def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str)
         "consent_ms": None,
         "private": {"stretches": 0, "ms": 0},
         "model_line": {"apologised": False},
+        "model_seconds": {"connected": 0.0, "billed": None},
         "answers": {},
         "waiting": {
             "fillers": {},
@@ -247,7 +253,8 @@ def _masked_texts(said: "list[Turn]", mask: Mask) -> dict[str, str]:
 
 def _cost(call: Parts) -> dict[str, Any]:
     price, source = price_of(call.settings.model, call.settings.prices)
-    usd = cost_usd(call.session.usage, price)
+    seconds = max(call.session.billed_seconds or 0.0, call.line.connected_seconds)
+    usd = cost_usd(call.session.usage, price, seconds)
     return {"model": call.settings.model, "usd": usd, "prices": source, "capped_by": call.budget.capped_by}
 
 

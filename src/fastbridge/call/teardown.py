@@ -38,21 +38,28 @@ from fastbridge.call.upload_watch import UploadWatch
 from fastbridge.call.warm_transfer import WarmTransfer
 from fastbridge.carrier.watch import CarrierWatch
 from fastbridge.model.attempt import Attempt
+from fastbridge.model.floor import Floor
 from fastbridge.model.line import ModelLine
-from fastbridge.model.realtime.floor import Floor
+from fastbridge.model.live.caller_turns import CallerTurns
+from fastbridge.model.live.connected import Connected
+from fastbridge.model.live.delegation import Delegation
+from fastbridge.model.live.opening import Opening as LiveOpening
+from fastbridge.model.live.spoken import Spoken
+from fastbridge.model.live.stream_watch import StreamWatch
 from fastbridge.model.realtime.handshake import Opening
-from fastbridge.model.realtime.renewal import Renewal
-from fastbridge.model.realtime.responses import ResponseController
 from fastbridge.model.realtime.session import Session
 from fastbridge.model.realtime.trace import Trace
+from fastbridge.model.renewal import Renewal
+from fastbridge.model.responses import ResponseControl
 
 TEARDOWN_SECONDS = 40.0
 """After a call's end: longer than any tool or request that it may have left behind."""
 PARTS = (
-    Answering, Answers, Attempt, BargeIn, Books, Call, CarrierWatch, DeadAir, Deadline, Departure, Dispatcher, Facts,
-    Fallback, Floor, FormatWatch, Greeting, HoldTone, Hooks, Keys, Lookup, MediaGap, ModelLine, Opening, Renewal,
-    ResponseController, Session, Silence, TimeLimit, ToolCalls, ToolFiller, ToolRunner, Trace, Transcripts, Transfers,
-    Turns, UploadWatch, WarmTransfer, WhoAnswered,
+    Answering, Answers, Attempt, BargeIn, Books, Call, CallerTurns, CarrierWatch, Connected, DeadAir, Deadline,
+    Delegation, Departure, Dispatcher, Facts, Fallback, Floor, FormatWatch, Greeting, HoldTone, Hooks, Keys,
+    LiveOpening, Lookup, MediaGap, ModelLine, Opening, Renewal, ResponseControl, Session, Silence, Spoken, StreamWatch,
+    TimeLimit, ToolCalls, ToolFiller, ToolRunner, Trace, Transcripts, Transfers, Turns, UploadWatch, WarmTransfer,
+    WhoAnswered,
 )  # fmt: skip
 """What belongs to one call alone."""
 

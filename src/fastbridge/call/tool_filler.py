@@ -11,7 +11,7 @@ from fastbridge.agent.definition import Agent, CallContext
 from fastbridge.agent.tool import Tool
 from fastbridge.call.happenings import RecordingDue
 from fastbridge.config import Settings
-from fastbridge.model.port import Model, Tell, Wish, exactly
+from fastbridge.model.port import Model, Tell, saying
 
 
 class Workplace(Protocol):
@@ -50,7 +50,7 @@ class ToolFiller:
         if words is None or not self._workplace.speechless:
             return False
         if self._session.ready:
-            self._session.responses.create("filler", Wish(exactly(words)))
+            self._session.responses.create("filler", saying(words))
         return True
 
     def _words(self, tools: list[Tool]) -> str | None:

@@ -1,12 +1,17 @@
 """Where the model is, by settings alone: OpenAI, a server that speaks the same, or Azure. The SDK does the rest.
 
+A model's name says which dialect it speaks, and so which address of the service is dialled.
+
 OPENAI_BASE_URL names any compatible server. AZURE_OPENAI_ENDPOINT names a resource of Azure's, which speaks the same
 under `/openai/v1`, without an API version; the model's name is that of the deployment.
 """
 
+from typing import Any
+
 import openai
 
-from fastbridge.config import Settings
+from fastbridge.config import LIVE_MODELS, Settings
+from fastbridge.model.attempt import Attempt
 
 AZURE_PATH = "/openai/v1"
 
@@ -19,6 +24,23 @@ def model_client(settings: Settings) -> openai.AsyncOpenAI:
     else:
         secret, base_url = settings.openai_api_key, settings.openai_base_url
     return openai.AsyncOpenAI(api_key=secret.get_secret_value() if secret is not None else "none", base_url=base_url)
+
+
+def warm(client: openai.AsyncOpenAI) -> None:
+    """Have the SDK import what a call will need."""
+    _ = client.realtime, client.live.forks
+
+
+async def dial(client: openai.AsyncOpenAI, model: str, attempt: Attempt, options: dict[str, Any]) -> Any:
+    """A connection of the SDK's, entered. options: of the WebSocket."""
+    connecting: Any
+    if not model.startswith(LIVE_MODELS):
+        connecting = client.realtime.connect(model=model, websocket_connection_options=options)  # type: ignore[arg-type]
+    elif attempt.continues:
+        connecting = client.live.forks.connect(session_id=attempt.continues, websocket_connection_options=options)  # type: ignore[arg-type]
+    else:
+        connecting = client.live.connect(websocket_connection_options=options)  # type: ignore[arg-type]
+    return await connecting.enter()
 
 
 def azure_base_url(endpoint: str) -> str:

@@ -20,11 +20,9 @@ from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model.attempt import Attempt, Feed, ModelLink
 from fastbridge.model.breaker import Breaker
-from fastbridge.model.port import LineChanged, LineLost, LineUp, ModelGivenUp, Tell
-from fastbridge.model.realtime.errors import FATAL_ERRORS
-from fastbridge.model.realtime.handshake import Opening
-from fastbridge.model.realtime.renewal import Boundary, Renewal
-from fastbridge.model.realtime.session import Session
+from fastbridge.model.errors import FATAL_ERRORS
+from fastbridge.model.port import LineChanged, LineLost, LineUp, ModelGivenUp, Opening, Session, Tell
+from fastbridge.model.renewal import Boundary, Renewal
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.stats import CallStats
@@ -35,8 +33,7 @@ class LineFacts(Boundary, Protocol):
     """What the line asks of its call: see `call.facts`."""
 
     @property
-    def overdue_seconds(self) -> float:
-        """How long a caller has waited already, who was speaking, or had just spoken, when the line was lost."""
+    def overdue_seconds(self) -> float: ...
 
 
 HEALTHY_SECONDS = 10.0
@@ -54,7 +51,6 @@ UNTAKEN_SECONDS = 3.0
 
 UNAVAILABLE, LOST = "model_unavailable", "model_lost"
 """Why a call ends that the model failed: there never was a session, or there is none any more."""
-
 _RETRIED_STATUSES = frozenset({"http_408", "http_409", "http_425", "http_429"})
 _BUSY_CODES = frozenset({"http_429", "rate_limit_exceeded", "inference_rate_limit_exceeded", "server_error"})
 _HOPELESS = (FATAL_ERRORS - {"session_expired"}) | {"format_mismatch"}
@@ -141,6 +137,8 @@ class ModelLine(Machine[State, Event]):
         self._ring_full = False
         self._untaken_bytes = 0
         self._untaken_ns = 0
+        self._connected_ns: int | None = None  # a session is in use since then
+        self._connected_before_ns = 0
         self._renewal = Renewal(self, clock=clock, settings=settings, session=session, facts=facts)
         self._pause = Deadline(clock, self._dial)
         self._outage = Deadline(clock, self._outage_expired)
@@ -150,6 +148,12 @@ class ModelLine(Machine[State, Event]):
     @property
     def up(self) -> bool:
         return self.state is State.UP
+
+    @property
+    def connected_seconds(self) -> float:
+        """For how long the call has had a session, by our clock."""
+        now_ns = self._clock.now_ns()
+        return (self._connected_before_ns + now_ns - (self._connected_ns or now_ns)) / 1e9
 
     # --- up ---
 
@@ -254,6 +258,7 @@ class ModelLine(Machine[State, Event]):
 
     def _drop(self) -> None:
         """Without a link: caller frames wait."""
+        self._count_connected()
         link, self.link, self._attempt = self.link, None, None
         for deadline in (self._healthy, self._blocked):
             deadline.clear()
@@ -362,12 +367,17 @@ class ModelLine(Machine[State, Event]):
 
     def _carry_on(self, link: ModelLink) -> None:
         """Audio may pass, then goes on what was under way."""
+        self._connected_ns = self._connected_ns or self._clock.now_ns()
         self._caller.open(link.write)
         self._renewal.schedule()
         self._tell(LineUp())
 
+    def _count_connected(self) -> None:
+        self._connected_before_ns, self._connected_ns = int(self.connected_seconds * 1e9), None
+
     def close(self) -> None:
         """The call is over."""
+        self._count_connected()
         if self.state is not State.CLOSED:
             self._to(Event.CLOSE)
         for deadline in (self._pause, self._outage, self._healthy, self._blocked):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from fastbridge.agent.definition import Agent
 from fastbridge.base.conversation import ToolCall, Turn
 from fastbridge.config import Settings
-from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.errors import ModelError
 from fastbridge.model.history import History
 from fastbridge.model.usage import Usage
 
@@ -18,10 +18,12 @@ LOCAL_ID = "local_"
 
 @dataclass(frozen=True)
 class Wish:
-    """How a response is to differ from the model's own. words_only: it calls no tool."""
+    """How a response is to differ from the model's own. words_only: it calls no tool. words: what is to be said, where
+    it is known to the word; the instructions then say the same."""
 
     instructions: str = ""
     words_only: bool = True
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ def exactly(words: str) -> str:
     return f"Say exactly this, and nothing else: {words}"
 
 
+def saying(words: str, before: str = "") -> Wish:
+    """The wish that exactly this is said. before: what is told the model beside it."""
+    return Wish(f"{before}{exactly(words)}", words=words)
+
+
 WORDS_ONLY = Wish()
 
 # What happens in a session, each an event with its fields. Who is told of it, and in which order, is the call's table.
@@ -52,7 +59,7 @@ class SessionReady(NamedTuple):
 
 
 class SessionFailed(NamedTuple):
-    error: ModelUnavailable
+    error: ModelError
 
 
 class ModelSign(NamedTuple):
@@ -187,6 +194,33 @@ class Responses(Protocol):
     def resume(self) -> None: ...
 
 
+class Opening(Protocol):
+    """The opening of one session on one connection, as the line and a renewal see it."""
+
+    def connected(self, send: Callable[[dict[str, Any]], object]) -> None: ...
+    def feed(self, event: dict[str, Any]) -> None:
+        """An event of a session that is not in use yet. Malformed for one that lacks what it must have."""
+
+    def close(self) -> None: ...
+
+
+class Session(Protocol):
+    """What the line asks of the dialect: to be opened, moved, lost, and told again what was said."""
+
+    @property
+    def expires_at_s(self) -> float | None: ...
+    @property
+    def stored_id(self) -> str:
+        """Of the session under way, where the service has stored it and another may continue it; else empty."""
+
+    def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelError], object]) -> Opening: ...
+    def connected(self, send: Callable[[bytes], object]) -> None: ...
+    def disconnected(self) -> None: ...
+    def move(self, opening: Any, send: Callable[[bytes], object]) -> None: ...
+    def replay(self) -> int: ...
+    def malformed(self, kind: str, cause: str) -> None: ...
+
+
 class Model(Protocol):
     """A conversation with the model over one session after another, as a call sees it."""
 
@@ -195,6 +229,10 @@ class Model(Protocol):
     counters: Counter[str]
     local_deltas: int
     speech_start_ms: int | None
+
+    @property
+    def billed_seconds(self) -> float | None:
+        """Of all its sessions, where it is billed by time and has said for how long; else None."""
 
     @property
     def responses(self) -> Responses: ...

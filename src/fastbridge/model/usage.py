@@ -11,6 +11,8 @@ from typing import Any
 
 from fastbridge.errors import ConfigError
 
+MINUTE = "minute"
+"""A session's, where it is billed by time."""
 KINDS = ("text_in", "text_cached", "text_out", "audio_in", "audio_cached", "audio_out")
 PRICES_DATE = "2026-11"
 _REALTIME = {"text_in": 4.0, "text_cached": 0.4, "audio_in": 32.0, "audio_cached": 0.4, "audio_out": 64.0}
@@ -52,6 +54,14 @@ class Usage:
             self._count(f"{kind}_cached", cached.get(tokens))
             self._count(f"{kind}_out", made.get(tokens))
 
+    def add_work(self, usage: dict[str, Any]) -> None:
+        """The `usage` of a model that works behind the one that speaks, in text."""
+        for name in ("input_tokens", "output_tokens", "total_tokens"):
+            self._count(name, usage.get(name))
+        self._count("text_in", usage.get("input_tokens"))
+        self._count("text_cached", _part(usage, "input_tokens_details").get("cached_tokens"))
+        self._count("text_out", usage.get("output_tokens"))
+
     def add_transcription(self, usage: object) -> None:
         """The `usage` of a caller's transcript."""
         if isinstance(usage, dict):
@@ -62,8 +72,11 @@ class Usage:
             setattr(self, name, getattr(self, name) + count)
 
 
-def cost_usd(usage: Usage, price: dict[str, float] | None) -> float | None:
-    """What these tokens cost; None without a price. Cached input is billed as such and not as input."""
+def cost_usd(usage: Usage, price: dict[str, float] | None, seconds: float = 0.0) -> float | None:
+    """What these tokens, and seconds of a session, cost; None without a price. Cached input is billed as such, not as
+    input. A price by the minute alone is the session's, whatever works behind it."""
+    if price is not None and MINUTE in price:
+        return round(price[MINUTE] * seconds / 60, 6)
     if price is None or (usage.total_tokens and not any(getattr(usage, kind) for kind in KINDS)):
         return None  # tokens of no known kind have no price either
     cost = 0.0
@@ -77,7 +90,8 @@ def cost_usd(usage: Usage, price: dict[str, float] | None) -> float | None:
 def price_of(model: str, given: str = "") -> tuple[dict[str, float] | None, str | None]:
     """A model's price and where it is from: `setting`, or the table's date. A dated snapshot has its model's price.
 
-    given: FASTBRIDGE_PRICES, a JSON object of models, each with all of KINDS. ConfigError if it is anything else.
+    given: FASTBRIDGE_PRICES, a JSON object of models, each with all of KINDS, or with MINUTE alone. ConfigError if it
+    is anything else.
     """
     own = _parsed(given)
     name = model if model in own or model in PRICES else _without_date(model)
@@ -97,12 +111,17 @@ def _parsed(given: str) -> dict[str, dict[str, float]]:
         return {}
     try:
         prices = json.loads(given)
-        return {str(model): {kind: _dollars(price[kind]) for kind in KINDS} for model, price in dict(prices).items()}
+        return {str(model): _price(price) for model, price in dict(prices).items()}
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ConfigError(
             "FASTBRIDGE_PRICES must be a JSON object of models, each with the dollars for a million tokens as "
-            f"{', '.join(KINDS)}."
+            f"{', '.join(KINDS)}, or for a {MINUTE}."
         ) from None
+
+
+def _price(given: dict[str, object]) -> dict[str, float]:
+    kinds = (MINUTE,) if MINUTE in given else KINDS
+    return {kind: _dollars(given[kind]) for kind in kinds}
 
 
 def _dollars(value: object) -> float:

@@ -35,7 +35,7 @@ ERROR_CODES = (
     *("rate_limit_exceeded", "inference_rate_limit_exceeded", "server_error"),
     *(f"closed_{code}" for code in (1000, 1001, 1006, 1008, 1009, 1011, 1012, 1013)),
     *("connect_timeout", "connect_failed", "session_update_timeout", "outage", "invalid_request_error"),
-    *("malformed_event", "transcription_failed"),
+    *("session_start_timeout", "stream_stalled", "malformed_event", "transcription_failed"),
     *(f"http_{status}" for status in (400, 401, 403, 404, 429, 500, 502, 503)),
 )
 LINE_EVENTS = ("dials", "dial_failures", "losses", "reconnects", "renewals", "renewal_failures")
@@ -102,6 +102,7 @@ _LIST = (
     _counter("responses", "Responses that the model began."),
     _counter("openai_errors", "Errors of the model's, expected ones included, by code.", code=ERROR_CODES),
     _counter("model_line", "What became of the connections to the model.", event=LINE_EVENTS),
+    _counter("model_session_seconds", "Seconds for which calls had a session of the model's."),
     _counter("fillers", "Fillers played while a caller waited."),
     _counter("call_errors", "Errors within calls that were not the model's.", kind=OWN_ERRORS),
     _counter("safety_fuse", "States that outlived their deadline: expected to stay 0."),
@@ -271,6 +272,7 @@ def _counts_of(call: "Call") -> Iterable[tuple[tuple[str, ...], float]]:
     yield ("safety_fuse",), sum(call.safety_fuses.values())
     for event in LINE_EVENTS:
         yield ("model_line", event), call.line.counters[event]
+    yield ("model_session_seconds",), call.line.connected_seconds
     yield ("fillers",), sum(call.dead_air.fillers.values())
     for kind, tokens in vars(call.session.usage).items():
         if kind in CATALOGUE["tokens"].labels["kind"]:

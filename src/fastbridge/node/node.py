@@ -30,8 +30,8 @@ from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
 from fastbridge.model.attempt import Attempt
 from fastbridge.model.breaker import Breaker
-from fastbridge.model.endpoint import model_client
-from fastbridge.model.realtime.errors import model_error
+from fastbridge.model.endpoint import dial, model_client, warm
+from fastbridge.model.errors import model_error
 from fastbridge.model.socket import MAX_MODEL_MESSAGE_BYTES, MODEL_BUFFER_BYTES, RealtimeSocket
 from fastbridge.net import descriptors
 from fastbridge.net.connections import Connections
@@ -118,7 +118,7 @@ class Node:
         self._watching: asyncio.Task[None] | None = None
         self._openai = model_client(settings)
         # The SDK imports most of itself at first use: 0.3 s that would be a caller's, and a stall of all the others.
-        self._realtime = self._openai.realtime
+        warm(self._openai)
         importlib.import_module("websockets.sync.client")
 
     def _make_placer(self) -> Placer:
@@ -203,8 +203,9 @@ class Node:
         lookup = self.lookups.take(admission.call_sid)
         context = lookup.context if lookup is not None else self._context(admission)
         agent = lookup.agent if lookup is not None else self.agent.for_call(context)
+        settings = agent.call_settings(self.settings)
         call = Call(
-            settings=agent.call_settings(self.settings),
+            settings=settings,
             agent=agent,
             context=context,
             stream_sid=start.stream_sid,
@@ -212,7 +213,7 @@ class Node:
             pacer=self.pacer,
             outbox=self.outbox,
             clock=self.clock,
-            dial=lambda attempt: self.spawn(self._dial(attempt)),
+            dial=lambda attempt: self.spawn(self._dial(attempt, settings.model)),
             spawn=self.spawn,
             ended=self._call_ended,
             breaker=self.breaker,
@@ -292,8 +293,8 @@ class Node:
         else:
             events.carrier_refused(call.log, problem)
 
-    async def _dial(self, attempt: Attempt) -> None:
-        """Open a socket to the model, through the SDK, and stay until it is closed."""
+    async def _dial(self, attempt: Attempt, model: str = "") -> None:
+        """Open a socket to this model, through the SDK, and stay until it is closed."""
         sockets: list[RealtimeSocket] = []
 
         def create(*args: Any, **options: Any) -> RealtimeSocket:
@@ -315,11 +316,7 @@ class Node:
         }
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                connecting = self._realtime.connect(
-                    model=self.settings.model,
-                    websocket_connection_options=options,  # type: ignore[arg-type]
-                )
-                connection = await connecting.enter()
+                connection = await dial(self._openai, model or self.settings.model, attempt, options)
         except Exception as error:
             attempt.on_model_failed(model_error(error))
             return

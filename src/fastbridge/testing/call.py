@@ -205,6 +205,8 @@ class VirtualCall:
         context = replace(self._context, call_log=journal)
         agent = self._agent.for_call(context)
         context = replace(context, agent=agent)
+        settings = agent.call_settings(self._settings)
+        self.model.live = settings.live
         lookups = Lookups(loop.clock, loop.spawn)
         lookups.begin(agent, context)
         await asyncio.sleep(WEBHOOK_SECONDS)
@@ -213,7 +215,7 @@ class VirtualCall:
         rest = CarrierRest(api_url(self._settings), ACCOUNT_SID, AUTH_TOKEN, http)
         self._node.transfers = human_side(self._settings, loop, http)
         call = Call(
-            settings=agent.call_settings(self._settings),
+            settings=settings,
             agent=agent,
             context=context,
             stream_sid=self.report.stream_sid,

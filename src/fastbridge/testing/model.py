@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
 
 from fastbridge.model.attempt import Attempt
-from fastbridge.model.realtime.errors import model_error
+from fastbridge.model.errors import model_error
 from fastbridge.model.socket import MODEL_BUFFER_BYTES
 from fastbridge.node.node import CONNECT_SECONDS
 from fastbridge.sim.channel import Channel, SessionT
@@ -120,7 +120,9 @@ class VirtualModel:
     def _connected(self, attempt: Attempt, scenario: Scenario) -> None:
         unix_s = UNIX_S + self.now_ms / 1000
         if self.live:
-            live = LiveSession(scenario, self.clock_ms, serial=len(self.live_wires), unix_s=unix_s)
+            stored = next((each for each in self.live_sessions if each.id == attempt.continues), None)
+            serial = len(self.live_wires)
+            live = LiveSession(scenario, self.clock_ms, serial=serial, unix_s=unix_s, stored=stored)
             self.live_wires.append(Wire(self, live, attempt))
             self.live_wires[-1].begin()
         else:

@@ -4,11 +4,22 @@ Pure. Fields may be missing, null or anything else: what is no text is nothing. 
 session, is said here; what is done about them is not.
 """
 
-import re
 from typing import Any
 
-from fastbridge.base.json_text import object_of, parse_event, text_of
-from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.base.json_text import object_of
+from fastbridge.errors import ModelError
+from fastbridge.model.errors import FATAL_ERRORS, NO_KIND, model_error, name_of, read_error, refusal
+
+__all__ = [
+    "EXPECTED_ERRORS",
+    "FATAL_ERRORS",
+    "NO_KIND",
+    "means_active",
+    "model_error",
+    "read_error",
+    "refusal",
+    "response_error",
+]
 
 EXPECTED_ERRORS = frozenset(
     {
@@ -22,70 +33,18 @@ EXPECTED_ERRORS = frozenset(
 )
 """Races between two machines, not faults: the model's state is what we wanted."""
 
-FATAL_ERRORS = frozenset(
-    {
-        "insufficient_quota",
-        "invalid_api_key",
-        "account_deactivated",
-        "billing_hard_limit_reached",
-        "beta_api_shape_disabled",
-        "session_expired",
-    }
-)
-
 ALREADY_ACTIVE = "conversation_already_has_active_response"
 ALREADY_ACTIVE_WORDS = "Conversation already has an active response"
-NO_KIND = "error"
-_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,80}")
-
-
-def read_error(error: object, message: str = "") -> ModelError:
-    """`{type, code, message, param}` as an error of ours; a bare text is its words. message: ours, for what failed."""
-    given = {"message": error} if isinstance(error, str) else object_of(error)
-    return ModelError(
-        message,
-        _name(given.get("code")) or None,
-        _name(given.get("type")) or NO_KIND,
-        param=_name(given.get("param")),
-        words=text_of(given.get("message")),
-    )
 
 
 def response_error(response: dict[str, Any]) -> ModelError | None:
     """Why a response came to no good end, as far as the model says; None where it says nothing, and has not failed."""
     details, failed = object_of(response.get("status_details")), response.get("status") == "failed"
     error = read_error(details.get("error"), "a response failed" if failed else "a response was cut short")
-    error.code = error.code or _name(details.get("reason")) or None
+    error.code = error.code or name_of(details.get("reason")) or None
     return error if failed or error.code else None
 
 
 def means_active(error: ModelError) -> bool:
     """A create of ours met a response already active. Some servers give no code, only the words."""
     return error.code == ALREADY_ACTIVE or (error.code is None and error.words.startswith(ALREADY_ACTIVE_WORDS))
-
-
-def _name(value: object) -> str:
-    """A code, a type or a parameter, if it looks like one: a name is no place for words."""
-    text = text_of(value)
-    return text if _NAME.fullmatch(text) else ""
-
-
-def model_error(error: Exception) -> ModelError:
-    """What stopped the connection, in words for the log and a code for the record."""
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
-    kind = type(error).__name__
-    if isinstance(error, TimeoutError):
-        return ModelUnavailable("OpenAI did not answer in time", "connect_timeout", kind)
-    if status is not None:
-        return refusal(status, getattr(response, "body", None))
-    return ModelUnavailable(f"OpenAI cannot be reached: {kind}: {error}", "connect_failed", kind)
-
-
-def refusal(status: int, body: object) -> ModelError:
-    """A refused connection: the model's own words where its answer has some, and its code where no retry cures it."""
-    document = parse_event(bytes(body)) if isinstance(body, bytes | bytearray) else None
-    said = read_error((document or {}).get("error"))
-    code = said.code if said.code in FATAL_ERRORS else f"http_{status}"
-    message = f"OpenAI refused the connection with HTTP {status}"
-    return ModelUnavailable(message, code, said.kind, words=said.words)

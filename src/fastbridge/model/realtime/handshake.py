@@ -9,7 +9,8 @@ from typing import Any
 
 from fastbridge.base.clock import Clock, Deadline
 from fastbridge.base.json_text import text_of, within
-from fastbridge.errors import ModelUnavailable
+from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.model.errors import read_error
 from fastbridge.observe.trouble import Trouble
 
 UPDATE_RETRY_SECONDS = 3.0
@@ -28,7 +29,7 @@ class Opening:
         clock: Clock,
         config: dict[str, Any] | None,
         ready: Callable[[], object],
-        failed: Callable[[ModelUnavailable], object],
+        failed: Callable[[ModelError], object],
         trouble: Trouble,
     ) -> None:
         self.session_id = ""
@@ -81,6 +82,16 @@ class Opening:
             self.close()
             self.is_ready = True
             self._ready()
+
+    def feed(self, event: dict[str, Any]) -> None:
+        """An event of a session that is not in use yet: of those only the opening's count."""
+        kind = event.get("type")
+        if kind == "session.created":
+            self.on_created(event)
+        elif kind == "session.updated":
+            self.on_updated(event)
+        elif kind == "error" and not self.is_ready:
+            self._failed(read_error(event.get("error") or event, "the model reports an error"))
 
     def close(self) -> None:
         self._retry.clear()

@@ -75,7 +75,7 @@ class Session(Requests):
 
     # --- the socket's side ---
 
-    def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelUnavailable], object]) -> Opening:
+    def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelError], object]) -> Opening:
         """For a connection: this session's settings, to be confirmed there."""
         return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed, trouble=self._trouble)
 

@@ -12,7 +12,7 @@ from fastbridge.config import Settings
 from fastbridge.model.instructions import ASK_CONSENT
 from fastbridge.model.port import Wish
 from fastbridge.model.realtime.handshake import PCMU
-from fastbridge.model.realtime.response_states import DEADLINES_SECONDS, State
+from fastbridge.model.response_states import DEADLINES_SECONDS, State
 
 EAGERNESS_SECONDS = {"low": 8.0, "medium": 4.0, "auto": 4.0, "high": 2.0}
 """How long semantic turn detection may wait for more, by OpenAI's account."""

@@ -24,7 +24,10 @@ LEVEL_SECONDS = 10.0
 _DELTA = b".delta"
 _KIND = re.compile(r"error|[a-z_]+(\.[a-z_]+)+")
 _TRANSCRIPT_DELTAS = frozenset(
-    {"response.output_audio_transcript.delta", "conversation.item.input_audio_transcription.delta"}
+    {
+        *("response.output_audio_transcript.delta", "conversation.item.input_audio_transcription.delta"),
+        *("session.output_transcript.delta", "session.input_transcript.delta"),
+    }
 )
 
 

@@ -1,4 +1,5 @@
-"""The states of a response, as a table, and the purposes it may have: at most one is under way, none for ever."""
+"""The states of a response, as a table, and the purposes it may have: at most one is under way, none for ever. And who
+is told of what becomes of one."""
 
 from enum import StrEnum
 from typing import Protocol

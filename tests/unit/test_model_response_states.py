@@ -1,10 +1,10 @@
-"""fastbridge.model.realtime.response_states: every row of the table, and every row that is not there."""
+"""fastbridge.model.response_states: every row of the table, and every row that is not there."""
 
 import pytest
 
 from controller import AT_REST
 from fastbridge.errors import IllegalEvent
-from fastbridge.model.realtime.response_states import DEADLINES_SECONDS, TRANSITIONS, Event, State
+from fastbridge.model.response_states import DEADLINES_SECONDS, TRANSITIONS, Event, State
 
 UNDER_WAY = [State.REQUESTED, State.ACTIVE, State.CANCELLING]
 

@@ -1,4 +1,4 @@
-"""fastbridge.model.realtime.renewal: the second session is made beside the first, and nobody hears the move."""
+"""fastbridge.model.renewal: the second session is made beside the first, and nobody hears the move."""
 
 import json
 import time
@@ -8,7 +8,7 @@ import pytest
 
 from fastbridge.agent import Agent
 from fastbridge.errors import IllegalEvent, ModelUnavailable
-from fastbridge.model.realtime.renewal import PATIENCE_SECONDS, RETRY_SECONDS, TRANSITIONS, Event, State
+from fastbridge.model.renewal import PATIENCE_SECONDS, RETRY_SECONDS, TRANSITIONS, Event, State
 from helpers import LOUD, numbered_frame
 from virtual import RecordingModel, Rig
 

@@ -15,9 +15,7 @@ from fastbridge.base.machine import Machine
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError
 from fastbridge.model.attempt import Attempt, ModelLink
-from fastbridge.model.realtime.errors import read_error
-from fastbridge.model.realtime.handshake import Opening
-from fastbridge.model.realtime.session import Session
+from fastbridge.model.port import Opening, Session
 
 
 class Renewed(Protocol):
@@ -124,8 +122,12 @@ class Renewal(Machine[State, Event]):
             self._to(Event.DIAL)
             self._deadline.set(OPEN_SECONDS)
             self._opening = self._session.new_opening(self._confirmed, self._fail)
-            self._attempt = Attempt(self, self._feed, self._feed)
+            self._attempt = Attempt(self, self._feed, self._feed, self._continued())
             self._line.dial(self._attempt)
+
+    def _continued(self) -> str:
+        """This very session, where the service has stored it."""
+        return self._session.stored_id if self._settings.live_store else ""
 
     def connected(self, attempt: Attempt, link: ModelLink) -> None:
         if attempt is not self._attempt or self._opening is None:
@@ -148,12 +150,7 @@ class Renewal(Machine[State, Event]):
         if opening is None:
             return
         try:
-            if event.get("type") == "session.created":
-                opening.on_created(event)
-            elif event.get("type") == "session.updated":
-                opening.on_updated(event)
-            elif event.get("type") == "error" and self.state is State.OPENING:
-                self._fail(read_error(event.get("error") or event, "the model reports an error"))
+            opening.feed(event)
         except Malformed as error:
             self._session.malformed(text_of(event.get("type")), str(error))
 

@@ -1,9 +1,9 @@
-"""fastbridge.model.realtime.floor: the table row by row, its deadlines, and that it is freed once."""
+"""fastbridge.model.floor: the table row by row, its deadlines, and that it is freed once."""
 
 import pytest
 
 from fastbridge.errors import IllegalEvent
-from fastbridge.model.realtime.floor import DEADLINES_SECONDS, TRANSITIONS, Event, Floor, State
+from fastbridge.model.floor import DEADLINES_SECONDS, TRANSITIONS, Event, Floor, State
 from virtual import VirtualLoop
 
 ROWS = {

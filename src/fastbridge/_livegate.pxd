@@ -1,0 +1,34 @@
+from libc.stdint cimport uint8_t, uint64_t
+
+from fastbridge._playout cimport FRAME_BYTES
+
+cdef enum:
+    PREROLL_FRAMES = 3                      # 60 ms: what comes before a sound, and a buffer against jitter behind it
+
+cdef enum Verdict:
+    VERDICT_DROP = 0                        # silence that nobody needs
+    VERDICT_PASS = 1
+    VERDICT_BEGIN = 2                       # the first sound of an utterance: pre-roll, then this
+    VERDICT_RESUME = 3                      # the first sound behind a pause of which not all was sent: likewise
+    VERDICT_END = 4                         # the utterance is over
+    VERDICT_REFUSE = 5                      # of an utterance that nobody wants
+
+
+cdef class LiveGate:
+    # state
+    cdef readonly bint is_open              # an utterance is under way
+    cdef int quiet                          # frames since the last sound; beyond a pause's, nothing is sent
+    cdef int refused                        # frames of this utterance that nobody wanted
+    cdef Py_ssize_t kept                    # frames of pre-roll
+    cdef uint8_t[PREROLL_FRAMES * FRAME_BYTES] preroll
+    # counters
+    cdef readonly uint64_t frames_in, frames_silent, frames_refused, utterances
+    cdef readonly Py_ssize_t peak_backlog_frames
+
+    cdef Verdict hear(self, const uint8_t *frame, Py_ssize_t backlog, bint refused) noexcept
+    cdef Verdict hear_open(self, const uint8_t *frame, Py_ssize_t backlog, bint loud) noexcept
+    cdef Verdict hear_refused(self, const uint8_t *frame, bint loud) noexcept
+    cdef Verdict end(self, const uint8_t *frame) noexcept
+    cdef Verdict leave_out(self, const uint8_t *frame) noexcept
+    cdef void keep(self, const uint8_t *frame) noexcept
+    cdef void close(self) noexcept

@@ -1,0 +1,119 @@
+"""Utterances, read out of a stream of audio that never pauses; and its backlog, kept small by leaving out silence.
+
+A model that streams without end sends silence in real time, too. What is loud begins an utterance, a long silence ends
+it. Within one, a pause is sent for a while and then left out: not sending is silence, and what had piled up is played
+meanwhile. While much waits, pauses are left out sooner. Speech is never left out, and nothing is stretched or sent
+twice. A leaf: it knows no call, no ring and no clock; time is the stream's own, 20 ms a frame.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t
+from libc.string cimport memcpy, memmove
+
+from fastbridge._mulaw cimport mean_power
+from fastbridge._playout cimport FRAME_BYTES
+
+DROP = <int>VERDICT_DROP
+PASS = <int>VERDICT_PASS
+BEGIN = <int>VERDICT_BEGIN
+RESUME = <int>VERDICT_RESUME
+END = <int>VERDICT_END
+REFUSE = <int>VERDICT_REFUSE
+
+cdef enum:
+    CLOSURE = 3                             # 60 ms of a pause are part of the speech (a stop consonant) and always sent
+    PAUSE = 10                              # 200 ms: of a longer pause the rest is left out
+    UTTERANCE_END = 40                      # 800 ms of silence: it was said
+    REFUSED_END = 15                        # 300 ms: what nobody wants any more has stopped, and what follows is new
+    REFUSED_MOST = 75                       # 1.5 s: the model has not stopped, and means to go on
+    BACKLOG = 6                             # 120 ms that wait: no silence is added to them
+
+# Mean squares of linear samples. Between the two, what was a sound goes on, and nothing begins.
+cdef double ENTER_POWER = 26_970.0          # -46 dBFS
+cdef double LEAVE_POWER = 6_775.0           # -52 dBFS
+
+PAUSE_FRAMES = <int>PAUSE
+END_FRAMES = <int>UTTERANCE_END
+REFUSED_END_FRAMES = <int>REFUSED_END
+REFUSED_FRAMES = <int>REFUSED_MOST
+BACKLOG_FRAMES = <int>BACKLOG
+
+
+cdef class LiveGate:
+    """One stream's, frame by frame."""
+
+    def judge(self, bytes frame not None, Py_ssize_t backlog_frames, bint refused=False) -> int:
+        if PyBytes_GET_SIZE(frame) != FRAME_BYTES:
+            raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {PyBytes_GET_SIZE(frame)}")
+        return <int>self.hear(<const uint8_t *>PyBytes_AS_STRING(frame), backlog_frames, refused)
+
+    def take_preroll(self) -> bytes:
+        cdef Py_ssize_t size = self.kept * FRAME_BYTES
+        self.kept = 0
+        return PyBytes_FromStringAndSize(<const char *>self.preroll, size)
+
+    def reset(self) -> None:
+        self.close()
+        self.kept = 0
+
+    cdef Verdict hear(self, const uint8_t *frame, Py_ssize_t backlog, bint refused) noexcept:
+        cdef bint is_sounding = self.is_open and self.quiet <= PAUSE
+        cdef bint loud = mean_power(frame, FRAME_BYTES) >= (LEAVE_POWER if is_sounding else ENTER_POWER)
+        self.frames_in += 1
+        self.peak_backlog_frames = max(self.peak_backlog_frames, backlog)
+        if not self.is_open:
+            if not loud:
+                return self.leave_out(frame)
+            self.is_open = True
+            self.utterances += 1
+            return VERDICT_BEGIN
+        if refused:
+            return self.hear_refused(frame, loud)
+        return self.hear_open(frame, backlog, loud)
+
+    cdef Verdict hear_open(self, const uint8_t *frame, Py_ssize_t backlog, bint loud) noexcept:
+        cdef bint was_pausing = self.quiet > PAUSE
+        if loud:
+            self.quiet = 0
+            if was_pausing and backlog < BACKLOG:
+                return VERDICT_RESUME
+            self.kept = 0
+            return VERDICT_PASS
+        self.quiet += 1
+        if self.quiet >= UTTERANCE_END:
+            return self.end(frame)
+        if self.quiet > PAUSE or (self.quiet > CLOSURE and backlog >= BACKLOG):
+            return self.leave_out(frame)
+        self.kept = 0
+        return VERDICT_PASS
+
+    cdef Verdict hear_refused(self, const uint8_t *frame, bint loud) noexcept:
+        self.frames_refused += 1
+        self.refused += 1
+        self.quiet = 0 if loud else self.quiet + 1
+        if self.quiet >= REFUSED_END or self.refused >= REFUSED_MOST:
+            return self.end(frame)
+        self.keep(frame)
+        return VERDICT_REFUSE
+
+    cdef Verdict end(self, const uint8_t *frame) noexcept:
+        self.close()
+        self.keep(frame)
+        return VERDICT_END
+
+    cdef Verdict leave_out(self, const uint8_t *frame) noexcept:
+        self.frames_silent += 1
+        self.keep(frame)
+        return VERDICT_DROP
+
+    cdef void keep(self, const uint8_t *frame) noexcept:
+        """The last frames that were not sent, in order."""
+        if self.kept == PREROLL_FRAMES:
+            memmove(self.preroll, self.preroll + FRAME_BYTES, (PREROLL_FRAMES - 1) * FRAME_BYTES)
+            self.kept -= 1
+        memcpy(self.preroll + self.kept * FRAME_BYTES, frame, FRAME_BYTES)
+        self.kept += 1
+
+    cdef void close(self) noexcept:
+        self.is_open = False
+        self.quiet = self.refused = 0

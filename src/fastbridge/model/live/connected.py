@@ -1,0 +1,213 @@
+"""The socket's side of a session: opened, moved, lost, told again what was said, renewed, closed.
+
+The session's events and its audio are somebody else's (`model/live/session.py`). What a session is told of the
+conversation it is told before it starts, and once; what has come since is told when the call moves over.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from fastbridge._assistant import AssistantLane
+from fastbridge.agent.definition import Agent
+from fastbridge.base.clock import Clock
+from fastbridge.base.json_text import encode_event
+from fastbridge.config import Settings
+from fastbridge.errors import ModelError
+from fastbridge.model import port
+from fastbridge.model.history import History
+from fastbridge.model.live.caller_turns import CallerTurns
+from fastbridge.model.live.opening import Opening
+from fastbridge.model.live.replay import Said, in_words, items_of, said
+from fastbridge.model.live.requests import Requests
+from fastbridge.model.live.responses import ResponseController
+from fastbridge.model.live.seconds import Seconds
+from fastbridge.model.live.session_config import fork_config, session_config
+from fastbridge.model.live.spoken import Spoken
+from fastbridge.model.live.stream_watch import StreamWatch
+from fastbridge.model.port import Tell
+from fastbridge.model.usage import Usage
+from fastbridge.observe.trouble import Trouble
+
+
+class Connected(Requests):
+    """To be inherited. send(message): one JSON text to the socket, set by `connected`. The gate for the caller's
+    audio opens at `SessionReady`, which only a checked `session.started` tells."""
+
+    caller_turns: CallerTurns
+    spoken: Spoken
+    responses: ResponseController
+    _stream: StreamWatch
+
+    def __init__(
+        self,
+        *,
+        agent: Agent,
+        settings: Settings,
+        lane: AssistantLane,
+        clock: Clock,
+        tell: Tell,
+        trouble: Trouble,
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        super().__init__(History(self.counters), lane, self.send)
+        self.usage = Usage()
+        self._seconds = Seconds()
+        self.closed = False
+        self.settings = settings
+        self._agent: Agent | None = agent
+        self._clock = clock
+        self._tell = tell
+        self._trouble = trouble
+        self._send: Callable[[bytes], object] | None = None
+        self._current = ""  # the utterance under way
+        self._base_frames = 0  # of the stream, before this session
+        self._forks_fail = False
+        self._told: list[Said] | None = None  # what the session was told of when it started
+        self._opening = self._own_opening()
+
+    @property
+    def stored_id(self) -> str:
+        """Of the session under way, for another to continue it; empty where none may, or one could not."""
+        return self._opening.session_id if self.settings.live_store and self.ready and not self._forks_fail else ""
+
+    def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelError], object]) -> Opening:
+        """For a connection: this session's settings, and what was said, to be confirmed there."""
+        continues = bool(self.stored_id)
+
+        def on_failed(error: ModelError) -> None:
+            self._forks_fail = self._forks_fail or continues  # the next one begins anew
+            failed(error)
+
+        return Opening(
+            clock=self._clock,
+            config=self._fork if continues else self._start,
+            ready=ready,
+            failed=on_failed,
+            trouble=self._trouble,
+        )
+
+    def _own_opening(self) -> Opening:
+        return Opening(
+            clock=self._clock,
+            config=self._start,
+            ready=self._on_ready,
+            failed=lambda error: self._tell(port.SessionFailed(error)),
+            trouble=self._trouble,
+        )
+
+    def _start(self) -> dict[str, Any] | None:
+        if self._agent is None:
+            return None
+        self._told = self._said()
+        return session_config(self._agent, self.settings, items_of(self._told))
+
+    def _fork(self) -> dict[str, Any] | None:
+        self._told = self._said()
+        return fork_config()
+
+    def _said(self) -> list[Said]:
+        return said(self.history.ordered(), self.tool_calls)
+
+    @property
+    def turn_end_seconds(self) -> float:
+        """How long after the caller's last sound his words may go on coming before something is wrong."""
+        return 2.5
+
+    @property
+    def billed_seconds(self) -> float | None:
+        """Of all sessions of the call, by the model's own account; None before it has given one."""
+        return self._seconds.total
+
+    @property
+    def ready(self) -> bool:
+        return self._opening.is_ready
+
+    @property
+    def session_id(self) -> str:
+        return self._opening.session_id
+
+    @property
+    def expires_at_s(self) -> float | None:
+        return self._opening.expires_at_s
+
+    def connected(self, send: Callable[[bytes], object]) -> None:
+        self._send = send
+        self._opening.connected(self._send_now)
+
+    def disconnected(self) -> None:
+        """The connection is gone: the next one will be opened from the beginning, and told what was said here."""
+        self.caller_turns.forget()
+        self.responses.suspend()
+        self._opening.close()
+        self._opening = self._own_opening()
+        self._send = None
+        self._forget()
+
+    def move(self, opening: Opening, send: Callable[[bytes], object]) -> None:
+        """Go on, at rest, on another connection, which is open and confirmed."""
+        self._send_now({"type": "session.close"})
+        self.caller_turns.forget()
+        self._opening.close()
+        self._opening = opening
+        self._send = send
+        self._forget()
+        self._begin_stream()
+
+    def _forget(self) -> None:
+        """Ids, and the clock, of a session say nothing in the next."""
+        self._seconds.session_over()
+        self._stream.close()
+        self._lane.reset_stream()
+        self._current = ""
+        self.spoken.forget()
+        self._delegation.forget()
+        self.responses.forget()
+
+    def _on_ready(self) -> None:
+        self._begin_stream()
+        self._tell(port.SessionReady())
+
+    def _begin_stream(self) -> None:
+        gate = self._lane.gate
+        self._base_frames = gate.frames_in if gate is not None else 0
+        self._stream.begin()
+
+    def replay(self) -> int:
+        """A new session was told at its start what had been said; here, what has come since. The number of turns."""
+        told, now = self._told or [], self._said()
+        since = now[len(told) :] if now[: len(told)] == told else []
+        if since:
+            self._think(in_words(since))
+        return len(items_of(told)) + len(since)
+
+    def hold(self) -> None:
+        """`session.start` waits for `configure`: who answers is not known yet."""
+        self._agent = None
+
+    def configure(self, agent: Agent, settings: Settings) -> None:
+        """This agent answers, with these settings: `session.start` says so."""
+        self._agent, self.settings = agent, settings
+        self.caller_turns.writes = bool(settings.transcription_model)
+        self._opening.configure()
+
+    def send(self, event: dict[str, Any]) -> bool:
+        """A client event to the model; to nobody while there is no session: the next one is told all of it."""
+        if self.ready:
+            self._send_now(event)
+        return self.ready
+
+    def _send_now(self, event: dict[str, Any]) -> None:
+        if self._send is not None and not self.closed:
+            self._send(encode_event(event))
+
+    def close(self) -> None:
+        self.caller_turns.close()
+        if self.ready:
+            self._send_now({"type": "session.close"})
+        self.closed = True
+        self._send = None
+        self._stream.close()
+        self._delegation.close()
+        self._opening.close()
+        self.responses.close()

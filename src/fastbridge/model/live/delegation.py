@@ -1,0 +1,180 @@
+"""Work that the voice hands on: function calls of the model behind it, each answered once, and then it goes on.
+
+The voice says that it delegates, not what; the calls come inside the events of the model behind it. A response of that
+one has as many calls as it likes, which run side by side; when it has ended and all of them are answered it is asked
+to go on, once. Work that makes no progress is given up, so that nobody waits for ever. Calls are known by their ids,
+within a session: what an earlier one was asked is told to the next in words.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastbridge.base.clock import Clock, Deadline
+from fastbridge.base.conversation import ToolCall
+from fastbridge.base.json_text import id_of, object_of, text_of
+from fastbridge.model.history import History
+
+PATIENCE_SECONDS = 25.0
+"""Without an event of the work, or an answer of ours: it is given up."""
+END_SECONDS = 3.0
+"""All calls of a response are answered, and its end is not told: it is taken for ended."""
+MAX_WORK = 16
+"""Responses at work at once; with one more the oldest is forgotten."""
+MAX_REMEMBERED = 256
+"""Calls that are known when they come again."""
+ENDED = frozenset({"response.completed", "response.failed", "response.incomplete", "response.cancelled"})
+
+Called = Callable[[ToolCall], object]
+NotRun = Callable[[str, str], object]
+
+
+@dataclass
+class Work:
+    """A response of the model behind the voice. open_calls: not answered yet."""
+
+    open_calls: set[str] = field(default_factory=set)
+    called: bool = False
+    ended: bool = False
+
+
+class Delegation:
+    """One call's. send(event): to the model, if there is a session. called(call): to be run. not_run(name, why): one
+    that cannot be. gave_up(): work made no progress. usage(tokens): of a response that ended."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        history: History,
+        counters: Counter[str],
+        send: Callable[[dict[str, Any]], bool],
+        called: Called,
+        not_run: NotRun,
+        gave_up: Callable[[], object],
+        usage: Callable[[dict[str, Any]], object],
+    ) -> None:
+        self._history = history
+        self._counters = counters
+        self._send = send
+        self._called = called
+        self._not_run = not_run
+        self._gave_up = gave_up
+        self._usage = usage
+        self._works: dict[str, Work] = {}
+        self._begun = 0  # delegations of which no response has been seen yet
+        self._seen: deque[str] = deque(maxlen=MAX_REMEMBERED)
+        self._patience = Deadline(clock, self._stalled)
+        self._end = Deadline(clock, self._take_for_ended)
+
+    @property
+    def at_work(self) -> bool:
+        """Something was handed on, and what comes of it has not been told."""
+        return bool(self._works or self._begun)
+
+    def created(self) -> None:
+        """`session.delegation.created`."""
+        self._counters["delegations"] += 1
+        self._begun += 1
+        self._patience.set(PATIENCE_SECONDS)
+
+    def event(self, key: str, event: dict[str, Any]) -> None:
+        """An event of the model behind the voice. key: the delegation's id, or nothing."""
+        kind = text_of(event.get("type"))
+        if self.at_work:
+            self._patience.set(PATIENCE_SECONDS)
+        if kind == "response.created":
+            self._work(key)
+        elif kind == "response.output_item.done":
+            item = object_of(event.get("item"))
+            if item.get("type") == "function_call":
+                self._call(self._work(key), item)
+        elif kind in ENDED:
+            self._ended(key, event)
+
+    def _work(self, key: str) -> Work:
+        work = self._works.get(key)
+        if work is None or work.ended:
+            self._begun = max(0, self._begun - 1)
+            if len(self._works) >= MAX_WORK:
+                self._works.pop(next(iter(self._works)))
+            work = self._works[key] = Work(work.open_calls if work is not None else set())
+        return work
+
+    def _call(self, work: Work, item: dict[str, Any]) -> None:
+        call_id, name = id_of(item.get("call_id")), text_of(item.get("name"))
+        if call_id in self._seen:
+            self._counters["duplicate_calls"] += 1
+            return
+        self._seen.append(call_id)
+        call = self._history.add_call(call_id, name, text_of(item.get("arguments")))
+        work.open_calls.add(call_id)
+        work.called = True
+        status = text_of(item.get("status")) or "completed"
+        if status == "completed" and name:
+            self._called(call)
+            return
+        self.answer(call, '{"error": "not run: it was cut off before it was complete"}')
+        self._not_run(name, "it was cut off before it was complete")
+
+    def _ended(self, key: str, event: dict[str, Any]) -> None:
+        response = object_of(event.get("response"))
+        self._usage(object_of(response.get("usage")))
+        self._work(key).ended = True
+        self._settle(key)
+
+    def answer(self, call: ToolCall, output: str) -> bool:
+        """A call's result. False where this session knows of no such call."""
+        call.output = output
+        key = next((key for key, work in self._works.items() if call.call_id in work.open_calls), None)
+        if key is None:
+            return False
+        self._works[key].open_calls.discard(call.call_id)
+        item = {"type": "function_call_output", "call_id": call.call_id, "output": output}
+        self._send({"type": "response.item.create", "item": item})
+        self._settle(key)
+        return True
+
+    def _settle(self, key: str) -> None:
+        """All is answered, and nothing under way: the model behind the voice, which is one for all that was handed on,
+        goes on. Or it asked nothing: what it found is being said."""
+        works = self._works
+        if not works[key].open_calls and not works[key].ended:
+            self._end.set(END_SECONDS)
+        if not works[key].called and works[key].ended:
+            del works[key]
+        if works and all(work.ended and not work.open_calls for work in works.values()):
+            works.clear()
+            self._begun += 1
+            self._send({"type": "response.create"})
+        if self.at_work:
+            self._patience.set(PATIENCE_SECONDS)
+        else:
+            self.close()
+
+    def _take_for_ended(self) -> None:
+        for key, work in list(self._works.items()):
+            if work.called and not work.open_calls:
+                work.ended = True
+                self._settle(key)
+
+    def _stalled(self) -> None:
+        """Calls of ours that still run have their own deadlines; all else has been waited for long enough."""
+        if any(work.open_calls for work in self._works.values()):
+            self._patience.set(PATIENCE_SECONDS)
+            return
+        self._counters["delegations_stalled"] += 1
+        self.forget()
+        self._gave_up()
+
+    def forget(self) -> None:
+        """Another session: it knows nothing of this one's work."""
+        self._works.clear()
+        self._begun = 0
+        self._seen.clear()
+        self.close()
+
+    def close(self) -> None:
+        self._patience.clear()
+        self._end.clear()

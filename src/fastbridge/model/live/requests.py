@@ -1,0 +1,75 @@
+"""What a call asks of its session: to know what was heard, to know this, to give a sign.
+
+There is no truncate here. The model stops by itself, and is told what the caller heard, in words that are not spoken.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastbridge._assistant import AssistantLane
+from fastbridge.base.conversation import ToolCall
+from fastbridge.config import Settings
+from fastbridge.model.history import History
+from fastbridge.model.instructions import TAIL_CHARS
+from fastbridge.model.live.delegation import Delegation
+from fastbridge.model.live.replay import told_of
+from fastbridge.model.live.words import first_piece, pieces
+from fastbridge.model.memory import Memory
+from fastbridge.model.port import LOCAL_ID
+
+SIGN_ID = "sign_"
+MIN_UNHEARD_MS = 200
+"""Less than that is not worth telling: it is on its way to the caller's ear."""
+HEARD = 'The caller interrupted you. Of what you were saying they have heard, last: "{heard}" and nothing after it.'
+HEARD_NOTHING = "The caller interrupted you before they could hear anything of what you were about to say."
+
+
+class Requests(Memory):
+    """send(event): a client event to the model; whether there is a session that takes it."""
+
+    settings: Settings
+    _delegation: Delegation
+
+    def __init__(self, history: History, lane: AssistantLane, send: Callable[[dict[str, Any]], bool]) -> None:
+        super().__init__(history, lane)
+        self._ask = send
+        self._signs = 0
+
+    def truncate(self, item_id: str, heard_ms: int, received_ms: int) -> bool:
+        """What was cut off is cut in the history, once an item, and the model is told what was heard of it. False if
+        it was before, and for a recording of ours."""
+        if item_id.startswith(LOCAL_ID):
+            return False
+        turn = self.history.turn("assistant", item_id)
+        if turn is not None and turn.heard_ms is not None:
+            return False
+        received_ms = self.history.whole_ms(item_id, received_ms)
+        heard_ms = max(0, min(self.history.whole_ms(item_id, heard_ms), received_ms))
+        self.history.cut(turn, heard_ms, received_ms)
+        if received_ms - heard_ms >= MIN_UNHEARD_MS:
+            heard = turn.text[-TAIL_CHARS:] if turn is not None else ""
+            self._think(HEARD.format(heard=heard) if heard else HEARD_NOTHING)
+        return True
+
+    def _think(self, text: str) -> None:
+        """The model knows it, and does not say it."""
+        for piece in pieces(text):
+            self._ask({"type": "session.thinking.append", "content": piece, "delegation_id": None})
+
+    def ask_for_a_sign(self) -> None:
+        """Something to which every session answers at once, and that changes nothing: `ModelSign`."""
+        self._signs += 1
+        self._ask({"type": "session.update", "event_id": f"{SIGN_ID}{self._signs}", "session": {}})
+
+    def take_turn(self) -> None:
+        """The caller's turn is over: that it is, nobody can tell the model but by asking for the answer."""
+
+    def tool_result(self, call: ToolCall, output: str) -> None:
+        """To who asked for it; or, where that session is no more, to the one that is, in words."""
+        if not self._delegation.answer(call, output):
+            content = first_piece(told_of(call))
+            self._ask({"type": "session.commentary.append", "content": content, "delegation_id": None})
+
+    def note(self, role: str, text: str) -> None:
+        """Something that nobody spoke: role `user` or `system`."""
+        self._think(f"The caller has done this, without speaking: {text}" if role == "user" else text)

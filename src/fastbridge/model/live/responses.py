@@ -1,0 +1,92 @@
+"""The response controller for a model that has no responses: each utterance of its stream is one.
+
+What is asked for is told the model in words, and the next utterance is what comes of it. A wish with words of its own
+is given as commentary, which it says as it stands; one with instructions is an instruction. The answer to a caller's
+turn it begins by itself. Nothing can be cancelled: it stops when it hears the caller, and what it says beyond that the
+lane refuses.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastbridge.base.clock import Clock
+from fastbridge.model.live.words import pieces
+from fastbridge.model.port import Create
+from fastbridge.model.response_states import DEADLINES_SECONDS, Listener, State
+from fastbridge.model.responses import ResponseControl
+
+ANSWER = "The caller has finished speaking and is waiting. Answer them now, aloud, in one or two short sentences."
+REACT = "React now, aloud and in one or two short sentences, to what you were told last."
+NO_TOOLS = "Delegate nothing more for now: tell the caller, in words, what you know and what could not be done."
+
+
+class ResponseController(ResponseControl):
+    """send(event): a client event to the model. at_work(): something was handed on, and its result is to come."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        send: Callable[[dict[str, Any]], object],
+        progress: Callable[[], object],
+        at_work: Callable[[], bool],
+        listener: Listener,
+    ) -> None:
+        super().__init__(clock=clock, progress=progress, listener=listener)
+        self._send = send
+        self._at_work = at_work
+        self._asked_again = False
+
+    @property
+    def awaited(self) -> bool:
+        """What begins next was asked for, by us, and is no answer to the caller."""
+        return self.state is State.REQUESTED and self._requested is not None and self._requested.purpose != "turn"
+
+    def cancel(self) -> bool:
+        """As always; and there is nothing to send."""
+        super().cancel()
+        return False
+
+    def _ask(self, create: Create) -> None:
+        self._asked_again = False
+        self._say(create)
+
+    def _say(self, create: Create) -> None:
+        wish = create.wish
+        if wish is not None and wish.words:
+            self._append("session.commentary.append", wish.words)
+        elif wish is not None and wish.instructions:
+            self._append("session.instructions.append", wish.instructions)
+        elif create.purpose == "tool_result" and wish is not None:
+            self._append("session.instructions.append", NO_TOOLS)
+        elif not self._at_work():  # else what is being done will be told, by itself
+            self._append("session.instructions.append", ANSWER if create.purpose == "turn" else REACT)
+
+    def _append(self, kind: str, text: str) -> None:
+        """In as many messages as it needs; the first has the name by which an error would know it."""
+        event_id: str | None = self._event_id()
+        for piece in pieces(text):
+            self._send(
+                {"type": kind, "content": piece, "delegation_id": None, **({"event_id": event_id} if event_id else {})}
+            )
+            event_id = None
+
+    def _take_back(self) -> None:
+        """The lane refuses the rest; the model hears for itself why it should stop."""
+
+    def _expired(self) -> None:
+        """A request without an utterance: work that was handed on takes its time, and words may be lost once."""
+        if self.state is not State.REQUESTED or self._requested is None or not self._is_patient():
+            super()._expired()
+            return
+        self._state_deadline.set(DEADLINES_SECONDS[State.REQUESTED])
+
+    def _is_patient(self) -> bool:
+        if self._at_work():
+            return True
+        if self._asked_again or self._unwanted or self._requested is None:
+            return False
+        self._asked_again = True
+        self.counters["creates_repeated"] += 1
+        self._say(self._requested)
+        return True

@@ -1,0 +1,269 @@
+"""The model's dialect (GPT-Live) and one session in it. Events in, events out; no socket, no audio.
+
+Its audio is a stream that never pauses, and its events name no turn and no response. The lane's gate says where an
+utterance begins and ends; here that becomes a response, with all that a call is told of one. A stream that stands still
+is a session that is lost. Unknown events are ignored, errors handled and counted.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastbridge._assistant import AssistantLane
+from fastbridge._livegate import END_FRAMES
+from fastbridge.agent.definition import Agent
+from fastbridge.base.clock import Clock
+from fastbridge.base.conversation import ToolCall
+from fastbridge.base.json_text import Malformed, object_of, parse_event, text_of, within
+from fastbridge.config import Settings
+from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.model import port
+from fastbridge.model.errors import FATAL_ERRORS, read_error
+from fastbridge.model.live.caller_turns import CallerTurns, Ear
+from fastbridge.model.live.connected import Connected
+from fastbridge.model.live.delegation import Delegation
+from fastbridge.model.live.requests import SIGN_ID
+from fastbridge.model.live.responses import ResponseController
+from fastbridge.model.live.spoken import Spoken
+from fastbridge.model.live.stream_watch import StreamWatch
+from fastbridge.model.port import Create, Tell
+from fastbridge.model.response_states import State
+from fastbridge.observe.trouble import Trouble
+
+FRAME_MS = 20
+NOT_FOUND_OUT = (
+    "What you delegated has not come back and will not. Tell the caller in one short sentence that it could not be "
+    "done just now."
+)
+
+
+class Session(Connected):
+    """One conversation with the model. ear: the caller's lane."""
+
+    def __init__(
+        self,
+        *,
+        agent: Agent,
+        settings: Settings,
+        lane: AssistantLane,
+        ear: Ear,
+        clock: Clock,
+        tell: Tell,
+        trouble: Trouble,
+    ) -> None:
+        super().__init__(agent=agent, settings=settings, lane=lane, clock=clock, tell=tell, trouble=trouble)
+        self.speech_start_ms: int | None = None
+        self.local_deltas = 0
+        self._utterances = 0
+        self._last_turn_utterances = 0  # those before the caller's last turn
+        self.spoken = Spoken(self.history)
+        self.caller_turns = CallerTurns(
+            clock=clock, ear=ear, history=self.history, counters=self.counters, tell=self._tell_of_caller
+        )
+        self.caller_turns.writes = bool(settings.transcription_model)
+        self._stream = StreamWatch(clock=clock, streamed_ns=lambda: lane.streamed_ns, stalled=self._on_stalled)
+        self._delegation = self._make_delegation()
+        self.responses = ResponseController(
+            clock=clock,
+            send=self.send,
+            progress=lambda: lane.deltas,
+            at_work=lambda: self._delegation.at_work,
+            listener=self,
+        )
+
+    def _make_delegation(self) -> Delegation:
+        return Delegation(
+            clock=self._clock,
+            history=self.history,
+            counters=self.counters,
+            send=self.send,
+            called=self._on_called,
+            not_run=lambda name, why: self._tell(port.ToolNotRun(name, why)),
+            gave_up=self._on_work_lost,
+            usage=self.usage.add_work,
+        )
+
+    def on_words(self, item_id: str, words: str) -> None:
+        """Words without an event of their own: this dialect has none."""
+
+    def on_event(self, message: bytes) -> None:
+        """One message of the model's that is not audio. Never raises on what it holds."""
+        if self.closed:
+            return
+        event = parse_event(message)
+        if event is None:
+            self.malformed("", f"{len(message)} bytes that are no JSON object")
+            return
+        handler = _HANDLERS.get(kind := text_of(event.get("type")))
+        if handler is None:
+            self.counters["other_events"] += 1
+            return
+        try:
+            handler(self, event)
+        except Malformed as error:  # the model's fault, and not worth a call. All else is ours, and not booked as its
+            self.malformed(kind, str(error))
+
+    def malformed(self, kind: str, cause: str) -> None:
+        """A message that cannot be what it is meant to be."""
+        self.counters["malformed_events"] += 1
+        self._trouble.malformed(kind, cause)
+
+    # --- the stream's side: what the lane's gate hears ---
+
+    @property
+    def _stream_ms(self) -> int:
+        """The place in this session's stream."""
+        gate = self._lane.gate
+        return (gate.frames_in - self._base_frames) * FRAME_MS if gate is not None else 0
+
+    def on_utterance(self, begins: bool) -> None:
+        if not self.closed:
+            (self._utterance_begins if begins else self._utterance_ends)()
+
+    def _utterance_begins(self) -> None:
+        if self.responses.awaited:  # it says what it was asked to
+            self.caller_turns.settle()
+        else:
+            self.caller_turns.answered()
+        self._utterances += 1
+        response_id = self._current = f"live_{self._utterances}"
+        self._tell(port.ResponseBeginning())
+        purpose = self.responses.created(response_id)
+        if purpose is None:  # nobody wants it: what it brings is refused
+            self.spoken.begin("", self._stream_ms)
+            return
+        self._lane.begin_response(response_id)
+        if purpose in ("turn", "tool_result", "keys"):
+            self.responses.took_in(told=True)
+        self._tell(port.ResponseCreated(response_id, purpose))
+        self._tell(port.MessageBegun())
+        self.history.speaking_item = response_id
+        turn = self.history.turn("assistant", response_id)
+        if turn is not None:
+            turn.response_id = response_id
+        self.spoken.begin(response_id, self._stream_ms)
+
+    def _utterance_ends(self) -> None:
+        response_id, self._current = self._current, ""
+        self.spoken.end(self._stream_ms - END_FRAMES * FRAME_MS)
+        self._lane.end_response(response_id)
+        status = "cancelled" if self.responses.state is State.CANCELLING else "completed"
+        if not self.responses.finished(response_id, status):
+            return
+        if status == "completed":
+            self.history.learn_speed(self._received_ms())
+        if response_id in self.turns:
+            turn = self.history.end_words(response_id, self.turns[response_id].text.strip())
+            if turn is not None:
+                self._tell(port.Transcribed(turn))
+        self._tell(port.ResponseDone(response_id, status, None))
+
+    def _on_stalled(self) -> None:
+        """The stream stands still, which it never does."""
+        self.counters["stalled"] += 1
+        self._tell(port.SessionFailed(ModelUnavailable("the model's audio has stopped", "stream_stalled")))
+
+    # --- events ---
+
+    def _tell_of_caller(self, event: Any) -> None:
+        if isinstance(event, port.TurnCommitted):
+            self._last_turn_utterances = self._utterances
+        self._tell(event)
+
+    def _on_session_started(self, event: dict[str, Any]) -> None:
+        self._opening.on_started(event)
+        if self._opening.format_mismatches:
+            self.counters["format_mismatch"] = 1
+
+    def _on_session_updated(self, event: dict[str, Any]) -> None:
+        if self._signs:
+            self._tell(port.ModelSign())
+
+    def _on_closed(self, event: dict[str, Any]) -> None:
+        self._seconds.tell(object_of(event.get("usage")))
+        reason = text_of(event.get("reason"))
+        code = "session_expired" if reason == "expired" else f"closed_{reason or 'unsaid'}"
+        self._tell(port.SessionFailed(ModelUnavailable("the model ended the session", code, "session_closed")))
+
+    def _on_audio(self, event: dict[str, Any]) -> None:
+        """A delta whose layout the scanner does not know: the same audio, the slow way."""
+        self._lane.feed_stream(text_of(event.get("delta")).encode("ascii", "replace"))
+
+    def _on_caller_words(self, event: dict[str, Any]) -> None:
+        start_ms, end_ms = _span(event)
+        self.caller_turns.heard(text_of(event.get("delta")), start_ms, end_ms, self.spoken.begun_ms)
+
+    def _on_words(self, event: dict[str, Any]) -> None:
+        self.spoken.words(text_of(event.get("delta")), _span(event)[0])
+
+    def _on_delegation(self, event: dict[str, Any]) -> None:
+        self._delegation.created()
+
+    def _on_response_event(self, event: dict[str, Any]) -> None:
+        self._delegation.event(text_of(event.get("delegation_id")), within(event, "event"))
+
+    def _on_called(self, call: ToolCall) -> None:
+        """Its words are those said since the caller's last turn, if there were any: they were about this."""
+        spoken = self._utterances > self._last_turn_utterances
+        self._tell(port.ToolCalled(f"live_{self._utterances}" if spoken else f"work_{self._utterances}", call))
+
+    def _on_work_lost(self) -> None:
+        self.responses.create("reprompt", port.Wish(NOT_FOUND_OUT))
+
+    def _on_usage(self, event: dict[str, Any]) -> None:
+        self._seconds.tell(within(event, "usage"))
+
+    def _on_error(self, event: dict[str, Any]) -> None:
+        given = object_of(event.get("error"))
+        event_id = text_of(given.get("client_event_id")) or text_of(event.get("client_event_id"))
+        if event_id.startswith(SIGN_ID):
+            self._tell(port.ModelSign())
+            return
+        error = read_error(event.get("error") or event, "the model reports an error")
+        code = error.code or ""
+        self.counters[f"error_{code}" if code in FATAL_ERRORS else "error_other"] += 1
+        if code in FATAL_ERRORS:
+            error = ModelUnavailable("the model ends the session", code, error.kind, words=error.words)
+        if code in FATAL_ERRORS or not self.ready:
+            self._tell(port.SessionFailed(error))
+        elif not self.responses.rejected(event_id or None, code or error.kind):
+            self._trouble.reported(error)
+
+    # --- the response controller's side ---
+
+    def on_response_refused(self, response_id: str) -> None:
+        """Nobody wants what it still brings: the lane knows."""
+
+    def on_response_lost(self, response_id: str) -> None:
+        self._lane.end_response(response_id)
+        self._tell(port.ResponseDone(response_id, "lost", None))
+
+    def on_response_stuck(self, response_id: str, create: Create) -> None:
+        self._tell(port.ResponseStuck(response_id, create))
+
+    def on_asked(self) -> None:
+        self._tell(port.ResponseAsked())
+
+    def on_create_failed(self, create: Create, code: str) -> None:
+        self._tell(port.CreateFailed(create, ModelError("a response was not begun", code)))
+
+
+def _span(event: dict[str, Any]) -> tuple[int, int]:
+    """A fragment's place by the session's clock, ms."""
+    start_ms, end_ms = event.get("start_ms"), event.get("end_ms")
+    if type(start_ms) is not int or type(end_ms) is not int or not 0 <= start_ms <= end_ms < 1 << 40:
+        raise Malformed("no place in the session")
+    return start_ms, end_ms
+
+
+_HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
+    "session.started": Session._on_session_started,
+    "session.updated": Session._on_session_updated,
+    "session.closed": Session._on_closed,
+    "session.output_audio.delta": Session._on_audio,
+    "session.input_transcript.delta": Session._on_caller_words,
+    "session.output_transcript.delta": Session._on_words,
+    "session.delegation.created": Session._on_delegation,
+    "session.usage.updated": Session._on_usage,
+    "response.event": Session._on_response_event,
+    "error": Session._on_error,
+}

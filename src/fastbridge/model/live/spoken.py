@@ -1,0 +1,62 @@
+"""The assistant's words, which come as fragments by the session's clock, put to the utterance that they belong to.
+
+Words may come before their sound, with it or after it. Those before the first sound wait for it; those of an utterance
+that is over are added to it. Bounded; nothing here sends.
+"""
+
+from fastbridge.model.history import History
+
+SLACK_MS = 400
+"""By so much the clock of words and the place in the stream may differ."""
+MAX_WAITING_CHARS = 2000
+"""Words without a sound; the oldest are forgotten."""
+
+
+class Spoken:
+    """One call's."""
+
+    def __init__(self, history: History) -> None:
+        self.item_id = ""
+        """The utterance under way, if it is one that is wanted."""
+        self.begun_ms: int | None = None
+        """Where in the stream it began; None where none is under way."""
+        self._history = history
+        self._last_id = ""
+        self._last_end_ms = -1
+        self._waiting = ""
+
+    def begin(self, item_id: str, at_ms: int) -> None:
+        """An utterance; empty for one that nobody wants."""
+        self.item_id, self.begun_ms = item_id, at_ms
+        words, self._waiting = self._waiting, ""
+        if words and item_id:
+            self._history.add_words(item_id, words)
+
+    def end(self, at_ms: int) -> None:
+        if self.begun_ms is not None:
+            self._last_id, self._last_end_ms = self.item_id, at_ms
+        self.item_id, self.begun_ms = "", None
+
+    def words(self, text: str, start_ms: int) -> None:
+        """A fragment."""
+        if self.begun_ms is not None and not self._is_of_the_last(start_ms):
+            if self.item_id:
+                self._history.add_words(self.item_id, text)
+        elif start_ms <= self._last_end_ms + (0 if self.begun_ms is not None else SLACK_MS):
+            self._add_to_the_last(text)
+        else:
+            self._waiting = (self._waiting + text)[-MAX_WAITING_CHARS:]
+
+    def forget(self) -> None:
+        """Another session counts by its own clock."""
+        self.item_id, self.begun_ms, self._last_id, self._last_end_ms, self._waiting = "", None, "", -1, ""
+
+    def _is_of_the_last(self, start_ms: int) -> bool:
+        """Said before the utterance under way began, and not just before."""
+        begun_ms = self.begun_ms or 0
+        return start_ms < begun_ms - SLACK_MS and start_ms <= self._last_end_ms
+
+    def _add_to_the_last(self, text: str) -> None:
+        turn = self._history.turns.get(self._last_id)
+        if turn is not None and turn.heard_ms is None:
+            turn.text += text

@@ -1,0 +1,44 @@
+"""What a call's model remembers, whatever its dialect: turns, tools, and how much of the message under way has come.
+
+Nothing here sends.
+"""
+
+from fastbridge._assistant import AssistantLane
+from fastbridge.base.conversation import ToolCall, Turn
+from fastbridge.model.history import History
+from fastbridge.model.instructions import continuation
+from fastbridge.model.port import Wish
+
+
+class Memory:
+    """One call's."""
+
+    def __init__(self, history: History, lane: AssistantLane) -> None:
+        self.history = history
+        self._lane = lane
+
+    @property
+    def turns(self) -> dict[str, Turn]:
+        return self.history.turns
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        return self.history.tool_calls
+
+    def break_off(self) -> Wish:
+        """The answer under way will not be finished in this session: the wish for the response that continues it."""
+        return Wish(continuation(self.history.break_off(self._received_ms())), words_only=False)
+
+    def unsay(self, response_id: str) -> None:
+        """Nothing of this response was heard, whatever its words were."""
+        for turn in self.turns.values():
+            if turn.response_id == response_id:
+                self.history.cut(turn, 0, 0)
+
+    def stalled(self) -> None:
+        """A recording of ours goes between the audio that came of the message under way and the rest of it."""
+        self.history.played_before(self.history.speaking_item, self._received_ms())
+
+    def _received_ms(self) -> int:
+        """Audio of the message under way that came since the lane began to count it."""
+        return sum(ms for item, _, _, ms in self._lane.items() if item == self.history.speaking_item)

@@ -1,0 +1,146 @@
+"""fastbridge._livegate: where an utterance begins and ends, what of a pause is sent, and what is refused."""
+
+from typing import Any
+
+import pytest
+
+from helpers import LOUD, QUIET, tone_complex
+
+NOISE = tone_complex(200, -60.0)  # comfort noise is no sound
+FAINT = tone_complex(200, -49.0)  # goes on with a sound, and begins none
+
+
+@pytest.fixture
+def gate(twin: Any) -> Any:
+    return twin.livegate.LiveGate()
+
+
+@pytest.fixture
+def names(twin: Any) -> dict[int, str]:
+    module = twin.livegate
+    return {getattr(module, name): name for name in ("DROP", "PASS", "BEGIN", "RESUME", "END", "REFUSE")}
+
+
+@pytest.fixture
+def hear(gate: Any, names: dict[int, str]) -> Any:
+    """Verdicts on so many frames; as one, where they are all the same."""
+
+    def judge(frame: bytes, count: int = 1, backlog: int = 0, refused: bool = False) -> Any:
+        verdicts = [names[gate.judge(frame, backlog, refused)] for _ in range(count)]
+        return verdicts[0] if len(set(verdicts)) == 1 else verdicts
+
+    return judge
+
+
+class TestBegins:
+    @pytest.mark.parametrize("frame", [QUIET, NOISE, FAINT], ids=["silence", "comfort noise", "faint"])
+    def test_not_with_what_is_no_sound(self, gate, hear, frame):
+        assert hear(frame, 100) == "DROP"
+        assert (gate.is_open, gate.utterances, gate.frames_silent, gate.frames_in) == (False, 0, 100, 100)
+
+    def test_with_a_sound(self, gate, hear):
+        assert hear(LOUD) == "BEGIN"
+        assert (gate.is_open, gate.utterances) == (True, 1)
+        assert hear(LOUD, 5) == "PASS"
+
+    @pytest.mark.parametrize(("before", "kept"), [(0, 0), (1, 1), (3, 3), (50, 3)])
+    def test_behind_the_frames_that_came_last(self, gate, hear, before, kept):
+        for number in range(before):
+            gate.judge(bytes([0xFF - number % 4]) * 160, 0)
+        hear(LOUD)
+        expected = [bytes([0xFF - number % 4]) * 160 for number in range(before)][before - kept :]
+        assert gate.take_preroll() == b"".join(expected)
+        assert gate.take_preroll() == b""
+
+    def test_once(self, gate, hear):
+        hear(LOUD)
+        assert hear(FAINT, 60) == "PASS"
+        assert gate.utterances == 1
+
+
+class TestPauses:
+    def test_a_short_one_is_sent_whole(self, twin, hear):
+        hear(LOUD)
+        assert hear(QUIET, twin.livegate.PAUSE_FRAMES) == "PASS"
+        assert hear(LOUD) == "PASS"
+
+    def test_of_a_longer_one_the_rest_is_not(self, twin, gate, hear):
+        hear(LOUD)
+        hear(QUIET, twin.livegate.PAUSE_FRAMES)
+        assert hear(QUIET, 20) == "DROP"
+        assert hear(LOUD) == "RESUME"
+        assert gate.take_preroll() == QUIET * 3
+        assert hear(LOUD) == "PASS"
+
+    def test_and_what_ends_it_is_a_sound_and_not_what_only_goes_on(self, twin, hear):
+        hear(LOUD)
+        hear(QUIET, twin.livegate.PAUSE_FRAMES + 1)
+        assert hear(FAINT) == "DROP"
+
+    def test_is_left_out_sooner_while_much_waits(self, twin, gate, hear):
+        full = twin.livegate.BACKLOG_FRAMES
+        hear(LOUD)
+        assert hear(QUIET, 3, full) == "PASS"  # a stop consonant is part of the speech
+        assert hear(QUIET, 1, full) == "DROP"
+        assert hear(QUIET, 1, full - 1) == "PASS"
+        assert hear(LOUD, 1, full) == "PASS"
+        assert gate.take_preroll() == b""
+
+    def test_nothing_goes_before_a_sound_while_much_waits(self, twin, gate, hear):
+        hear(LOUD)
+        hear(QUIET, 20)
+        assert hear(LOUD, 1, twin.livegate.BACKLOG_FRAMES) == "PASS"
+        assert gate.take_preroll() == b""
+
+
+class TestEnds:
+    def test_after_a_long_silence(self, twin, gate, hear):
+        hear(LOUD)
+        hear(QUIET, twin.livegate.END_FRAMES - 1)
+        assert gate.is_open
+        assert hear(QUIET) == "END"
+        assert not gate.is_open
+        assert hear(LOUD) == "BEGIN"
+        assert gate.utterances == 2
+
+    def test_when_it_is_another_stream(self, gate, hear):
+        hear(QUIET, 2)
+        hear(LOUD)
+        gate.reset()
+        assert not gate.is_open
+        assert hear(LOUD) == "BEGIN"
+        assert gate.take_preroll() == b""
+
+
+class TestRefused:
+    def test_until_it_has_stopped(self, twin, gate, hear):
+        hear(LOUD)
+        assert hear(LOUD, 10, refused=True) == "REFUSE"
+        assert hear(QUIET, twin.livegate.REFUSED_END_FRAMES - 1, refused=True) == "REFUSE"
+        assert hear(QUIET, refused=True) == "END"
+        assert gate.frames_refused == 10 + twin.livegate.REFUSED_END_FRAMES
+        assert hear(LOUD) == "BEGIN"
+
+    def test_or_goes_on_for_long(self, twin, hear):
+        hear(LOUD)
+        assert hear(LOUD, twin.livegate.REFUSED_FRAMES - 1, refused=True) == "REFUSE"
+        assert hear(LOUD, refused=True) == "END"
+        assert hear(LOUD) == "BEGIN"
+
+    def test_what_came_last_goes_before_the_next(self, twin, gate, hear):
+        hear(LOUD)
+        hear(QUIET, twin.livegate.REFUSED_END_FRAMES, refused=True)
+        hear(LOUD)
+        assert gate.take_preroll() == QUIET * 3
+
+
+def test_the_most_that_waited_is_known(gate, hear):
+    for backlog in (0, 7, 3):
+        hear(LOUD, 1, backlog)
+    assert gate.peak_backlog_frames == 7
+
+
+@pytest.mark.parametrize("size", [0, 159, 161])
+def test_a_frame_has_its_size(gate, size):
+    with pytest.raises(ValueError, match=f"not {size}"):
+        gate.judge(bytes(size), 0)

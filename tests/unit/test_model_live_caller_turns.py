@@ -1,0 +1,170 @@
+"""fastbridge.model.live.caller_turns: turns out of fragments, in their order, told once."""
+
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fastbridge.errors import IllegalEvent
+from fastbridge.model.history import History
+from fastbridge.model.live.caller_turns import (
+    LATE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    MIN_VOICE_FRAMES,
+    PAUSE_SECONDS,
+    TRANSITIONS,
+    CallerTurns,
+    Event,
+    State,
+)
+from virtual import VirtualLoop
+
+TURN = ["SpeechStarted", "SpeechStopped", "TurnCommitted", "Transcribed"]
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.loop = VirtualLoop()
+        self.ear = SimpleNamespace(last_voice_ns=0, voice_frames=0)
+        self.counters: Counter[str] = Counter()
+        self.history = History(self.counters)
+        self.told: list[str] = []
+        self.turns = CallerTurns(
+            clock=self.loop.clock,
+            ear=self.ear,
+            history=self.history,
+            counters=self.counters,
+            tell=lambda event: self.told.append(type(event).__name__),
+        )
+
+    def hear(self, text: str, start_ms: int, end_ms: int, answer_ms: int | None = None) -> None:
+        self.loop.do(self.turns.heard, text, start_ms, end_ms, answer_ms)
+
+    @property
+    def texts(self) -> list[str]:
+        return [turn.text for turn in self.history.ordered()]
+
+
+@pytest.fixture
+def scene():
+    scene = Scene()
+    yield scene
+    scene.turns.close()
+    scene.loop.close()
+
+
+def test_the_table(scene):
+    for state, row in TRANSITIONS.items():
+        assert set(row) == set(Event), state
+    with pytest.raises(IllegalEvent):
+        scene.turns._to("nothing")
+    assert scene.turns.state is State.QUIET
+
+
+def test_begins_with_words_and_ends_in_a_pause(scene):
+    scene.hear(" Are you", 100, 400)
+    assert scene.told == ["SpeechStarted"]
+    scene.loop.advance(0.5)
+    scene.hear(" open?", 400, 800)
+    scene.loop.advance(PAUSE_SECONDS - 0.01)
+    assert scene.told == ["SpeechStarted"]
+    scene.loop.advance(0.02)
+    assert scene.told == TURN
+    assert scene.texts == ["Are you open?"]
+
+
+def test_lasts_as_long_as_our_ear_hears_a_voice(scene):
+    scene.hear("Well", 100, 400)
+    for _ in range(10):
+        scene.loop.advance(0.2)
+        scene.ear.last_voice_ns = scene.loop.now_ns
+    assert scene.told == ["SpeechStarted"]
+    scene.loop.advance(PAUSE_SECONDS)
+    assert scene.told == TURN
+
+
+def test_but_not_for_ever(scene):
+    scene.hear("Well", 100, 400)
+    for _ in range(round(LONGEST_PAUSE_SECONDS / 0.2) + 4):
+        scene.loop.advance(0.2)
+        scene.ear.last_voice_ns = scene.loop.now_ns
+    assert scene.told == TURN
+
+
+def test_is_over_when_it_is_answered(scene):
+    scene.hear("Open?", 100, 400)
+    scene.loop.do(scene.turns.answered)
+    assert scene.told == TURN
+
+
+def test_that_was_answered_before_its_words_came(scene):
+    scene.ear.voice_frames = MIN_VOICE_FRAMES
+    scene.loop.do(scene.turns.answered)
+    assert scene.told == TURN[:3]
+    answer = scene.history.turn("assistant", "live_1")
+    scene.history.speaking_item = answer.item_id
+    answer.text = "Yes."
+    scene.hear("Open?", 100, 400, answer_ms=900)
+    scene.loop.advance(PAUSE_SECONDS + 0.01)
+    assert scene.told == TURN
+    assert scene.texts == ["Open?", "Yes."]
+
+
+def test_too_little_voice_is_nothing_to_answer(scene):
+    scene.ear.voice_frames = MIN_VOICE_FRAMES - 1
+    scene.loop.do(scene.turns.answered)
+    assert scene.told == []
+
+
+def test_a_voice_counts_once(scene):
+    scene.ear.voice_frames = MIN_VOICE_FRAMES
+    scene.loop.do(scene.turns.answered)
+    scene.loop.do(scene.turns.answered)
+    assert scene.told == TURN[:3]
+
+
+def test_words_that_come_late_are_of_the_turn_before(scene):
+    scene.hear("Are you", 100, 400)
+    scene.loop.do(scene.turns.answered)
+    scene.hear(" open?", 450, 700)
+    assert (scene.texts, scene.told) == (["Are you open?"], TURN)
+    assert scene.counters["late_fragments"] == 1
+
+
+@pytest.mark.parametrize(("seconds", "start_ms"), [(LATE_SECONDS + 0.1, 450), (0.1, 2000)])
+def test_later_ones_are_of_another(scene, seconds, start_ms):
+    scene.hear("Hello", 100, 400)
+    scene.loop.do(scene.turns.settle)
+    scene.loop.advance(seconds)
+    scene.hear("Again", start_ms, start_ms + 300)
+    assert scene.told == [*TURN, "SpeechStarted"]
+    assert scene.texts == ["Hello", "Again"]
+
+
+def test_what_has_no_length_is_no_speech(scene):
+    scene.hear("told in text", 400, 400)
+    assert (scene.told, scene.counters["other_fragments"]) == ([], 1)
+
+
+def test_words_that_are_not_to_be_kept_are_not(scene):
+    scene.turns.writes = False
+    scene.hear("a secret", 100, 400)
+    scene.loop.do(scene.turns.settle)
+    assert (scene.told, scene.texts) == (TURN, [""])
+
+
+def test_another_session_counts_anew(scene):
+    scene.hear("Hello", 9000, 9400)
+    scene.loop.do(scene.turns.forget)
+    scene.hear("Again", 100, 400)
+    assert scene.told == [*TURN, "SpeechStarted"]
+
+
+def test_at_the_end_the_words_are_there(scene):
+    scene.hear(" Hello", 100, 400)
+    scene.turns.close()
+    scene.loop.advance(5)
+    turn: Any = next(iter(scene.history.turns.values()))
+    assert turn.text == "Hello"
+    assert scene.told == ["SpeechStarted"]

@@ -1,0 +1,137 @@
+"""fastbridge.model.live.connected: a session's sockets: what it is told at its start, moved, continued, closed."""
+
+import json
+from typing import Any
+
+import pytest
+
+from fastbridge.agent import Agent
+from live_rig import LiveRig
+
+
+@pytest.fixture
+def rig():
+    rig = LiveRig(Agent(), silence_seconds=0)
+    yield rig
+    rig.shut()
+
+
+def talked(rig: LiveRig) -> None:
+    rig.says(0.5, "We are open.")
+    rig.advance(1.8)
+    rig.echo_marks()
+
+
+def renew(rig: LiveRig, seconds: float = 11.0) -> None:
+    """The time for a successor has come, and it is dialled and opened."""
+    rig.advance(seconds)
+    assert len(rig.dialled) == 2
+    old, rig.model_link = rig.model_link, type(rig.model_link)(rig)
+    rig.model_links.append(rig.model_link)
+    rig.do(rig.attempt.on_model_connected, rig.model_link)
+    rig.old = old
+
+
+def confirm(rig: LiveRig, number: int = 2) -> None:
+    audio = {"format": {"type": "audio/pcmu", "rate": 8000}}
+    session = {"id": f"live_sess_{number}", "expires_at": 0, "audio": audio}
+    rig.do(rig.attempt.feed_message, json_of({"type": "session.started", "session": session}))
+
+
+def json_of(event: dict[str, Any]) -> bytes:
+    return json.dumps(event).encode()
+
+
+@pytest.fixture
+def renewing():
+    rig = LiveRig(Agent(), silence_seconds=0, session_renew_seconds=10)
+    rig.up()
+    talked(rig)
+    yield rig
+    rig.shut()
+
+
+@pytest.fixture
+def stored():
+    rig = LiveRig(Agent(), silence_seconds=0, session_renew_seconds=10, live_store=True)
+    rig.up()
+    talked(rig)
+    yield rig
+    rig.shut()
+
+
+class TestStart:
+    def test_the_first_one_is_told_of_nothing(self, rig):
+        rig.up()
+        (start,) = rig.sent("session.start")
+        assert "input" not in start["session"]
+
+    def test_waits_for_who_answers(self, rig):
+        rig.call.session.hold()
+        rig.do(rig.call.session.connected, rig.model_link.send_text)
+        assert rig.sent("session.start") == []
+        rig.do(rig.call.session.configure, Agent(instructions="New."), rig.call.settings)
+        assert rig.sent("session.start")[0]["session"]["instructions"].startswith("New.")
+
+
+class TestSuccessor:
+    def test_is_told_what_was_said_and_takes_over_in_silence(self, renewing):
+        renew(renewing)
+        start = renewing.sent("session.start")[-1]["session"]
+        assert [item["content"][0]["text"] for item in start["input"]] == ["We are open."]
+        confirm(renewing)
+        renewing.advance(0.3)
+        assert renewing.call.line.counters["renewals"] == 1
+        assert renewing.old.hang_ups == 1
+        assert renewing.call.session.session_id == "live_sess_2"
+
+    def test_the_old_one_is_closed_in_order(self, renewing):
+        renew(renewing)
+        confirm(renewing)
+        renewing.advance(0.3)
+        assert {"type": "session.close"} in renewing.to_model
+
+    def test_is_told_of_what_came_meanwhile(self, renewing):
+        renew(renewing)
+        talked(renewing)
+        confirm(renewing)
+        renewing.advance(0.3)
+        (told,) = renewing.appended("thinking")
+        assert told == "You said: We are open."
+
+    def test_does_not_take_over_in_mid_sentence(self, renewing):
+        renew(renewing)
+        renewing.says(2.0, "Wait.")
+        confirm(renewing)
+        renewing.advance(1.0)
+        assert renewing.call.line.counters["renewals"] == 0
+        renewing.advance(3.0)
+        renewing.echo_marks()
+        renewing.advance(0.5)
+        assert renewing.call.line.counters["renewals"] == 1
+
+
+class TestStored:
+    def test_is_continued_by_its_successor(self, stored):
+        renew(stored)
+        assert stored.attempt.continues == "live_sess_1"
+        start = stored.sent("session.start")[-1]["session"]
+        assert start == {"audio": {"format": {"type": "audio/pcmu", "rate": 8000}}}
+
+    def test_one_that_cannot_be_is_followed_by_another(self, stored):
+        renew(stored)
+        error = {"type": "error", "error": {"code": "not_found", "type": "invalid_request_error", "message": "no"}}
+        stored.do(stored.attempt.feed_message, json_of(error))
+        assert stored.call.line.counters["renewal_failures"] == 1
+        stored.advance(30.5)
+        assert stored.attempt.continues == ""
+
+    def test_one_that_is_not_is_not(self, renewing):
+        renew(renewing)
+        assert renewing.attempt.continues == ""
+
+
+def test_words_have_no_event_of_their_own(rig):
+    rig.up()
+    rig.call.session.on_words("item", "words")
+    assert rig.call.session.turns == {}

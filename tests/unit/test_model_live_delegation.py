@@ -1,0 +1,175 @@
+"""fastbridge.model.live.delegation: each call answered once, and the work goes on when all are."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from fastbridge.base.json_text import Malformed
+from fastbridge.model.history import History
+from fastbridge.model.live.delegation import END_SECONDS, MAX_WORK, PATIENCE_SECONDS, Delegation
+from virtual import VirtualLoop
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.loop = VirtualLoop()
+        self.sent: list[dict[str, Any]] = []
+        self.called: list[Any] = []
+        self.not_run: list[tuple[str, str]] = []
+        self.gave_up = 0
+        self.usage: list[dict[str, Any]] = []
+        self.counters: Counter[str] = Counter()
+        self.delegation = Delegation(
+            clock=self.loop.clock,
+            history=History(self.counters),
+            counters=self.counters,
+            send=lambda event: self.sent.append(event) or True,  # type: ignore[func-returns-value]
+            called=self.called.append,
+            not_run=lambda name, why: self.not_run.append((name, why)),
+            gave_up=self.on_gave_up,
+            usage=self.usage.append,
+        )
+
+    def on_gave_up(self) -> None:
+        self.gave_up += 1
+
+    def event(self, kind: str, key: str = "dlg_1", **event: Any) -> None:
+        self.loop.do(self.delegation.event, key, {"type": kind, **event})
+
+    def begun(self, key: str = "dlg_1") -> "Scene":
+        self.loop.do(self.delegation.created)
+        self.event("response.created", key)
+        return self
+
+    def calls(self, *call_ids: str, key: str = "dlg_1", **item: Any) -> "Scene":
+        for call_id in call_ids:
+            call = {"type": "function_call", "call_id": call_id, "name": "order", "arguments": "{}", **item}
+            self.event("response.output_item.done", key, item=call)
+        return self
+
+    def ends(self, key: str = "dlg_1", kind: str = "response.completed") -> "Scene":
+        self.event(kind, key, response={"usage": {"total_tokens": 5}})
+        return self
+
+    def answers(self, number: int) -> bool:
+        known: bool = self.loop.do(self.delegation.answer, self.called[number], f"answer {number}")
+        return known
+
+    @property
+    def kinds(self) -> list[str]:
+        return [event["type"].removeprefix("response.") for event in self.sent]
+
+
+@pytest.fixture
+def scene():
+    scene = Scene()
+    yield scene
+    scene.delegation.close()
+    scene.loop.close()
+
+
+def test_a_call_is_run_answered_and_the_work_goes_on(scene):
+    scene.begun().calls("call_1").ends()
+    assert [(call.name, call.arguments) for call in scene.called] == [("order", "{}")]
+    assert scene.answers(0)
+    assert scene.kinds == ["item.create", "create"]
+    assert scene.sent[0]["item"] == {"type": "function_call_output", "call_id": "call_1", "output": "answer 0"}
+    assert scene.delegation.at_work  # what came of it is to be said
+    scene.event("response.created")
+    scene.ends()
+    assert not scene.delegation.at_work
+    assert scene.usage == [{"total_tokens": 5}] * 2
+
+
+@pytest.mark.parametrize("order", ["answer answer end", "answer end answer", "end answer answer"])
+def test_several_are_all_answered_first(scene, order):
+    scene.begun().calls("call_1", "call_2")
+    left = [0, 1]
+    for number, step in enumerate(order.split()):
+        assert "create" not in scene.kinds, number
+        scene.ends() if step == "end" else scene.answers(left.pop())
+    assert scene.kinds == ["item.create", "item.create", "create"]
+
+
+def test_work_without_a_call_is_over_when_it_ends(scene):
+    scene.begun().ends()
+    assert (scene.sent, scene.delegation.at_work) == ([], False)
+
+
+def test_two_at_once_are_two(scene):
+    scene.begun("dlg_1").begun("dlg_2").calls("call_1", key="dlg_1").calls("call_2", key="dlg_2")
+    scene.ends("dlg_1")
+    scene.answers(0)
+    assert scene.kinds == ["item.create"]  # they have one model behind them, which is at work
+    scene.ends("dlg_2")
+    scene.answers(1)
+    assert scene.kinds == ["item.create", "item.create", "create"]
+
+
+@pytest.mark.parametrize("kind", ["response.failed", "response.incomplete", "response.cancelled"])
+def test_however_it_ends(scene, kind):
+    scene.begun().calls("call_1").ends(kind=kind)
+    scene.answers(0)
+    assert scene.kinds[-1] == "create"
+
+
+def test_an_end_that_is_not_told_is_taken_for_one(scene):
+    scene.begun().calls("call_1")
+    scene.answers(0)
+    scene.loop.advance(END_SECONDS - 0.1)
+    assert scene.kinds == ["item.create"]
+    scene.loop.advance(0.2)
+    assert scene.kinds == ["item.create", "create"]
+
+
+def test_the_same_call_again_is_not_run_again(scene):
+    scene.begun().calls("call_1", "call_1")
+    assert (len(scene.called), scene.counters["duplicate_calls"]) == (1, 1)
+
+
+def test_one_that_was_cut_off_is_not_run_and_answered(scene):
+    scene.begun().calls("call_1", status="incomplete").ends()
+    assert (scene.called, scene.not_run[0][0]) == ([], "order")
+    assert scene.kinds == ["item.create", "create"]
+
+
+def test_one_without_an_id_is_malformed(scene):
+    scene.begun()
+    with pytest.raises(Malformed):
+        scene.calls("")
+
+
+def test_without_progress_it_is_given_up(scene):
+    scene.begun()
+    scene.loop.advance(PATIENCE_SECONDS - 1)
+    scene.event("response.in_progress")
+    scene.loop.advance(PATIENCE_SECONDS - 1)
+    assert scene.gave_up == 0
+    scene.loop.advance(2)
+    assert (scene.gave_up, scene.delegation.at_work, scene.counters["delegations_stalled"]) == (1, False, 1)
+
+
+def test_a_tool_of_ours_has_a_deadline_of_its_own(scene):
+    scene.begun().calls("call_1").ends()
+    scene.loop.advance(3 * PATIENCE_SECONDS)
+    assert scene.gave_up == 0
+
+
+def test_another_session_knows_nothing_of_it(scene):
+    scene.begun().calls("call_1").ends()
+    scene.delegation.forget()
+    assert not scene.answers(0)
+    assert scene.sent == []
+
+
+def test_what_is_at_work_is_bounded(scene):
+    for number in range(MAX_WORK + 5):
+        scene.begun(f"dlg_{number}")
+    assert len(scene.delegation._works) == MAX_WORK
+
+
+def test_an_event_without_a_delegation_is_of_one(scene):
+    scene.begun("").calls("call_1", key="").ends("")
+    scene.answers(0)
+    assert scene.kinds == ["item.create", "create"]

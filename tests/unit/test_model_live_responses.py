@@ -1,0 +1,121 @@
+"""fastbridge.model.live.responses: what is asked for is told in words, and nothing is ever cancelled on the wire."""
+
+from typing import Any
+
+import pytest
+
+from fastbridge.model.live.responses import ANSWER, NO_TOOLS, REACT, ResponseController
+from fastbridge.model.port import WORDS_ONLY, Wish, saying
+from fastbridge.model.response_states import DEADLINES_SECONDS, State
+from virtual import VirtualLoop
+
+REQUESTED = DEADLINES_SECONDS[State.REQUESTED]
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.loop = VirtualLoop()
+        self.sent: list[dict[str, Any]] = []
+        self.failed: list[str] = []
+        self.works = False
+        self.controller = ResponseController(
+            clock=self.loop.clock,
+            send=self.sent.append,
+            progress=lambda: self.loop.now_ns,
+            at_work=lambda: self.works,
+            listener=self,
+        )
+
+    def on_asked(self) -> None: ...
+    def on_response_refused(self, response_id: str) -> None: ...
+    def on_response_lost(self, response_id: str) -> None: ...
+    def on_response_stuck(self, response_id: str, create: Any) -> None: ...
+    def on_create_failed(self, create: Any, code: str) -> None:
+        self.failed.append(code)
+
+    def create(self, *arguments: Any) -> None:
+        self.loop.do(self.controller.create, *arguments)
+
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        return [(event["type"].split(".")[1], event["content"]) for event in self.sent]
+
+
+@pytest.fixture
+def scene():
+    scene = Scene()
+    yield scene
+    scene.controller.close()
+    scene.loop.close()
+
+
+@pytest.mark.parametrize(
+    ("purpose", "wish", "said"),
+    [
+        ("greeting", saying("Hello!", "Greet. "), ("commentary", "Hello!")),
+        ("silence", Wish("Ask whether they are there."), ("instructions", "Ask whether they are there.")),
+        ("turn", None, ("instructions", ANSWER)),
+        ("keys", None, ("instructions", REACT)),
+        ("tool_result", None, ("instructions", REACT)),
+        ("tool_result", WORDS_ONLY, ("instructions", NO_TOOLS)),
+    ],
+)
+def test_is_told_in_words(scene, purpose, wish, said):
+    scene.create(purpose, wish)
+    assert scene.said == [said]
+    assert scene.sent[0]["delegation_id"] is None
+    assert scene.sent[0]["event_id"] == "create_1"
+
+
+@pytest.mark.parametrize("purpose", ["turn", "tool_result"])
+def test_what_work_will_tell_is_not_asked_for(scene, purpose):
+    scene.works = True
+    scene.create(purpose)
+    assert scene.sent == []
+    assert scene.controller.state is State.REQUESTED
+
+
+def test_a_long_text_is_several_messages_of_one_request(scene):
+    scene.create("say", saying("word " * 500))
+    assert len(scene.sent) > 1
+    assert ["event_id" in event for event in scene.sent] == [True] + [False] * (len(scene.sent) - 1)
+
+
+def test_the_next_utterance_serves_it(scene):
+    scene.create("greeting", saying("Hello!"))
+    assert scene.controller.awaited
+    assert scene.loop.do(scene.controller.created, "live_1") == "greeting"
+    assert not scene.controller.awaited
+    assert scene.loop.do(scene.controller.finished, "live_1", "completed")
+
+
+def test_is_asked_for_twice_and_then_it_has_failed(scene):
+    scene.create("greeting", saying("Hello!"))
+    scene.loop.advance(REQUESTED + 0.01)
+    assert (len(scene.sent), scene.failed) == (2, [])
+    scene.loop.advance(REQUESTED + 0.01)
+    assert (len(scene.sent), scene.failed) == (2, ["unanswered"])
+
+
+def test_work_is_waited_for(scene):
+    scene.works = True
+    scene.create("tool_result")
+    scene.loop.advance(10 * REQUESTED)
+    assert scene.failed == []
+    scene.works = False
+    scene.loop.advance(3 * REQUESTED)
+    assert scene.failed == ["unanswered"]
+
+
+def test_nothing_is_sent_to_cancel(scene):
+    scene.loop.do(scene.controller.created, "live_1")
+    assert scene.loop.do(scene.controller.cancel) is False
+    assert scene.controller.state is State.CANCELLING
+    assert scene.sent == []
+    assert scene.loop.do(scene.controller.finished, "live_1", "cancelled")
+    assert scene.controller.refused_by_us
+
+
+def test_an_answer_to_the_caller_is_not_awaited(scene):
+    scene.loop.do(scene.controller.answer_turn)
+    assert not scene.controller.awaited

@@ -1,0 +1,409 @@
+"""fastbridge.model.live.session: a whole call to a model that streams without end, scripted message by message."""
+
+import json
+from typing import Any
+
+import pytest
+
+from call_rig import Control
+from fastbridge.agent import Agent, CallContext
+from fastbridge.model.live.requests import HEARD_NOTHING
+from fastbridge.model.live.responses import ANSWER
+from helpers import LOUD, QUIET
+from live_rig import LiveRig
+
+HELLO = "Hello, how can I help?"
+
+
+def shop(**fields: Any) -> Agent:
+    agent = Agent(greeting=HELLO, greeting_lock=False, **fields)
+
+    @agent.tool
+    async def order(number: int) -> str:
+        """The state of an order."""
+        return f"order {number} is on its way"
+
+    return agent
+
+
+@pytest.fixture
+def rig():
+    rig = LiveRig(shop(), silence_seconds=0)
+    yield rig
+    rig.shut()
+
+
+@pytest.fixture
+def greeted(rig: LiveRig) -> LiveRig:
+    return greet(rig)
+
+
+def greet(rig: LiveRig) -> LiveRig:
+    rig.up()
+    rig.advance(0.8)
+    rig.says(1.0, HELLO)
+    rig.advance(2.2)
+    rig.echo_marks()
+    return rig
+
+
+def asks(rig: LiveRig, text: str, seconds: float = 1.0) -> None:
+    """The caller says something, which is written down as it comes; and is quiet again."""
+    rig.line += [LOUD] * round(seconds * 50)
+    rig.advance(seconds)
+    rig.hears(text)
+    rig.advance(1.0)
+
+
+def texts(rig: LiveRig) -> list[tuple[str, str]]:
+    return [(turn.role, turn.text) for turn in rig.call.session.history.ordered()]
+
+
+class TestGreeting:
+    def test_is_asked_for_in_its_words_and_heard(self, greeted):
+        assert greeted.appended("commentary") == [HELLO]
+        assert greeted.downlink.count(LOUD) == 50
+        assert texts(greeted) == [("assistant", HELLO)]
+        assert greeted.call.greeting.state == "over"
+
+    def test_no_audio_passes_before_the_session_has_started(self, rig):
+        rig.connected()
+        rig.line += [LOUD] * 5
+        rig.advance(0.2)
+        assert rig.uplink == b""
+        rig.started_session()
+        rig.advance(0.02)
+        assert rig.uplink.count(LOUD) == 5
+
+    def test_the_caller_is_sent_on_in_this_dialects_words(self, rig):
+        rig.up()
+        rig.advance(0.1)
+        kinds = {entry.kind for entry in rig.journal if entry.to == "model"}
+        assert kinds == {"session.start", "session.input_audio.append", "session.commentary.append"}
+
+    def test_is_asked_for_once_more_where_nothing_comes_of_it(self, rig):
+        rig.up()
+        rig.advance(5.1)
+        assert rig.appended("commentary") == [HELLO, HELLO]
+        assert rig.call.session.responses.counters["creates_repeated"] == 1
+
+    def test_and_then_the_session_is_no_good(self, rig):
+        rig.up()
+        rig.advance(10.5)
+        assert rig.call.line.counters["losses"] == 1
+
+
+class TestTurn:
+    def test_is_told_and_answered(self, greeted):
+        asks(greeted, " Are you open?")
+        assert greeted.call.turns.owed
+        greeted.says(0.6, " We are.")
+        assert not greeted.call.turns.owed
+        greeted.advance(1.6)
+        assert texts(greeted)[1:] == [("caller", "Are you open?"), ("assistant", "We are.")]
+        assert greeted.call.stats.turns == 1
+
+    def test_that_is_answered_before_its_end_is_told_is_over_then(self, greeted):
+        greeted.line += [LOUD] * 40
+        greeted.advance(0.8)
+        greeted.hears("Are you open?")
+        greeted.advance(0.3)
+        greeted.says(0.6)
+        greeted.advance(0.1)
+        assert not greeted.call.turns.speaking
+        assert greeted.call.stats.turns == 1
+
+    def test_whose_words_come_after_its_answer_has_its_answer(self, greeted):
+        greeted.line += [LOUD] * 40
+        greeted.advance(1.2)
+        spoken_ms = greeted.stream_ms - 300
+        greeted.says(1.0, "We are.")
+        place = {"start_ms": spoken_ms - 400, "end_ms": spoken_ms}
+        greeted.model({"type": "session.input_transcript.delta", "event_id": "e", "delta": "Are you open?", **place})
+        greeted.advance(4.0)
+        assert texts(greeted)[1:] == [("caller", "Are you open?"), ("assistant", "We are.")]
+        assert greeted.appended("instructions") == []  # nobody asked for another answer
+        assert not greeted.call.turns.owed
+
+    def test_without_an_answer_is_asked_for(self, greeted):
+        asks(greeted, "Are you open?")
+        greeted.advance(2.6)
+        assert greeted.appended("instructions") == [ANSWER]
+
+    def test_words_that_come_late_are_of_the_answer_before(self, greeted):
+        asks(greeted, "Open?")
+        greeted.says(0.6, "We")
+        greeted.advance(1.6)
+        spoken_ms = greeted.stream_ms - 1700
+        place = {"start_ms": spoken_ms, "end_ms": spoken_ms + 100}
+        greeted.model({"type": "session.output_transcript.delta", "event_id": "e", "delta": " are.", **place})
+        greeted.words(" Anything")  # its sound is still to come
+        greeted.says(0.5)
+        greeted.advance(2.0)
+        assert [text for role, text in texts(greeted) if role == "assistant"] == [HELLO, "We are.", "Anything"]
+
+    def test_is_over_when_what_was_asked_for_is_said(self, greeted):
+        greeted.do(greeted.call.say, "One moment.")
+        greeted.line += [LOUD] * 40
+        greeted.advance(0.4)
+        greeted.hears("Hm")
+        assert greeted.call.turns.speaking
+        greeted.says(0.5)
+        greeted.advance(0.1)
+        assert not greeted.call.turns.speaking
+
+    def test_an_echo_of_what_the_model_was_told_is_none(self, greeted):
+        greeted.hears("a note", length_ms=0)
+        greeted.advance(1.0)
+        assert greeted.call.stats.turns == 0
+        assert greeted.call.session.counters["other_fragments"] == 1
+
+
+class TestTool:
+    def test_is_run_and_answered_and_the_work_goes_on(self, greeted):
+        asks(greeted, "Where is order 7?")
+        greeted.delegates(("call_1", "order", '{"number": 7}'))
+        greeted.advance(0.1)
+        item = {"type": "function_call_output", "call_id": "call_1", "output": "order 7 is on its way"}
+        assert greeted.worked == [{"type": "response.item.create", "item": item}, {"type": "response.create"}]
+        greeted.says(1.0, "It is on its way.")
+        greeted.advance(2.0)
+        assert greeted.call.stats.tool_calls[0]["outcome"] == "ok"
+        assert texts(greeted)[-1] == ("assistant", "It is on its way.")
+
+    def test_several_at_once_are_all_answered_before_it_goes_on(self, greeted):
+        asks(greeted, "Where are my orders?")
+        greeted.delegates(("call_1", "order", '{"number": 7}'), ("call_2", "order", '{"number": 8}'), ends=False)
+        greeted.advance(0.1)
+        assert [message["type"] for message in greeted.worked] == ["response.item.create"] * 2
+        greeted.works("response.completed", response={"id": "resp_dlg_1"})
+        assert greeted.worked[-1] == {"type": "response.create"}
+
+    def test_the_answer_may_take_its_time(self, greeted):
+        asks(greeted, "Where is order 7?")
+        greeted.delegates(("call_1", "order", '{"number": 7}'))
+        for _ in range(8):
+            greeted.advance(1.0)
+            greeted.works("response.in_progress")
+        assert greeted.call.line.counters["losses"] == 0
+        assert greeted.appended("instructions") == []
+
+    def test_the_caller_may_have_gone_on(self, greeted):
+        asks(greeted, "Where is order 7?")
+        greeted.delegates(("call_1", "order", '{"number": 7}'), ends=False)
+        asks(greeted, "Never mind.")
+        greeted.works("response.completed", response={"id": "resp_dlg_1"})
+        assert greeted.worked[-1] == {"type": "response.create"}
+
+    def test_work_that_comes_to_nothing_is_said_to_have(self, greeted):
+        asks(greeted, "Where is order 7?")
+        greeted.model({
+            "type": "session.delegation.created", "event_id": "e", "offset_ms": 0,
+            "delegation": {"id": "dlg_1", "type": "delegation", "target": "responses"},
+        })  # fmt: skip
+        greeted.says(0.5, "One moment.")
+        greeted.advance(28.0)
+        assert greeted.call.session.counters["delegations_stalled"] == 1
+        assert "could not be done" in greeted.appended("instructions")[-1]
+
+    def test_that_answers_into_another_session_is_told_in_words(self, greeted):
+        call = greeted.call.session.history.add_call("call_0", "order", '{"number": 7}')
+        greeted.call.session.tool_result(call, "on its way")
+        assert greeted.appended("commentary")[-1].endswith("It answered: on its way")
+
+
+class TestInterruption:
+    def interrupted(self, rig: LiveRig, more: float = 0.0) -> LiveRig:
+        asks(rig, "Tell me about it.")
+        rig.says(4.0, "It is a long story, and it begins a long time ago.")
+        rig.advance(1.5)
+        rig.line += [LOUD] * 40
+        rig.advance(0.5)
+        rig.voice = rig.voice[: round(more * 50)]
+        rig.advance(1.5)
+        return rig
+
+    def test_is_heard_at_once_and_the_rest_is_not(self, greeted):
+        rig = self.interrupted(greeted)
+        assert [entry.outcome for entry in rig.call.stats.barge_ins] == ["committed"]
+        assert rig.written("clear")
+        assert rig.sent("response.cancel") == []
+
+    def test_the_model_is_told_what_was_heard(self, greeted):
+        rig = self.interrupted(greeted)
+        (told,) = rig.appended("thinking")
+        assert told.startswith("The caller interrupted you. Of what you were saying they have heard, last:")
+        cut = texts(rig)[-1][1]
+        assert cut in told
+        assert "a long time ago" not in cut
+
+    def test_a_model_that_goes_on_is_heard_again(self, greeted):
+        rig = self.interrupted(greeted, more=2.0)
+        before = rig.downlink.count(LOUD)
+        rig.voice = [LOUD] * 100
+        rig.advance(2.0)
+        assert rig.downlink.count(LOUD) > before
+
+    def test_the_next_answer_is_another(self, greeted):
+        rig = self.interrupted(greeted)
+        asks(rig, "No, the other one.")
+        rig.says(0.5, "Ah.")
+        rig.advance(1.5)
+        assert texts(rig)[-1] == ("assistant", "Ah.")
+
+    def test_a_noise_holds_it_and_nothing_is_lost(self, greeted):
+        asks(greeted, "Tell me.")
+        before = greeted.downlink.count(LOUD)
+        greeted.says(3.0, "It is a long story.")
+        greeted.advance(1.5)
+        greeted.line += [LOUD] * 8  # a cough
+        greeted.advance(6.0)
+        assert [entry.outcome for entry in greeted.call.stats.barge_ins] == ["resumed"]
+        rewound = greeted.call.assistant.frames_rewound
+        assert greeted.downlink.count(LOUD) - before == 150 + rewound
+
+    def test_before_anything_was_heard_is_said_so(self, greeted):
+        greeted.call.session.history.turn("assistant", "live_9")
+        assert greeted.call.session.truncate("live_9", 0, 1000)
+        assert greeted.appended("thinking") == [HEARD_NOTHING]
+
+
+class TestLoss:
+    def test_it_is_back_and_knows_what_was_said(self, greeted):
+        asks(greeted, "Are you open?")
+        greeted.says(0.6, "We are.")
+        greeted.advance(1.6)
+        greeted.streaming = False
+        greeted.lose_model()
+        greeted.advance(0.2)
+        greeted.connect()
+        start = greeted.sent("session.start")[-1]["session"]
+        assert [item["role"] for item in start["input"]] == ["assistant", "user", "assistant"]
+        greeted.started_session(2)
+        greeted.advance(0.5)
+        assert greeted.call.line.counters["reconnects"] == 1
+        assert greeted.call.line.up
+
+    def test_in_mid_answer_it_goes_on(self, greeted):
+        asks(greeted, "Tell me.")
+        greeted.says(4.0, "It is a long story.")
+        greeted.advance(1.0)
+        greeted.voice.clear()
+        greeted.streaming = False
+        greeted.lose_model()
+        greeted.advance(0.2)
+        greeted.connect()
+        greeted.started_session(2)
+        greeted.advance(0.1)
+        assert "Go on from exactly there" in greeted.appended("instructions")[-1]
+        before = greeted.downlink.count(LOUD)
+        greeted.says(0.5, "And it goes on.")
+        greeted.advance(2.0)
+        assert greeted.downlink.count(LOUD) - before == 25
+        assert texts(greeted)[-1] == ("assistant", "And it goes on.")
+
+    def test_a_stream_that_stands_still_is_one(self, greeted):
+        greeted.streaming = False
+        greeted.advance(1.2)
+        assert greeted.call.session.counters["stalled"] == 1
+        assert greeted.call.line.counters["losses"] == 1
+        assert "stream_stalled" in greeted.call.stats.errors
+
+    def test_a_session_that_is_closed_is_one(self, greeted):
+        greeted.model({"type": "session.closed", "event_id": "e", "reason": "expired", "usage": {"seconds": 7200}})
+        assert greeted.call.line.counters["losses"] == 1
+        assert greeted.call.session.billed_seconds == 7200
+
+    def test_what_no_retry_cures_ends_the_call(self, greeted):
+        error = {"type": "invalid_request_error", "code": "insufficient_quota", "message": "no"}
+        greeted.model({"type": "error", "event_id": "e", "error": error})
+        assert greeted.call.line.state == "down"
+
+    def test_another_error_is_a_line_and_a_count(self, greeted):
+        error = {"type": "invalid_request_error", "code": "unknown_parameter", "message": "no"}
+        greeted.model({"type": "error", "event_id": "e", "error": error})
+        assert greeted.call.session.counters["error_other"] == 1
+        assert greeted.call.line.up
+
+
+class TestEnd:
+    def test_it_hangs_up_when_all_was_heard(self):
+        control = Control()
+        rig = greet(LiveRig(shop(hang_up=True), control=control, silence_seconds=0))
+        asks(rig, "Goodbye!")
+        rig.says(1.0, "Goodbye!")
+        rig.advance(0.2)
+        rig.delegates(("call_1", "hang_up", "{}"))
+        rig.advance(0.5)
+        assert rig.call.live
+        for _ in range(20):
+            rig.advance(0.2)
+            rig.echo_marks()
+        assert rig.call.end_reason == "agent_hangup"
+        rig.shut()
+
+    def test_the_session_is_closed_with_the_call(self, greeted):
+        greeted.do(greeted.call.close, "shutdown")
+        assert greeted.to_model[-1] == {"type": "session.close"}
+
+    def test_the_record_has_its_seconds(self, greeted):
+        greeted.model({"type": "session.usage.updated", "event_id": "e", "usage": {"seconds": 4.0}})
+        greeted.do(greeted.call.close, "shutdown")
+        assert greeted.call.document["model_seconds"]["billed"] == 4.0
+        assert 2.5 < greeted.call.document["model_seconds"]["connected"] < 4
+
+    def test_say_is_said_in_these_words(self):
+        said: list[CallContext] = []
+        agent = Agent(greeting="", hooks={"on_start": said.append})
+        rig = LiveRig(agent, silence_seconds=0)
+        rig.up()
+        rig.advance(0.1)
+        rig.do(said[0].say, "Your taxi is here.")
+        rig.advance(0.1)
+        assert rig.appended("commentary") == ["Your taxi is here."]
+        rig.shut()
+
+
+class TestPeer:
+    @pytest.mark.parametrize(
+        "message",
+        [
+            b"",
+            b"[]",
+            b'{"type":"session.started"}',
+            b'{"type":"session.input_transcript.delta","delta":"x"}',
+            b'{"type":"session.output_transcript.delta","delta":"x","start_ms":-1,"end_ms":4}',
+            b'{"type":"response.event","event":[]}',
+            b'{"type":"response.event","event":{"type":"response.output_item.done","item":{"type":"function_call"}}}',
+            b'{"type":"session.usage.updated"}',
+        ],
+    )
+    def test_what_cannot_be_is_counted(self, greeted, message):
+        greeted.model(message)
+        assert greeted.call.session.counters["malformed_events"] == 1
+        assert greeted.call.live
+
+    def test_what_is_unknown_is_ignored(self, greeted):
+        greeted.model({"type": "info", "code": "x", "message": "y", "event_id": "e"})
+        assert greeted.call.session.counters["other_events"] == 1
+
+    def test_audio_in_another_layout_is_audio(self, greeted):
+        before = greeted.call.assistant.deltas
+        delta = json.dumps({"delta": "////", "type": "session.output_audio.delta"}).encode()
+        greeted.model(delta)
+        assert greeted.call.assistant.deltas == before + 1
+
+    def test_a_silent_caller_is_asked_for_a_sign_and_gets_one(self, greeted):
+        greeted.line += [LOUD] * 40
+        greeted.advance(2.7)
+        (sign,) = greeted.sent("session.update")
+        assert sign["session"] == {}
+        greeted.model({"type": "session.updated", "event_id": "e", "session": {}})
+        greeted.advance(1.0)
+        assert greeted.call.line.up
+
+    def test_quiet_is_quiet(self, greeted):
+        before = greeted.downlink
+        greeted.voice += [QUIET] * 100
+        greeted.advance(2.0)
+        assert greeted.downlink == before

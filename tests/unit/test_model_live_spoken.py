@@ -1,0 +1,76 @@
+"""fastbridge.model.live.spoken: words before, with and after their sound."""
+
+from collections import Counter
+
+import pytest
+
+from fastbridge.model.history import History
+from fastbridge.model.live.spoken import MAX_WAITING_CHARS, Spoken
+
+
+@pytest.fixture
+def spoken() -> Spoken:
+    return Spoken(History(Counter()))
+
+
+def text(spoken: Spoken, item_id: str) -> str:
+    return spoken._history.turns[item_id].text
+
+
+def test_with_their_sound(spoken):
+    spoken.begin("live_1", 1000)
+    spoken.words(" Hello", 1000)
+    spoken.words(" you", 1400)
+    assert text(spoken, "live_1") == " Hello you"
+
+
+def test_before_it(spoken):
+    spoken.words(" Hello", 900)
+    spoken.begin("live_1", 1000)
+    spoken.words(" you", 1400)
+    assert text(spoken, "live_1") == " Hello you"
+
+
+def test_after_it(spoken):
+    spoken.begin("live_1", 1000)
+    spoken.words(" Hello", 1000)
+    spoken.end(2000)
+    spoken.words(" you", 1900)
+    assert text(spoken, "live_1") == " Hello you"
+
+
+def test_after_it_while_another_is_under_way(spoken):
+    spoken.begin("live_1", 1000)
+    spoken.words(" Hello", 1000)
+    spoken.end(2000)
+    spoken.begin("live_2", 3000)
+    spoken.words(" you", 1900)
+    spoken.words(" Next", 2800)
+    assert (text(spoken, "live_1"), text(spoken, "live_2")) == (" Hello you", " Next")
+
+
+def test_of_what_nobody_wants_nothing_is_kept(spoken):
+    spoken.begin("", 1000)
+    spoken.words(" Hello", 1000)
+    spoken.end(2000)
+    spoken.words(" you", 1900)
+    assert spoken._history.turns == {}
+
+
+def test_of_what_was_cut_no_more_comes(spoken):
+    spoken.begin("live_1", 1000)
+    spoken.words(" Hello you", 1000)
+    spoken._history.cut(spoken._history.turns["live_1"], 500, 1000)
+    spoken.words(" there", 1400)
+    spoken.end(2000)
+    spoken.words(" again", 1900)
+    assert "there" not in text(spoken, "live_1")
+    assert "again" not in text(spoken, "live_1")
+
+
+def test_what_waits_is_bounded_and_forgotten_with_its_session(spoken):
+    spoken.words("x" * 9000, 500)
+    assert len(spoken._waiting) == MAX_WAITING_CHARS
+    spoken.forget()
+    spoken.begin("live_1", 0)
+    assert spoken._history.turns == {}

@@ -1,0 +1,77 @@
+"""fastbridge.model.live.stream_watch: a second without audio is a fault, and where we stood still it is not."""
+
+import pytest
+
+from fastbridge.model.live.stream_watch import FIRST_SECONDS, MUTE_SECONDS, StreamWatch
+from virtual import VirtualLoop
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.loop = VirtualLoop()
+        self.streamed_ns = 0
+        self.stalls: list[float] = []
+        self.watch = StreamWatch(
+            clock=self.loop.clock,
+            streamed_ns=lambda: self.streamed_ns,
+            stalled=lambda: self.stalls.append(self.loop.time()),
+        )
+        self.began = self.loop.time()
+        self.loop.do(self.watch.begin)
+
+    def stream(self, seconds: float) -> None:
+        for _ in range(round(seconds * 50)):
+            self.streamed_ns = self.loop.now_ns
+            self.loop.advance(0.02)
+
+
+@pytest.fixture
+def scene():
+    scene = Scene()
+    yield scene
+    scene.watch.close()
+    scene.loop.close()
+
+
+def test_a_stream_that_flows_is_well(scene):
+    scene.stream(30)
+    assert scene.stalls == []
+
+
+@pytest.mark.parametrize("seconds", [1.5, 2.0, 2.3, 2.9])
+def test_a_second_without_audio_is_a_stall_told_once(scene, seconds):
+    scene.stream(seconds)
+    stood_still = scene.streamed_ns / 1e9
+    scene.loop.advance(5)
+    assert len(scene.stalls) == 1
+    assert MUTE_SECONDS - 0.01 <= scene.stalls[0] - stood_still <= MUTE_SECONDS + 0.8
+
+
+def test_a_shorter_gap_is_none(scene):
+    for _ in range(10):
+        scene.stream(0.4)
+        scene.loop.advance(0.9)
+    assert scene.stalls == []
+
+
+def test_the_first_audio_may_take_longer(scene):
+    scene.loop.advance(FIRST_SECONDS - 0.1)
+    assert scene.stalls == []
+    scene.loop.advance(0.2)
+    assert len(scene.stalls) == 1
+
+
+def test_where_we_stood_still_it_is_given_the_time_again(scene):
+    scene.stream(3)
+    scene.loop.now_ns += 2_000_000_000  # nothing of ours ran; the audio of that time is about to be read
+    scene.loop.advance(0.01)
+    assert scene.stalls == []
+    scene.stream(1)
+    assert scene.stalls == []
+
+
+def test_nothing_is_heard_of_one_that_is_over(scene):
+    scene.stream(1)
+    scene.watch.close()
+    scene.loop.advance(10)
+    assert scene.stalls == []
