@@ -37,8 +37,11 @@ class Responses:
 class Scene:
     """A call with a budget. The model's responses cost as `answers` says."""
 
-    def __init__(self, *, spending: Spending | None = None, business: str = "", **settings: Any) -> None:
+    def __init__(
+        self, *, spending: Spending | None = None, business: str = "", price: Any = PRICE, **settings: Any
+    ) -> None:
         self.told: list[Any] = []
+        self.seconds = 0.0
         self.notes: list[str] = []
         self.responses = Responses()
         self.session = SimpleNamespace(
@@ -50,7 +53,7 @@ class Scene:
         self.assistant = SimpleNamespace(frames_enqueued=0)
         self.facts = SimpleNamespace(attentive=True)
         caps = dict.fromkeys(("call_budget_usd", "call_budget_tokens", "business_budget_usd", "day_budget_usd"), 0)
-        prices = json.dumps({"m": PRICE})
+        prices = json.dumps({"m": price})
         self.budget = Budget(
             Agent(),
             call_context(parameters={"business_id": business} if business else {}),
@@ -59,6 +62,7 @@ class Scene:
             settings=SimpleNamespace(model="m", prices=prices, **(caps | settings)),
             session=self.session,
             assistant=self.assistant,
+            seconds=lambda: self.seconds,
             spending=spending,
             log=CallLog("CA1"),
             tell=self.told.append,
@@ -185,6 +189,27 @@ def test_tokens_of_a_call() -> None:
     assert scene.budget.state is State.NEAR
     scene.answers(audio_in=1, audio_out=400)
     assert scene.over
+
+
+def test_a_session_that_is_billed_by_the_minute() -> None:
+    """Its goodbye is five seconds more; its tokens cost nothing."""
+    scene = Scene(price={"minute": 0.6}, call_budget_usd=1.2)
+    scene.answers(audio_out=10**9)
+    scene.seconds = 114.9
+    scene.budget.look()
+    assert (scene.over, scene.budget.state) == (False, State.NEAR)
+    scene.seconds = 115.0
+    scene.budget.look()
+    assert scene.over
+
+
+def test_the_minutes_of_a_call_are_booked_as_they_pass() -> None:
+    spending = Spending(lambda: 1e9)
+    scene = Scene(price={"minute": 0.6}, business="7", spending=spending)
+    for scene.seconds in (10.0, 20.0, 30.0):
+        scene.budget.look()
+    scene.budget.close()
+    assert spending.of("7") == pytest.approx(0.3)
 
 
 class TestDays:

@@ -39,7 +39,7 @@ from fastbridge.call.media_gap import MediaGap
 from fastbridge.call.order import Dispatcher
 from fastbridge.call.parts import CallState, Parts
 from fastbridge.call.privacy import Privacy
-from fastbridge.call.record import amended
+from fastbridge.call.record import amended, session_seconds
 from fastbridge.call.time_limit import TimeLimit
 from fastbridge.call.tool_calls import ToolCalls
 from fastbridge.call.tool_filler import ToolFiller
@@ -330,6 +330,7 @@ class Assembly(Parts):
             settings=self.settings,
             session=self.session,
             assistant=self.assistant,
+            seconds=lambda: session_seconds(self),
             spending=spending,
             log=self.log,
             tell=self._tell,

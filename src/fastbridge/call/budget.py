@@ -5,7 +5,7 @@ ask for, and by the audio that has come of it; and the goodbye is paid for in ad
 the call has cost what it may, not more.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -31,7 +31,8 @@ TOKENS_A_FRAME = 0.4
 WORDS_A_TOKEN = 0.25
 """Tokens of text that come with one of audio: what is said is written down, too."""
 GOODBYE_TOKENS = 100
-"""Five seconds."""
+GOODBYE_SECONDS = 5.0
+"""The same."""
 
 
 class State(StrEnum):
@@ -77,7 +78,8 @@ class Moment(Protocol):
 
 
 class Budget(Machine[State, Event]):
-    """spending: what the calls of today have cost, to which this one adds; None where nobody wants to know."""
+    """seconds(): how long its sessions have lasted, where they are billed by that. spending: what the calls of today
+    have cost, to which this one adds; None where nobody wants to know."""
 
     transitions = TRANSITIONS
 
@@ -91,6 +93,7 @@ class Budget(Machine[State, Event]):
         settings: Settings,
         session: Model,
         assistant: Playing,
+        seconds: Callable[[], float],
         spending: Spending | None,
         log: CallLog,
         tell: Tell,
@@ -105,6 +108,7 @@ class Budget(Machine[State, Event]):
         self._price = price_of(settings.model, settings.prices)[0]
         self._session = session
         self._assistant = assistant
+        self._seconds = seconds
         self._spending = spending
         self._log = log
         self._tell = tell
@@ -151,7 +155,7 @@ class Budget(Machine[State, Event]):
             self._spending.ended(self._business_id, self._booked_usd)
 
     def _book(self) -> None:
-        usd = cost_usd(self._session.usage, self._price) or 0.0
+        usd = self._usd(self._session.usage, self._seconds())
         if self._spending is not None and usd > self._booked_usd:
             self._spending.spend(self._business_id, usd - self._booked_usd)
             self._booked_usd = usd
@@ -180,9 +184,9 @@ class Budget(Machine[State, Event]):
         if settings.call_budget_tokens:
             spent = self._session.usage.total_tokens + running.total_tokens
             yield Cap("call", spent, settings.call_budget_tokens, goodbye.total_tokens, "tokens")
-        running_usd, goodbye_usd = (cost_usd(usage, self._price) or 0.0 for usage in (running, goodbye))
+        running_usd, goodbye_usd = self._usd(running), self._usd(goodbye, GOODBYE_SECONDS)
         if settings.call_budget_usd:
-            spent_usd = (cost_usd(self._session.usage, self._price) or 0.0) + running_usd
+            spent_usd = self._usd(self._session.usage, self._seconds()) + running_usd
             yield Cap("call", spent_usd, settings.call_budget_usd, goodbye_usd, "usd")
         if self._spending is None:
             return
@@ -191,6 +195,9 @@ class Budget(Machine[State, Event]):
             yield Cap("business", spent_usd, settings.business_budget_usd, goodbye_usd, "usd")
         if settings.day_budget_usd:
             yield Cap("day", self._spending.total() + running_usd, settings.day_budget_usd, goodbye_usd, "usd")
+
+    def _usd(self, usage: Usage, seconds: float = 0.0) -> float:
+        return cost_usd(usage, self._price, seconds) or 0.0
 
     def _running(self) -> Usage:
         """What the response under way will be found to have cost so far."""

@@ -251,10 +251,14 @@ def _masked_texts(said: "list[Turn]", mask: Mask) -> dict[str, str]:
     return texts
 
 
+def session_seconds(call: Parts) -> float:
+    """How long its sessions have lasted: by the service's account, and by ours where that is behind."""
+    return max(call.session.billed_seconds or 0.0, call.line.connected_seconds)
+
+
 def _cost(call: Parts) -> dict[str, Any]:
     price, source = price_of(call.settings.model, call.settings.prices)
-    seconds = max(call.session.billed_seconds or 0.0, call.line.connected_seconds)
-    usd = cost_usd(call.session.usage, price, seconds)
+    usd = cost_usd(call.session.usage, price, session_seconds(call))
     return {"model": call.settings.model, "usd": usd, "prices": source, "capped_by": call.budget.capped_by}
 
 
