@@ -78,6 +78,14 @@ def test_and_is_not_said_where_the_client_has_said_something() -> None:
     assert made.said() == ""
 
 
+def test_instructions_are_no_reason_to_say_nothing() -> None:
+    scenario = Scenario(turns=(CALL,), live=Live(acknowledgement="One moment.", instructions_ms=None))
+    made = asked(scenario, {"type": "client", "acknowledgement_delay_ms": 2000}, 1500)
+    made.append("instructions", "Be brief.")
+    made.listen(3000)
+    assert made.said() == "One moment."
+
+
 def test_nor_where_the_model_has() -> None:
     scenario = Scenario(turns=((Say("Let me see."), CALL),), live=Live(acknowledgement="One moment."))
     assert asked(scenario, None).said() == "Let me see."

@@ -9,6 +9,7 @@ import pytest
 from fastbridge.sim import faults, live_faults
 from fastbridge.sim.audio import level_dbfs
 from fastbridge.sim.channel import Channel
+from fastbridge.sim.disruption import Elapsed, On
 from fastbridge.sim.live_faults import ASSISTANT_SPEAKING, Fault
 from fastbridge.sim.live_session import LiveSession
 from fastbridge.sim.scenario import CallTool, Say, Scenario, babble
@@ -115,6 +116,8 @@ def test_without_a_fault_all_is_well() -> None:
 def test_every_fault_has_a_name_of_its_own_and_says_what_it_is() -> None:
     assert len({str(fault) for fault in live_faults.CATALOGUE}) == len(live_faults.CATALOGUE)
     assert all(fault.about.endswith(".") for fault in live_faults.CATALOGUE)
+    assert str(live_faults.gap(Elapsed(500))) == "gap of 3000 ms after 500 ms"
+    assert str(live_faults.dead(On("error"))) == "dead on error"
 
 
 @pytest.mark.parametrize("fault", live_faults.CATALOGUE, ids=str)
@@ -259,6 +262,12 @@ def test_the_faults_of_the_network_are_the_same() -> None:
     assert talk.channel.closed == (1011, "internal error")
     assert len(talk.said()) < len(f"Hello.{ANSWER.transcript}")
     assert talked(faults.unanswered()).said() == "Hello."
+
+
+def test_pcm_for_mu_law() -> None:
+    spoken = talked(faults.speaks_pcm())
+    assert len(spoken.audio()) == 6 * len(spoken.session.output)
+    assert len(talked(faults.hears_pcm()).session.input_audio) < len(spoken.session.input_audio) / 5
 
 
 def test_a_fault_of_some_attempts_is_over_then() -> None:

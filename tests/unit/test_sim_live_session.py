@@ -308,7 +308,39 @@ def test_a_fixture_that_cannot_be_played_changes_nothing(audio: str) -> None:
     assert not made.of("session.output_audio.fixture.playing")
 
 
+def test_a_second_fixture_waits_for_the_first() -> None:
+    made = started()
+    for _ in range(2):
+        made.send("session.output_audio.fixture.play", audio=fixture(500))
+    made.run(1000)
+    assert errors(made) == [("fixture_active", None)]
+    assert len(made.of("session.output_audio.fixture.played")) == 1
+
+
+def test_what_was_heard_and_sent_can_be_read() -> None:
+    made = started(GREETED)
+    assert made.session.input_audio == b"\xff" * 160
+    made.append("commentary", "Greet.")
+    made.listen(1500)
+    assert made.session.speaking
+    assert made.session.sent[AUDIO] == len(made.of(AUDIO))
+    assert bytes(made.session.output) == made.audio()
+    assert made.session.received["session.input_audio.append"] == 76
+    assert [each["type"] for each in made.session.requests] == ["session.start", "session.commentary.append"]
+
+
 # Delegation.
+
+
+def test_an_update_is_confirmed_with_all_the_settings() -> None:
+    made = started(delegation=with_tools())
+    update = {"delegation": {"type": "responses", "responses": {"instructions": "Quick."}}}
+    made.send("session.update", session=update, event_id="u")
+    made.run(100)
+    updated = made.last("session.updated")
+    assert updated["client_event_id"] == "u"
+    backend = {"model": "gpt-5.5", "tools": [TOOL], "instructions": "Quick."}
+    assert updated["session"]["delegation"]["responses"] == backend
 
 
 def test_a_call_comes_as_an_item_that_is_done_and_goes_on_with_its_output() -> None:
@@ -362,6 +394,7 @@ def test_the_model_may_say_that_it_has_delegated() -> None:
     ("delegation", "kind", "body", "code"),
     [
         ({"type": "client"}, "response.create", {}, "invalid_request"),
+        ({"type": "client"}, "response.item.create", {"item": {"role": "user", "content": ""}}, "invalid_request"),
         ({"type": "client"}, "decision.create", {"event_id": "x"}, "invalid_request"),
         (RESPONSES, "response.create", {}, "response_without_input"),
         (

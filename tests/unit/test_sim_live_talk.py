@@ -1,6 +1,8 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from fastbridge.sim.live_script import Live
 from fastbridge.sim.scenario import ResponseRequest, Say, Scenario, Turn, babble
 from live_client import LiveClient, started
@@ -72,6 +74,19 @@ def test_a_word_cut_off_is_in_the_conversation_as_far_as_it_came() -> None:
     assert made.said() == f"{heard}Yes?"
 
 
+def test_it_takes_the_model_a_moment_to_stop() -> None:
+    spoken = []
+    for stop_ms in (100.0, 800.0):
+        made = started(
+            Scenario(greeting=Say("I will read all of this to you now, to the end."), live=Live(stop_ms=stop_ms))
+        )
+        made.append("commentary", "Go on.")
+        made.listen(1500)
+        made.hear(SPEECH)
+        spoken.append(len(made.audio().strip(b"\xff")))
+    assert 700 * 8 - 800 <= spoken[1] - spoken[0] <= 700 * 8 + 800
+
+
 def test_a_caller_whose_end_is_not_noticed_gets_no_answer() -> None:
     made, script = talk(endless_turns={0})
     made.hear(SPEECH)
@@ -96,6 +111,24 @@ def test_an_empty_transcript_is_told_by_nothing() -> None:
     made.listen(3000)
     assert made.understood() == ""
     assert len(script.requests) == 1
+
+
+def test_a_word_ends_where_the_caller_stopped() -> None:
+    made, _ = talk(caller_transcripts=("Hi.",))
+    began_ms = made.session.clock_ms
+    made.hear(SPEECH)
+    made.listen(2000)
+    (word,) = made.of("session.input_transcript.delta")
+    assert word["start_ms"] == pytest.approx(began_ms, abs=80)
+    assert word["end_ms"] == pytest.approx(began_ms + len(SPEECH) / 8, abs=80)
+
+
+def test_more_words_than_there_was_time_for_come_once_each() -> None:
+    transcript = "One two three four five six seven eight nine ten eleven twelve."
+    made, _ = talk(caller_transcripts=(transcript,))
+    made.hear(SPEECH[:4000])
+    made.listen(4000)
+    assert made.understood() == transcript
 
 
 def test_a_second_turn_begins_its_words_anew() -> None:

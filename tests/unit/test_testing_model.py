@@ -1,5 +1,6 @@
 """The service on virtual time: what a dial meets, and what its wire does. The fault tests hold whole calls with it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -37,9 +38,9 @@ class Owner:
 class Line:
     """One dial."""
 
-    def __init__(self, scenario: Any) -> None:
+    def __init__(self, scenario: Any, *, live: bool = False) -> None:
         self.loop = loops.virtual()
-        self.model = VirtualModel(self.loop, scenario)
+        self.model = VirtualModel(self.loop, scenario, live=live)
         self.owner = Owner()
         self.fed: list[bytes] = []
         attempt = Attempt(self.owner, self.fed.append, self.fed.append)
@@ -69,6 +70,20 @@ def test_what_is_sent_arrives_a_latency_later_and_what_is_wrong_is_refused() -> 
     line.run(2)
     assert len(line.model.errors) == 1
     assert line.model.errors[0].startswith("session 0: ")
+
+
+def test_it_speaks_gpt_live_where_it_is_told_to() -> None:
+    line = Line(Scenario(), live=True)
+    line.run(200)
+    assert (line.owner.told, line.fed, line.model.sessions) == (["connected"], [], [])
+    line.loop.do(line.owner.link.send_text, b'{"type":"session.start","session":{"model":"gpt-live-1"}}')
+    line.loop.do(line.owner.link.send_text, b'{"type":"no.such.event"}')
+    line.run(200)
+    assert [json.loads(each)["type"] for each in line.fed] == ["error", "session.started"]
+    assert [session.state for session in line.model.live_sessions] == ["started"]
+    assert len(line.model.errors) == 1
+    line.model.close()
+    assert line.model.live_wires[0].over_ms >= 400
 
 
 def test_each_attempt_has_its_scenario() -> None:

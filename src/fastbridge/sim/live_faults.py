@@ -4,8 +4,9 @@
     async with ModelServer(fault(Scenario(turns=[Say("We open at nine.")]))) as model:
 
 Faults of the handshake and of the network are the same in both dialects: `faults.unreachable`, `connect_hangs`,
-`refused`, `dropped`, `stalled`, `upload_blocked`; so are `unanswered`, `endless_speech`, `empty_transcripts` and
-`call_ids_repeat`. Here is what GPT-Live has of its own. `CATALOGUE` holds one of each kind.
+`refused`, `dropped`, `stalled`, `upload_blocked`; so are `unanswered`, `endless_speech`, `empty_transcripts`,
+`call_ids_repeat`, `speaks_pcm` and `hears_pcm`. Here is what GPT-Live has of its own; `CATALOGUE` holds one of each
+kind.
 """
 
 from collections.abc import Callable, Mapping

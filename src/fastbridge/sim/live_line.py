@@ -65,7 +65,6 @@ class Line:
         self.later(steps)
         for each in self._awaiting:
             self.later(each)
-        self._awaiting.clear()
 
     def advance(self, now_ms: float) -> None:
         """Carry out what is due by now."""

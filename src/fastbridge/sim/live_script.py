@@ -14,7 +14,7 @@ MAX_DELTA_MS = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The habits of a session. ValueError for a `delta_ms` outside 20 to 100.
+    """The habits of a GPT-Live session. ValueError for a `delta_ms` outside 20 to 100.
 
     Times are in milliseconds of real time, those of speech from when the session's clock begins.
     """

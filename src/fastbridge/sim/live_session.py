@@ -229,7 +229,7 @@ class LiveSession:
         if problem is None:
             self.state = "starting"
             self._started_ms = self._line.now_ms
-            self._talk.ear = Ear(self.settings.audio_format, self.live.turn_silence_ms)
+            self._talk.ear = Ear(self.scenario.hears or self.settings.audio_format, self.live.turn_silence_ms)
             self._line.later(self._starting(event))
         return problem
 
@@ -279,7 +279,8 @@ class LiveSession:
         self.output += taken.audio
         for fragment in taken.fragments:
             yield 0.0, live_wire.transcript_delta(live_wire.OUTPUT_TRANSCRIPT, *fragment)
-        yield 0.0, live_wire.audio_delta(audio_format.encode(taken.audio, self.settings.audio_format))
+        speaks = self.scenario.speaks or self.settings.audio_format
+        yield 0.0, live_wire.audio_delta(audio_format.encode(taken.audio, speaks))
         yield from ((0.0, event) for each in taken.ended for event in _told_of(each))
 
     def _piece(self) -> int:

@@ -64,7 +64,8 @@ class Talk:
     def _on_started(self, at_ms: float) -> None:
         self._turn_ms = at_ms
         self._told = 0
-        self._drop_answer()
+        if self._answer is not None:
+            self._answer.stop()
         self._telling = self._line.later(self._tell())
         if self._live.interruptible and self._voice.speaking:
             self._line.later(self._hush())
@@ -81,7 +82,6 @@ class Talk:
         answered = self._caller_turns not in self._scenario.unanswered_turns
         self._caller_turns += 1
         if self._live.speaks_over_ms is None:
-            self._drop_answer()
             self._answer = self._line.later(self._answering(self._live.answer_ms, answered=answered))
 
     def _tell(self) -> Steps:
@@ -145,10 +145,6 @@ class Talk:
             self.say(say)
         if answered:
             self.perform(self.next_turn("vad", {}))
-
-    def _drop_answer(self) -> None:
-        if self._answer is not None:
-            self._answer.stop()
 
     def _hush(self) -> Steps:
         yield self._live.stop_ms, None

@@ -151,8 +151,8 @@ class Scenario:
     """What it takes the caller's audio for; None: what the session says."""
 
     live: Live = field(default_factory=Live)
-    """The habits of a GPT-Live session. Of the fields above, `first_delta_ms`, `update_ms` and `transcription_ms` are
-    its, too."""
+    """The habits of a GPT-Live session. Of the fields above, `speed`, `cancel_ms` and `max_session_ms` are the Realtime
+    API's alone."""
 
     api_key: str | None = None
     """The only key the server accepts; None accepts any."""
