@@ -68,6 +68,10 @@ def test_a_call_speaks_its_models_dialect():
 
 def test_on_call_is_too_late_to_change_it():
     assert "model" in KEPT_FIELDS
+    rig = LiveRig()
+    found = rig.call.answering._session_settings(Agent(model="gpt-realtime-2.1", settings={"speed": 1.2}))
+    assert (found.model, found.speed) == ("gpt-live-1", 1.2)
+    rig.shut()
 
 
 def test_whom_only_the_model_hears_interrupts_nothing_where_it_stops_by_itself():

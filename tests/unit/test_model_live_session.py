@@ -352,6 +352,13 @@ class TestEnd:
         assert greeted.call.document["model_seconds"]["billed"] == 4.0
         assert 2.5 < greeted.call.document["model_seconds"]["connected"] < 4
 
+    def test_and_what_became_of_the_stream(self, greeted):
+        greeted.do(greeted.call.close, "shutdown")
+        events = greeted.call.document["model_events"]
+        gate = greeted.call.assistant.gate
+        assert (events["utterances"], events["silent_frames"]) == (1, gate.frames_silent)
+        assert 0 < events["peak_backlog_ms"] <= 120
+
     def test_say_is_said_in_these_words(self):
         said: list[CallContext] = []
         agent = Agent(greeting="", hooks={"on_start": said.append})
@@ -392,6 +399,7 @@ class TestPeer:
         delta = json.dumps({"delta": "////", "type": "session.output_audio.delta"}).encode()
         greeted.model(delta)
         assert greeted.call.assistant.deltas == before + 1
+        assert greeted.call.session.counters["parsed_deltas"] == 1
 
     def test_a_silent_caller_is_asked_for_a_sign_and_gets_one(self, greeted):
         greeted.line += [LOUD] * 40

@@ -74,8 +74,8 @@ class Answering:
         self._tell(AgentKnown(agent, self.context, settings))
 
     def _session_settings(self, agent: Agent) -> Settings:
-        """The call's, with what the agent that answers changes of them."""
-        settings = agent.call_settings(self._settings)
+        """The call's, with what the agent that answers changes of them; never the model, which is dialled."""
+        settings = (agent.changed(model="") if agent.model else agent).call_settings(self._settings)
         try:
             settings.require_session()
         except ConfigError as error:  # the node's start has checked all agents but those that `on_call` makes

@@ -202,6 +202,7 @@ class Connected(Requests):
             self._send(encode_event(event))
 
     def close(self) -> None:
+        self._count_stream()
         self.caller_turns.close()
         if self.ready:
             self._send_now({"type": "session.close"})
@@ -211,3 +212,12 @@ class Connected(Requests):
         self._delegation.close()
         self._opening.close()
         self.responses.close()
+
+    def _count_stream(self) -> None:
+        """What the gate made of the stream, for the record."""
+        gate = self._lane.gate
+        if gate is not None and not self.closed:
+            self.counters["utterances"] = gate.utterances
+            self.counters["silent_frames"] = gate.frames_silent
+            self.counters["refused_frames"] = gate.frames_refused
+            self.counters["peak_backlog_ms"] = 20 * gate.peak_backlog_frames

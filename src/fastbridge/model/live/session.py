@@ -186,6 +186,7 @@ class Session(Connected):
 
     def _on_audio(self, event: dict[str, Any]) -> None:
         """A delta whose layout the scanner does not know: the same audio, the slow way."""
+        self.counters["parsed_deltas"] += 1
         self._lane.feed_stream(text_of(event.get("delta")).encode("ascii", "replace"))
 
     def _on_caller_words(self, event: dict[str, Any]) -> None:
