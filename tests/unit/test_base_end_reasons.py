@@ -3,7 +3,7 @@
 from fastbridge.base.end_reasons import OURS_TO_EXPLAIN, EndReason
 
 WANTED = {"customer_hangup", "agent_hangup", "transferred", "silence", "line_noise", "carrier_status", "max_duration"}
-WANTED |= {"budget"}
+WANTED |= {"budget", "answering_machine"}
 NOBODY_THERE = {"busy", "no_answer", "failed", "canceled", "node_lost"}
 
 

@@ -6,7 +6,7 @@ from fastbridge import errors
 
 def test_every_error_is_a_fastbridge_error_and_drawn_in_the_tree():
     classes = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
-    assert len(classes) == 7
+    assert len(classes) == 8
     for kind in classes:
         assert issubclass(kind, errors.FastbridgeError)
         assert kind.__name__ in errors.__doc__

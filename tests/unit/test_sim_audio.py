@@ -155,7 +155,7 @@ def test_frames_are_160_bytes_and_the_last_is_filled_up() -> None:
 
 def test_shipped_clips_are_speech_at_a_telephone_level() -> None:
     names = audio.clips()
-    assert {name.split("_")[0] for name in names} == {"caller", "assistant"}
+    assert {name.split("_")[0] for name in names} == {"caller", "callee", "assistant"}
     assert len(names) >= 7
     for name in names:
         sound = audio.speech(name)
