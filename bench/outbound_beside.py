@@ -2,9 +2,9 @@
 
     python bench/outbound_beside.py --calls 50 --campaign 500 --rate 20
 
-One node on a CPU of its own; `fastbridge load` plays the live calls and measures them, without the campaign and then with
-it. Campaign, callees and the simulated REST API share the other CPU with the players, so that a part of what is worse
-with them may be the players' own lateness; the report's `late` says of how many samples.
+One node on a CPU of its own; `fastbridge load` plays the live calls and measures them, without the campaign and then
+with it. Campaign, callees and the simulated REST API share the other CPU with the players, so that a part of what is
+worse with them may be the players' own lateness, which the table has too.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from outbound import CALLEES, FROM, KEY
 from rich.console import Console
 
 from fastbridge.sim import CarrierApi, NodeProcess, load, load_bridge
 from fastbridge.sim.load import Options
 from fastbridge.sim.load_report import table, verdict
 from fastbridge.sim.node import free_port
+from outbound import CALLEES, FROM, KEY
 
 
 async def run(calls: int, campaign: int, rate: float, seconds: float) -> list[dict[str, Any]]:
@@ -46,8 +46,8 @@ async def run(calls: int, campaign: int, rate: float, seconds: float) -> list[di
         )
         cpus = sorted(os.sched_getaffinity(0))
         async with node:
-            for thread in Path(f"/proc/{node.pid}/task").iterdir():
-                os.sched_setaffinity(int(thread.name), {cpus[0]})
+            for thread in os.listdir(f"/proc/{node.pid}/task"):
+                os.sched_setaffinity(int(thread), {cpus[0]})
             options = Options(
                 calls=(calls,),
                 seconds=seconds,
