@@ -81,6 +81,18 @@ class TestGreeting:
         kinds = {entry.kind for entry in rig.journal if entry.to == "model"}
         assert kinds == {"session.start", "session.input_audio.append", "session.commentary.append"}
 
+    def test_its_lock_does_not_wait_for_the_end_of_an_utterance(self):
+        rig = LiveRig(shop().changed(greeting_lock=True), silence_seconds=0)
+        rig.up()
+        rig.advance(0.8)
+        rig.says(1.0, HELLO)
+        rig.advance(1.0)
+        assert rig.call.greeting.locked
+        rig.advance(0.7)
+        assert not rig.call.greeting.locked
+        assert rig.call.session.responses.generating
+        rig.shut()
+
     def test_is_asked_for_once_more_where_nothing_comes_of_it(self, rig):
         rig.up()
         rig.advance(5.1)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastbridge.call.tool_filler import exactly
+from fastbridge.model.port import exactly
 from fastbridge.sim.audio import speech
 from fastbridge.sim.demo_play import (
     ASSISTANT_WORDS,

@@ -63,6 +63,9 @@ from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.stats import CallStats
 from fastbridge.observe.trouble import Trouble
 
+LIVE_GREETING = {"heard_seconds": 0.1}
+"""Where the end of an utterance is only known by a long silence, in which the caller may have begun to answer. Behind
+the 0.2 s of a pause that are played."""
 LIVE_LANE: dict[str, Any] = {"live": True, "preroll_frames": 150}
 """The caller's lane to a model that listens in real time: what waits for it more than 3 s would be heard so much later
 for the rest of the call."""
@@ -283,6 +286,7 @@ class Assembly(Parts):
             session=session,
             stats=stats,
             log=log,
+            **(LIVE_GREETING if settings.live else {}),
         )
         self.turns = Turns(clock=clock, facts=facts, caller=caller, session=session, log=log, tell=tell)
         self.answers = Answers(clock=clock, facts=facts, assistant=assistant, session=session, log=log, tell=tell)

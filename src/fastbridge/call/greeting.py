@@ -22,7 +22,6 @@ FIRST_AUDIO_SECONDS = 5.0
 HARD_SECONDS = 30.0
 CHECK_SECONDS = 0.25
 HEARD_SECONDS = 1.5
-"""Nothing of it has played for this long: that was all, whether the model says so or not."""
 
 
 class State(StrEnum):
@@ -41,7 +40,8 @@ class Moment(Protocol):
 
 
 class Greeting:
-    """text: what is said first, in these words; empty for no greeting and so no lock."""
+    """text: what is said first, in these words; empty for no greeting and so no lock. heard_seconds: without a sound of
+    it, that was all, whether the model says so or not."""
 
     def __init__(
         self,
@@ -55,7 +55,9 @@ class Greeting:
         session: Model,
         stats: CallStats,
         log: CallLog,
+        heard_seconds: float = HEARD_SECONDS,
     ) -> None:
+        self._heard_ns = int(heard_seconds * 1e9)
         self.state = State.WAITING if text else State.NONE
         self.locked = False
         self._text = text
@@ -152,7 +154,7 @@ class Greeting:
     def _check_played(self) -> None:
         """The playout clock, for a carrier whose marks do not come back and a model that does not say where it ends."""
         silent_ns = self._clock.now_ns() - self._assistant.schedule.play_end_ns
-        unfinished = self._session.responses.busy and silent_ns < HEARD_SECONDS * 1e9
+        unfinished = self._session.responses.busy and silent_ns < self._heard_ns
         if self._facts.assistant_speaks or unfinished:
             self._check.set(CHECK_SECONDS)
         else:
