@@ -544,8 +544,8 @@ class TestEnd:
             "responses", "caller_turns", "silences", "barge_ins", "business_id", "from", "to", "caller_id",
             "started_at", "outbound_id",
             "accounting", "pacing", "tools", "tokens", "cost", "model_events", "errors",
-            "model_line", "model_seconds", "answers", "waiting", "log", "transferred_to", "errors_by_type", "answered_by",
-            "recording", "carrier_recording", "consent_ms", "private", "transfers",
+            "model_line", "model_seconds", "answers", "waiting", "log", "transferred_to", "errors_by_type",
+            "answered_by", "recording", "carrier_recording", "consent_ms", "private", "transfers",
         }  # fmt: skip
         assert (record["version"], record["duration_ms"], record["end_reason"]) == (2, 100, "shutdown")
         assert re.fullmatch("CA[0-9a-f]{32}", record["call_sid"])
