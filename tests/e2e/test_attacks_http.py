@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from attacker import ACCOUNT_SID, HOST, PUBLIC_URL, eventually, new_call_sid, sign
-from fastbridge.carrier.twilio import webhooks
+from fastbridge.carrier.twilio import webhook
 from fastbridge.net import http_socket as webhook_socket
 from fastbridge.net.http_gate import MAX_BODY_BYTES
 
@@ -83,7 +83,7 @@ def test_a_stream_has_no_such_deadline(node, monkeypatch):
 
 
 def test_a_signed_body_that_dribbles(node, monkeypatch):
-    monkeypatch.setattr(webhooks, "BODY_DEADLINE_S", 0.3)
+    monkeypatch.setattr(webhook, "BODY_DEADLINE_S", 0.3)
     with node.connect() as connection:
         connection.send(post(PATH, "Content-Length: 100\r\nX-Twilio-Signature: x\r\n") + b"CallSid=")
         assert connection.answer().status == 408
