@@ -270,6 +270,8 @@ def demo(
     greeted = not agent or bool(load_agent(agent).greeting)  # what is wrong with it is told before anything starts
 
     if outbound:
+        if agent or wav:
+            raise ConfigError("demo --outbound has its own agent and its own callee: leave out the agent and --wav.")
         from fastbridge.sim.demo_outbound import run as call_out
 
         raise typer.Exit(call_out(out))

@@ -392,6 +392,9 @@ def test_demo_of_a_call_out_is_another_one(capsys, monkeypatch):
     demo.run = lambda out: 3 if str(out) == "there" else 4
     monkeypatch.setitem(sys.modules, "fastbridge.sim.demo_outbound", demo)
     assert run(capsys, "demo", "--outbound", "--out", "there")[0] == 3
+    code, *said = run(capsys, "demo", "--outbound", "--wav", "me.wav")
+    assert code == 2
+    assert "leave out the agent and --wav" in "".join(said)
 
 
 def test_load_agent_puts_the_working_directory_on_the_path_once(module, monkeypatch, tmp_path):

@@ -142,3 +142,20 @@ def test_a_recording_needs_its_place(record, sentence, tmp_path):
     enough = load_settings(recordings_dir=tmp_path, twilio_account_sid="AC" + "0" * 32)
     fitness.require_fit(enough, agent)
     assert list(fitness.agent_faults(enough, agent)) == []
+
+
+def test_a_folder_for_recordings_that_cannot_be_is_told_at_the_start(tmp_path):
+    (tmp_path / "file").touch()
+    settings = load_settings(recordings_dir=tmp_path / "file")
+    with pytest.raises(ConfigError, match=r"FASTBRIDGE_RECORDINGS_DIR: .* cannot be made or written"):
+        fitness.require_fit(settings, Agent(record="local"))
+    fitness.require_fit(settings, Agent())
+    fitness.require_fit(load_settings(recordings_dir=tmp_path / "new" / "folder"), Agent(record="local"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_tokens_are_no_limit_for_a_model_that_is_billed_by_the_minute():
+    with pytest.raises(ConfigError, match="FASTBRIDGE_CALL_BUDGET_TOKENS is no limit for gpt-live-1"):
+        fitness.require_fit(load_settings(model="gpt-live-1", call_budget_tokens=400), Agent())
+    with pytest.raises(ConfigError, match="is no limit for gpt-live-1"):
+        fitness.require_fit(load_settings(call_budget_tokens=400), Agent(model="gpt-live-1"))

@@ -85,4 +85,4 @@ async def json_body(request: Request, example: str) -> dict[str, Any]:
 def invalid(found: list[dict[str, str]]) -> Problem:
     """What is wrong with what was asked: field and words each."""
     first = found[0]
-    return Problem(422, f"{first['field']} {first['problem']}.", errors=found)
+    return Problem(422, f"{first['field']} {first['problem']}".rstrip(".") + ".", errors=found)

@@ -5,6 +5,7 @@ A start ends with the first fault; whoever examines wants them all. Nothing is b
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -12,12 +13,12 @@ from pydantic import ValidationError
 from fastbridge.agent.fields import BY_THE_CARRIER, BY_THE_NODE
 from fastbridge.base.complaints import complaints
 from fastbridge.carrier.twilio.rest import credentials
-from fastbridge.config import Settings, load_settings
+from fastbridge.config import LIVE_MODELS, Settings, load_settings
 from fastbridge.errors import ConfigError
 from fastbridge.model.usage import price_of
 from fastbridge.node.stray_settings import unknown_variables
 from fastbridge.store.database import NO_DATABASE, open_engine
-from fastbridge.store.records import unusable
+from fastbridge.store.records import try_folder, unusable
 
 if TYPE_CHECKING:
     from fastbridge.agent.definition import Agent
@@ -80,6 +81,11 @@ def require_fit(settings: Settings, agent: "Agent") -> None:
 def require_price(settings: Settings) -> None:
     """ConfigError for prices that are none, and where dollars are to be counted of a model that has none."""
     price, _ = price_of(settings.model, settings.prices)
+    if settings.call_budget_tokens and settings.model.startswith(LIVE_MODELS):
+        raise ConfigError(
+            f"FASTBRIDGE_CALL_BUDGET_TOKENS is no limit for {settings.model}, which is billed by the minute: give "
+            "FASTBRIDGE_CALL_BUDGET_USD, and its price in FASTBRIDGE_PRICES."
+        )
     budgets = {
         "FASTBRIDGE_CALL_BUDGET_USD": settings.call_budget_usd,
         "FASTBRIDGE_BUSINESS_BUDGET_USD": settings.business_budget_usd,
@@ -94,8 +100,19 @@ def recording_faults(settings: Settings, record: str) -> Iterator[str]:
     """What a recording of this kind lacks: a sentence each."""
     if record in BY_THE_NODE and settings.recordings_dir is None:
         yield f"record={record!r} needs FASTBRIDGE_RECORDINGS_DIR: set it to a directory."
+    if record in BY_THE_NODE and settings.recordings_dir is not None:
+        yield from unwritable("FASTBRIDGE_RECORDINGS_DIR", settings.recordings_dir)
     if record in BY_THE_CARRIER and credentials(settings) is None:
         yield f"record={record!r} needs TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN: set them, or record by the node."
+
+
+def unwritable(variable: str, folder: Path) -> Iterator[str]:
+    """A sentence, if this folder cannot be made or written. Nothing is left there."""
+    try:
+        try_folder(folder)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        yield f"{variable}: {str(folder)!r} cannot be made or written ({why}): set it to another directory."
 
 
 def advice(settings: Settings, agent: "Agent") -> list[str]:

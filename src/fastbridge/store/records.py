@@ -273,7 +273,7 @@ def unusable(database_url: str, records_dir: Path | None) -> list[str]:
     found = []
     for variable, place, attempt in (
         ("DATABASE_URL", path, _try_file),
-        ("FASTBRIDGE_RECORDS_DIR", records_dir, _try_folder),
+        ("FASTBRIDGE_RECORDS_DIR", records_dir, try_folder),
     ):
         try:
             if place is not None:
@@ -291,10 +291,10 @@ def _try_file(path: Path) -> None:
     if path.exists():
         os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
     else:
-        _try_folder(path.parent)
+        try_folder(path.parent)
 
 
-def _try_folder(folder: Path) -> None:
+def try_folder(folder: Path) -> None:
     """There, or where it would be made."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
