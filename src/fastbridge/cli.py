@@ -268,10 +268,9 @@ def demo(
 ) -> None:
     """Hold a call with a simulated caller and a simulated model: no account, no network."""
     greeted = not agent or bool(load_agent(agent).greeting)  # what is wrong with it is told before anything starts
-
+    if outbound and (agent or wav):
+        raise ConfigError("demo --outbound has its own agent and its own callee: leave out the agent and --wav.")
     if outbound:
-        if agent or wav:
-            raise ConfigError("demo --outbound has its own agent and its own callee: leave out the agent and --wav.")
         from fastbridge.sim.demo_outbound import run as call_out
 
         raise typer.Exit(call_out(out))
