@@ -67,16 +67,17 @@ async def run(calls: int, rate: float, share: float, seed: int) -> int:
             )
             async with node:
                 began_s = time.monotonic()
-                code = await campaign(folder, node.url, rate, calls / rate + MOST_SECONDS)
+                code = await campaign(folder, node.url, rate, limit_seconds=calls / rate + MOST_SECONDS)
                 took_s = time.monotonic() - began_s
                 await asyncio.sleep(75)  # conversations without a record of their own get one
                 return judge(folder, database, api, ends, took_s, code)
 
 
-async def campaign(folder: Path, url: str, rate: float, limit_seconds: float) -> int:
-    command = ["campaign", "list.csv", "--rate", str(rate), "--at-once", "500", "--hours", "any", "--retry", "busy:0:1"]
+async def campaign(folder: Path, url: str, rate: float, *, at_once: int = 500, limit_seconds: float = 3600.0) -> int:
+    """`fastbridge campaign list.csv` of that folder: its exit code."""
+    command = ["campaign", "list.csv", "--rate", str(rate), "--at-once", str(at_once), "--hours", "any"]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "fastbridge", *command, "--node", url),
+        *(sys.executable, "-m", "fastbridge", *command, "--retry", "busy:0:1", "--node", url),
         cwd=folder,
         env={"FASTBRIDGE_API_KEY": KEY, "PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"},
     )

@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import random
-import sys
 import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
@@ -24,14 +23,14 @@ from fastbridge.sim import CarrierApi, NodeProcess, load, load_bridge
 from fastbridge.sim.load import Options
 from fastbridge.sim.load_report import table, verdict
 from fastbridge.sim.node import free_port
-from outbound import CALLEES, FROM, KEY
+from outbound import CALLEES, FROM, KEY, campaign
 
 
-async def run(calls: int, campaign: int, rate: float, seconds: float) -> list[dict[str, Any]]:
+async def run(calls: int, placed: int, rate: float, seconds: float) -> list[dict[str, Any]]:
     """What was measured alone, and beside the campaign."""
     dice = random.Random(1)
-    numbers = [f"+1415{2_000_000 + index}" for index in range(campaign)]
-    ends = dice.choices(list(CALLEES), k=campaign)
+    numbers = [f"+1415{2_000_000 + index}" for index in range(placed)]
+    ends = dice.choices(list(CALLEES), k=placed)
     folder, port = Path(tempfile.mkdtemp(prefix="fastbridge-beside-")), free_port()
     (folder / "list.csv").write_text("to,name\n" + "".join(f"{number},Dana\n" for number in numbers))
     node = NodeProcess(f"http://127.0.0.1:{port}/v1")
@@ -42,7 +41,7 @@ async def run(calls: int, campaign: int, rate: float, seconds: float) -> list[di
             FASTBRIDGE_API_KEYS=KEY,
             FASTBRIDGE_TWILIO_API_URL=api.url,
             TWILIO_PHONE_NUMBER=FROM,
-            **load_bridge.settings(calls + campaign, dsp=True, greeting=True),
+            **load_bridge.settings(calls + placed, dsp=True, greeting=True),
         )
         cpus = sorted(os.sched_getaffinity(0))
         async with node:
@@ -59,7 +58,7 @@ async def run(calls: int, campaign: int, rate: float, seconds: float) -> list[di
                 dsp=True,
             )
             alone = await measured(options, calls, None)
-            beside = await measured(options, calls, place(folder, node.url, rate))
+            beside = await measured(options, calls, campaign(folder, node.url, rate, at_once=300))
             return [alone, beside]
 
 
@@ -76,16 +75,6 @@ async def measured(options: Options, calls: int, beside: Coroutine[Any, Any, int
         code = await task
         print(f"the campaign's exit code: {code}")
     return result
-
-
-async def place(folder: Path, url: str, rate: float) -> int:
-    command = ["campaign", "list.csv", "--rate", str(rate), "--at-once", "300", "--hours", "any", "--retry", "busy:0:1"]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "fastbridge", *command, "--node", url),
-        cwd=folder,
-        env={"FASTBRIDGE_API_KEY": KEY, "PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"},
-    )
-    return await process.wait()
 
 
 def main() -> None:

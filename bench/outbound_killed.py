@@ -10,13 +10,12 @@ database and what was really dialled are held against each other.
 import argparse
 import asyncio
 import random
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from fastbridge.sim import CarrierApi, ModelServer, NodeProcess, Say, Scenario
-from outbound import CALLEES, FROM, KEY, SHARES, judge
+from outbound import CALLEES, FROM, KEY, SHARES, campaign, judge
 
 SETTLE_SECONDS = 150.0
 """After the last kill: what the carrier's callbacks told nobody is asked of it, one look a minute, and a conversation
@@ -54,16 +53,6 @@ async def run(kills: int, rate: float, seed: int) -> int:
                 await asyncio.sleep(SETTLE_SECONDS)
                 print(f"\nkilled {kills} times")
                 return judge(folder, folder / "x.db", api, ends, took_s, code)
-
-
-async def campaign(folder: Path, url: str, rate: float) -> int:
-    command = ["campaign", "list.csv", "--rate", str(rate), "--at-once", "500", "--hours", "any", "--retry", "busy:0:1"]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "fastbridge", *command, "--node", url),
-        cwd=folder,
-        env={"FASTBRIDGE_API_KEY": KEY, "PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"},
-    )
-    return await process.wait()
 
 
 def main() -> None:

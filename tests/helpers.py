@@ -5,6 +5,7 @@ import math
 import struct
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from itertools import count
 from typing import Any
 
@@ -125,3 +126,24 @@ def numbered_frame(number: int) -> bytes:
 LOUD = tone_complex(200, -12.0)
 """A frame of a steady voice: a detector with defaults believes the fifth in a row."""
 QUIET = bytes([0xFF]) * FRAME_BYTES
+
+
+def spoiled(event: Any, is_free: Callable[[tuple[Any, ...]], bool]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """The event with an unknown key in each of its objects in turn, and the place of it; not where one is_free."""
+
+    def places(value: Any, place: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+        if isinstance(value, list):
+            for index, each in enumerate(value):
+                yield from places(each, (*place, index))
+        elif isinstance(value, dict) and not is_free(place):
+            yield place
+            for key, each in value.items():
+                yield from places(each, (*place, key))
+
+    for place in places(event, ()):
+        made = deepcopy(event)
+        target = made
+        for step in place:
+            target = target[step]
+        target["surprise"] = 1
+        yield place, made

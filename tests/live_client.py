@@ -5,7 +5,7 @@ test that runs anything proves shapes.
 """
 
 import json
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from typing import Any, get_args
 
 import pydantic
@@ -14,10 +14,8 @@ from openai.types.responses import ResponseStreamEvent
 
 from fastbridge.sim.live_session import LiveSession
 from fastbridge.sim.scenario import Scenario
-from model_client import unknown_keys
+from model_client import SILENT_FRAME, EventClient, unknown_keys
 
-FRAME_BYTES = 160
-SILENT_FRAME = b"\xff" * FRAME_BYTES
 PCMU = {"type": "audio/pcmu", "rate": 8000}
 AUDIO = "session.output_audio.delta"
 RESPONSES = {"type": "responses", "responses": {"model": "gpt-5.5"}}
@@ -54,31 +52,19 @@ def sdk_takes(event: dict[str, Any], *, fork: bool = False) -> bool:
     return member.type == event["type"] and unknown_keys(member) == set()
 
 
-class LiveClient:
-    """Drives a `LiveSession`. `events` is what came so far, `times_ms` when each was due."""
+class LiveClient(EventClient):
+    """Of a `LiveSession`."""
+
+    APPEND = "session.input_audio.append"
 
     def __init__(self, scenario: Scenario | None = None, **options: Any) -> None:
+        super().__init__(assert_valid)
         self.now_ms = 1000.0
         self.session = LiveSession(scenario or Scenario(), self.now_ms, **options)
-        self.events: list[dict[str, Any]] = []
-        self.times_ms: list[float] = []
-
-    def send(self, kind: str, **body: Any) -> None:
-        self.session.receive(json.dumps({"type": kind, **body}), self.now_ms)
-
-    def send_text(self, text: str) -> None:
-        self.session.receive(text, self.now_ms)
 
     def run(self, ms: float = 1000.0) -> list[dict[str, Any]]:
         """Let time pass without a sound of the caller's; the events of that time."""
-        end_ms = self.now_ms + ms
-        mark = len(self.events)
-        while (due_ms := self.session.next_due_ms()) is not None and due_ms <= end_ms:
-            for frame in self.session.poll(due_ms):
-                self.events.append(assert_valid(frame))
-                self.times_ms.append(due_ms)
-        self.now_ms = end_ms
-        return self.events[mark:]
+        return super().run(ms)
 
     def start(self, **settings: Any) -> dict[str, Any]:
         """Start with mu-law and these further settings, up to `session.started`."""
@@ -86,26 +72,12 @@ class LiveClient:
         self.run(50)
         return self.last("session.started")
 
-    def hear(self, ulaw: bytes) -> list[dict[str, Any]]:
-        """Append audio in real time, frame by frame; the events of that time."""
-        mark = len(self.events)
-        for at in range(0, len(ulaw), FRAME_BYTES):
-            self.send("session.input_audio.append", audio=b64encode(ulaw[at : at + FRAME_BYTES]).decode())
-            self.run(20)
-        return self.events[mark:]
-
     def listen(self, ms: float) -> list[dict[str, Any]]:
         """Say nothing for so long, frame by frame; the events of that time."""
         return self.hear(SILENT_FRAME * int(ms / 20))
 
     def append(self, kind: str, content: str, delegation_id: str | None = None, **more: Any) -> None:
         self.send(f"session.{kind}.append", content=content, delegation_id=delegation_id, **more)
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [event for event in self.events if event["type"] == kind]
-
-    def last(self, kind: str) -> dict[str, Any]:
-        return self.of(kind)[-1]
 
     def nested(self, kind: str) -> list[dict[str, Any]]:
         """The events of this type within `response.event`."""
@@ -130,8 +102,3 @@ def started(scenario: Scenario | None = None, **settings: Any) -> LiveClient:
     made.start(**settings)
     made.listen(20)
     return made
-
-
-def errors(made: LiveClient) -> list[tuple[str, str | None]]:
-    """Code and parameter of every error event that came."""
-    return [(event["error"]["code"], event["error"]["param"]) for event in made.of("error")]

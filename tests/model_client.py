@@ -5,7 +5,8 @@ Every event it takes is checked against the types of the official SDK, so a test
 
 import json
 from base64 import b64decode, b64encode
-from typing import Any, get_args
+from collections.abc import Callable
+from typing import Any, ClassVar, get_args
 
 import pydantic
 from openai.types.realtime import RealtimeServerEvent
@@ -46,15 +47,18 @@ def assert_valid(frame: str) -> dict[str, Any]:
     return event
 
 
-class VirtualClient:
-    """Drives a `ModelSession`. `events` is what came so far, `times_ms` when each was due."""
+class EventClient:
+    """Drives a simulated session. `events` is what came so far, `times_ms` when each was due. check(frame): the event
+    in it, proven to be one of the service's."""
 
-    def __init__(self, scenario: Scenario | None = None, **options: Any) -> None:
-        self.now_ms = 1000.0
-        self.session = ModelSession(scenario or Scenario(), self.now_ms, **options)
+    APPEND: ClassVar[str]
+    session: Any
+    now_ms: float
+
+    def __init__(self, check: Callable[[str], dict[str, Any]]) -> None:
         self.events: list[dict[str, Any]] = []
         self.times_ms: list[float] = []
-        self.run(0)
+        self._check = check
 
     def send(self, kind: str, **body: Any) -> None:
         self.session.receive(json.dumps({"type": kind, **body}), self.now_ms)
@@ -62,16 +66,45 @@ class VirtualClient:
     def send_text(self, text: str) -> None:
         self.session.receive(text, self.now_ms)
 
-    def run(self, ms: float = 60_000) -> list[dict[str, Any]]:
+    def run(self, ms: float) -> list[dict[str, Any]]:
         """Let time pass; the events of that time."""
         end_ms = self.now_ms + ms
         mark = len(self.events)
         while (due_ms := self.session.next_due_ms()) is not None and due_ms <= end_ms:
             for frame in self.session.poll(due_ms):
-                self.events.append(assert_valid(frame))
+                self.events.append(self._check(frame))
                 self.times_ms.append(due_ms)
         self.now_ms = end_ms
         return self.events[mark:]
+
+    def hear(self, ulaw: bytes) -> list[dict[str, Any]]:
+        """Append audio in real time, frame by frame; the events of that time."""
+        mark = len(self.events)
+        for at in range(0, len(ulaw), FRAME_BYTES):
+            self.send(self.APPEND, audio=b64encode(ulaw[at : at + FRAME_BYTES]).decode())
+            self.run(20)
+        return self.events[mark:]
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["type"] == kind]
+
+    def last(self, kind: str) -> dict[str, Any]:
+        return self.of(kind)[-1]
+
+
+class VirtualClient(EventClient):
+    """Of a `ModelSession`."""
+
+    APPEND = "input_audio_buffer.append"
+
+    def __init__(self, scenario: Scenario | None = None, **options: Any) -> None:
+        super().__init__(assert_valid)
+        self.now_ms = 1000.0
+        self.session = ModelSession(scenario or Scenario(), self.now_ms, **options)
+        self.run(0)
+
+    def run(self, ms: float = 60_000) -> list[dict[str, Any]]:
+        return super().run(ms)
 
     def run_until(self, kind: str) -> dict[str, Any]:
         """Let time pass up to the first new event of this type."""
@@ -87,20 +120,6 @@ class VirtualClient:
         audio = {"input": {"format": PCMU, **settings}, "output": {"format": PCMU, "voice": "marin"}}
         self.send("session.update", session={"type": "realtime", "audio": audio})
         return self.run_until("session.updated")
-
-    def hear(self, ulaw: bytes) -> list[dict[str, Any]]:
-        """Append audio in real time, frame by frame; the events of that time."""
-        mark = len(self.events)
-        for at in range(0, len(ulaw), FRAME_BYTES):
-            self.send("input_audio_buffer.append", audio=b64encode(ulaw[at : at + FRAME_BYTES]).decode())
-            self.run(20)
-        return self.events[mark:]
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [event for event in self.events if event["type"] == kind]
-
-    def last(self, kind: str) -> dict[str, Any]:
-        return self.of(kind)[-1]
 
     def audio(self) -> bytes:
         """All the assistant audio that came."""
@@ -124,6 +143,6 @@ def configured(scenario: Scenario | None = None, *, input_settings: dict[str, An
     return made
 
 
-def errors(made: VirtualClient) -> list[tuple[str, str | None]]:
+def errors(made: EventClient) -> list[tuple[str, str | None]]:
     """Code and parameter of every error event that came."""
     return [(event["error"]["code"], event["error"]["param"]) for event in made.of("error")]

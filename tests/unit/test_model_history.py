@@ -231,3 +231,20 @@ class TestBounds:
             history.follows(f"item_{number}", "before")
         turns = [history.turn("caller", item_id) for item_id in ("item_7", "item_8")]
         assert [turn.previous_item_id for turn in turns] == ["before", None]
+
+
+class TestCutOff:
+    def test_once_an_item_and_no_more_than_came(self, history):
+        spoken(history)
+        turn, heard_ms, received_ms = history.cut_off("item_1", 900, 600)
+        assert (turn.heard_ms, heard_ms, received_ms) == (600, 600, 600)
+        assert history.cut_off("item_1", 100, 600) is None
+
+    def test_by_the_models_count_where_a_recording_of_ours_lay_between(self, history):
+        spoken(history).played_before("item_1", 1000)
+        _, heard_ms, received_ms = history.cut_off("item_1", 200, 500)
+        assert (heard_ms, received_ms) == (1200, 1500)
+
+    def test_less_than_nothing_is_nothing(self, history):
+        turn, heard_ms, _ = spoken(history).cut_off("item_1", -5, 500)
+        assert (heard_ms, turn.text) == (0, "")

@@ -341,7 +341,7 @@ class TestMalformed:
         up.text(message)
         assert up.counters == {"malformed_events": 1}
 
-    @pytest.mark.parametrize("kind", sorted(realtime_module._HANDLERS))
+    @pytest.mark.parametrize("kind", sorted(realtime_module.Session.handlers))
     @pytest.mark.parametrize(
         "value", [None, [], "", 7, {}, {"id": None}, [[]], "\ud800", {"id": "\ud800", "type": "message"}]
     )
@@ -385,7 +385,8 @@ class TestMalformed:
         )
         names = ["session", "response", "item", "error", "item_id", "response_id", "transcribed", "arguments", "delta"]
         events = st.fixed_dictionaries(
-            {"type": st.sampled_from(sorted(realtime_module._HANDLERS))}, optional=dict.fromkeys(names, json_values)
+            {"type": st.sampled_from(sorted(realtime_module.Session.handlers))},
+            optional=dict.fromkeys(names, json_values),
         )
         told = data.draw(st.lists(events, max_size=8))
         with contextlib.closing(SessionRig()) as rig:

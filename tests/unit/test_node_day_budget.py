@@ -19,20 +19,20 @@ def settings(**given: float) -> Any:
 
 
 def test_nobody_is_turned_away_without_a_budget() -> None:
-    budget = DayBudget(settings(), None, Spending(lambda: NOW_S))
+    budget = DayBudget(settings(), lambda since: {}, Spending(lambda: NOW_S))
     budget.spending.spend("7", 1e6)
     assert (budget.wanted, budget.is_spent("7"), budget.is_spent("")) == (False, False, False)
 
 
 def test_a_business_that_has_spent_its_own_is_alone_turned_away() -> None:
-    budget = DayBudget(settings(business_budget_usd=1.0), None, Spending(lambda: NOW_S))
+    budget = DayBudget(settings(business_budget_usd=1.0), lambda since: {}, Spending(lambda: NOW_S))
     budget.spending.spend("7", 1.0)
     budget.spending.spend("8", 0.99)
     assert [budget.is_spent(business) for business in ("7", "8", "")] == [True, False, False]
 
 
 def test_a_day_that_is_spent_is_everybodys() -> None:
-    budget = DayBudget(settings(day_budget_usd=1.0), None, Spending(lambda: NOW_S))
+    budget = DayBudget(settings(day_budget_usd=1.0), lambda since: {}, Spending(lambda: NOW_S))
     budget.spending.spend("7", 0.5)
     assert not budget.is_spent("8")
     budget.spending.spend("", 0.5)

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from fastbridge.base.api_keys import ApiKeys
 from fastbridge.recordings import api
-from fastbridge.recordings.api import MAX_DOWNLOADS, Archive
+from fastbridge.recordings.api import MAX_DOWNLOADS
 from fastbridge.recordings.links import Links
 from fastbridge.recordings.media_store import MediaStore
 from fastbridge.store.recordings import ABSENT, DELETED, FETCH, LOST, WANTED
@@ -33,7 +33,6 @@ class Desk:
         self.rows = Rows(folder)
         self.folder = folder / "files"
         self.store = MediaStore(str(self.folder))
-        self.own: MediaStore | None = None
         self.links = Links(KEYS, lambda: self.rows.now_s)
 
     def have(self, file: bytes = FILE) -> None:
@@ -44,8 +43,7 @@ class Desk:
 
     @property
     def app(self) -> Starlette:
-        archive = Archive(self.rows.store, self.store, self.own)
-        return Starlette(routes=api.routes(archive, ApiKeys(KEYS), self.links, URL))
+        return Starlette(routes=api.routes(self.rows.store, self.store, ApiKeys(KEYS), self.links, URL))
 
     def run(self, step: Callable[[httpx2.AsyncClient], Any], key: str | None = KEY) -> Any:
         headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
@@ -295,30 +293,6 @@ class TestList:
     @pytest.mark.parametrize("query", ["", "?call_sid=", "?call_sid=CA1", "?call_sid=CA%27%20or%201=1"])
     def test_needs_a_call(self, desk: Desk, query: str) -> None:
         assert problem(desk.ask("GET", f"/recordings{query}"), 422)["errors"][0]["field"] == "call_sid"
-
-
-class TestOwn:
-    """Files of the node's own, under their calls' sids."""
-
-    @pytest.fixture(autouse=True)
-    def folder(self, desk: Desk, tmp_path: Path) -> Path:
-        desk.own = MediaStore(str(tmp_path / "own"))
-        (tmp_path / "own" / f"{CALL}.wav").write_bytes(FILE)
-        return tmp_path / "own"
-
-    def test_are_served_and_linked_as_well(self, desk: Desk) -> None:
-        answer = desk.get(CALL, Range="bytes=0-3")
-        assert (answer.status_code, answer.content) == (206, b"RIFF")
-        assert desk.get(CALL, If_None_Match=answer.headers["etag"]).status_code == 304
-        url = desk.ask("POST", f"/recordings/{CALL}/link").json()["url"].removeprefix(URL)
-        assert desk.ask("GET", url, key=None).content == FILE
-
-    def test_are_deleted(self, desk: Desk, folder: Path) -> None:
-        assert desk.ask("DELETE", f"/recordings/{CALL}").status_code == 204
-        assert list(folder.iterdir()) == []
-        problem(desk.get(CALL), 404)
-        problem(desk.ask("DELETE", f"/recordings/{CALL}"), 404)
-        problem(desk.ask("POST", f"/recordings/{CALL}/link"), 404)
 
 
 def test_a_database_that_is_away_is_a_problem_and_no_traceback(tmp_path: Path) -> None:

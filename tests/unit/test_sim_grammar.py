@@ -1,9 +1,9 @@
-from copy import deepcopy
 from typing import Any
 
 import pytest
 
 from fastbridge.sim import grammar
+from helpers import spoiled
 
 FULL_UPDATE: dict[str, Any] = {
     "type": "session.update",
@@ -103,20 +103,8 @@ def test_no_object_takes_an_unknown_key(event: dict[str, Any]) -> None:
     """Everywhere but in what is free by definition: tool schemas, metadata, prompt variables."""
     free = {"parameters", "properties", "metadata", "variables"}
 
-    def paths(value: Any, path: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        if isinstance(value, list):
-            return [found for index, each in enumerate(value) for found in paths(each, (*path, index))]
-        if not isinstance(value, dict) or (path and path[-1] in free):
-            return []
-        return [path, *(found for key, each in value.items() for found in paths(each, (*path, key)))]
-
-    for path in paths(event, ()):
-        spoiled = deepcopy(event)
-        target = spoiled
-        for step in path:
-            target = target[step]
-        target["surprise"] = 1
-        problem = grammar.check(spoiled)
+    for path, made in spoiled(event, lambda place: bool(place) and place[-1] in free):
+        problem = grammar.check(made)
         assert problem is not None, path
         # A union words its problem by its last variant, which may miss something else first.
         assert problem.code == "unknown_parameter" or path[-1] in {"voice", "truncation", "tool_choice"}, path

@@ -2,8 +2,9 @@ from typing import Any
 
 from fastbridge.sim.live_script import Live
 from fastbridge.sim.scenario import CallTool, Say, Scenario, babble
-from live_client import LiveClient, errors, started
+from live_client import LiveClient, started
 from live_events import TOOL
+from model_client import errors
 
 SPEECH = babble("When are you open?")
 BACKED = {"type": "responses", "responses": {"model": "gpt-5.5", "tools": [TOOL]}}

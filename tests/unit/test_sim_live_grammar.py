@@ -1,9 +1,9 @@
-from copy import deepcopy
 from typing import Any
 
 import pytest
 
 from fastbridge.sim import live_grammar
+from helpers import spoiled
 from live_client import PCMU, sdk_takes
 from live_events import ACCEPTED, HISTORY, append, item, pcm, start
 
@@ -22,20 +22,8 @@ def test_what_the_service_takes(event: dict[str, Any]) -> None:
 def test_no_object_takes_an_unknown_key(event: dict[str, Any]) -> None:
     """Everywhere but in what is free by definition: the schema of a tool."""
 
-    def paths(value: Any, path: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        if isinstance(value, list):
-            return [found for index, each in enumerate(value) for found in paths(each, (*path, index))]
-        if not isinstance(value, dict) or "parameters" in path:
-            return []
-        return [path, *(found for key, each in value.items() for found in paths(each, (*path, key)))]
-
-    for path in paths(event, ()):
-        spoiled = deepcopy(event)
-        target = spoiled
-        for step in path:
-            target = target[step]
-        target["surprise"] = 1
-        problem = live_grammar.check(spoiled)
+    for path, made in spoiled(event, lambda place: "parameters" in place):
+        problem = live_grammar.check(made)
         assert problem is not None, path
         assert problem.code == "unknown_parameter" or path[-1] in {"voice", 0}, path
 

@@ -15,7 +15,8 @@ from fastbridge.sim.live_script import Live
 from fastbridge.sim.live_session import LiveSession
 from fastbridge.sim.model_server import ModelServer
 from fastbridge.sim.scenario import CallTool, Say, Scenario
-from live_client import PCMU, SILENT_FRAME, started
+from live_client import PCMU, started
+from model_client import SILENT_FRAME
 
 QUICK = Scenario(
     greeting=Say("Hello there.", b"\x20" * 1600),

@@ -7,7 +7,8 @@ import pytest
 
 from fastbridge.sim.live_script import Live
 from fastbridge.sim.scenario import CallTool, Fail, Say, Scenario, babble
-from live_client import AUDIO, RESPONSES, LiveClient, errors, started
+from live_client import AUDIO, RESPONSES, LiveClient, started
+from model_client import errors
 
 SPEECH = babble("When are you open?")
 PAUSE_MS = 900

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
-from fastbridge.store.database import _insert_once, insert_once, make_tables, open_engine, shown_url
+from fastbridge.store.database import Store, _insert_once, insert_once, make_tables, open_engine, shown_url
 
 
 def test_a_password_is_not_shown():
@@ -51,6 +51,46 @@ def test_a_row_is_inserted_once_and_the_transaction_goes_on(tmp_path):
     with engine.connect() as connection:
         assert connection.execute(sa.select(ONE).order_by(ONE.c.id)).all() == [(1, "first"), (2, "third")]
     engine.dispose()
+
+
+class Words(Store):
+    """One table's."""
+
+    makers = (lambda engine: make_tables(engine, ONE.metadata),)
+
+    def say(self, word):
+        with self._begin() as connection:
+            connection.execute(sa.insert(ONE).values(word=word))
+
+    def said(self):
+        with self._begin() as connection:
+            return list(connection.execute(sa.select(ONE.c.word)).scalars())
+
+
+def test_a_store_makes_its_tables_for_its_owner_alone_when_they_are_needed(tmp_path):
+    path = tmp_path / "deep" / "x.db"
+    store = Words(open_engine(f"sqlite:///{path}"))
+    assert not path.exists()
+    store.say("first")
+    assert (store.said(), path.stat().st_mode & 0o777) == (["first"], 0o600)
+    store.close()
+    again = Words(open_engine(f"sqlite:///{path}"))
+    assert again.said() == ["first"]
+    again.close()
+
+
+def test_what_a_store_cannot_do_is_undone(tmp_path):
+    store = Words(open_engine(f"sqlite:///{tmp_path}/x.db"))
+
+    def fail():
+        with store._begin() as connection:
+            connection.execute(sa.insert(ONE).values(word="lost"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert store.said() == []
+    store.close()
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,17 @@ class History:
             turn.heard_share = heard_ms / received_ms if heard_ms and received_ms else 0.0
             turn.text = cut_to(turn.text, turn.heard_share)
 
+    def cut_off(self, item_id: str, heard_ms: int, received_ms: int) -> tuple[Turn | None, int, int] | None:
+        """An item of the assistant's was interrupted: its turn, and what was heard and received of all of it, by the
+        model's count. None if it was before."""
+        turn = self.turn("assistant", item_id)
+        if turn is not None and turn.heard_ms is not None:
+            return None
+        received_ms = self.whole_ms(item_id, received_ms)
+        heard_ms = max(0, min(self.whole_ms(item_id, heard_ms), received_ms))
+        self.cut(turn, heard_ms, received_ms)
+        return turn, heard_ms, received_ms
+
     def break_off(self, received_ms: int) -> str:
         """Nothing more comes of the message under way, of which this much audio came: its words, as far as they are
         or will be heard."""

@@ -21,10 +21,7 @@ class DayBudget:
     """spent(started_at): what calls that have begun since have cost, by business; blocks, raises SQLAlchemyError."""
 
     def __init__(
-        self,
-        settings: Settings,
-        spent: Callable[[str], dict[str, float]] | None,
-        spending: Spending | None = None,
+        self, settings: Settings, spent: Callable[[str], dict[str, float]], spending: Spending | None = None
     ) -> None:
         self.spending = spending or Spending()
         self._business_usd, self._day_usd = settings.business_budget_usd, settings.day_budget_usd
@@ -41,13 +38,11 @@ class DayBudget:
 
     async def watch(self) -> None:
         """For as long as the node lives."""
-        while self.wanted and self._spent is not None:
+        while self.wanted:
             await self.look()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        if self._spent is None:
-            return
         day = self.spending.day
         midnight = datetime.fromtimestamp(day * DAY_SECONDS, UTC).isoformat(timespec="milliseconds")
         try:

@@ -47,22 +47,13 @@ class File(NamedTuple):
     """One that is there. etag: with its quotes."""
 
     sid: str
-    store: MediaStore
     size_bytes: int
     etag: str
     changed: datetime
 
 
-class Archive(NamedTuple):
-    """What there is. own: files of the node's own, each under the sid of its call, where it makes some."""
-
-    rows: RecordingStore
-    files: MediaStore
-    own: MediaStore | None = None
-
-
-def routes(archive: Archive, keys: ApiKeys, links: Links, public_url: str) -> list[Route]:
-    desk, guarded = _Desk(archive, links, public_url), ApiDoor(keys, "recordings", TAG).guarded
+def routes(rows: RecordingStore, files: MediaStore, keys: ApiKeys, links: Links, public_url: str) -> list[Route]:
+    desk, guarded = _Desk(rows, files, links, public_url), ApiDoor(keys, "recordings", TAG).guarded
 
     def linked(request: Request) -> bool:
         token = request.query_params.get("link")
@@ -79,10 +70,9 @@ def routes(archive: Archive, keys: ApiKeys, links: Links, public_url: str) -> li
 
 
 class _Desk:
-    def __init__(self, archive: Archive, links: Links, public_url: str) -> None:
-        self._rows = archive.rows
-        self._files = archive.files
-        self._own = archive.own
+    def __init__(self, rows: RecordingStore, files: MediaStore, links: Links, public_url: str) -> None:
+        self._rows = rows
+        self._files = files
         self._links = links
         self._public_url = public_url
         self._downloads = 0
@@ -104,7 +94,7 @@ class _Desk:
         status = 200 if span is None else 206
         if request.method == "HEAD":
             return Response(status_code=status, headers=headers, media_type=MEDIA_TYPE)
-        return self._download(found.store.read(found.sid, start, end), status, headers)
+        return self._download(self._files.read(found.sid, start, end), status, headers)
 
     def _download(self, pieces: AsyncIterator[bytes], status: int, headers: dict[str, str]) -> Response:
         if self._downloads >= MAX_DOWNLOADS:
@@ -118,16 +108,11 @@ class _Desk:
 
     async def _found(self, sid: str) -> File | Response:
         """Or the answer that there is none now. Problem, if there will be none."""
-        if self._own is not None and CALL_SID.match(sid):
-            kept = await _look(self._own, sid)
-            if kept is None:
-                raise Problem(404, "There is no such recording.")
-            return File(sid, self._own, kept.size_bytes, _own_etag(kept), kept.changed)
         row = await self._row(sid)
         kept = await _look(self._files, sid) if row.state == STORED else None
         if kept is None or kept.size_bytes != row.size_bytes:
             return await self._missed(row)
-        return File(sid, self._files, kept.size_bytes, f'"{row.etag}"', _moment(row.stored_s))
+        return File(sid, kept.size_bytes, f'"{row.etag}"', _moment(row.stored_s))
 
     async def _missed(self, row: RecordingRow) -> Response:
         """It is on its way, or is from now on."""
@@ -155,11 +140,6 @@ class _Desk:
 
     async def delete(self, request: Request) -> Response:
         sid = request.path_params["sid"]
-        if self._own is not None and CALL_SID.match(sid):
-            if not await _delete(self._own, sid):
-                raise Problem(404, "There is no such recording.")
-            notices.recording_deleted(sid, sid, where="our store")
-            return Response(status_code=204)
         await self._row(sid)
         await asyncio.to_thread(self._rows.delete, sid)
         return Response(status_code=204)
@@ -167,10 +147,7 @@ class _Desk:
     async def link(self, request: Request) -> Response:
         sid = request.path_params["sid"]
         seconds = _seconds(await json_body(request, '{"seconds": 3600}') if _has_body(request) else {})
-        if self._own is not None and CALL_SID.match(sid):
-            await self._found(sid)
-        else:
-            await self._row(sid)
+        await self._row(sid)
         token, until_s = self._links.make(sid, seconds)
         url = f"{self._public_url}/recordings/{sid}?link={token}"
         return JSONResponse({"url": url, "expires_at": _time(until_s)}, 201)
@@ -205,13 +182,6 @@ async def _look(store: MediaStore, sid: str) -> Kept | None:
         raise _away(error) from None
 
 
-async def _delete(store: MediaStore, sid: str) -> bool:
-    try:
-        return await store.delete(sid)
-    except StoreError as error:
-        raise _away(error) from None
-
-
 def _away(error: Exception) -> Problem:
     if _lines.every("store", SAY_SECONDS):
         notices.recording_store_away(error)
@@ -222,10 +192,6 @@ def _headers(found: File) -> dict[str, str]:
     changed = ranges.http_date(found.changed)
     name = f'inline; filename="{found.sid}.wav"'
     return {"ETag": found.etag, "Last-Modified": changed, "Content-Disposition": name, **_ALWAYS}
-
-
-def _own_etag(kept: Kept) -> str:
-    return f'"{kept.changed.timestamp():.6f}-{kept.size_bytes}"'
 
 
 def _span(request: Request, found: File) -> ranges.Span | None:

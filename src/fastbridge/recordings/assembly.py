@@ -38,5 +38,4 @@ def upkeep(settings: Settings, url: str, carrier: CarrierFiles) -> Upkeep:
 
 def routes(settings: Settings, url: str, rows: RecordingStore, keys: str) -> list[Route]:
     """The node's part. url: as above. keys: FASTBRIDGE_API_KEYS. ConfigError."""
-    archive = api.Archive(rows, MediaStore(url))
-    return api.routes(archive, ApiKeys(keys), Links(keys), settings.public_url)
+    return api.routes(rows, MediaStore(url), ApiKeys(keys), Links(keys), settings.public_url)

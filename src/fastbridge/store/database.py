@@ -4,8 +4,10 @@ Whatever is done with it is done off the loop, in a thread or in another process
 """
 
 import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
@@ -75,6 +77,30 @@ def make_tables(engine: sa.Engine, metadata: sa.MetaData) -> None:
         except DBAPIError:
             if not sa.inspect(engine).has_table(table.name):
                 raise
+
+
+class Store:
+    """To be inherited: what is kept in tables of one database, which are made when they are first needed. Its methods
+    block, and raise SQLAlchemy's errors. makers: make_table functions."""
+
+    makers: ClassVar[Sequence[Callable[[sa.Engine], None]]]
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._ready = False
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _begin(self) -> Iterator[sa.Connection]:
+        if not self._ready:
+            make_private(self._engine)
+            for make in self.makers:
+                make(self._engine)
+            self._ready = True
+        with self._engine.begin() as connection:
+            yield connection
 
 
 def insert_once(connection: sa.Connection, table: sa.Table, row: dict[str, Any]) -> bool:

@@ -8,8 +8,7 @@ comes in any order and twice; a terminal state is the last. All here is one tran
 import json
 import secrets
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from fastbridge.store import records
-from fastbridge.store.database import make_private, make_tables, open_engine
+from fastbridge.store.database import Store, make_tables, open_engine
 
 SCHEDULED, PLACING = "scheduled", "placing"
 """Not asked for yet; asked for, and no answer that says of which call."""
@@ -49,6 +48,10 @@ OUTBOUND = sa.Table(
 )
 
 
+def make_table(engine: sa.Engine) -> None:
+    make_tables(engine, _metadata)
+
+
 @dataclass(frozen=True, slots=True)
 class OutboundCall:
     """A row. request: as it was asked for. Times are seconds since 1970."""
@@ -74,26 +77,14 @@ class OutboundCall:
         return self.state in ENDED
 
 
-class OutboundStore:
-    """One database's. now_s(): seconds since 1970. Its methods block, and raise SQLAlchemy's errors."""
+class OutboundStore(Store):
+    """One database's. now_s(): seconds since 1970."""
+
+    makers = (make_table, records.make_table)
 
     def __init__(self, url: str, now_s: Any = time.time) -> None:
-        self._engine = open_engine(url)
+        super().__init__(open_engine(url))
         self._now_s = now_s
-        self._ready = False
-
-    def close(self) -> None:
-        self._engine.dispose()
-
-    @contextmanager
-    def _begin(self) -> Iterator[sa.Connection]:
-        if not self._ready:
-            make_private(self._engine)
-            make_tables(self._engine, _metadata)
-            records.make_table(self._engine)
-            self._ready = True
-        with self._engine.begin() as connection:
-            yield connection
 
     # --- asked for ---
 

@@ -5,13 +5,12 @@ queue, where each is known by its key: taken twice, by one that died in between,
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from fastbridge.store.database import insert_once, make_private, make_tables
+from fastbridge.store.database import Store, insert_once, make_tables
 
 _metadata = sa.MetaData()
 OUTBOX = sa.Table(
@@ -56,21 +55,10 @@ def _row(item: Item) -> dict[str, Any]:
     return {**item._asdict(), "created_s": time.time()}
 
 
-class Outbox:
-    """The worker's side. Its methods block, and raise SQLAlchemy's errors."""
+class Outbox(Store):
+    """The worker's side."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-        self._ready = False
-
-    @contextmanager
-    def _begin(self) -> Iterator[sa.Connection]:
-        if not self._ready:
-            make_private(self._engine)
-            make_table(self._engine)
-            self._ready = True
-        with self._engine.begin() as connection:
-            yield connection
+    makers = (make_table,)
 
     def waiting(self, jobs: Sequence[str], limit: int) -> list[Item]:
         """The oldest of these jobs."""

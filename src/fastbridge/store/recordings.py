@@ -10,18 +10,17 @@ transaction that wants it, under a key of its round: asked for by many it is the
 
 import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from fastbridge.store import outbox
-from fastbridge.store.database import insert_once, make_private, make_tables, open_engine
+from fastbridge.store.database import Store, insert_once, make_tables, open_engine
 
 WANTED, STORED, ABSENT, LOST, DELETED = STATES = ("wanted", "stored", "absent", "lost", "deleted")
-FETCH, DELETE = JOBS = ("recording.fetch", "recording.delete")
+FETCH, DELETE = ("recording.fetch", "recording.delete")
 """With a point, which no job of a user's has in its name."""
 RECORDING_SID = re.compile(r"RE[0-9a-f]{32}\Z")
 _ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}\Z")
@@ -98,28 +97,15 @@ def add(connection: sa.Connection, record: Mapping[str, Any], *, fetched: bool) 
         _first_job(connection, sid, time.time())
 
 
-class RecordingStore:
-    """One database's. fetched: whether files are to be had from the carrier. now_s(): seconds since 1970. Its methods
-    block, and raise SQLAlchemy's errors."""
+class RecordingStore(Store):
+    """One database's. fetched: whether files are to be had from the carrier. now_s(): seconds since 1970."""
+
+    makers = (make_table, outbox.make_table)
 
     def __init__(self, url: str, *, fetched: bool, now_s: Any = time.time) -> None:
-        self._engine = open_engine(url)
+        super().__init__(open_engine(url))
         self._fetched = fetched
         self._now_s = now_s
-        self._ready = False
-
-    def close(self) -> None:
-        self._engine.dispose()
-
-    @contextmanager
-    def _begin(self) -> Iterator[sa.Connection]:
-        if not self._ready:
-            make_private(self._engine)
-            make_table(self._engine)
-            outbox.make_table(self._engine)
-            self._ready = True
-        with self._engine.begin() as connection:
-            yield connection
 
     # --- what the carrier tells ---
 

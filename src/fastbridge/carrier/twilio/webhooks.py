@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from fastbridge.agent.definition import Agent, CallContext
+from fastbridge.agent.definition import CallContext
 from fastbridge.base.end_reasons import OURS_TO_EXPLAIN, EndReason
 from fastbridge.base.languages import Message
 from fastbridge.base.urls import MEDIA_PATH
-from fastbridge.carrier.admission import LOOK_AT, TERMINAL_STATUSES, Admission, Direction, Directory, Refusal
+from fastbridge.carrier.admission import LOOK_AT, TERMINAL_STATUSES, Admission, Direction, Refusal
 from fastbridge.carrier.port import RecordingTold
 from fastbridge.carrier.twilio.announcements import PATH, Announcer
 from fastbridge.carrier.twilio.error_codes import explained
@@ -23,7 +23,7 @@ from fastbridge.carrier.twilio.transfer_webhooks import TransferDesk
 from fastbridge.carrier.twilio.transfers import TwilioTransfers
 from fastbridge.carrier.twilio.twiml import connect_twiml, dial_twiml, hangup_twiml, reject_twiml
 from fastbridge.carrier.twilio.webhook import MAX_PARAMETER_CHARS, SAY_SECONDS, XML, Door, Handler, Webhook, client_ip
-from fastbridge.config import Settings
+from fastbridge.carrier.twilio.webhook import Node as DoorNode
 from fastbridge.observe import notices
 from fastbridge.observe.limits import RateLimiter
 
@@ -35,13 +35,9 @@ KEEP_RECORDINGS = {"Cache-Control": "public, max-age=31536000, immutable"}
 _logger = logging.getLogger(__name__)
 
 
-class Node(Protocol):
-    """What the routes need of the node."""
+class Node(DoorNode, Protocol):
+    """What the routes need of the node, beside what their door does."""
 
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def directory(self) -> Directory: ...
     @property
     def draining(self) -> bool: ...
     @property
@@ -50,8 +46,6 @@ class Node(Protocol):
     def successor(self) -> bool:
         """Of a process that died, and its calls with it."""
 
-    @property
-    def agent(self) -> Agent: ...
     @property
     def transfers(self) -> TwilioTransfers | None: ...
     def announce(self, admission: Admission) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent.definition import Agent
 from fastbridge.base.clock import Clock
-from fastbridge.base.json_text import encode_event
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError
 from fastbridge.model import port
+from fastbridge.model.exchange import Exchange
 from fastbridge.model.history import History
 from fastbridge.model.live.caller_turns import CallerTurns
 from fastbridge.model.live.opening import Opening
@@ -30,13 +30,14 @@ from fastbridge.model.usage import Usage
 from fastbridge.observe.trouble import Trouble
 
 
-class Connected(Requests):
+class Connected(Exchange, Requests):
     """To be inherited. send(message): one JSON text to the socket, set by `connected`. The gate for the caller's
     audio opens at `SessionReady`, which only a checked `session.started` tells."""
 
     caller_turns: CallerTurns
     spoken: Spoken
     responses: ResponseController
+    _opening: Opening
     _stream: StreamWatch
 
     def __init__(
@@ -119,18 +120,6 @@ class Connected(Requests):
         """Of all sessions of the call, by the model's own account; None before it has given one."""
         return self._seconds.total
 
-    @property
-    def ready(self) -> bool:
-        return self._opening.is_ready
-
-    @property
-    def session_id(self) -> str:
-        return self._opening.session_id
-
-    @property
-    def expires_at_s(self) -> float | None:
-        return self._opening.expires_at_s
-
     def connected(self, send: Callable[[bytes], object]) -> None:
         self._send = send
         self._opening.connected(self._send_now)
@@ -190,16 +179,6 @@ class Connected(Requests):
         self._agent, self.settings = agent, settings
         self.caller_turns.writes = bool(settings.transcription_model)
         self._opening.configure()
-
-    def send(self, event: dict[str, Any]) -> bool:
-        """A client event to the model; to nobody while there is no session: the next one is told all of it."""
-        if self.ready:
-            self._send_now(event)
-        return self.ready
-
-    def _send_now(self, event: dict[str, Any]) -> None:
-        if self._send is not None and not self.closed:
-            self._send(encode_event(event))
 
     def close(self) -> None:
         self._count_stream()

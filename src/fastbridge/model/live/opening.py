@@ -9,17 +9,16 @@ from collections.abc import Callable
 from typing import Any
 
 from fastbridge.base.clock import Clock, Deadline
-from fastbridge.base.json_text import text_of, within
+from fastbridge.base.json_text import within
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model.errors import read_error
+from fastbridge.model.opening import SessionOpening
 from fastbridge.observe.trouble import Trouble
 
 START_DEADLINE_SECONDS = 8.0
-FAR_FUTURE_S = 1e11
-"""In unix time."""
 
 
-class Opening:
+class Opening(SessionOpening):
     """config(): the `session` of `session.start`, as it is when it is sent; None where who answers is not known yet.
     ready(): the model has confirmed; failed(error): it has not."""
 
@@ -32,17 +31,8 @@ class Opening:
         failed: Callable[[ModelError], object],
         trouble: Trouble,
     ) -> None:
-        self.session_id = ""
-        self.expires_at_s: float | None = None
-        """When the model will end the session, as it says: unix time."""
-        self.is_ready = False
-        self.format_mismatches = 0
+        super().__init__(ready=ready, failed=failed, trouble=trouble)
         self._config = config
-        self._ready = ready
-        self._failed = failed
-        self._trouble = trouble
-        self._asked = False
-        self._send: Callable[[dict[str, Any]], object] | None = None
         self._deadline = Deadline(clock, self._expired)
 
     def connected(self, send: Callable[[dict[str, Any]], object]) -> None:
@@ -79,10 +69,7 @@ class Opening:
             self.close()
             self._failed(ModelUnavailable("the model did not confirm the session's settings", "format_mismatch"))
             return
-        self.session_id = text_of(session.get("id")) or "unnamed"
-        expires_at = session.get("expires_at")
-        if isinstance(expires_at, int | float) and 0 < expires_at < FAR_FUTURE_S:
-            self.expires_at_s = float(expires_at)
+        self._identify(session)
         self.close()
         self.is_ready = True
         self._ready()

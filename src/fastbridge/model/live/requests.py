@@ -40,12 +40,10 @@ class Requests(Memory):
         it was before, and for a recording of ours."""
         if item_id.startswith(LOCAL_ID):
             return False
-        turn = self.history.turn("assistant", item_id)
-        if turn is not None and turn.heard_ms is not None:
+        cut_off = self.history.cut_off(item_id, heard_ms, received_ms)
+        if cut_off is None:
             return False
-        received_ms = self.history.whole_ms(item_id, received_ms)
-        heard_ms = max(0, min(self.history.whole_ms(item_id, heard_ms), received_ms))
-        self.history.cut(turn, heard_ms, received_ms)
+        turn, heard_ms, received_ms = cut_off
         if received_ms - heard_ms >= MIN_UNHEARD_MS:
             heard = turn.text[-TAIL_CHARS:] if turn is not None else ""
             self._think(HEARD.format(heard=heard) if heard else HEARD_NOTHING)

@@ -5,19 +5,20 @@ utterance begins and ends; here that becomes a response, with all that a call is
 is a session that is lost. Unknown events are ignored, errors handled and counted.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from fastbridge._assistant import AssistantLane
 from fastbridge._livegate import END_FRAMES
 from fastbridge.agent.definition import Agent
 from fastbridge.base.clock import Clock
 from fastbridge.base.conversation import ToolCall
-from fastbridge.base.json_text import Malformed, object_of, parse_event, text_of, within
+from fastbridge.base.json_text import Malformed, object_of, text_of, within
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model import port
 from fastbridge.model.errors import FATAL_ERRORS, read_error
+from fastbridge.model.exchange import Handler
 from fastbridge.model.live.caller_turns import CallerTurns, Ear
 from fastbridge.model.live.connected import Connected
 from fastbridge.model.live.delegation import Delegation
@@ -84,28 +85,6 @@ class Session(Connected):
 
     def on_words(self, item_id: str, words: str) -> None:
         """Words without an event of their own: this dialect has none."""
-
-    def on_event(self, message: bytes) -> None:
-        """One message of the model's that is not audio. Never raises on what it holds."""
-        if self.closed:
-            return
-        event = parse_event(message)
-        if event is None:
-            self.malformed("", f"{len(message)} bytes that are no JSON object")
-            return
-        handler = _HANDLERS.get(kind := text_of(event.get("type")))
-        if handler is None:
-            self.counters["other_events"] += 1
-            return
-        try:
-            handler(self, event)
-        except Malformed as error:  # the model's fault, and not worth a call. All else is ours, and not booked as its
-            self.malformed(kind, str(error))
-
-    def malformed(self, kind: str, cause: str) -> None:
-        """A message that cannot be what it is meant to be."""
-        self.counters["malformed_events"] += 1
-        self._trouble.malformed(kind, cause)
 
     # --- the stream's side: what the lane's gate hears ---
 
@@ -247,6 +226,19 @@ class Session(Connected):
     def on_create_failed(self, create: Create, code: str) -> None:
         self._tell(port.CreateFailed(create, ModelError("a response was not begun", code)))
 
+    handlers: ClassVar[Mapping[str, Handler]] = {
+        "session.started": _on_session_started,
+        "session.updated": _on_session_updated,
+        "session.closed": _on_closed,
+        "session.output_audio.delta": _on_audio,
+        "session.input_transcript.delta": _on_caller_words,
+        "session.output_transcript.delta": _on_words,
+        "session.delegation.created": _on_delegation,
+        "session.usage.updated": _on_usage,
+        "response.event": _on_response_event,
+        "error": _on_error,
+    }
+
 
 def _span(event: dict[str, Any]) -> tuple[int, int]:
     """A fragment's place by the session's clock, ms."""
@@ -254,17 +246,3 @@ def _span(event: dict[str, Any]) -> tuple[int, int]:
     if type(start_ms) is not int or type(end_ms) is not int or not 0 <= start_ms <= end_ms < 1 << 40:
         raise Malformed("no place in the session")
     return start_ms, end_ms
-
-
-_HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
-    "session.started": Session._on_session_started,
-    "session.updated": Session._on_session_updated,
-    "session.closed": Session._on_closed,
-    "session.output_audio.delta": Session._on_audio,
-    "session.input_transcript.delta": Session._on_caller_words,
-    "session.output_transcript.delta": Session._on_words,
-    "session.delegation.created": Session._on_delegation,
-    "session.usage.updated": Session._on_usage,
-    "response.event": Session._on_response_event,
-    "error": Session._on_error,
-}

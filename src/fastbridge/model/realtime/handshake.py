@@ -8,19 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 from fastbridge.base.clock import Clock, Deadline
-from fastbridge.base.json_text import text_of, within
+from fastbridge.base.json_text import within
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model.errors import read_error
+from fastbridge.model.opening import SessionOpening
 from fastbridge.observe.trouble import Trouble
 
 UPDATE_RETRY_SECONDS = 3.0
 UPDATE_DEADLINE_SECONDS = 8.0
-FAR_FUTURE_S = 1e11
-"""In unix time."""
 PCMU = {"type": "audio/pcmu"}
 
 
-class Opening:
+class Opening(SessionOpening):
     """send(event): a client event, set by `connected`. ready(): the model has confirmed; failed(error): it has not."""
 
     def __init__(
@@ -32,18 +31,9 @@ class Opening:
         failed: Callable[[ModelError], object],
         trouble: Trouble,
     ) -> None:
-        self.session_id = ""
-        self.expires_at_s: float | None = None
-        """When the model will end the session, as it says: unix time."""
-        self.is_ready = False
-        self.format_mismatches = 0
-        self._trouble = trouble
-        self._asked = False
+        super().__init__(ready=ready, failed=failed, trouble=trouble)
         self.config = config
         """None: not known yet, and nothing is sent before it is."""
-        self._ready = ready
-        self._failed = failed
-        self._send: Callable[[dict[str, Any]], object] | None = None
         self._retry = Deadline(clock, self._send_update)
         self._deadline = Deadline(clock, self._expired)
 
@@ -61,11 +51,7 @@ class Opening:
             self._send_update()
 
     def on_created(self, event: dict[str, Any]) -> None:
-        session = within(event, "session")
-        self.session_id = text_of(session.get("id")) or "unnamed"
-        expires_at = session.get("expires_at")
-        if isinstance(expires_at, int | float) and 0 < expires_at < FAR_FUTURE_S:
-            self.expires_at_s = float(expires_at)
+        self._identify(within(event, "session"))
         if self._send is not None:
             self._send_update()
 

@@ -6,16 +6,17 @@ mean for the call is told as events of `model.port`. Unknown events are ignored,
 
 import json
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent.definition import Agent
 from fastbridge.base.clock import Clock
-from fastbridge.base.json_text import Malformed, encode_event, id_of, object_of, parse_event, text_of, within
+from fastbridge.base.json_text import id_of, object_of, text_of, within
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model import port
+from fastbridge.model.exchange import Exchange, Handler
 from fastbridge.model.history import History
 from fastbridge.model.port import Create, Tell
 from fastbridge.model.realtime.errors import EXPECTED_ERRORS, FATAL_ERRORS, means_active, read_error, response_error
@@ -30,12 +31,14 @@ from fastbridge.model.usage import Usage
 from fastbridge.observe.trouble import Trouble
 
 
-class Session(Requests):
+class Session(Exchange, Requests):
     """One conversation with the model.
 
     send(message): one JSON text to the model's socket, set by `connected`. The gate for caller audio opens at
     `SessionReady`, which only a checked `session.updated` tells.
     """
+
+    _opening: Opening
 
     def __init__(
         self,
@@ -90,18 +93,6 @@ class Session(Requests):
         """How long after the caller's last sound the model may go on listening before something is wrong with it."""
         return turn_end_seconds(self.settings)
 
-    @property
-    def ready(self) -> bool:
-        return self._opening.is_ready
-
-    @property
-    def session_id(self) -> str:
-        return self._opening.session_id
-
-    @property
-    def expires_at_s(self) -> float | None:
-        return self._opening.expires_at_s
-
     def connected(self, send: Callable[[bytes], object]) -> None:
         """The socket is open. `session.update` follows the model's `session.created`, which may have come already."""
         self._send = send
@@ -147,45 +138,12 @@ class Session(Requests):
         self._config = self._apply(agent, settings)
         self._opening.configure(self._config)
 
-    def send(self, event: dict[str, Any]) -> bool:
-        """A client event to the model; to nobody while there is no session that knows the conversation: the next one
-        is told all of it."""
-        if self.ready:
-            self._send_now(event)
-        return self.ready
-
-    def _send_now(self, event: dict[str, Any]) -> None:
-        if self._send is not None and not self.closed:
-            self._send(encode_event(event))
-
     def close(self) -> None:
         self._lane.tell_words()
         self.closed = True
         self._send = None
         self._opening.close()
         self.responses.close()
-
-    def on_event(self, message: bytes) -> None:
-        """One message of the model's that is not audio. Never raises on what it holds."""
-        if self.closed:
-            return
-        event = parse_event(message)
-        if event is None:
-            self.malformed("", f"{len(message)} bytes that are no JSON object")
-            return
-        handler = _HANDLERS.get(kind := text_of(event.get("type")))
-        if handler is None:
-            self.counters["other_events"] += 1
-            return
-        try:
-            handler(self, event)
-        except Malformed as error:  # the model's fault, and not worth a call. All else is ours, and not booked as its
-            self.malformed(kind, str(error))
-
-    def malformed(self, kind: str, cause: str) -> None:
-        """A message that cannot be what it is meant to be."""
-        self.counters["malformed_events"] += 1
-        self._trouble.malformed(kind, cause)
 
     def on_words(self, item_id: str, words: str) -> None:
         """Some of the assistant's words."""
@@ -377,24 +335,23 @@ class Session(Requests):
         self._rejection = None
         return rejected
 
-
-_HANDLERS: dict[str, Callable[[Session, dict[str, Any]], None]] = {
-    "session.created": Session._on_session_created,
-    "session.updated": Session._on_session_updated,
-    SPEECH_STARTED: Session._on_speech_started,
-    SPEECH_STOPPED: Session._on_speech_stopped,
-    IDLE: Session._on_idle,
-    "input_audio_buffer.committed": Session._on_committed,
-    "conversation.item.added": Session._on_item_added,
-    "conversation.item.input_audio_transcription.completed": Session._on_caller_transcript,
-    "conversation.item.input_audio_transcription.failed": Session._on_caller_transcript_failed,
-    "response.created": Session._on_response_created,
-    "response.output_item.added": Session._on_output_item_added,
-    "response.output_audio.delta": Session._on_audio_delta,
-    "response.output_audio_transcript.delta": Session._on_words_event,
-    "response.output_audio_transcript.done": Session._on_assistant_transcript,
-    "response.function_call_arguments.done": Session._on_arguments_done,
-    "response.output_item.done": Session._on_output_item_done,
-    "response.done": Session._on_response_done,
-    "error": Session._on_error,
-}
+    handlers: ClassVar[Mapping[str, Handler]] = {
+        "session.created": _on_session_created,
+        "session.updated": _on_session_updated,
+        SPEECH_STARTED: _on_speech_started,
+        SPEECH_STOPPED: _on_speech_stopped,
+        IDLE: _on_idle,
+        "input_audio_buffer.committed": _on_committed,
+        "conversation.item.added": _on_item_added,
+        "conversation.item.input_audio_transcription.completed": _on_caller_transcript,
+        "conversation.item.input_audio_transcription.failed": _on_caller_transcript_failed,
+        "response.created": _on_response_created,
+        "response.output_item.added": _on_output_item_added,
+        "response.output_audio.delta": _on_audio_delta,
+        "response.output_audio_transcript.delta": _on_words_event,
+        "response.output_audio_transcript.done": _on_assistant_transcript,
+        "response.function_call_arguments.done": _on_arguments_done,
+        "response.output_item.done": _on_output_item_done,
+        "response.done": _on_response_done,
+        "error": _on_error,
+    }

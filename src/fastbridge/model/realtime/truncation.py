@@ -20,12 +20,10 @@ class Truncation:
         False if it was told before, and for a recording of ours."""
         if item_id.startswith(LOCAL_ID):
             return False
-        turn = self._history.turn("assistant", item_id)
-        if turn is not None and turn.heard_ms is not None:
+        cut_off = self._history.cut_off(item_id, heard_ms, received_ms)
+        if cut_off is None:
             return False
-        received_ms = self._history.whole_ms(item_id, received_ms)
-        heard_ms = max(0, min(self._history.whole_ms(item_id, heard_ms), received_ms))
-        self._history.cut(turn, heard_ms, received_ms)
+        turn, heard_ms, _ = cut_off
         if heard_ms and item_id not in self.replayed:
             cut = {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0}
             self._send({**cut, "audio_end_ms": heard_ms})
