@@ -117,7 +117,7 @@ def stored_recordings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     carrier.answers = [NotFetched("HTTP 503")]
     fetching = Fetching(rows, store, carrier, ACCOUNT, release=False)
     deleting = Deleting(rows, store, carrier, ACCOUNT)
-    app = Starlette(routes=api.routes(api.Archive(rows, store), ApiKeys(KEY), Links(KEY), "https://v.example.com"))
+    app = Starlette(routes=api.routes(rows, store, ApiKeys(KEY), Links(KEY), "https://v.example.com"))
 
     async def ask(method: str, which: str) -> None:
         transport = httpx2.ASGITransport(app)
