@@ -73,6 +73,9 @@ def test_one_that_is_closed_is_not_waited_for(pipe):
     writer = LineWriter(pipe.stream, lost)
     writer.put("one")
     assert writer.close()
+    assert writer._thread is not None
+    writer._thread.join(5)  # or it might write, at last, and into the pipe that has our number next
+    assert not writer._thread.is_alive()
     assert writer.close()
     writer.put("two, which nobody writes")
     assert not writer.flush()
