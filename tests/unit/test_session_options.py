@@ -123,7 +123,9 @@ def test_on_call_may_still_lift_the_greeting_lock(make, of_the_agent):
         change: Any = {"greeting_lock": False} if of_the_agent else {"settings": {"greeting_lock": False}}
         return context.agent.changed(**change)
 
-    assert not make(agent).up().call.greeting.locked
+    rig = make(agent).up()
+    rig.advance(0.1)  # as long as the thread of `look` takes
+    assert not rig.call.greeting.locked
     assert make(Agent(greeting="Hi.")).up().call.greeting.locked
 
 
@@ -137,6 +139,7 @@ def test_on_call_may_still_say_how_keys_end(make):
         return context.agent.changed(keys_end="*", keys_end_seconds=9)
 
     rig = make(agent).up()
+    rig.advance(0.1)  # as long as the thread of `look` takes
     for key in ("1", "#", "*"):
         rig.do(rig.call.dtmf.press, key)
     rig.advance(0.1)
