@@ -1,10 +1,13 @@
 """Twin of fastbridge._livegate: the whole stream's story kept as lists, and read anew at each frame."""
 
+from itertools import takewhile
+
 from oracle import mulaw
 
 DROP, PASS, BEGIN, RESUME, END, REFUSE = range(6)
 PAUSE_FRAMES, END_FRAMES, REFUSED_END_FRAMES, REFUSED_FRAMES, BACKLOG_FRAMES = 10, 40, 15, 75, 6
-CLOSURE_FRAMES, PREROLL_FRAMES, FRAME_BYTES = 3, 3, 160
+CLOSURE_FRAMES, PREROLL_FRAMES, ONSET_FRAMES, FRAME_BYTES = 3, 5, 3, 160
+FRAME_NS = 20_000_000
 ENTER_POWER, LEAVE_POWER = 26_970.0, 6_775.0
 
 
@@ -32,15 +35,24 @@ class LiveGate:
     def _pausing(self) -> bool:
         return self._sounds is not None and trailing(self._sounds) > PAUSE_FRAMES
 
-    def judge(self, frame: bytes, backlog_frames: int, refused: bool = False) -> int:
+    def judge(
+        self,
+        frame: bytes,
+        backlog_frames: int,
+        refused: bool = False,
+        *,
+        delay_ns: int = 0,
+        wanted_ns: int = 3 * FRAME_NS,
+    ) -> int:
         if len(frame) != FRAME_BYTES:
             raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {len(frame)}")
         self.frames_in += 1
         self.peak_backlog_frames = max(self.peak_backlog_frames, backlog_frames)
         pausing = self._pausing
         loud = power(frame) >= (LEAVE_POWER if self.is_open and not pausing else ENTER_POWER)
+        lacking = min(-((delay_ns - wanted_ns) // FRAME_NS), BACKLOG_FRAMES - 1 - backlog_frames)
         if self._sounds is None:
-            return self._begin(frame) if loud else self._drop(frame)
+            return self._begin(lacking) if loud else self._drop(frame)
         self._sounds.append(loud)
         quiet = trailing(self._sounds)
         if refused:
@@ -48,19 +60,27 @@ class LiveGate:
             self.frames_refused += 1
             over = quiet >= REFUSED_END_FRAMES or self._refused >= REFUSED_FRAMES
             return self._not_sent(frame, END if over else REFUSE, over=over)
-        if loud and pausing and backlog_frames < BACKLOG_FRAMES:
+        if loud and pausing:
+            self._trim(lacking)
             return RESUME
         if quiet >= END_FRAMES:
             return self._not_sent(frame, END, over=True)
-        if quiet > PAUSE_FRAMES or (quiet > CLOSURE_FRAMES and backlog_frames >= BACKLOG_FRAMES):
+        crowded = backlog_frames >= BACKLOG_FRAMES or delay_ns >= max(6 * FRAME_NS, wanted_ns + FRAME_NS)
+        if quiet > PAUSE_FRAMES or (quiet > CLOSURE_FRAMES and crowded):
             return self._drop(frame)
         self._unsent.clear()
         return PASS
 
-    def _begin(self, frame: bytes) -> int:
+    def _begin(self, lacking: int) -> int:
+        self._trim(lacking)
         self._sounds = [True]
         self.utterances += 1
         return BEGIN
+
+    def _trim(self, lacking: int) -> None:
+        onset = list(takewhile(lambda frame: power(frame) < LEAVE_POWER, self._unsent[-ONSET_FRAMES:]))
+        silent = max(len(self._unsent) - ONSET_FRAMES, 0) + len(onset)
+        self._unsent = self._unsent[max(silent - max(lacking, 0), 0) :]
 
     def _drop(self, frame: bytes) -> int:
         self.frames_silent += 1
