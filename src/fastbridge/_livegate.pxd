@@ -20,6 +20,9 @@ cdef class LiveGate:
     cdef int quiet                          # frames since the last sound; beyond a pause's, nothing is sent
     cdef int refused                        # frames of this utterance that nobody wanted
     cdef Py_ssize_t kept                    # frames of pre-roll
+    cdef int noise_frames                   # of this window
+    cdef double quietest, quietest_before   # power, in this window and in the one before it
+    cdef double leave_power                 # what is quieter is silence
     cdef uint8_t[PREROLL_FRAMES * FRAME_BYTES] preroll
     # counters
     cdef readonly uint64_t frames_in, frames_silent, frames_refused, utterances
@@ -28,6 +31,7 @@ cdef class LiveGate:
     cdef Verdict hear(
         self, const uint8_t *frame, Py_ssize_t backlog, bint refused, int64_t delay_ns, int64_t wanted_ns
     ) noexcept
+    cdef bint is_loud(self, double power, bint is_sounding) noexcept
     cdef Verdict hear_pause(self, const uint8_t *frame, bint crowded) noexcept
     cdef Verdict hear_refused(self, const uint8_t *frame, bint loud) noexcept
     cdef Verdict end(self, const uint8_t *frame) noexcept

@@ -4,6 +4,10 @@ A model that streams without end sends silence in real time, too. What is loud b
 it. Within one, a pause is sent for a while and then left out: not sending is silence, and what had piled up is played
 meanwhile. While too much waits, pauses are left out sooner. Speech is never left out, and nothing is stretched or sent
 twice. A leaf: it knows no call, no ring and no clock; time is the stream's own, 20 ms a frame.
+
+What waits, waits in two places: with us, and with the carrier, who plays it. How long both together are to be, others say:
+what silence goes before a sound makes it so, and what of a pause is left out. Silence need not be digital: how loud its
+noise is shows in the quietest frame of late, and a sound is louder than that by 6 dB.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -21,6 +25,7 @@ END = <int>VERDICT_END
 REFUSE = <int>VERDICT_REFUSE
 
 cdef enum:
+    NOISE_WINDOW = 50                       # 1 s
     ONSET = 3                               # 60 ms: what is faint before a sound is part of it
     CLOSURE = 3                             # so much of a pause is part of the speech (a stop consonant) and always sent
     PAUSE = 10                              # 200 ms: of a longer pause the rest is left out
@@ -29,12 +34,13 @@ cdef enum:
     REFUSED_MOST = 75                       # 1.5 s: the model has not stopped, and means to go on
     BACKLOG = 6                             # 120 ms that wait with us: no silence is added to them
     FRAME_NS = 20_000_000
-    LEAST_DELAY = 3 * FRAME_NS
     MOST_DELAY = 6 * FRAME_NS               # not cut where no jitter wants more
 
 # Mean squares of linear samples. Between the two, what was a sound goes on, and nothing begins.
 cdef double ENTER_POWER = 26_970.0          # -46 dBFS
 cdef double LEAVE_POWER = 6_775.0           # -52 dBFS
+cdef double ABOVE_NOISE = 3.981             # 6 dB, for what is below LEAVE_POWER to be a sound's silence
+cdef double LOUDEST_NOISE = 17_019.0        # -48 dBFS: what never is quieter is no silence, but a sound that goes on
 
 PAUSE_FRAMES = <int>PAUSE
 END_FRAMES = <int>UTTERANCE_END
@@ -54,7 +60,7 @@ cdef class LiveGate:
         bint refused=False,
         *,
         int64_t delay_ns=0,
-        int64_t wanted_ns=<int64_t>LEAST_DELAY,
+        int64_t wanted_ns=60_000_000,
     ) -> int:
         if PyBytes_GET_SIZE(frame) != FRAME_BYTES:
             raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {PyBytes_GET_SIZE(frame)}")
@@ -67,13 +73,14 @@ cdef class LiveGate:
 
     def reset(self) -> None:
         self.close()
-        self.kept = 0
+        self.kept = self.noise_frames = 0
+        self.quietest = self.quietest_before = 0.0
 
     cdef Verdict hear(
         self, const uint8_t *frame, Py_ssize_t backlog, bint refused, int64_t delay_ns, int64_t wanted_ns
     ) noexcept:
         cdef bint was_pausing = self.quiet > PAUSE
-        cdef bint loud = mean_power(frame, FRAME_BYTES) >= (LEAVE_POWER if self.is_open and not was_pausing else ENTER_POWER)
+        cdef bint loud = self.is_loud(mean_power(frame, FRAME_BYTES), self.is_open and not was_pausing)
         self.frames_in += 1
         self.peak_backlog_frames = max(self.peak_backlog_frames, backlog)
         if self.is_open and refused:
@@ -90,6 +97,18 @@ cdef class LiveGate:
         self.is_open = True
         self.utterances += 1
         return VERDICT_BEGIN
+
+    cdef bint is_loud(self, double power, bint is_sounding) noexcept:
+        """Beside the noise, which is told by what was quietest in this window and in the one before it."""
+        cdef double leave
+        if self.noise_frames == NOISE_WINDOW:
+            self.noise_frames = 0
+            self.quietest_before = self.quietest
+        if self.noise_frames == 0 or power < self.quietest:
+            self.quietest = power
+        self.noise_frames += 1
+        self.leave_power = max(LEAVE_POWER, ABOVE_NOISE * min(self.quietest, self.quietest_before, LOUDEST_NOISE))
+        return power >= (self.leave_power if is_sounding else self.leave_power * ENTER_POWER / LEAVE_POWER)
 
     cdef Verdict hear_pause(self, const uint8_t *frame, bint crowded) noexcept:
         if not self.is_open:
@@ -132,7 +151,7 @@ cdef class LiveGate:
     cdef void trim(self, Py_ssize_t wanted) noexcept:
         """Of what was kept, the silence that is not wanted goes; what is faint right before the sound stays."""
         cdef Py_ssize_t silent = max(self.kept - ONSET, 0), gone
-        while silent < self.kept and mean_power(self.preroll + silent * FRAME_BYTES, FRAME_BYTES) < LEAVE_POWER:
+        while silent < self.kept and mean_power(self.preroll + silent * FRAME_BYTES, FRAME_BYTES) < self.leave_power:
             silent += 1
         gone = silent - min(max(wanted, 0), silent)
         self.kept -= gone

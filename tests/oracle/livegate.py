@@ -9,6 +9,7 @@ PAUSE_FRAMES, END_FRAMES, REFUSED_END_FRAMES, REFUSED_FRAMES, BACKLOG_FRAMES = 1
 CLOSURE_FRAMES, PREROLL_FRAMES, ONSET_FRAMES, FRAME_BYTES = 3, 5, 3, 160
 FRAME_NS = 20_000_000
 ENTER_POWER, LEAVE_POWER = 26_970.0, 6_775.0
+ABOVE_NOISE, LOUDEST_NOISE, NOISE_FRAMES = 3.981, 17_019.0, 50
 
 
 def power(frame: bytes) -> float:
@@ -25,6 +26,8 @@ class LiveGate:
         self._sounds: list[bool] | None = None  # of each frame of the utterance under way
         self._refused = 0
         self._unsent: list[bytes] = []
+        self._powers: list[float] = []
+        self._leave_power = LEAVE_POWER
         self.frames_in = self.frames_silent = self.frames_refused = self.utterances = self.peak_backlog_frames = 0
 
     @property
@@ -49,7 +52,12 @@ class LiveGate:
         self.frames_in += 1
         self.peak_backlog_frames = max(self.peak_backlog_frames, backlog_frames)
         pausing = self._pausing
-        loud = power(frame) >= (LEAVE_POWER if self.is_open and not pausing else ENTER_POWER)
+        self._powers.append(power(frame))
+        window = (len(self._powers) - 1) // NOISE_FRAMES
+        of_late = self._powers[max(window - 1, 0) * NOISE_FRAMES :] + [0.0] * (not window)
+        self._leave_power = max(LEAVE_POWER, ABOVE_NOISE * min(LOUDEST_NOISE, *of_late))
+        factor = 1.0 if self.is_open and not pausing else ENTER_POWER / LEAVE_POWER
+        loud = self._powers[-1] >= self._leave_power * factor
         lacking = min(-((delay_ns - wanted_ns) // FRAME_NS), BACKLOG_FRAMES - 1 - backlog_frames)
         if self._sounds is None:
             return self._begin(lacking) if loud else self._drop(frame)
@@ -78,7 +86,7 @@ class LiveGate:
         return BEGIN
 
     def _trim(self, lacking: int) -> None:
-        onset = list(takewhile(lambda frame: power(frame) < LEAVE_POWER, self._unsent[-ONSET_FRAMES:]))
+        onset = list(takewhile(lambda frame: power(frame) < self._leave_power, self._unsent[-ONSET_FRAMES:]))
         silent = max(len(self._unsent) - ONSET_FRAMES, 0) + len(onset)
         self._unsent = self._unsent[max(silent - max(lacking, 0), 0) :]
 
@@ -99,3 +107,4 @@ class LiveGate:
     def reset(self) -> None:
         self._sounds, self._refused = None, 0
         self._unsent.clear()
+        self._powers.clear()

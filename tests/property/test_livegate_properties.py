@@ -20,11 +20,12 @@ STAYING_FRAMES = 15
 """300 ms: what has been there for so long is no burst."""
 NOISE = tone_complex(200, -62.0)
 FAINT = tone_complex(200, -49.0)
+HISS = tone_complex(200, -41.0)
 
 runs_of_frames = st.lists(
     st.tuples(
-        st.sampled_from([LOUD, LOUD, QUIET, NOISE, FAINT]),
-        st.integers(1, 50),
+        st.sampled_from([LOUD, LOUD, QUIET, NOISE, FAINT, HISS]),
+        st.integers(1, 120),
         st.integers(0, 9),
         st.booleans(),
         st.integers(0, 200),

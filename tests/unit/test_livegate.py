@@ -54,7 +54,7 @@ class TestBegins:
 
     def test_once(self, gate, hear):
         hear(LOUD)
-        assert hear(FAINT, 60) == "PASS"
+        assert hear(FAINT, 40) == "PASS"
         assert gate.utterances == 1
 
 
@@ -137,6 +137,55 @@ class TestWhatGoesBeforeASound:
             hear(frame)
         hear(LOUD, delay_ns=1000 * MS)
         assert gate.take_preroll() == b"".join(sent)
+
+
+class TestNoise:
+    """Silence that is not digital: what the service sends may hiss."""
+
+    @pytest.mark.parametrize("dbfs", [-60.0, -53.0, -50.0, -48.1])
+    def test_at_any_level_ends_what_was_said(self, twin, gate, hear, dbfs):
+        hiss = tone_complex(200, dbfs)
+        hear(hiss, 100)
+        hear(LOUD, 20)
+        assert "END" in hear(hiss, 2 * twin.livegate.END_FRAMES)
+        assert not gate.is_open
+
+    def test_that_comes_with_the_voice_is_known_in_two_seconds(self, twin, gate, hear):
+        hear(QUIET, 49)
+        hear(LOUD, 20)
+        hear(tone_complex(200, -50.0), 100 + twin.livegate.END_FRAMES)
+        assert not gate.is_open
+
+    def test_a_voice_is_6_db_above_it_and_begins_12_db_above_it(self, gate, hear):
+        hiss = tone_complex(200, -50.0)
+        hear(hiss, 100)
+        assert hear(tone_complex(200, -38.2)) == "DROP"
+        assert hear(tone_complex(200, -37.8)) == "BEGIN"
+        assert hear(tone_complex(200, -43.8), 20) == "PASS"
+        assert gate.is_open
+        hear(hiss, 20)
+        hear(tone_complex(200, -44.2), 20)
+        assert not gate.is_open
+
+    def test_that_is_louder_than_noise_is_a_sound_that_goes_on(self, gate, hear):
+        steady = tone_complex(200, -40.0)
+        assert hear(LOUD) == "BEGIN"
+        assert hear(steady, 500) == "PASS"
+        assert gate.is_open
+
+    def test_is_forgotten_when_it_has_gone(self, hear):
+        hear(tone_complex(200, -50.0), 100)
+        hear(QUIET, 1)
+        assert hear(tone_complex(200, -45.9)) == "BEGIN"
+
+    def test_of_another_stream_is_not_asked(self, gate, hear):
+        hear(tone_complex(200, -50.0), 100)
+        gate.reset()
+        assert hear(tone_complex(200, -45.9)) == "BEGIN"
+
+    def test_is_heard_for_a_second_before_it_counts(self, hear):
+        hear(tone_complex(200, -50.0), 49)
+        assert hear(tone_complex(200, -45.9)) == "BEGIN"
 
 
 class TestEnds:
