@@ -31,8 +31,8 @@ PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 IS_WORKSHOP = PROJECT["name"] == "fastbridge-sim"
 DEBUG = os.environ.get("FASTBRIDGE_DEBUG") == "1"
 SANITIZE = os.environ.get("FASTBRIDGE_SANITIZE", "")
-MODULES = ["_answering", "_assistant", "_bargein", "_caller", "_dsp", "_framing", "_livegate", "_measure", "_mulaw"]
-MODULES += ["_pacing", "_pcm", "_playout", "_tape", "_ticker", "_websocket", "_wire"]
+MODULES = ["_answering", "_assistant", "_bargein", "_caller", "_dsp", "_framing", "_jitter", "_livegate", "_measure"]
+MODULES += ["_mulaw", "_pacing", "_pcm", "_playout", "_tape", "_ticker", "_websocket", "_wire"]
 if sys.platform == "linux":
     MODULES += ["_load", "_loadmodel", "_peer", "_reactor"]  # epoll, and the kernel's time stamps
 WORKSHOP = re.compile(r"(^|/)src/fastbridge/((_load|_loadmodel|_measure|_peer)\.|sim/(?!__init__\.py$))")

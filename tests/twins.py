@@ -5,7 +5,7 @@ from types import ModuleType
 
 MODULES = (
     *("mulaw", "framing", "websocket", "pacing", "playout", "dsp", "bargein", "assistant", "caller", "answering"),
-    *("measure", "peer", "pcm", "tape", "livegate"),
+    *("measure", "peer", "pcm", "tape", "livegate", "jitter"),
 )
 
 

@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from fastbridge._framing cimport Slice
+from fastbridge._jitter cimport Jitter
 from fastbridge._livegate cimport LiveGate
 from fastbridge._mulaw cimport Ring
 from fastbridge._pacing cimport Paced, Pacer, Schedule
@@ -42,6 +43,7 @@ cdef class AssistantLane(Paced):
     cdef uint64_t flushed_barge_in, flushed_close
     # of a stream that never pauses
     cdef readonly LiveGate gate             # or None: the model says itself what is a response
+    cdef Jitter jitter                      # likewise
     cdef bytes utterance_id                 # the response begun for the utterance under way
     cdef readonly int64_t streamed_ns       # when its last delta came
     cdef Py_ssize_t partial_bytes
@@ -54,6 +56,7 @@ cdef class AssistantLane(Paced):
     cdef int take_delta(self, Slice event_id, Slice response_id, Slice item_id, Slice delta) except -1
     cdef int stream_message(self, const char *text, Py_ssize_t size) except -1
     cdef int take_stream(self, Slice delta) except -1
+    cdef int64_t delay(self) noexcept
     cdef int take_piece(self, Slice piece) except -1
     cdef int take_frame(self) except -1
     cdef bint is_uttering(self) noexcept

@@ -21,6 +21,7 @@ from fastbridge._framing cimport (
     scan_realtime_message,
     slice_of,
 )
+from fastbridge._jitter cimport Jitter
 from fastbridge._livegate cimport (
     VERDICT_BEGIN, VERDICT_END, VERDICT_PASS, VERDICT_REFUSE, VERDICT_RESUME, LiveGate, Verdict
 )
@@ -108,6 +109,7 @@ cdef class AssistantLane(Paced):
         self.on_stalled = on_stalled
         self.on_utterance = on_utterance
         self.gate = None if on_utterance is None else LiveGate()
+        self.jitter = None if on_utterance is None else Jitter()
         self.watch = PcmWatch()
         self.schedule = Schedule(lead_ms=lead_ms)
         self.ring = Ring(cap_bytes=cap_bytes, hard_cap_bytes=max(5 * cap_bytes, <Py_ssize_t>16_384))
@@ -253,6 +255,7 @@ cdef class AssistantLane(Paced):
     def reset_stream(self) -> None:
         if self.gate is not None:
             self.gate.reset()
+            self.jitter.reset()
         self.partial_bytes = 0
 
     cdef int take_stream(self, Slice delta) except -1:
@@ -290,13 +293,16 @@ cdef class AssistantLane(Paced):
         cdef uint8_t[FRAME_BYTES] frame
         cdef Verdict verdict
         memcpy(frame, self.partial, FRAME_BYTES)    # a callback may feed more
-        verdict = self.gate.hear(frame, self.playout.unsent(), not self.is_uttering())
+        self.jitter.arrived(self.streamed_ns)
+        verdict = self.gate.hear(
+            frame, self.playout.unsent(), not self.is_uttering(), self.delay(), self.jitter.wanted()
+        )
         if verdict == VERDICT_BEGIN:
             self.begin_utterance()
         elif verdict == VERDICT_END:
             self.on_utterance(False)
             return 0
-        elif verdict == VERDICT_RESUME:
+        elif verdict == VERDICT_RESUME and self.playout.unsent() == 0:
             self.in_spurt = False           # it was quiet on purpose: nothing is late
         if verdict == VERDICT_BEGIN or verdict == VERDICT_RESUME:
             self.put_frames(self.gate.preroll, self.gate.kept)
@@ -304,6 +310,12 @@ cdef class AssistantLane(Paced):
         if verdict == VERDICT_BEGIN or verdict == VERDICT_RESUME or verdict == VERDICT_PASS:
             self.put_frames(frame, 1)
         return 0
+
+    cdef int64_t delay(self) noexcept:
+        """How long after audio that comes soonest the newest frame would be heard: what waits with us and the carrier,
+        and what it is late itself."""
+        cdef int64_t carried = max(self.schedule.play_end_ns - self.streamed_ns, 0)
+        return self.jitter.late_ns + carried + self.playout.unsent() * FRAME_NS
 
     cdef bint is_uttering(self) noexcept:
         """The response that is taken is the utterance under way."""

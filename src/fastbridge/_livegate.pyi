@@ -20,20 +20,35 @@ REFUSED_END_FRAMES: int
 REFUSED_FRAMES: int
 """So long it is refused; then what comes is another."""
 BACKLOG_FRAMES: int
-"""While so many wait, a pause is left out from its fourth frame on."""
+"""While so many wait, or the delay is longer than that and than is wanted, a pause is left out from its fourth frame
+on."""
+ONSET_FRAMES: int
+"""Of the pre-roll, so many are looked at for what is faint; that is sent whatever the delay."""
 
 class LiveGate:
     """One stream's, frame by frame: 160 bytes of mu-law, 20 ms.
 
-    A frame is loud from -46 dBFS on, within a sound from -52 dBFS on. Every frame in is sent, or counted as silent or
-    refused, or kept as pre-roll for the next sound: a loud one that is not refused is always sent, none twice.
+    A frame is loud from -46 dBFS on, within a sound from -52 dBFS on; beside noise from 12 and 6 dB above it. Noise is
+    what the quietest frame of the last one to two seconds has, where that is below -48 dBFS. Every frame in is sent, or
+    counted as silent or refused, or kept as pre-roll for the next sound: a loud one that is not refused is always sent,
+    none twice.
     """
 
-    def judge(self, frame: bytes, backlog_frames: int, refused: bool = False) -> int:
+    def judge(
+        self,
+        frame: bytes,
+        backlog_frames: int,
+        refused: bool = False,
+        *,
+        delay_ns: int = 0,
+        wanted_ns: int = 60_000_000,
+    ) -> int:
         """What is to be done with it. backlog_frames: how many wait to be sent. refused: nobody wants the utterance
-        under way. ValueError for a frame of another size."""
+        under way. delay_ns: how long after audio that comes soonest it would be heard; wanted_ns: how long that is to
+        be. ValueError for a frame of another size."""
     def take_preroll(self) -> bytes:
-        """What goes before the frame of BEGIN or RESUME: up to three frames, the last that were not sent."""
+        """What goes before the frame of BEGIN or RESUME: of the frames that were not sent the last, as many as make the
+        delay what it is to be, at most five."""
     def reset(self) -> None:
         """Another stream: the utterance under way is over, and what came before it is forgotten."""
     @property

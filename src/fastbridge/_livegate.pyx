@@ -2,12 +2,16 @@
 
 A model that streams without end sends silence in real time, too. What is loud begins an utterance, a long silence ends
 it. Within one, a pause is sent for a while and then left out: not sending is silence, and what had piled up is played
-meanwhile. While much waits, pauses are left out sooner. Speech is never left out, and nothing is stretched or sent
+meanwhile. While too much waits, pauses are left out sooner. Speech is never left out, and nothing is stretched or sent
 twice. A leaf: it knows no call, no ring and no clock; time is the stream's own, 20 ms a frame.
+
+What waits, waits in two places: with us, and with the carrier, who plays it. How long both together are to be, others say:
+what silence goes before a sound makes it so, and what of a pause is left out. Silence need not be digital: how loud its
+noise is shows in the quietest frame of late, and a sound is louder than that by 6 dB.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy, memmove
 
 from fastbridge._mulaw cimport mean_power
@@ -21,31 +25,46 @@ END = <int>VERDICT_END
 REFUSE = <int>VERDICT_REFUSE
 
 cdef enum:
-    CLOSURE = 3                             # 60 ms of a pause are part of the speech (a stop consonant) and always sent
+    NOISE_WINDOW = 50                       # 1 s
+    ONSET = 3                               # 60 ms: what is faint before a sound is part of it
+    CLOSURE = 3                             # so much of a pause is part of the speech (a stop consonant) and always sent
     PAUSE = 10                              # 200 ms: of a longer pause the rest is left out
     UTTERANCE_END = 40                      # 800 ms of silence: it was said
     REFUSED_END = 15                        # 300 ms: what nobody wants any more has stopped, and what follows is new
     REFUSED_MOST = 75                       # 1.5 s: the model has not stopped, and means to go on
-    BACKLOG = 6                             # 120 ms that wait: no silence is added to them
+    BACKLOG = 6                             # 120 ms that wait with us: no silence is added to them
+    FRAME_NS = 20_000_000
+    MOST_DELAY = 6 * FRAME_NS               # not cut where no jitter wants more
 
 # Mean squares of linear samples. Between the two, what was a sound goes on, and nothing begins.
 cdef double ENTER_POWER = 26_970.0          # -46 dBFS
 cdef double LEAVE_POWER = 6_775.0           # -52 dBFS
+cdef double ABOVE_NOISE = 3.981             # 6 dB, for what is below LEAVE_POWER to be a sound's silence
+cdef double LOUDEST_NOISE = 17_019.0        # -48 dBFS: what never is quieter is no silence, but a sound that goes on
 
 PAUSE_FRAMES = <int>PAUSE
 END_FRAMES = <int>UTTERANCE_END
 REFUSED_END_FRAMES = <int>REFUSED_END
 REFUSED_FRAMES = <int>REFUSED_MOST
 BACKLOG_FRAMES = <int>BACKLOG
+ONSET_FRAMES = <int>ONSET
 
 
 cdef class LiveGate:
     """One stream's, frame by frame."""
 
-    def judge(self, bytes frame not None, Py_ssize_t backlog_frames, bint refused=False) -> int:
+    def judge(
+        self,
+        bytes frame not None,
+        Py_ssize_t backlog_frames,
+        bint refused=False,
+        *,
+        int64_t delay_ns=0,
+        int64_t wanted_ns=60_000_000,
+    ) -> int:
         if PyBytes_GET_SIZE(frame) != FRAME_BYTES:
             raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {PyBytes_GET_SIZE(frame)}")
-        return <int>self.hear(<const uint8_t *>PyBytes_AS_STRING(frame), backlog_frames, refused)
+        return <int>self.hear(<const uint8_t *>PyBytes_AS_STRING(frame), backlog_frames, refused, delay_ns, wanted_ns)
 
     def take_preroll(self) -> bytes:
         cdef Py_ssize_t size = self.kept * FRAME_BYTES
@@ -54,35 +73,50 @@ cdef class LiveGate:
 
     def reset(self) -> None:
         self.close()
-        self.kept = 0
+        self.kept = self.noise_frames = 0
+        self.quietest = self.quietest_before = 0.0
 
-    cdef Verdict hear(self, const uint8_t *frame, Py_ssize_t backlog, bint refused) noexcept:
-        cdef bint is_sounding = self.is_open and self.quiet <= PAUSE
-        cdef bint loud = mean_power(frame, FRAME_BYTES) >= (LEAVE_POWER if is_sounding else ENTER_POWER)
+    cdef Verdict hear(
+        self, const uint8_t *frame, Py_ssize_t backlog, bint refused, int64_t delay_ns, int64_t wanted_ns
+    ) noexcept:
+        cdef bint was_pausing = self.quiet > PAUSE
+        cdef bint loud = self.is_loud(mean_power(frame, FRAME_BYTES), self.is_open and not was_pausing)
         self.frames_in += 1
         self.peak_backlog_frames = max(self.peak_backlog_frames, backlog)
-        if not self.is_open:
-            if not loud:
-                return self.leave_out(frame)
-            self.is_open = True
-            self.utterances += 1
-            return VERDICT_BEGIN
-        if refused:
+        if self.is_open and refused:
             return self.hear_refused(frame, loud)
-        return self.hear_open(frame, backlog, loud)
-
-    cdef Verdict hear_open(self, const uint8_t *frame, Py_ssize_t backlog, bint loud) noexcept:
-        cdef bint was_pausing = self.quiet > PAUSE
-        if loud:
-            self.quiet = 0
-            if was_pausing and backlog < BACKLOG:
-                return VERDICT_RESUME
+        if not loud:
+            return self.hear_pause(frame, backlog >= BACKLOG or delay_ns >= max(MOST_DELAY, wanted_ns + FRAME_NS))
+        self.quiet = 0
+        if self.is_open and not was_pausing:
             self.kept = 0
             return VERDICT_PASS
+        self.trim(min(BACKLOG - 1 - backlog, (wanted_ns - delay_ns + FRAME_NS - 1) // FRAME_NS))
+        if self.is_open:
+            return VERDICT_RESUME
+        self.is_open = True
+        self.utterances += 1
+        return VERDICT_BEGIN
+
+    cdef bint is_loud(self, double power, bint is_sounding) noexcept:
+        """Beside the noise, which is told by what was quietest in this window and in the one before it."""
+        cdef double leave
+        if self.noise_frames == NOISE_WINDOW:
+            self.noise_frames = 0
+            self.quietest_before = self.quietest
+        if self.noise_frames == 0 or power < self.quietest:
+            self.quietest = power
+        self.noise_frames += 1
+        self.leave_power = max(LEAVE_POWER, ABOVE_NOISE * min(self.quietest, self.quietest_before, LOUDEST_NOISE))
+        return power >= (self.leave_power if is_sounding else self.leave_power * ENTER_POWER / LEAVE_POWER)
+
+    cdef Verdict hear_pause(self, const uint8_t *frame, bint crowded) noexcept:
+        if not self.is_open:
+            return self.leave_out(frame)
         self.quiet += 1
         if self.quiet >= UTTERANCE_END:
             return self.end(frame)
-        if self.quiet > PAUSE or (self.quiet > CLOSURE and backlog >= BACKLOG):
+        if self.quiet > PAUSE or (crowded and self.quiet > CLOSURE):
             return self.leave_out(frame)
         self.kept = 0
         return VERDICT_PASS
@@ -113,6 +147,15 @@ cdef class LiveGate:
             self.kept -= 1
         memcpy(self.preroll + self.kept * FRAME_BYTES, frame, FRAME_BYTES)
         self.kept += 1
+
+    cdef void trim(self, Py_ssize_t wanted) noexcept:
+        """Of what was kept, the silence that is not wanted goes; what is faint right before the sound stays."""
+        cdef Py_ssize_t silent = max(self.kept - ONSET, 0), gone
+        while silent < self.kept and mean_power(self.preroll + silent * FRAME_BYTES, FRAME_BYTES) < self.leave_power:
+            silent += 1
+        gone = silent - min(max(wanted, 0), silent)
+        self.kept -= gone
+        memmove(self.preroll, self.preroll + gone * FRAME_BYTES, self.kept * FRAME_BYTES)
 
     cdef void close(self) noexcept:
         self.is_open = False

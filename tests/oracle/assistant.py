@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 
 from oracle import framing, mulaw, websocket
+from oracle.jitter import Jitter
 from oracle.livegate import BEGIN, END, PASS, RESUME, LiveGate
 from oracle.pacing import Paced, Pacer, Schedule
 from oracle.pcm import PcmWatch
@@ -45,6 +46,7 @@ class AssistantLane(Paced):
         self._on_pcm = on_pcm or (lambda item_id: None)
         self._on_utterance = on_utterance
         self.gate = None if on_utterance is None else LiveGate()
+        self._jitter = Jitter()
         self._utterance_id: str | None = None
         self._partial = b""
         self.streamed_ns = 0
@@ -182,6 +184,7 @@ class AssistantLane(Paced):
     def reset_stream(self) -> None:
         if self.gate is not None:
             self.gate.reset()
+        self._jitter.reset()
         self._partial = b""
 
     def feed_stream(self, delta: bytes) -> None:
@@ -204,14 +207,19 @@ class AssistantLane(Paced):
     def _take_frame(self, frame: bytes) -> None:
         assert self.gate is not None
         assert self._on_utterance is not None
-        verdict = self.gate.judge(frame, self.frames_unsent, not self._uttering)
+        self._jitter.note(self.streamed_ns)
+        carried_ns = max(self.schedule.play_end_ns - self.streamed_ns, 0)
+        delay_ns = self._jitter.late_ns + carried_ns + self.frames_unsent * 20_000_000
+        verdict = self.gate.judge(
+            frame, self.frames_unsent, not self._uttering, delay_ns=delay_ns, wanted_ns=self._jitter.wanted_ns
+        )
         if verdict == END:
             self._on_utterance(False)
         if verdict == BEGIN:
             self._begun_anew = False
             self._on_utterance(True)
             self._utterance_id = self._begun_last if self._begun_anew and self._taking else None
-        if verdict == RESUME:
+        if verdict == RESUME and not self.frames_unsent:
             self._in_spurt = False
         if verdict in (BEGIN, RESUME):
             self._put(self.gate.take_preroll())

@@ -1,11 +1,15 @@
 """Twin of fastbridge._livegate: the whole stream's story kept as lists, and read anew at each frame."""
 
+from itertools import takewhile
+
 from oracle import mulaw
 
 DROP, PASS, BEGIN, RESUME, END, REFUSE = range(6)
 PAUSE_FRAMES, END_FRAMES, REFUSED_END_FRAMES, REFUSED_FRAMES, BACKLOG_FRAMES = 10, 40, 15, 75, 6
-CLOSURE_FRAMES, PREROLL_FRAMES, FRAME_BYTES = 3, 3, 160
+CLOSURE_FRAMES, PREROLL_FRAMES, ONSET_FRAMES, FRAME_BYTES = 3, 5, 3, 160
+FRAME_NS = 20_000_000
 ENTER_POWER, LEAVE_POWER = 26_970.0, 6_775.0
+ABOVE_NOISE, LOUDEST_NOISE, NOISE_FRAMES = 3.981, 17_019.0, 50
 
 
 def power(frame: bytes) -> float:
@@ -22,6 +26,8 @@ class LiveGate:
         self._sounds: list[bool] | None = None  # of each frame of the utterance under way
         self._refused = 0
         self._unsent: list[bytes] = []
+        self._powers: list[float] = []
+        self._leave_power = LEAVE_POWER
         self.frames_in = self.frames_silent = self.frames_refused = self.utterances = self.peak_backlog_frames = 0
 
     @property
@@ -32,15 +38,29 @@ class LiveGate:
     def _pausing(self) -> bool:
         return self._sounds is not None and trailing(self._sounds) > PAUSE_FRAMES
 
-    def judge(self, frame: bytes, backlog_frames: int, refused: bool = False) -> int:
+    def judge(
+        self,
+        frame: bytes,
+        backlog_frames: int,
+        refused: bool = False,
+        *,
+        delay_ns: int = 0,
+        wanted_ns: int = 3 * FRAME_NS,
+    ) -> int:
         if len(frame) != FRAME_BYTES:
             raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {len(frame)}")
         self.frames_in += 1
         self.peak_backlog_frames = max(self.peak_backlog_frames, backlog_frames)
         pausing = self._pausing
-        loud = power(frame) >= (LEAVE_POWER if self.is_open and not pausing else ENTER_POWER)
+        self._powers.append(power(frame))
+        window = (len(self._powers) - 1) // NOISE_FRAMES
+        of_late = self._powers[max(window - 1, 0) * NOISE_FRAMES :] + [0.0] * (not window)
+        self._leave_power = max(LEAVE_POWER, ABOVE_NOISE * min(LOUDEST_NOISE, *of_late))
+        factor = 1.0 if self.is_open and not pausing else ENTER_POWER / LEAVE_POWER
+        loud = self._powers[-1] >= self._leave_power * factor
+        lacking = min(-((delay_ns - wanted_ns) // FRAME_NS), BACKLOG_FRAMES - 1 - backlog_frames)
         if self._sounds is None:
-            return self._begin(frame) if loud else self._drop(frame)
+            return self._begin(lacking) if loud else self._drop(frame)
         self._sounds.append(loud)
         quiet = trailing(self._sounds)
         if refused:
@@ -48,19 +68,27 @@ class LiveGate:
             self.frames_refused += 1
             over = quiet >= REFUSED_END_FRAMES or self._refused >= REFUSED_FRAMES
             return self._not_sent(frame, END if over else REFUSE, over=over)
-        if loud and pausing and backlog_frames < BACKLOG_FRAMES:
+        if loud and pausing:
+            self._trim(lacking)
             return RESUME
         if quiet >= END_FRAMES:
             return self._not_sent(frame, END, over=True)
-        if quiet > PAUSE_FRAMES or (quiet > CLOSURE_FRAMES and backlog_frames >= BACKLOG_FRAMES):
+        crowded = backlog_frames >= BACKLOG_FRAMES or delay_ns >= max(6 * FRAME_NS, wanted_ns + FRAME_NS)
+        if quiet > PAUSE_FRAMES or (quiet > CLOSURE_FRAMES and crowded):
             return self._drop(frame)
         self._unsent.clear()
         return PASS
 
-    def _begin(self, frame: bytes) -> int:
+    def _begin(self, lacking: int) -> int:
+        self._trim(lacking)
         self._sounds = [True]
         self.utterances += 1
         return BEGIN
+
+    def _trim(self, lacking: int) -> None:
+        onset = list(takewhile(lambda frame: power(frame) < self._leave_power, self._unsent[-ONSET_FRAMES:]))
+        silent = max(len(self._unsent) - ONSET_FRAMES, 0) + len(onset)
+        self._unsent = self._unsent[max(silent - max(lacking, 0), 0) :]
 
     def _drop(self, frame: bytes) -> int:
         self.frames_silent += 1
@@ -79,3 +107,4 @@ class LiveGate:
     def reset(self) -> None:
         self._sounds, self._refused = None, 0
         self._unsent.clear()
+        self._powers.clear()

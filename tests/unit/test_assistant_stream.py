@@ -138,7 +138,7 @@ class TestInterrupted:
         before = len(rig.heard)
         rig.stream(*numbered(100, 20))
         rig.tick(100)
-        assert len(rig.heard) - before == 100 - 75 + 3
+        assert len(rig.heard) - before == 100 - 75 + 5
         assert rig.told == [True, False, True]
 
     def test_what_is_held_goes_on_and_nothing_is_lost(self, rig):

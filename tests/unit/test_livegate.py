@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from helpers import LOUD, QUIET, tone_complex
+from helpers import LOUD, MS, QUIET, tone_complex
 
 NOISE = tone_complex(200, -60.0)  # comfort noise is no sound
 FAINT = tone_complex(200, -49.0)  # goes on with a sound, and begins none
@@ -25,8 +25,8 @@ def names(twin: Any) -> dict[int, str]:
 def hear(gate: Any, names: dict[int, str]) -> Any:
     """Verdicts on so many frames; as one, where they are all the same."""
 
-    def judge(frame: bytes, count: int = 1, backlog: int = 0, refused: bool = False) -> Any:
-        verdicts = [names[gate.judge(frame, backlog, refused)] for _ in range(count)]
+    def judge(frame: bytes, count: int = 1, backlog: int = 0, refused: bool = False, **delay: int) -> Any:
+        verdicts = [names[gate.judge(frame, backlog, refused, **delay)] for _ in range(count)]
         return verdicts[0] if len(set(verdicts)) == 1 else verdicts
 
     return judge
@@ -43,18 +43,18 @@ class TestBegins:
         assert (gate.is_open, gate.utterances) == (True, 1)
         assert hear(LOUD, 5) == "PASS"
 
-    @pytest.mark.parametrize(("before", "kept"), [(0, 0), (1, 1), (3, 3), (50, 3)])
+    @pytest.mark.parametrize(("before", "kept"), [(0, 0), (1, 1), (5, 5), (50, 5)])
     def test_behind_the_frames_that_came_last(self, gate, hear, before, kept):
         for number in range(before):
             gate.judge(bytes([0xFF - number % 4]) * 160, 0)
-        hear(LOUD)
+        hear(LOUD, wanted_ns=140 * MS)
         expected = [bytes([0xFF - number % 4]) * 160 for number in range(before)][before - kept :]
         assert gate.take_preroll() == b"".join(expected)
         assert gate.take_preroll() == b""
 
     def test_once(self, gate, hear):
         hear(LOUD)
-        assert hear(FAINT, 60) == "PASS"
+        assert hear(FAINT, 40) == "PASS"
         assert gate.utterances == 1
 
 
@@ -86,11 +86,106 @@ class TestPauses:
         assert hear(LOUD, 1, full) == "PASS"
         assert gate.take_preroll() == b""
 
-    def test_nothing_goes_before_a_sound_while_much_waits(self, twin, gate, hear):
+    def test_is_left_out_sooner_when_it_takes_longer_than_is_wanted(self, hear):
         hear(LOUD)
-        hear(QUIET, 20)
-        assert hear(LOUD, 1, twin.livegate.BACKLOG_FRAMES) == "PASS"
-        assert gate.take_preroll() == b""
+        assert hear(QUIET, 3, delay_ns=500 * MS, wanted_ns=60 * MS) == "PASS"
+        assert hear(QUIET, 1, delay_ns=120 * MS, wanted_ns=60 * MS) == "DROP"
+        assert hear(QUIET, 1, delay_ns=120 * MS - 1, wanted_ns=60 * MS) == "PASS"
+        assert hear(QUIET, 1, delay_ns=160 * MS - 1, wanted_ns=140 * MS) == "PASS"
+        assert hear(QUIET, 1, delay_ns=160 * MS, wanted_ns=140 * MS) == "DROP"
+
+
+class TestWhatGoesBeforeASound:
+    """As much silence as makes the delay what it is to be."""
+
+    @pytest.mark.parametrize("begun", [False, True])
+    @pytest.mark.parametrize(
+        ("delay_ms", "wanted_ms", "backlog", "frames"),
+        [
+            (0, 60, 0, 3),
+            (0, 61, 0, 4),
+            (0, 140, 0, 5),  # no more is kept
+            (1, 60, 0, 3),
+            (40, 60, 0, 1),
+            (60, 60, 0, 0),
+            (300, 60, 0, 0),
+            (0, 140, 2, 3),  # 120 ms are not to wait with us
+            (0, 140, 5, 0),
+            (0, 140, 50, 0),
+        ],
+    )
+    def test_is_what_is_wanted(self, gate, hear, begun, delay_ms, wanted_ms, backlog, frames):
+        if begun:
+            hear(LOUD)
+        hear(QUIET, 30)
+        verdict = hear(LOUD, 1, backlog, delay_ns=delay_ms * MS, wanted_ns=wanted_ms * MS)
+        assert verdict == ("RESUME" if begun else "BEGIN")
+        assert gate.take_preroll() == QUIET * frames
+
+    @pytest.mark.parametrize(
+        ("before", "sent"),
+        [
+            ([FAINT], [FAINT]),
+            ([FAINT, QUIET, FAINT], [FAINT, QUIET, FAINT]),
+            ([FAINT, FAINT, QUIET], [FAINT, FAINT, QUIET]),
+            ([FAINT, NOISE, FAINT, FAINT], [FAINT, FAINT]),  # further back it is none of the sound
+            ([FAINT, QUIET, QUIET, NOISE], []),
+        ],
+    )
+    def test_what_is_faint_right_before_it_is_part_of_it(self, gate, hear, before, sent):
+        for frame in [*[QUIET] * 9, *before]:
+            hear(frame)
+        hear(LOUD, delay_ns=1000 * MS)
+        assert gate.take_preroll() == b"".join(sent)
+
+
+class TestNoise:
+    """Silence that is not digital: what the service sends may hiss."""
+
+    @pytest.mark.parametrize("dbfs", [-60.0, -53.0, -50.0, -48.1])
+    def test_at_any_level_ends_what_was_said(self, twin, gate, hear, dbfs):
+        hiss = tone_complex(200, dbfs)
+        hear(hiss, 100)
+        hear(LOUD, 20)
+        assert "END" in hear(hiss, 2 * twin.livegate.END_FRAMES)
+        assert not gate.is_open
+
+    def test_that_comes_with_the_voice_is_known_in_two_seconds(self, twin, gate, hear):
+        hear(QUIET, 49)
+        hear(LOUD, 20)
+        hear(tone_complex(200, -50.0), 100 + twin.livegate.END_FRAMES)
+        assert not gate.is_open
+
+    def test_a_voice_is_6_db_above_it_and_begins_12_db_above_it(self, gate, hear):
+        hiss = tone_complex(200, -50.0)
+        hear(hiss, 100)
+        assert hear(tone_complex(200, -38.2)) == "DROP"
+        assert hear(tone_complex(200, -37.8)) == "BEGIN"
+        assert hear(tone_complex(200, -43.8), 20) == "PASS"
+        assert gate.is_open
+        hear(hiss, 20)
+        hear(tone_complex(200, -44.2), 20)
+        assert not gate.is_open
+
+    def test_that_is_louder_than_noise_is_a_sound_that_goes_on(self, gate, hear):
+        steady = tone_complex(200, -40.0)
+        assert hear(LOUD) == "BEGIN"
+        assert hear(steady, 500) == "PASS"
+        assert gate.is_open
+
+    def test_is_forgotten_when_it_has_gone(self, hear):
+        hear(tone_complex(200, -50.0), 100)
+        hear(QUIET, 1)
+        assert hear(tone_complex(200, -45.9)) == "BEGIN"
+
+    def test_of_another_stream_is_not_asked(self, gate, hear):
+        hear(tone_complex(200, -50.0), 100)
+        gate.reset()
+        assert hear(tone_complex(200, -45.9)) == "BEGIN"
+
+    def test_is_heard_for_a_second_before_it_counts(self, hear):
+        hear(tone_complex(200, -50.0), 49)
+        assert hear(tone_complex(200, -45.9)) == "BEGIN"
 
 
 class TestEnds:
