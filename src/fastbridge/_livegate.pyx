@@ -89,7 +89,6 @@ cdef class LiveGate:
             return self.hear_pause(frame, backlog >= BACKLOG or delay_ns >= max(MOST_DELAY, wanted_ns + FRAME_NS))
         self.quiet = 0
         if self.is_open and not was_pausing:
-            self.kept = 0
             return VERDICT_PASS
         self.trim(min(BACKLOG - 1 - backlog, (wanted_ns - delay_ns + FRAME_NS - 1) // FRAME_NS))
         if self.is_open:
@@ -159,4 +158,4 @@ cdef class LiveGate:
 
     cdef void close(self) noexcept:
         self.is_open = False
-        self.quiet = self.refused = 0
+        self.refused = 0

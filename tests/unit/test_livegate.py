@@ -122,6 +122,23 @@ class TestWhatGoesBeforeASound:
         assert verdict == ("RESUME" if begun else "BEGIN")
         assert gate.take_preroll() == QUIET * frames
 
+    def test_is_what_came_right_before_it(self, twin, gate, hear):
+        """Not what was left out of an earlier part of the same pause."""
+        hear(LOUD)
+        hear(QUIET, 3)
+        hear(NOISE, 1, twin.livegate.BACKLOG_FRAMES)
+        hear(QUIET, twin.livegate.PAUSE_FRAMES - 4)
+        hear(QUIET)
+        hear(LOUD, wanted_ns=140 * MS)
+        assert gate.take_preroll() == QUIET
+
+    def test_is_the_frame_that_ended_the_last_one_too(self, twin, gate, hear):
+        hear(LOUD)
+        hear(QUIET, twin.livegate.END_FRAMES - 1)
+        assert hear(NOISE) == "END"
+        hear(LOUD, wanted_ns=20 * MS)
+        assert gate.take_preroll() == NOISE
+
     @pytest.mark.parametrize(
         ("before", "sent"),
         [
@@ -179,13 +196,25 @@ class TestNoise:
         assert hear(tone_complex(200, -45.9)) == "BEGIN"
 
     def test_of_another_stream_is_not_asked(self, gate, hear):
-        hear(tone_complex(200, -50.0), 100)
+        hear(tone_complex(200, -50.0), 130)
         gate.reset()
         assert hear(tone_complex(200, -45.9)) == "BEGIN"
 
-    def test_is_heard_for_a_second_before_it_counts(self, hear):
-        hear(tone_complex(200, -50.0), 49)
-        assert hear(tone_complex(200, -45.9)) == "BEGIN"
+    def test_of_a_stream_is_known_in_its_own_first_second(self, gate, hear):
+        hear(QUIET, 30)
+        gate.reset()
+        hear(tone_complex(200, -50.0), 50)
+        assert hear(tone_complex(200, -45.9)) == "DROP"
+
+    def test_before_a_sound_is_no_part_of_it(self, gate, hear):
+        hear(tone_complex(200, -50.0), 100)
+        hear(LOUD, delay_ns=1000 * MS)
+        assert gate.take_preroll() == b""
+
+    @pytest.mark.parametrize(("frames", "verdict"), [(49, "BEGIN"), (50, "DROP")])
+    def test_is_heard_for_a_second_before_it_counts(self, hear, frames, verdict):
+        hear(tone_complex(200, -50.0), frames)
+        assert hear(tone_complex(200, -45.9)) == verdict
 
 
 class TestEnds:
@@ -221,6 +250,12 @@ class TestRefused:
         assert hear(LOUD, twin.livegate.REFUSED_FRAMES - 1, refused=True) == "REFUSE"
         assert hear(LOUD, refused=True) == "END"
         assert hear(LOUD) == "BEGIN"
+
+    def test_each_utterance_for_its_own_time(self, twin, hear):
+        for _ in range(2):
+            hear(LOUD)
+            assert hear(LOUD, twin.livegate.REFUSED_FRAMES - 20, refused=True) == "REFUSE"
+            assert hear(QUIET, twin.livegate.REFUSED_END_FRAMES, refused=True)[-1] == "END"
 
     def test_what_came_last_goes_before_the_next(self, twin, gate, hear):
         hear(LOUD)
