@@ -7,7 +7,7 @@ import pytest
 
 from fastbridge.base.json_text import Malformed
 from fastbridge.model.history import History
-from fastbridge.model.live.delegation import END_SECONDS, MAX_WORK, PATIENCE_SECONDS, Delegation
+from fastbridge.model.live.delegation import END_SECONDS, MAX_WORK, PATIENCE_SECONDS, TELL_SECONDS, Delegation
 from virtual import VirtualLoop
 
 
@@ -78,6 +78,8 @@ def test_a_call_is_run_answered_and_the_work_goes_on(scene):
     assert scene.delegation.at_work  # what came of it is to be said
     scene.event("response.created")
     scene.ends()
+    assert scene.delegation.at_work  # it is not being said yet
+    scene.loop.do(scene.delegation.told)
     assert not scene.delegation.at_work
     assert scene.usage == [{"total_tokens": 5}] * 2
 
@@ -94,6 +96,9 @@ def test_several_are_all_answered_first(scene, order):
 
 def test_work_without_a_call_is_over_when_it_ends(scene):
     scene.begun().ends()
+    scene.loop.advance(TELL_SECONDS - 0.1)
+    assert (scene.sent, scene.delegation.at_work) == ([], True)
+    scene.loop.advance(0.2)
     assert (scene.sent, scene.delegation.at_work) == ([], False)
 
 

@@ -20,6 +20,8 @@ PATIENCE_SECONDS = 25.0
 """Without an event of the work, or an answer of ours: it is given up."""
 END_SECONDS = 3.0
 """All calls of a response are answered, and its end is not told: it is taken for ended."""
+TELL_SECONDS = 1.5
+"""Work has ended, and the voice says what came of it: it begins so soon."""
 MAX_WORK = 16
 """Responses at work at once; with one more the oldest is forgotten."""
 MAX_REMEMBERED = 256
@@ -67,11 +69,18 @@ class Delegation:
         self._seen: deque[str] = deque(maxlen=MAX_REMEMBERED)
         self._patience = Deadline(clock, self._stalled)
         self._end = Deadline(clock, self._take_for_ended)
+        self._untold = Deadline(clock, self.told)
+        self._is_untold = False
 
     @property
     def at_work(self) -> bool:
         """Something was handed on, and what comes of it has not been told."""
-        return bool(self._works or self._begun)
+        return bool(self._works or self._begun or self._is_untold)
+
+    def told(self) -> None:
+        """The voice has begun to speak, or does not: nothing more is to be expected of work that has ended."""
+        self._is_untold = False
+        self._untold.clear()
 
     def created(self) -> None:
         """`session.delegation.created`."""
@@ -82,7 +91,7 @@ class Delegation:
     def event(self, key: str, event: dict[str, Any]) -> None:
         """An event of the model behind the voice. key: the delegation's id, or nothing."""
         kind = text_of(event.get("type"))
-        if self.at_work:
+        if self._works or self._begun:
             self._patience.set(PATIENCE_SECONDS)
         if kind == "response.created":
             self._work(key)
@@ -144,14 +153,17 @@ class Delegation:
             self._end.set(END_SECONDS)
         if not works[key].called and works[key].ended:
             del works[key]
+            self._is_untold = True
+            self._untold.set(TELL_SECONDS)
         if works and all(work.ended and not work.open_calls for work in works.values()):
             works.clear()
             self._begun += 1
             self._send({"type": "response.create"})
-        if self.at_work:
+        if works or self._begun:
             self._patience.set(PATIENCE_SECONDS)
         else:
-            self.close()
+            self._patience.clear()
+            self._end.clear()
 
     def _take_for_ended(self) -> None:
         for key, work in list(self._works.items()):
@@ -176,5 +188,6 @@ class Delegation:
         self.close()
 
     def close(self) -> None:
+        self.told()
         self._patience.clear()
         self._end.clear()

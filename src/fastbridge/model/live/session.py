@@ -99,6 +99,7 @@ class Session(Connected):
             (self._utterance_begins if begins else self._utterance_ends)()
 
     def _utterance_begins(self) -> None:
+        self._delegation.told()
         if self.responses.awaited:  # it says what it was asked to
             self.caller_turns.settle()
         else:
