@@ -80,7 +80,7 @@ EVERY_SECONDS = 20.0
 WORDS = 12
 WORD_BYTES = 2560
 MARK_BYTES = 2 * FRAME_BYTES
-TURN_SECONDS = 9.5
+TURN_SECONDS = 10.5
 """A question, its answer and a pause, about: for how many questions there are."""
 LONGEST_WAIT_MS = 4000
 AGAIN = Say("I did not hear you, once more please.")
@@ -223,6 +223,7 @@ class Play:
         """Every call of a tool, `case number`."""
         self._said: dict[str, str] = {}
         self._looked_up: set[str] = set()
+        self._found: dict[str, int] = {}
 
     def answer_for(self, case: str, request: ResponseRequest) -> Turn:
         if request.is_greeting:
@@ -233,9 +234,12 @@ class Play:
             return AGAIN
         if "Go on from exactly there" in given:
             return self._rest(case, given)
+        if "what you were told last" in given:
+            number = self._found.get(case, number)
         question = f"{case} {number}"
         if number % 2 == 0 and question not in self._looked_up:
             self._looked_up.add(question)
+            self._found[case] = number
             self.asked.append(question)
             return CallTool("look_up", {"number": number})
         self._said[case] = " ".join(f"{case}w{number}x{index}" for index in range(WORDS))
@@ -254,11 +258,10 @@ class Play:
         return Say(text, b"".join(self._sound(word) for word in text.split(" ")))
 
     def _sound(self, word: str) -> bytes:
-        """All words are of one length, with a sound of its own in the middle of each."""
+        """All words are of one length, each with an end of its own: where it was heard, all of the word was."""
         mark = self.marks.setdefault(word, Random(word).randbytes(MARK_BYTES))
         vowel = (babble("a long vowel, and more of it") * 2)[:WORD_BYTES]
-        half = (WORD_BYTES - MARK_BYTES) // 2
-        return vowel[:half] + mark + vowel[:half]
+        return vowel[: WORD_BYTES - MARK_BYTES] + mark
 
 
 class Run:
@@ -303,7 +306,7 @@ class Run:
     async def _call(self, case: str, model: ModelServer, relay: Relay, node: NodeProcess) -> None:
         question = babble("And what about this, for instance?")
         count = int(self._seconds / TURN_SECONDS)
-        script: list[Step] = [*[Speak(question, AfterAssistant(1600))] * count, HangUp(AfterAssistant(1600))]
+        script: list[Step] = [*[Speak(question, AfterAssistant(2500))] * count, HangUp(AfterAssistant(2500))]
         caller = self.play.callers[case] = SimulatedCaller(
             node.url,
             script,
@@ -354,9 +357,10 @@ class Run:
 
 async def lose_again_and_again(relay: Relay, case: str) -> None:
     """Every so often, in turn at any moment, in an answer and in a tool, where there is one in time."""
-    began = time.monotonic()
+    began = last = time.monotonic()
     for number, when in enumerate(cycle(WHEN), 1):
-        await asyncio.sleep(began + number * EVERY_SECONDS - time.monotonic())
+        due = max(began + number * EVERY_SECONDS, last + EVERY_SECONDS / 2)
+        await asyncio.sleep(due - time.monotonic())
         line = relay.lines[case]
         if when != WHEN[0]:
             line.want(when)
@@ -368,6 +372,7 @@ async def lose_again_and_again(relay: Relay, case: str) -> None:
                 await asyncio.sleep(AFTER_SECONDS)
             line.want("")
         line.lose(when)
+        last = time.monotonic()
 
 
 def answer_waits_ms(report: CallReport) -> list[int]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from e2e.dialects import LIVE, both, model_of
 from fastbridge.sim import (
     AfterAssistant,
     CallTool,
@@ -105,10 +106,10 @@ def prepare(database: Path) -> None:
 
 
 async def hold(
-    desk: Desk, database: Path, faults: list[Any]
+    desk: Desk, database: Path, faults: list[Any], dialect: str
 ) -> tuple[CallReport, dict[str, Any] | None, str, CarrierApi, ModelServer]:
     async with ModelServer(desk.scenario()) as model:
-        node = NodeProcess(model.base_url, f"{EXAMPLE}:agent")
+        node = NodeProcess(model.base_url, f"{EXAMPLE}:agent", settings=model_of(dialect))
         async with CarrierApi(node.account_sid, node.auth_token, faults=faults) as api:
             node.set(DATABASE_URL=f"sqlite:///{database}", FASTBRIDGE_TWILIO_API_URL=api.url)
             async with node:
@@ -128,12 +129,13 @@ async def hold(
                 return report, record, node.log(), api, model
 
 
+@both
 @pytest.mark.timeout(150)
-def test_an_appointment_is_booked_once_while_the_caller_interrupts_twice(tmp_path: Path) -> None:
+def test_an_appointment_is_booked_once_while_the_caller_interrupts_twice(tmp_path: Path, dialect: str) -> None:
     database = tmp_path / "desk.db"
     prepare(database)
     desk = Desk()
-    report, record, log, api, model = asyncio.run(hold(desk, database, faults=[503]))
+    report, record, log, api, model = asyncio.run(hold(desk, database, [503], dialect))
 
     print(log)  # pytest shows it if this fails
     assert rows(database, "select business_id, starts_at, phone, name from appointments") == [
@@ -148,7 +150,7 @@ def test_an_appointment_is_booked_once_while_the_caller_interrupts_twice(tmp_pat
     assert {update.call_sid for update in api.updates} == {report.call_sid}
     assert ("rest", "Status") in [(event.kind, event.text) for event in report.events]
     assert len(report.clears) == 2
-    [session] = model.sessions
+    [session] = model.live_sessions if dialect == LIVE else model.sessions
     outputs = [json.loads(output) for output in session.tool_outputs.values() if output.startswith("{")]
     assert [output["booked"] for output in outputs if "booked" in output] == [True, True]
 

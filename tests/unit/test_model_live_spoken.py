@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from fastbridge.model.history import History
+from fastbridge.model.history import BLANK, History
 from fastbridge.model.live.spoken import MAX_WAITING_CHARS, Spoken
 
 
@@ -74,3 +74,12 @@ def test_what_waits_is_bounded_and_forgotten_with_its_session(spoken):
     spoken.forget()
     spoken.begin("live_1", 0)
     assert spoken._history.turns == {}
+
+
+def test_of_what_is_private_no_late_word_is_kept(spoken):
+    spoken._history.private = True
+    spoken.begin("live_1", 1000)
+    spoken.words(" Type", 1000)
+    spoken.end(2000)
+    spoken.words(" it", 1900)
+    assert text(spoken, "live_1") == BLANK

@@ -90,7 +90,7 @@ class Answers:
     def response_created(self, response_id: str, purpose: str) -> None:
         self._retry.clear()
 
-    def tool_called(self, response_id: str, call: ToolCall) -> None:
+    def tool_called(self, response_id: str, call: ToolCall, more: bool = False) -> None:
         self._tool_response = response_id
 
     def response_done(self, response_id: str, status: str, error: ModelError | None) -> None:

@@ -59,4 +59,4 @@ class Spoken:
     def _add_to_the_last(self, text: str) -> None:
         turn = self._history.turns.get(self._last_id)
         if turn is not None and turn.heard_ms is None:
-            turn.text += text
+            self._history.write(turn, text)
