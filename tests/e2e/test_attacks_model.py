@@ -243,7 +243,8 @@ def cut(stream: bytes, how: str, random: Random) -> list[bytes]:
     return [stream[a:b] for a, b in zip([0, *places], [*places, len(stream)], strict=True)]
 
 
-def test_harmless_nonsense_is_counted_and_the_call_goes_on(node_with):
+@both
+def test_harmless_nonsense_is_counted_and_the_call_goes_on(node_with, dialect):
     def script(model: ModelLine) -> None:
         model.ready()
         model.send(b"".join(harmless()))
@@ -253,7 +254,7 @@ def test_harmless_nonsense_is_counted_and_the_call_goes_on(node_with):
         model.end()
         model.listen()
 
-    node = node_with(script=script)
+    node = node_with(script=script, model=MODELS[dialect])
     call_sid = new_call_sid()
     with node.started(call_sid) as line:
         assert heard(line, 160) == b"\x11" * 160
@@ -277,21 +278,25 @@ def test_a_stop_does_not_wait_for_a_model_that_will_not_close(node_with, dialect
 # What stays behind
 
 
-def test_the_record_of_a_call_is_whole_whatever_the_model_said(node_with, tmp_path):
+@both
+def test_the_record_of_a_call_is_whole_whatever_the_model_said(node_with, tmp_path, dialect):
     transcript = 'a "\ud800" \u2028 and a \x00'
 
     def script(model: ModelLine) -> None:
         model.ready().begin()
         model.send(wire(1, model.delta(bytes(160)), mask=False))
-        model.say("response.output_audio_transcript.done", item_id="item_1", transcript=transcript)
+        if model.live:
+            model.say("session.output_transcript.delta", delta=transcript, start_ms=0, end_ms=20)
+        else:
+            model.say("response.output_audio_transcript.done", item_id="item_1", transcript=transcript)
         model.end()
         model.listen()
 
-    node = node_with(script=script, records_dir=tmp_path)
-    call_sid = new_call_sid()
+    node = node_with(script=script, records_dir=tmp_path, model=MODELS[dialect])
+    call_sid, item_id = new_call_sid(), "live_1" if dialect == LIVE else "item_1"
     with node.started(call_sid) as line:
-        assert eventually(lambda: node.call(call_sid).session.turns.get("item_1"))
-        assert eventually(lambda: node.call(call_sid).session.turns["item_1"].text)
+        assert eventually(lambda: node.call(call_sid).session.turns.get(item_id))
+        assert eventually(lambda: node.call(call_sid).session.turns[item_id].text)
         assert eventually(lambda: not node.call(call_sid).assistant.playing)  # or its words are cut to what was heard
         line.text({"event": "stop"})
         assert line.close_code() == 1000
@@ -303,13 +308,14 @@ def test_the_record_of_a_call_is_whole_whatever_the_model_said(node_with, tmp_pa
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_no_secret_is_ever_logged(node_with, caplog, monkeypatch, tmp_path):
+@both
+def test_no_secret_is_ever_logged(node_with, caplog, monkeypatch, tmp_path, dialect):
     """At the most talkative level, through the formatter, over good calls and bad ones; not even in raw records."""
     scrub = Scrubber([API_KEY, AUTH_TOKEN])
     caplog.set_level(logging.DEBUG)
     tokens = []
     for script in (obliging, refuse("401 Unauthorized"), drop):
-        node = node_with(script=script, records_dir=Path(tmp_path))
+        node = node_with(script=script, records_dir=Path(tmp_path), model=MODELS[dialect])
         call_sid = new_call_sid()
         token = node.token(call_sid)
         tokens.append(token)
@@ -347,8 +353,9 @@ def readiness(node: RunningNode) -> tuple[int, Any]:
     return answer.status, json.loads(answer.body)["draining"]
 
 
-def test_a_drain_lets_live_calls_finish(node_with):
-    node = node_with()
+@both
+def test_a_drain_lets_live_calls_finish(node_with, dialect):
+    node = node_with(model=MODELS[dialect])
     call_sid, pending = new_call_sid(), new_call_sid()
     with node.started(call_sid) as line:
         token = node.token(pending)

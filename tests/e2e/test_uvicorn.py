@@ -56,13 +56,14 @@ def test_a_call_through_the_operators_command_outlives_the_signal(tmp_path, dial
             assert (await http.get(f"{node.url}/readyz")).json()["draining"]
             report = await call
             assert (report.errors, model.errors, report.ended_by) == ([], [], "caller")
-            assert (report.gaps(), report.wrong_sizes) == ([], [])
-            if dialect == LIVE:
+            assert report.wrong_sizes == []
+            if dialect == LIVE:  # in which a pause of the speaker's is left out, and is a gap by its length
                 (live,) = model.live_sessions
                 assert [item["role"] for item in live.conversation] == ["assistant", "user", "assistant"]
                 assert live.requests[0]["session"]["instructions"].startswith("Answer the phone.")
                 assert live.requests[-1]["type"] == "session.close"
             else:
+                assert report.gaps() == []
                 assert len(model.sessions[0].items) == 3
                 assert model.sessions[0].session.view()["instructions"] == "Answer the phone."
             assert await stopping == -signal.SIGTERM, "uvicorn's way to end"

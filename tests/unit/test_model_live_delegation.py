@@ -161,6 +161,13 @@ def test_a_round_ends_where_its_work_does_not(scene, end):
     assert scene.asked == ["work_1"]
 
 
+def test_a_round_may_end_the_session(scene):
+    """The model calls tools and says nothing: whoever hears of this round gives it up."""
+    scene.delegation._asked = lambda response_id: scene.delegation.forget()
+    scene.begun("dlg_1").begun("dlg_2").calls("call_1").ends()
+    assert not scene.delegation.at_work
+
+
 def test_one_call_too_many_is_answered_at_once(scene):
     scene.begun().calls(*(f"call_{number}" for number in range(MAX_CALLS + 1))).ends()
     assert (len(scene.called), scene.not_run) == (MAX_CALLS, [("order", TOO_MANY)])

@@ -145,8 +145,8 @@ class Delegation:
         self._usage(object_of(response.get("usage")))
         work = self._work(key)
         work.ended = True
-        self._complete(work)
         self._settle(key)
+        self._complete(work)
 
     def _complete(self, work: Work) -> None:
         """Nothing more is called in it."""
@@ -191,8 +191,8 @@ class Delegation:
         for key, work in list(self._works.items()):
             if work.called and not work.open_calls:
                 work.ended = True
-                self._complete(work)
                 self._settle(key)
+                self._complete(work)
 
     def _stalled(self) -> None:
         """Calls of ours that still run have their own deadlines; all else has been waited for long enough."""
