@@ -45,6 +45,9 @@ ONE_DIALECT = {
     "test_faults.py::test_a_response_is_asked_for_again": (
         "responses that fail or are silent; what GPT-Live does not begin is in tests/unit/test_model_live_session"
     ),
+    "test_faults.py::test_rubbish_is_not_heard": (
+        "a megabyte of audio is sound, in a stream; what is none is in test_attacks_live"
+    ),
     "test_live.py": "renewal by fork, and one call of each kind",
     "test_load.py": "the load has a model of its own",
     "test_outbound.py::test_everything_that_goes_wrong_leaves_one_call_and_one_record_each": NO_MODEL,

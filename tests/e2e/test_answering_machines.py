@@ -60,8 +60,10 @@ def test_a_machine_gets_the_message_behind_its_beep(tmp_path: Path, dialect: str
     behind_ms = message_start_ms(report)
     assert behind_ms is not None
     assert behind_ms > 0
-    assert caller.said.count(MESSAGE) == 1
-    assert speech("assistant_message") in report.received
+    assert [MESSAGE in turn["text"] for turn in record["turns"]].count(True) == 1
+    if dialect == REALTIME:  # what is not the first it says GPT-Live's simulation says in a voice of its own
+        assert caller.said.count(MESSAGE) == 1
+        assert speech("assistant_message") in report.received
     assert (record["end_reason"], report.ended_by) == ("answering_machine", "server")
 
 

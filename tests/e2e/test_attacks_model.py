@@ -256,9 +256,10 @@ def test_harmless_nonsense_is_counted_and_the_call_goes_on(node_with, dialect):
 
     node = node_with(script=script, model=MODELS[dialect])
     call_sid = new_call_sid()
+    malformed = 3 if dialect == LIVE else 5  # the rest are events that it does not know
     with node.started(call_sid) as line:
         assert heard(line, 160) == b"\x11" * 160
-        assert eventually(lambda: node.call(call_sid).session.counters["malformed_events"] >= 5)
+        assert eventually(lambda: node.call(call_sid).session.counters["malformed_events"] >= malformed)
 
 
 @both
@@ -284,10 +285,11 @@ def test_the_record_of_a_call_is_whole_whatever_the_model_said(node_with, tmp_pa
 
     def script(model: ModelLine) -> None:
         model.ready().begin()
-        model.send(wire(1, model.delta(bytes(160)), mask=False))
         if model.live:
             model.say("session.output_transcript.delta", delta=transcript, start_ms=0, end_ms=20)
+            model.deltas(bytes(1600))
         else:
+            model.send(wire(1, model.delta(bytes(160)), mask=False))
             model.say("response.output_audio_transcript.done", item_id="item_1", transcript=transcript)
         model.end()
         model.listen()
@@ -296,7 +298,7 @@ def test_the_record_of_a_call_is_whole_whatever_the_model_said(node_with, tmp_pa
     call_sid, item_id = new_call_sid(), "live_1" if dialect == LIVE else "item_1"
     with node.started(call_sid) as line:
         assert eventually(lambda: node.call(call_sid).session.turns.get(item_id))
-        assert eventually(lambda: node.call(call_sid).session.turns[item_id].text)
+        assert eventually(lambda: node.call(call_sid).session.turns[item_id].ended)
         assert eventually(lambda: not node.call(call_sid).assistant.playing)  # or its words are cut to what was heard
         line.text({"event": "stop"})
         assert line.close_code() == 1000
