@@ -191,6 +191,15 @@ class TestTool:
         greeted.works("response.completed", response={"id": "resp_dlg_1"})
         assert greeted.worked[-1] == {"type": "response.create"}
 
+    def test_calls_that_are_answered_at_once_are_one_round_all_the_same(self, greeted):
+        """More of them than a turn has rounds, each with its answer before the next is told of."""
+        asks(greeted, "Where are my orders?")
+        greeted.delegates(*((f"call_{number}", "no_such_tool", "{}") for number in range(15)))
+        greeted.advance(0.1)
+        assert [message["type"] for message in greeted.worked] == ["response.item.create"] * 15 + ["response.create"]
+        assert not greeted.call.tools._runner.exhausted
+        assert greeted.call.live
+
     def test_the_answer_may_take_its_time(self, greeted):
         asks(greeted, "Where is order 7?")
         greeted.delegates(("call_1", "order", '{"number": 7}'))

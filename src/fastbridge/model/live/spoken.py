@@ -42,7 +42,7 @@ class Spoken:
         if self.begun_ms is not None and not self._is_of_the_last(start_ms):
             if self.item_id:
                 self._history.add_words(self.item_id, text)
-        elif 0 <= self._last_end_ms and start_ms <= self._last_end_ms + (0 if self.begun_ms is not None else SLACK_MS):
+        elif self._last_end_ms >= 0 and start_ms <= self._last_end_ms + (0 if self.begun_ms is not None else SLACK_MS):
             self._add_to_the_last(text)
         else:
             self._waiting = (self._waiting + text)[-MAX_WAITING_CHARS:]
