@@ -52,18 +52,15 @@ def call_out(
     return asyncio.run(live())
 
 
-@both
-def test_a_machine_gets_the_message_behind_its_beep(tmp_path: Path, dialect: str) -> None:
-    report, record, caller = call_out(tmp_path, answering_machine(), dialect)
+def test_a_machine_gets_the_message_behind_its_beep(tmp_path: Path) -> None:
+    report, record, caller = call_out(tmp_path, answering_machine())
     found = record["answered_by"]
     assert (found["verdict"], found["source"], found["message"]) == ("machine", "sound", "left")
     behind_ms = message_start_ms(report)
     assert behind_ms is not None
     assert behind_ms > 0
-    assert [MESSAGE in turn["text"] for turn in record["turns"]].count(True) == 1
-    if dialect == REALTIME:  # what is not the first it says GPT-Live's simulation says in a voice of its own
-        assert caller.said.count(MESSAGE) == 1
-        assert speech("assistant_message") in report.received
+    assert caller.said.count(MESSAGE) == 1
+    assert speech("assistant_message") in report.received
     assert (record["end_reason"], report.ended_by) == ("answering_machine", "server")
 
 
@@ -86,15 +83,14 @@ def test_a_person_is_talked_to_and_hangs_up_himself(tmp_path: Path, dialect: str
     assert (record["end_reason"], report.ended_by) == ("customer_hangup", "caller")
 
 
-@both
-def test_a_person_who_was_taken_for_a_machine_is_not_hung_up_on(tmp_path: Path, dialect: str) -> None:
+def test_a_person_who_was_taken_for_a_machine_is_not_hung_up_on(tmp_path: Path) -> None:
     """He talks for too long, hears the message, and answers."""
     script = [
         Speak(speech("caller_appointment") + SILENCE * 800, AfterMs(300)),
         Speak("caller_interrupts", AfterMs(5500)),
         HangUp(AfterMs(9000)),
     ]
-    report, record, _ = call_out(tmp_path, Callee(script), dialect)
+    report, record, _ = call_out(tmp_path, Callee(script))
     assert record["answered_by"]["message"] == "taken_back"
     assert record["answered_by"]["verdict"] == "human"
     assert (record["end_reason"], report.ended_by) == ("customer_hangup", "caller")

