@@ -179,7 +179,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
 @pytest.mark.parametrize("name", NODES)
 def test_it_was_the_call_that_was_meant(seen: dict[str, Seen], name: str) -> None:
     report, record = seen[name].report, seen[name].record
-    assert (report.errors, report.ended_by, len(report.clears)) == ([], "caller", 1)
+    assert (report.errors, report.ended_by) == ([], "caller")
+    assert len(report.clears) == 1 or (name.endswith("live") and report.clears), "an answer may take a filler's place"
     assert 20_000 < record["duration_ms"] < 60_000
     assert [(tool["name"], tool["outcome"]) for tool in record["tools"]] == [("times", "ok"), ("book", "error")]
     assert len(record["barge_ins"]) == 1

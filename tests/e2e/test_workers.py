@@ -76,6 +76,8 @@ def test_a_killed_worker_costs_its_own_calls_and_no_others(dialect: str) -> None
 
     async def scene() -> None:
         async with ModelServer(conversation) as model, NodeProcess(model.base_url, settings=settings) as node:
+            while (await scrape(node))[1].get("fastbridge_workers[]") != WORKERS:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
             calls = [asyncio.ensure_future(hold(node)) for _ in range(CALLS)]
             await asyncio.sleep(BEFORE_SECONDS)
             counted, gauges = await scrape(node)
