@@ -1,12 +1,19 @@
-"""A model on loopback that does what a script says, byte by byte: for all that a good one never does."""
+"""A model on loopback that does what a script says, byte by byte: for all that a good one never does.
+
+It speaks both dialects, by the address that is dialled, so one script plays in either: `ready`, `begin`, `delta` and
+`end` are what they are there. GPT-Live's stream never pauses: `listen` streams silence, `deltas` says anything else.
+"""
 
 import base64
 import contextlib
+import itertools
 import json
 import queue
 import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 from websockets.frames import Opcode
@@ -14,9 +21,17 @@ from websockets.utils import accept_key
 
 from attacker import LIMIT_SECONDS, Connection, wire
 
+LIVE_PATH = "/v1/live/sessions"
+LIVE_AUDIO = "session.output_audio.delta"
+SILENCE = b"\xff" * 800
+"""A tenth of a second of the stream."""
+
 
 class ModelLine(Connection):
     """The model's end of one session. Its time limit is the test's end, which shuts it down."""
+
+    live = False
+    """Whether it is one of GPT-Live's; known once the handshake was read."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
@@ -37,6 +52,7 @@ class ModelLine(Connection):
     def accept(self) -> None:
         """The handshake and the session, as the service does it."""
         head = self.head()
+        self.live = head.split(" ")[1].startswith(LIVE_PATH)
         key = next(line for line in head.splitlines() if line.lower().startswith("sec-websocket-key")).split()[1]
         self.send(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -45,6 +61,10 @@ class ModelLine(Connection):
 
     def ready(self) -> Self:
         self.accept()
+        if self.live:
+            self.hears("session.start")
+            self.say("session.started", session=live_session())
+            return self
         self.say("session.created", session={"id": "sess_1"})
         self.hears("session.update")
         format_ = {"format": {"type": "audio/pcmu"}}
@@ -53,6 +73,8 @@ class ModelLine(Connection):
 
     def delta(self, audio: bytes, number: int = 1) -> bytes:
         """One audio event, unframed."""
+        if self.live:
+            return b'{"type":"%s","delta":"%s"}' % (LIVE_AUDIO.encode(), base64.b64encode(audio))
         return self.event(
             "response.output_audio.delta",
             response_id=f"resp_{number}",
@@ -62,18 +84,61 @@ class ModelLine(Connection):
             delta=base64.b64encode(audio).decode(),
         )
 
+    def deltas(self, audio: bytes, *sizes: int, speed: float = 1.0) -> None:
+        """Audio in deltas of these sizes, over and over; so many times as fast as it is spoken."""
+        began, at = time.monotonic(), 0
+        for size in itertools.cycle(sizes or (800,)):
+            self.send(wire(1, self.delta(audio[at : at + size]), mask=False))
+            at += size
+            if at >= len(audio):
+                return
+            time.sleep(max(0.0, began + at / 8000 / speed - time.monotonic()))
+
     def begin(self, number: int = 1) -> None:
+        if self.live:
+            return  # an utterance is loud, and nobody says so
         self.say("response.created", response={"id": f"resp_{number}"})
         self.say("response.output_item.added", item={"id": f"item_{number}", "type": "message"})
 
     def end(self, number: int = 1) -> None:
+        if self.live:
+            self.deltas(SILENCE * 9)
+            return
         self.say("response.done", response={"id": f"resp_{number}", "status": "completed"})
 
     def listen(self) -> None:
         """Until the node says goodbye, or just goes."""
-        goodbye = self.until(Opcode.CLOSE)
+        with self.streaming():
+            goodbye = self.until(Opcode.CLOSE)
         if goodbye is not None:
             self.send(wire(8, goodbye, mask=False))
+
+    @contextmanager
+    def streaming(self, events: Iterable[bytes] = ()) -> Iterator[None]:
+        """The stream goes on, silent, as long as this does; nothing else may be sent meanwhile. events: one of them
+        with each tenth of a second."""
+        over = threading.Event()
+
+        def stream() -> None:
+            left = iter(events)
+            with contextlib.suppress(OSError):
+                while not over.wait(0.1):
+                    event = next(left, None)
+                    self.send(wire(1, self.delta(SILENCE), mask=False) + (event or b""))
+
+        thread = threading.Thread(target=stream, name="stream")
+        if self.live:
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            if self.live:
+                thread.join()
+
+
+def live_session() -> dict[str, Any]:
+    return {"id": "live_1", "audio": {"format": {"type": "audio/pcmu", "rate": 8000}}}
 
 
 def obliging(model: ModelLine) -> None:

@@ -19,7 +19,7 @@ from scripted_model import Model
 ALONE = {"test_attacks_beside_calls"}
 FOUR = {"test_calls", "test_load", "test_transfer", "test_uvicorn", "test_workers"}
 SHARE_A_NODE = {"test_attacks", "test_attacks_http", "test_attacks_model", "test_log"}
-"""Their tests count what the node of their file has seen: they stay together."""
+"""Their tests count what the node of their file has seen: those stay together that have no node of their own."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,8 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("alone")
         elif item.path.stem in FOUR or item.path.parent.name == "strangers":  # whose scenes are many calls at once
             item.add_marker("four")
-        elif item.path.stem in SHARE_A_NODE:
+        elif item.path.stem in SHARE_A_NODE and shares_a_node(item):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def shares_a_node(item: pytest.Item) -> bool:
+    names = item.fixturenames if isinstance(item, pytest.Function) else []
+    return "node_with" not in names or "node" in names
 
 
 @pytest.fixture(scope="module")

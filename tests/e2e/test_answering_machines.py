@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 
+from e2e.dialects import REALTIME, both, model_of
 from fastbridge.sim import Callee, CarrierApi, HangUp, ModelServer, NodeProcess, Speak
 from fastbridge.sim.answering_machine import answering_machine, machine_audio
 from fastbridge.sim.audio import SILENCE, speech
@@ -20,13 +21,15 @@ KEY = "key-of-an-end-to-end-test"
 TO = "+14155550101"
 
 
-def call_out(folder: Path, callee: Callee, **asked: Any) -> tuple[CallReport, dict[str, Any], Caller]:
+def call_out(
+    folder: Path, callee: Callee, dialect: str = REALTIME, **asked: Any
+) -> tuple[CallReport, dict[str, Any], Caller]:
     """Placed by the node's API, to somebody; when it is over."""
 
     async def live() -> tuple[CallReport, dict[str, Any], Caller]:
         caller = Caller()
         async with ModelServer(caller.scenario) as model:
-            node = NodeProcess(model.base_url, AGENT)
+            node = NodeProcess(model.base_url, AGENT, settings=model_of(dialect))
             async with CarrierApi(node.account_sid, node.auth_token, callees={TO: callee}) as twilio:
                 node.set(
                     DATABASE_URL=f"sqlite:///{folder}/x.db",
@@ -70,10 +73,11 @@ def test_a_machine_without_a_beep_gets_it_when_it_is_silent(tmp_path: Path) -> N
     assert len(machine_audio()) < len(report.said)
 
 
-def test_a_person_is_talked_to_and_hangs_up_himself(tmp_path: Path) -> None:
+@both
+def test_a_person_is_talked_to_and_hangs_up_himself(tmp_path: Path, dialect: str) -> None:
     hello = speech("caller_interrupts")[: 8 * 560]
     script = [Speak(hello, AfterMs(400)), Speak("caller_accepts", AfterAssistant(700)), HangUp(AfterAssistant(700))]
-    report, record, caller = call_out(tmp_path, Callee(script))
+    report, record, caller = call_out(tmp_path, Callee(script), dialect)
     assert record["answered_by"]["verdict"] == "human"
     assert MESSAGE not in caller.said
     assert (record["end_reason"], report.ended_by) == ("customer_hangup", "caller")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from e2e.dialects import LIVE, both, model_of
 from fastbridge.sim import (
     AfterAssistant,
     CallTool,
@@ -44,7 +45,8 @@ def next_thursday() -> date:
 class Desk:
     """The model's side of the conversation: which of its lines comes next, by how often the caller has spoken."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: str) -> None:
+        self.live = dialect == LIVE
         self.caller: SimulatedCaller | None = None
         self.requests: list[ResponseRequest] = []
         self.day = next_thursday().isoformat()
@@ -69,11 +71,15 @@ class Desk:
         return Say("There are many times. " * 8, speech("assistant_times"))
 
     def _book(self, request: ResponseRequest) -> Turn:
-        booked = [item for item in request.conversation if item.get("name") == "schedule_appointment"]
+        called = {item.get("name") for item in request.conversation}
+        goodbye = Say("Booked. See you then, goodbye!", speech("assistant_goodbye"))
+        if "hang_up" in called:  # in GPT-Live the model behind the voice goes on, and the voice is asked for a goodbye
+            return goodbye if request.params else Say("", b"")
+        booked = "schedule_appointment" in called
         if not booked:
             wanted = CallTool("schedule_appointment", {"day": self.day, "at": "10:30", "name": "Dana"})
             return wanted, wanted
-        return Say("Booked. See you then, goodbye!", speech("assistant_goodbye")), CallTool("hang_up")
+        return CallTool("hang_up") if self.live else (goodbye, CallTool("hang_up"))
 
 
 SCRIPT = [
@@ -105,10 +111,10 @@ def prepare(database: Path) -> None:
 
 
 async def hold(
-    desk: Desk, database: Path, faults: list[Any]
+    desk: Desk, database: Path, faults: list[Any], dialect: str
 ) -> tuple[CallReport, dict[str, Any] | None, str, CarrierApi, ModelServer]:
     async with ModelServer(desk.scenario()) as model:
-        node = NodeProcess(model.base_url, f"{EXAMPLE}:agent")
+        node = NodeProcess(model.base_url, f"{EXAMPLE}:agent", settings=model_of(dialect))
         async with CarrierApi(node.account_sid, node.auth_token, faults=faults) as api:
             node.set(DATABASE_URL=f"sqlite:///{database}", FASTBRIDGE_TWILIO_API_URL=api.url)
             async with node:
@@ -128,12 +134,13 @@ async def hold(
                 return report, record, node.log(), api, model
 
 
+@both
 @pytest.mark.timeout(150)
-def test_an_appointment_is_booked_once_while_the_caller_interrupts_twice(tmp_path: Path) -> None:
+def test_an_appointment_is_booked_once_while_the_caller_interrupts_twice(tmp_path: Path, dialect: str) -> None:
     database = tmp_path / "desk.db"
     prepare(database)
-    desk = Desk()
-    report, record, log, api, model = asyncio.run(hold(desk, database, faults=[503]))
+    desk = Desk(dialect)
+    report, record, log, api, model = asyncio.run(hold(desk, database, [503], dialect))
 
     print(log)  # pytest shows it if this fails
     assert rows(database, "select business_id, starts_at, phone, name from appointments") == [
@@ -147,8 +154,11 @@ def test_an_appointment_is_booked_once_while_the_caller_interrupts_twice(tmp_pat
     assert [update.form for update in api.updates] == [{"Status": "completed"}] * 2
     assert {update.call_sid for update in api.updates} == {report.call_sid}
     assert ("rest", "Status") in [(event.kind, event.text) for event in report.events]
-    assert len(report.clears) == 2
-    [session] = model.sessions
+    if dialect == LIVE:  # an answer comes later there, and takes the place of a filler that is being heard
+        assert len(report.clears) >= 2
+    else:
+        assert len(report.clears) == 2
+    [session] = model.live_sessions if dialect == LIVE else model.sessions
     outputs = [json.loads(output) for output in session.tool_outputs.values() if output.startswith("{")]
     assert [output["booked"] for output in outputs if "booked" in output] == [True, True]
 

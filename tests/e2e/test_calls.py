@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from e2e.dialects import LIVE, REALTIME, model_of
 from fastbridge.sim import (
     AfterAssistant,
     HangUp,
@@ -28,6 +29,7 @@ from fastbridge.sim import (
     Speak,
 )
 from fastbridge.sim.audio import SILENCE, speech, to_frames
+from fastbridge.sim.live_session import LiveSession
 from fastbridge.sim.model import ModelSession
 from fastbridge.sim.report import CallReport
 from fastbridge.sim.script import Step
@@ -50,6 +52,8 @@ BRIDGES = [
         marks=pytest.mark.skipif(os.environ.get("FASTBRIDGE_E2E_BASELINE") != "1", reason="asked for by name"),
     ),
 ]
+IN_A_DIALECT = [pytest.param([], REALTIME, id="fastbridge"), pytest.param([], LIVE, id="fastbridge-live")]
+IN_A_DIALECT += [pytest.param(*BRIDGES[1].values, REALTIME, id="baseline", marks=BRIDGES[1].marks)]
 QUIET = SILENCE * 160
 Record = dict[str, Any]
 
@@ -72,17 +76,17 @@ async def hold(node: NodeProcess, script: Sequence[Step], number: int) -> CallRe
 
 
 async def calls(
-    command: list[str], scenario: Callable[[int], Scenario], script: Sequence[Step]
-) -> tuple[list[ModelSession], list[tuple[CallReport, Record]]]:
-    """CALLS calls at once, each with its books in order: the model's sessions, and each call's report and record."""
-    settings = {"FASTBRIDGE_GREETING": "Good morning."}
+    command: list[str], scenario: Callable[[int], Scenario], script: Sequence[Step], dialect: str = REALTIME
+) -> tuple[ModelServer, list[tuple[CallReport, Record]]]:
+    """CALLS calls at once, each with its books in order: the model, and each call's report and record."""
+    settings = {"FASTBRIDGE_GREETING": "Good morning.", **model_of(dialect)}
     async with ModelServer(scenario) as model, NodeProcess(model.base_url, settings=settings, command=command) as node:
         reports = await asyncio.gather(*(hold(node, script, number) for number in range(CALLS)))
         records = [await node.record(report.call_sid) for report in reports]
         await node.stop()
         log = node.log()
         assert model.errors == []
-        assert len(model.sessions) == CALLS
+        assert len(model.live_sessions if dialect == LIVE else model.sessions) == CALLS
     alarming = [line for line in log.splitlines() if " WARNING " in line or " ERROR " in line]
     assert not [line for line in alarming if STRICT or "[SLA]" not in line]
     ended = []
@@ -90,18 +94,42 @@ async def calls(
         assert record is not None
         assert_perfect(report, record)
         ended.append((report, record))
-    return list(model.sessions), ended
+    return model, ended
 
 
 async def run(command: list[str], scenario: Callable[[int], Scenario], script: Sequence[Step]) -> list[Held]:
     """CALLS calls at once, each of them a perfect one."""
-    sessions, ended = await calls(command, scenario, script)
-    held = []
+    model, ended = await calls(command, scenario, script)
+    sessions, held = list(model.sessions), []
     for report, record in ended:
         session = next(one for one in sessions if not compare_audio(report, said(one)))
         sessions.remove(session)  # each session was heard by one caller: byte for byte, as far as nobody interrupted
         held.append(Held(report, session, place(report, said(session)), record))
     return held
+
+
+class HeldLive(NamedTuple):
+    """The same, of a stream. `own`: the session's own sound."""
+
+    report: CallReport
+    session: LiveSession
+    own: bytes
+    record: Record
+
+
+async def run_live(scenario: Callable[[int], Scenario], script: Sequence[Step]) -> list[HeldLive]:
+    """A stream has no items to be compared: each caller heard one session's own sound, and no other's."""
+    model, ended = await calls([], scenario, script, LIVE)
+    heard_of = [[n for n in range(CALLS) if own_sound(n) in report.heard] for report, _ in ended]
+    assert sorted(heard_of) == [[n] for n in range(CALLS)]
+    return [
+        HeldLive(report, model.live_sessions[number], own_sound(number), record)
+        for (report, record), [number] in zip(ended, heard_of, strict=True)
+    ]
+
+
+def own_sound(attempt: int) -> bytes:
+    return Random(attempt).randbytes(4000)
 
 
 def said(session: ModelSession) -> list[Any]:
@@ -124,7 +152,7 @@ def assert_perfect(report: CallReport, record: Record) -> None:
 
 def conversation(attempt: int) -> Scenario:
     """Each session its own speech, so that one call's audio in another's ear is seen."""
-    own = Random(attempt).randbytes(4000)
+    own = own_sound(attempt)
     return Scenario(
         greeting=Say("Good morning.", speech("assistant_greeting") + own),
         turns=[
@@ -134,32 +162,51 @@ def conversation(attempt: int) -> Scenario:
     )
 
 
-@pytest.mark.parametrize("command", BRIDGES)
+@pytest.mark.parametrize(("command", "dialect"), IN_A_DIALECT)
 @pytest.mark.timeout(SECONDS * 2 + 90)
-def test_calls_at_once_are_each_a_perfect_call(command: list[str]) -> None:
+def test_calls_at_once_are_each_a_perfect_call(command: list[str], dialect: str) -> None:
     talk = [Speak("caller_accepts", AfterAssistant(700)) for _ in range(max(1, SECONDS // 10))]
-    for call in asyncio.run(run(command, conversation, [*talk, HangUp(AfterAssistant(800))])):
+    script = [*talk, HangUp(AfterAssistant(800))]
+    if dialect == LIVE:
+        for live in asyncio.run(run_live(conversation, script)):
+            spoken = [item for item in live.session.conversation if item["role"] == "assistant"]
+            assert live.report.heard.count(live.own) == len(spoken) == len(talk) + 1
+            assert (live.report.clears, live.record["barge_ins"]) == ([], [])
+        return
+    for call in asyncio.run(run(command, conversation, script)):
         assert call.report.clears == []
         assert call.record["pacing"]["frames_enqueued"] == call.record["pacing"]["tx"]
         assert call.record["barge_ins"] == []
 
 
 def interrupted_conversation(attempt: int) -> Scenario:
-    own = Random(attempt).randbytes(4000)
+    own = own_sound(attempt)
     return Scenario(
         greeting=Say("Good morning.", own + speech("assistant_greeting")),
         turns=[Say("A long story.", own + speech("assistant_morning") * 4), Say("I see.", own)],
     )
 
 
-@pytest.mark.parametrize("command", BRIDGES)
+@pytest.mark.parametrize(("command", "dialect"), IN_A_DIALECT)
 @pytest.mark.timeout(SECONDS * 2 + 90)
-def test_an_interruption_silences_the_assistant_and_the_model_learns_what_was_heard(command: list[str]) -> None:
+def test_an_interruption_silences_the_assistant_and_the_model_learns_what_was_heard(
+    command: list[str], dialect: str
+) -> None:
     script = [
         Speak("caller_accepts", AfterAssistant(700)),
         Interrupt("caller_accepts", 1500),
         HangUp(AfterAssistant(800)),
     ]
+    if dialect == LIVE:
+        for live in asyncio.run(run_live(interrupted_conversation, script)):
+            [interruption] = live.report.interruptions()
+            assert interruption.latency_ms < SILENCE_LIMIT_MS
+            [barge_in] = live.record["barge_ins"]
+            assert (len(live.report.clears), barge_in["source"]) == (1, "local")
+            told = [each["content"] for each in live.session.requests if each["type"] == "session.thinking.append"]
+            assert [text.startswith("The caller interrupted you") for text in told] == [True]
+            assert live.record["turns"][-1]["text"] == "I see."
+        return
     for call in asyncio.run(run(command, interrupted_conversation, script)):
         assert [each.latency_ms < SILENCE_LIMIT_MS for each in call.report.interruptions()] == [True]
         assert len(call.report.clears) == 1

@@ -9,14 +9,29 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from typing import Any, NamedTuple, Self
 
 import pytest
 
-from fastbridge.sim import HangUp, Interrupt, ModelServer, NodeProcess, Say, Scenario, SimulatedCaller, Speak, faults
+from e2e.dialects import LIVE, REALTIME, both, model_of
+from fastbridge.sim import (
+    HangUp,
+    Interrupt,
+    ModelServer,
+    NodeProcess,
+    Say,
+    Scenario,
+    SimulatedCaller,
+    Speak,
+    faults,
+    live_faults,
+)
 from fastbridge.sim.disruption import On
 from fastbridge.sim.ear import LONGEST_WAIT_MS, Span, sounds, waits
 from fastbridge.sim.faults import ALWAYS, AUDIO, Fault
+from fastbridge.sim.live_session import LiveSession
+from fastbridge.sim.live_wire import OUTPUT_TRANSCRIPT
 from fastbridge.sim.model import ModelSession
 from fastbridge.sim.report import CallReport
 from fastbridge.sim.scenario import ResponseRequest, Turn, babble
@@ -28,7 +43,11 @@ GREETING = Say("Good morning to you.")
 ANSWER = Say("We open at nine, and close at five.")
 QUESTION = babble("When do you open?")
 ASK: list[Step] = [Speak(QUESTION, AfterAssistant(500)), HangUp(AfterAssistant(900))]
+ASK_LIVE: list[Step] = [Speak(QUESTION, AfterAssistant(500)), HangUp(AfterAssistant(3500))]
+"""What is asked for in words comes two seconds later."""
 SPEAKING = On(AUDIO, 6)
+SPEAKING_LIVE = On(OUTPUT_TRANSCRIPT, 7)
+"""Three words of the answer have begun: the greeting has four."""
 
 Run = Callable[..., "Told"]
 
@@ -37,7 +56,7 @@ class Told(NamedTuple):
     """One call, from all sides."""
 
     report: CallReport
-    sessions: list[ModelSession]
+    sessions: list[ModelSession] | list[LiveSession]
     attempts: int
     record: dict[str, Any]
     log: str
@@ -52,9 +71,10 @@ def script(request: ResponseRequest) -> Turn:
 
 
 class House:
-    """One node and one service for several calls, each with a fault of its own."""
+    """One node and one service for several calls in one dialect, each with a fault of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: str) -> None:
+        self._dialect = dialect
         self._fault: Callable[[int], Scenario] = faults.CATALOGUE[0]()
         self._before = 0
         self._model = ModelServer(lambda attempt: self._fault(attempt - self._before))
@@ -70,7 +90,7 @@ class House:
     async def _open(self, stack: ExitStack) -> NodeProcess:
         await self._model.__aenter__()
         stack.callback(lambda: self._runner.run(self._model.__aexit__(None, None, None)))
-        settings = {"FASTBRIDGE_GREETING": GREETING.transcript}
+        settings = {"FASTBRIDGE_GREETING": GREETING.transcript, **model_of(self._dialect)}
         node = await NodeProcess(self._model.base_url, settings=settings).__aenter__()
         stack.callback(lambda: self._runner.run(node.__aexit__(None, None, None)))
         return node
@@ -78,8 +98,9 @@ class House:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def call(self, fault: Fault, steps: list[Step] = ASK, speed: float = 2.0) -> Told:
+    def call(self, fault: Fault, steps: list[Step] | None = None, speed: float = 2.0) -> Told:
         """A whole call with this fault, and what must hold of every call."""
+        steps = steps or (ASK_LIVE if self._dialect == LIVE else ASK)
         told = self._runner.run(self._hold(fault(Scenario(script=script, speed=speed)), steps))
         assert told.waits == []
         assert told.record["responses"].get("safety_fuse", 0) == 0
@@ -88,10 +109,11 @@ class House:
         assert books["frames_in"] == books["forwarded"] + books["dropped"]
         return told
 
-    async def _hold(self, sessions: Callable[[int], Scenario], steps: list[Step]) -> Told:
+    async def _hold(self, fault: Callable[[int], Scenario], steps: list[Step]) -> Told:
         node, model = self._node, self._model
-        self._fault, self._before = sessions, model.attempts
-        seen, logged, refused = len(model.sessions), len(node.log()), len(model.errors)
+        self._fault, self._before = fault, model.attempts
+        sessions: Any = model.live_sessions if self._dialect == LIVE else model.sessions
+        seen, logged, refused = len(sessions), len(node.log()), len(model.errors)
         caller = SimulatedCaller(
             node.url, steps, auth_token=node.auth_token, account_sid=node.account_sid, limit_seconds=40.0
         )
@@ -99,33 +121,32 @@ class House:
         record = await node.record(caller.call_sid)
         assert record is not None, node.log()[logged:]
         assert model.errors[refused:] == []
-        return Told(report, model.sessions[seen:], model.attempts - self._before, record, node.log()[logged:])
+        return Told(report, sessions[seen:], model.attempts - self._before, record, node.log()[logged:])
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[House]:
-    with House() as house:
-        yield house
+def house_of() -> Iterator[Callable[[str], House]]:
+    with ExitStack() as stack:
+        yield cache(lambda dialect: stack.enter_context(House(dialect)))
 
 
 @pytest.fixture
-def call(house: House) -> Run:
+def call(house_of: Callable[[str], House], dialect: str) -> Run:
     """`call(fault)`, on the node of all."""
-    return house.call
+    return house_of(dialect).call
 
 
 @pytest.fixture
-def call_alone() -> Iterator[Run]:
+def call_alone(dialect: str) -> Iterator[Run]:
     """`call_alone(fault)`, on a node of its own: what it learns of the service is nobody else's trouble."""
-    with House() as house:
+    with House(dialect) as house:
         yield house.call
 
 
 def assert_answered(told: Told) -> None:
     assert told.report.errors == []
     assert told.report.ended_by == "caller"
-    answered = [run for session in told.sessions for run in session.responses if run.status == "completed"]
-    assert len(answered) >= 1
+    assert any(ANSWER.transcript in turn["text"] for turn in told.record["turns"] if turn["role"] == "assistant")
     question = [line for line in sounds(told.report.said) if line.length_ms > 500][-1]
     assert any(sound.start_ms >= question.end_ms for sound in sounds(told.report.heard))
 
@@ -139,14 +160,19 @@ def assert_apologised(told: Told) -> None:
     assert "[HANGUP]" in told.log
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        faults.unreachable(),
-        faults.refused(429, "rate_limit_exceeded"),
-        faults.closed_at_once(1008),
-    ],
-    ids=str,
+def in_a_dialect(*faults_in: tuple[str, Fault]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("dialect", "fault"), [pytest.param(*each, id=f"{each[0]}-{each[1]}") for each in faults_in]
+    )
+
+
+@in_a_dialect(
+    (REALTIME, faults.unreachable()),
+    (REALTIME, faults.refused(429, "rate_limit_exceeded")),
+    (REALTIME, faults.closed_at_once(1008)),
+    (LIVE, faults.unreachable()),
+    (LIVE, live_faults.closed_at_once(1008)),
+    (LIVE, live_faults.start_refused("rate_limit_exceeded")),
 )
 def test_connecting_is_tried_again(call: Run, fault: Fault) -> None:
     told = call(fault)
@@ -154,8 +180,10 @@ def test_connecting_is_tried_again(call: Run, fault: Fault) -> None:
     assert told.attempts == 2
 
 
-@pytest.mark.parametrize(
-    "fault", [faults.refused(401, "invalid_api_key", ALWAYS), faults.unreachable(times=ALWAYS)], ids=str
+@in_a_dialect(
+    (REALTIME, faults.refused(401, "invalid_api_key", ALWAYS)),
+    (REALTIME, faults.unreachable(times=ALWAYS)),
+    (LIVE, faults.refused(401, "invalid_api_key", ALWAYS)),
 )
 def test_what_lasts_is_told_and_the_carrier_goes_on(call_alone: Run, fault: Fault) -> None:
     told = call_alone(fault)
@@ -163,56 +191,59 @@ def test_what_lasts_is_told_and_the_carrier_goes_on(call_alone: Run, fault: Faul
     assert told.attempts <= 4
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        faults.dropped(SPEAKING),
-        faults.dropped(faults.CALLER_SPEAKING, 1011, "internal error"),
-        faults.expired(SPEAKING),
-    ],
-    ids=str,
+@in_a_dialect(
+    (REALTIME, faults.dropped(SPEAKING)),
+    (REALTIME, faults.dropped(faults.CALLER_SPEAKING, 1011, "internal error")),
+    (REALTIME, faults.expired(SPEAKING)),
+    (LIVE, faults.dropped(SPEAKING_LIVE)),
+    (LIVE, faults.dropped(live_faults.CALLER_SPEAKING, 1011, "internal error")),
+    (LIVE, live_faults.dead(SPEAKING_LIVE)),
 )
 def test_the_call_goes_on_in_a_new_session(call: Run, fault: Fault) -> None:
     told = call(fault)
     assert_answered(told)
     assert len(told.sessions) == 2
     assert told.record["model_line"]["reconnects"] == 1
-    replayed = [request for request in told.sessions[1].requests if request["type"] == "conversation.item.create"]
-    assert replayed != []
+    first, *requests = told.sessions[1].requests
+    assert first["session"].get("input") or any(each["type"] == "conversation.item.create" for each in requests)
 
 
-@pytest.mark.parametrize("fault", [faults.fails("rate_limit_exceeded"), faults.silent()], ids=str)
+@in_a_dialect((REALTIME, faults.fails("rate_limit_exceeded")), (REALTIME, faults.silent()))
 def test_a_response_is_asked_for_again(call: Run, fault: Fault) -> None:
     told = call(fault)
     assert_answered(told)
     assert len(told.sessions) == 1
 
 
-def test_a_voice_in_another_format_is_cut_off(call: Run) -> None:
+@both
+def test_a_voice_in_another_format_is_cut_off(call: Run, dialect: str) -> None:
     told = call(faults.speaks_pcm())
     assert_answered(told)
     assert len(told.sessions) == 2
-    assert told.record["answers"] == {"format_mismatch": 1}
+    assert told.record["answers"]["format_mismatch"] == 1
     spoken = GREETING.sound() + ANSWER.sound()
     assert GREETING.sound() in told.report.received
     assert ANSWER.sound() in told.report.received
-    assert len(told.report.received) < len(spoken) + 3 * 8000, "no more than a filler besides"
+    more_seconds = 8 if dialect == LIVE else 3  # a stream's silence is a sound as well, six times as long in 24 kHz
+    assert len(told.report.received) < len(spoken) + more_seconds * 8000, "no more than a filler besides"
 
 
-def test_rubbish_is_not_heard(call: Run) -> None:
-    told = call(faults.rubbish(SPEAKING))
+@in_a_dialect((REALTIME, faults.rubbish(SPEAKING)))
+def test_rubbish_is_not_heard(call: Run, fault: Fault) -> None:
+    told = call(fault)
     assert_answered(told)
     assert len(told.sessions) == 1
     assert abs(len(told.report.received) - len(GREETING.sound() + ANSWER.sound())) < 2 * 160
 
 
-def test_after_a_flood_an_interruption_silences_at_once(call: Run) -> None:
+@in_a_dialect((REALTIME, faults.flood()))
+def test_after_a_flood_an_interruption_silences_at_once(call: Run, fault: Fault) -> None:
     steps: list[Step] = [
         Speak(QUESTION, AfterAssistant(500)),
         Interrupt(babble("No, wait."), 700),
         HangUp(AfterAssistant(900)),
     ]
-    told = call(faults.flood(), steps)
+    told = call(fault, steps)
     assert told.report.errors == []
     assert len(told.report.clears) >= 1
     assert all(each.latency_ms < (200 if STRICT else 1000) for each in told.report.interruptions())

@@ -15,6 +15,7 @@ import websockets
 from prometheus_client.parser import text_string_to_metric_families
 from twilio.request_validator import RequestValidator
 
+from e2e.dialects import LIVE, model_of
 from fastbridge.sim import (
     AfterAssistant,
     AfterMs,
@@ -67,6 +68,8 @@ NODES = {
     "production": {"LOG_LEVEL": "INFO", "LOG_JSON": "1"},
     "development": {"LOG_LEVEL": "DEBUG"},
     "everything": {"LOG_LEVEL": "DEBUG", "LOG_JSON": "1", **dict.fromkeys(EVERYTHING, "1")},
+    "production, live": {"LOG_LEVEL": "INFO", "LOG_JSON": "1", **model_of(LIVE)},
+    "everything, live": {"LOG_LEVEL": "DEBUG", "LOG_JSON": "1", **dict.fromkeys(EVERYTHING, "1"), **model_of(LIVE)},
 }
 SETTINGS = {
     "OPENAI_API_KEY": f"sk-proj-{CANARY}0123456789",
@@ -176,13 +179,16 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
 @pytest.mark.parametrize("name", NODES)
 def test_it_was_the_call_that_was_meant(seen: dict[str, Seen], name: str) -> None:
     report, record = seen[name].report, seen[name].record
-    assert (report.errors, report.ended_by, len(report.clears)) == ([], "caller", 1)
+    assert (report.errors, report.ended_by) == ([], "caller")
+    assert len(report.clears) == 1 or (name.endswith("live") and report.clears), "an answer may take a filler's place"
     assert 20_000 < record["duration_ms"] < 60_000
     assert [(tool["name"], tool["outcome"]) for tool in record["tools"]] == [("times", "ok"), ("book", "error")]
     assert len(record["barge_ins"]) == 1
 
 
-@pytest.mark.parametrize(("name", "least", "most"), [("production", 10, 30), ("development", 100, 500)])
+@pytest.mark.parametrize(
+    ("name", "least", "most"), [("production", 10, 30), ("development", 100, 500), ("production, live", 10, 35)]
+)
 def test_lines_of_one_call(seen: dict[str, Seen], name: str, least: int, most: int) -> None:
     sid = seen[name].report.call_sid
     lines = [line for line in seen[name].lines if sid in line and not line.startswith(TRACEBACK)]
@@ -191,7 +197,7 @@ def test_lines_of_one_call(seen: dict[str, Seen], name: str, least: int, most: i
         assert any(words in line for line in lines)
 
 
-@pytest.mark.parametrize("name", ["production", "everything"])
+@pytest.mark.parametrize("name", ["production", "everything", "production, live", "everything, live"])
 def test_each_line_is_one_json_object(seen: dict[str, Seen], name: str) -> None:
     found = [json.loads(line) for line in seen[name].lines]
     assert all(list(each)[:4] == ["timestamp", "level", "module", "message"] for each in found)

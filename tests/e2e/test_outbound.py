@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx2
 
+from e2e.dialects import both, model_of
 from fastbridge.sim import Callee, CarrierApi, HangUp, Mishaps, ModelServer, NodeProcess, Say, Scenario, Speak
 from fastbridge.sim.twilio_faults import RESET, RESET_AFTER, Fault
 
@@ -81,10 +82,10 @@ class Shop:
 
 
 @asynccontextmanager
-async def shop(folder: Path, **api: Any) -> AsyncIterator[Shop]:
+async def shop(folder: Path, settings: dict[str, str], **api: Any) -> AsyncIterator[Shop]:
     scenario = Scenario(greeting=Say("Hello, this is the clinic."), turns=[Say("We open at nine.")])
     async with ModelServer(scenario) as model, httpx2.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}) as http:
-        node = NodeProcess(model.base_url)
+        node = NodeProcess(model.base_url, settings=settings)
         async with CarrierApi(node.account_sid, node.auth_token, **{"callees": {}, **api}) as twilio:
             node.set(
                 DATABASE_URL=f"sqlite:///{folder}/x.db",
@@ -96,15 +97,16 @@ async def shop(folder: Path, **api: Any) -> AsyncIterator[Shop]:
                 yield Shop(folder, node, twilio, http)
 
 
-def run(folder: Path, test: Callable[[Shop], Any], **api: Any) -> Any:
+def run(folder: Path, test: Callable[[Shop], Any], settings: dict[str, str] | None = None, **api: Any) -> Any:
     async def live() -> Any:
-        async with shop(folder, **api) as found:
+        async with shop(folder, settings or {}, **api) as found:
             return await test(found)
 
     return asyncio.run(live())
 
 
-def test_a_call_that_was_placed_is_a_conversation(tmp_path: Path) -> None:
+@both
+def test_a_call_that_was_placed_is_a_conversation(tmp_path: Path, dialect: str) -> None:
     async def test(shop: Shop) -> None:
         placed = await shop.place(parameters={"name": "Dana"}, idempotency_key="k")
         again = await shop.place(parameters={"name": "Dana"}, idempotency_key="k")
@@ -117,7 +119,7 @@ def test_a_call_that_was_placed_is_a_conversation(tmp_path: Path) -> None:
         assert len(record["turns"]) == 3
         assert shop.api.errors == []
 
-    run(tmp_path, test, callees={TO: TALKS})
+    run(tmp_path, test, model_of(dialect), callees={TO: TALKS})
 
 
 def test_the_command_tells_how_it_went(tmp_path: Path) -> None:

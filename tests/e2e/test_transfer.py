@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from e2e.dialects import LIVE, REALTIME, both, model_of
 from fastbridge.sim import AfterMs, Callee, CallTool, HangUp, ModelServer, NodeProcess, Say, Scenario, Speak, ear
 from fastbridge.sim.report import CallReport
 from fastbridge.sim.scenario import ResponseRequest, Turn
@@ -45,10 +46,10 @@ class Held(NamedTuple):
         return [event.kind for event in whose.events]
 
 
-async def held(folder: Path, callee: Callee, *, seconds: float, workers: int = 1) -> Held:
+async def held(folder: Path, callee: Callee, *, seconds: float, workers: int, dialect: str) -> Held:
     agent = folder / "desk.py"
     agent.write_text(AGENT)
-    settings = {"FASTBRIDGE_WORKERS": str(workers)} if workers > 1 else {}
+    settings = model_of(dialect) | ({"FASTBRIDGE_WORKERS": str(workers)} if workers > 1 else {})
     async with ModelServer(Scenario(script=assistant)) as model:
         node = NodeProcess(model.base_url, f"{agent}:agent", settings=settings)
         node.api.callees[HUMAN] = callee
@@ -72,8 +73,8 @@ async def held(folder: Path, callee: Callee, *, seconds: float, workers: int = 1
         return Held(report, record, humans[0] if humans else None, errors, log)
 
 
-def hold(folder: Path, callee: Callee, *, seconds: float = 25.0, workers: int = 1) -> Held:
-    found = asyncio.run(held(folder, callee, seconds=seconds, workers=workers))
+def hold(folder: Path, callee: Callee, *, seconds: float = 25.0, workers: int = 1, dialect: str = REALTIME) -> Held:
+    found = asyncio.run(held(folder, callee, seconds=seconds, workers=workers, dialect=dialect))
     assert found.errors == []
     assert found.record["transfers"][0]["to"] == "reception"
     assert "[TRANSFER] calling, to=reception" in found.log
@@ -83,10 +84,10 @@ def hold(folder: Path, callee: Callee, *, seconds: float = 25.0, workers: int = 
     return found
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_accepted(tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(("dialect", "workers"), [(REALTIME, 1), (REALTIME, 2), (LIVE, 1)])
+def test_accepted(tmp_path: Path, dialect: str, workers: int) -> None:
     human = Callee(rings_seconds=1.5, digits=("1",), hangs_up_after_seconds=25.0)
-    found = hold(tmp_path, human, seconds=60.0, workers=workers)
+    found = hold(tmp_path, human, seconds=60.0, workers=workers, dialect=dialect)
     assert found.record["transfers"][0]["outcome"] == "connected"
     assert (found.record["end_reason"], found.record["transferred_to"]) == ("transferred", "reception")
     assert found.report.ended_by == "server"
@@ -98,8 +99,9 @@ def test_accepted(tmp_path: Path, workers: int) -> None:
     assert "[TRANSFER] connected, to=reception" in found.log
 
 
-def test_declined(tmp_path: Path) -> None:
-    found = hold(tmp_path, Callee(rings_seconds=1.0, digits=("2",)))
+@both
+def test_declined(tmp_path: Path, dialect: str) -> None:
+    found = hold(tmp_path, Callee(rings_seconds=1.0, digits=("2",)), dialect=dialect)
     assert found.record["transfers"][0]["outcome"] == "declined"
     assert_back(found)
     assert found.human is not None
@@ -126,8 +128,9 @@ def test_voicemail(tmp_path: Path) -> None:
     assert "dial" not in found.notes(found.human)
 
 
-def test_a_caller_who_hangs_up(tmp_path: Path) -> None:
-    found = hold(tmp_path, Callee(rings_seconds=2.0, digits=("",) * 9), seconds=15.0)
+@both
+def test_a_caller_who_hangs_up(tmp_path: Path, dialect: str) -> None:
+    found = hold(tmp_path, Callee(rings_seconds=2.0, digits=("",) * 9), seconds=15.0, dialect=dialect)
     assert found.record["transfers"][0]["outcome"] == "caller_gone"
     assert found.record["end_reason"] == "customer_hangup"
     assert found.human is not None

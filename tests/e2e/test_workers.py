@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from e2e.dialects import both, model_of
 from fastbridge.node.dispatch import worker_of_call
 from fastbridge.sim import AfterAssistant, HangUp, ModelServer, NodeProcess, Say, Scenario, SimulatedCaller, Speak
 from fastbridge.sim.audio import speech
@@ -69,9 +70,14 @@ def assert_perfect(report: CallReport) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="workers are for Linux")
-def test_a_killed_worker_costs_its_own_calls_and_no_others() -> None:
+@both
+def test_a_killed_worker_costs_its_own_calls_and_no_others(dialect: str) -> None:
+    settings = SETTINGS | model_of(dialect)
+
     async def scene() -> None:
-        async with ModelServer(conversation) as model, NodeProcess(model.base_url, settings=SETTINGS) as node:
+        async with ModelServer(conversation) as model, NodeProcess(model.base_url, settings=settings) as node:
+            while (await scrape(node))[1].get("fastbridge_workers[]") != WORKERS:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
             calls = [asyncio.ensure_future(hold(node)) for _ in range(CALLS)]
             await asyncio.sleep(BEFORE_SECONDS)
             counted, gauges = await scrape(node)

@@ -63,7 +63,7 @@ class Scene:
     # The facts.
 
     line_up = True
-    interrupts_unnoticed = said_unheard = False
+    interrupts_unnoticed = said_unheard = tools_at_work = False
     noise_response = ""
 
     def __getattr__(self, fact: str) -> Any:

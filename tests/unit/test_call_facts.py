@@ -61,6 +61,7 @@ PASSED_ON = {
     "noise_response": {"format_watch__noise_response": "resp_1"},
     "holding": {"transfers__holding": True},
     "running_tools": {"tools__running_tools": ["look_up"]},
+    "tools_at_work": {"tools__busy": True},
     "private": {"privacy__on": True},
 }
 """What one part alone says, and what makes it say something else."""

@@ -131,3 +131,13 @@ def test_another_agent_has_other_tools(make):
     scene.tools.use(Agent(), call_context(), None)
     scene.call()
     assert [entry["outcome"] for entry in scene.stats.tool_calls] == ["unknown"]
+
+
+def test_several_calls_of_one_response_are_one_round(make):
+    """Whoever tells of them says that more may come, and when none will."""
+    scene = make()
+    for number in range(3):
+        scene.loop.do(scene.tools.called, "work_1", ToolCall(f"call_{number}", "no_such_tool", "{}", 0), True)
+    assert (len(scene.answers), scene.asked) == (3, [])
+    scene.loop.do(scene.tools.asked, "work_1")
+    assert scene.asked == [("tool_result", None)]

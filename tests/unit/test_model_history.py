@@ -248,3 +248,24 @@ class TestCutOff:
     def test_less_than_nothing_is_nothing(self, history):
         turn, heard_ms, _ = spoken(history).cut_off("item_1", -5, 500)
         assert (heard_ms, turn.text) == (0, "")
+
+
+class TestLength:
+    """A model without end costs no more than what is kept of it."""
+
+    @pytest.mark.parametrize("how", ["add_words", "write", "end_words", "write_down"])
+    def test_of_a_turn(self, history, how, monkeypatch):
+        monkeypatch.setattr(module, "MAX_TURN_CHARS", 20)
+        turn = history.turn("assistant", "item_1")
+        if how == "add_words":
+            for _ in range(9):
+                history.add_words("item_1", "words ")
+        elif how == "end_words":
+            history.end_words("item_1", "words " * 9)
+        else:
+            getattr(history, how)(turn, "words " * 9)
+        assert turn.text == ("words " * 9)[:20]
+
+    def test_of_a_calls_arguments(self, history, monkeypatch):
+        monkeypatch.setattr(module, "MAX_ARGUMENTS_CHARS", 20)
+        assert history.add_call("call_1", "order", '{"number": "' + "7" * 99).arguments == '{"number": "77777777'

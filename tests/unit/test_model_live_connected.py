@@ -1,11 +1,14 @@
 """fastbridge.model.live.connected: a session's sockets: what it is told at its start, moved, continued, closed."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
 from fastbridge.agent import Agent
+from fastbridge.model.live.responses import REACT
+from helpers import LOUD
 from live_rig import LiveRig
 
 
@@ -72,6 +75,61 @@ class TestStart:
         assert rig.sent("session.start") == []
         rig.do(rig.call.session.configure, Agent(instructions="New."), rig.call.settings)
         assert rig.sent("session.start")[0]["session"]["instructions"].startswith("New.")
+
+
+TOOL_SECONDS = 2.0
+
+
+def slow() -> Agent:
+    agent = Agent()
+
+    @agent.tool
+    async def order(number: int) -> str:
+        """The state of an order."""
+        await asyncio.sleep(TOOL_SECONDS)
+        return f"order {number} is on its way"
+
+    return agent
+
+
+class TestLostWhileAToolRuns:
+    @pytest.fixture
+    def lost(self):
+        rig = LiveRig(slow(), silence_seconds=0).up()
+        rig.line += [LOUD] * 50
+        rig.advance(1.0)
+        rig.hears("Where is order 7?")
+        rig.advance(1.0)
+        rig.delegates(("call_1", "order", '{"number": 7}'))
+        rig.advance(0.5)
+        rig.streaming = False
+        rig.lose_model()
+        rig.advance(0.1)
+        rig.connect()
+        yield rig
+        rig.shut()
+
+    def told_at_start(self, rig: LiveRig) -> str:
+        text: str = rig.sent("session.start")[-1]["session"]["input"][-1]["content"][0]["text"]
+        return text
+
+    def test_it_is_not_asked_for_an_answer_before_the_tool_has_one(self, lost):
+        assert self.told_at_start(lost).endswith("It is still at work.")
+        lost.started_session(2)
+        lost.advance(1.0)
+        assert lost.appended("instructions") == []
+        lost.advance(TOOL_SECONDS)
+        assert lost.appended("thinking")[-1].endswith("It answered: order 7 is on its way")
+        assert lost.appended("instructions") == [REACT]
+        assert [tool["outcome"] for tool in lost.call.stats.tool_calls] == ["ok"]
+
+    def test_one_that_answers_while_a_session_starts_is_told_to_it(self, lost):
+        """What it was told at its start is not so any more when it has started."""
+        lost.advance(TOOL_SECONDS)
+        lost.started_session(2)
+        lost.advance(0.1)
+        assert lost.appended("thinking")[-1].endswith("It answered: order 7 is on its way")
+        assert lost.appended("instructions") == [REACT]
 
 
 class TestSuccessor:

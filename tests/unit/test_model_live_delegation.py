@@ -7,7 +7,15 @@ import pytest
 
 from fastbridge.base.json_text import Malformed
 from fastbridge.model.history import History
-from fastbridge.model.live.delegation import END_SECONDS, MAX_WORK, PATIENCE_SECONDS, Delegation
+from fastbridge.model.live.delegation import (
+    END_SECONDS,
+    MAX_CALLS,
+    MAX_WORK,
+    PATIENCE_SECONDS,
+    TELL_SECONDS,
+    TOO_MANY,
+    Delegation,
+)
 from virtual import VirtualLoop
 
 
@@ -16,6 +24,7 @@ class Scene:
         self.loop = VirtualLoop()
         self.sent: list[dict[str, Any]] = []
         self.called: list[Any] = []
+        self.asked: list[str] = []
         self.not_run: list[tuple[str, str]] = []
         self.gave_up = 0
         self.usage: list[dict[str, Any]] = []
@@ -25,11 +34,16 @@ class Scene:
             history=History(self.counters),
             counters=self.counters,
             send=lambda event: self.sent.append(event) or True,  # type: ignore[func-returns-value]
-            called=self.called.append,
+            called=self.on_called,
+            asked=self.asked.append,
             not_run=lambda name, why: self.not_run.append((name, why)),
             gave_up=self.on_gave_up,
             usage=self.usage.append,
         )
+
+    def on_called(self, call: Any) -> str:
+        self.called.append(call)
+        return "work_1"
 
     def on_gave_up(self) -> None:
         self.gave_up += 1
@@ -78,6 +92,8 @@ def test_a_call_is_run_answered_and_the_work_goes_on(scene):
     assert scene.delegation.at_work  # what came of it is to be said
     scene.event("response.created")
     scene.ends()
+    assert scene.delegation.at_work  # it is not being said yet
+    scene.loop.do(scene.delegation.told)
     assert not scene.delegation.at_work
     assert scene.usage == [{"total_tokens": 5}] * 2
 
@@ -94,6 +110,9 @@ def test_several_are_all_answered_first(scene, order):
 
 def test_work_without_a_call_is_over_when_it_ends(scene):
     scene.begun().ends()
+    scene.loop.advance(TELL_SECONDS - 0.1)
+    assert (scene.sent, scene.delegation.at_work) == ([], True)
+    scene.loop.advance(0.2)
     assert (scene.sent, scene.delegation.at_work) == ([], False)
 
 
@@ -121,6 +140,42 @@ def test_an_end_that_is_not_told_is_taken_for_one(scene):
     assert scene.kinds == ["item.create"]
     scene.loop.advance(0.2)
     assert scene.kinds == ["item.create", "create"]
+
+
+def test_all_calls_of_a_piece_of_work_are_one_round(scene):
+    scene.begun().calls("call_1", "call_2")
+    scene.answers(0)
+    assert scene.asked == []
+    scene.ends()
+    assert scene.asked == ["work_1"]
+
+
+@pytest.mark.parametrize("end", ["END_SECONDS", "another session"])
+def test_a_round_ends_where_its_work_does_not(scene, end):
+    scene.begun().calls("call_1")
+    if end == "another session":
+        scene.loop.do(scene.delegation.forget)
+    else:
+        scene.answers(0)
+        scene.loop.advance(END_SECONDS + 0.1)
+    assert scene.asked == ["work_1"]
+
+
+def test_a_round_may_end_the_session(scene):
+    """The model calls tools and says nothing: whoever hears of this round gives it up."""
+    scene.delegation._asked = lambda response_id: scene.delegation.forget()
+    scene.begun("dlg_1").begun("dlg_2").calls("call_1").ends()
+    assert not scene.delegation.at_work
+
+
+def test_one_call_too_many_is_answered_at_once(scene):
+    scene.begun().calls(*(f"call_{number}" for number in range(MAX_CALLS + 1))).ends()
+    assert (len(scene.called), scene.not_run) == (MAX_CALLS, [("order", TOO_MANY)])
+    for number in range(MAX_CALLS):
+        scene.answers(number)
+    assert scene.kinds == ["item.create"] * (MAX_CALLS + 1) + ["create"]
+    scene.begun("dlg_2").calls("another", key="dlg_2")
+    assert len(scene.called) == MAX_CALLS + 1, "it has gone on since"
 
 
 def test_the_same_call_again_is_not_run_again(scene):

@@ -92,7 +92,9 @@ def test_a_result_goes_to_who_asked_or_is_told_in_words(scene):
     assert scene.sent == []
     scene.known = False
     scene.requests.tool_result(call, "on its way")
-    assert scene.sent[0]["type"] == "session.commentary.append"
+    (told,) = scene.sent
+    assert told["type"] == "session.thinking.append", "commentary is read out"
+    assert told["content"].endswith("It answered: on its way")
 
 
 def test_that_a_turn_is_over_is_nothing_to_tell(scene):

@@ -191,6 +191,15 @@ class TestTool:
         greeted.works("response.completed", response={"id": "resp_dlg_1"})
         assert greeted.worked[-1] == {"type": "response.create"}
 
+    def test_calls_that_are_answered_at_once_are_one_round_all_the_same(self, greeted):
+        """More of them than a turn has rounds, each with its answer before the next is told of."""
+        asks(greeted, "Where are my orders?")
+        greeted.delegates(*((f"call_{number}", "no_such_tool", "{}") for number in range(15)))
+        greeted.advance(0.1)
+        assert [message["type"] for message in greeted.worked] == ["response.item.create"] * 15 + ["response.create"]
+        assert not greeted.call.tools._runner.exhausted
+        assert greeted.call.live
+
     def test_the_answer_may_take_its_time(self, greeted):
         asks(greeted, "Where is order 7?")
         greeted.delegates(("call_1", "order", '{"number": 7}'))
@@ -198,6 +207,19 @@ class TestTool:
             greeted.advance(1.0)
             greeted.works("response.in_progress")
         assert greeted.call.line.counters["losses"] == 0
+        assert greeted.appended("instructions") == []
+
+    def test_what_came_of_it_is_not_asked_for_just_before_it_is_said(self, greeted):
+        """The turn is 2.5 s without an answer just when the work has ended and its words are about to begin."""
+        asks(greeted, "Where is order 7?")
+        greeted.delegates(("call_1", "order", '{"number": 7}'))
+        greeted.works("response.created", response={"id": "resp_2"})
+        greeted.advance(1.4)
+        greeted.works("response.completed", response={"id": "resp_2"})
+        greeted.advance(1.2)
+        greeted.says(1.0, "It is on its way.")
+        greeted.advance(2.0)
+        assert greeted.call.turns.counters["turn_unanswered"] == 1
         assert greeted.appended("instructions") == []
 
     def test_the_caller_may_have_gone_on(self, greeted):
@@ -221,7 +243,7 @@ class TestTool:
     def test_that_answers_into_another_session_is_told_in_words(self, greeted):
         call = greeted.call.session.history.add_call("call_0", "order", '{"number": 7}')
         greeted.call.session.tool_result(call, "on its way")
-        assert greeted.appended("commentary")[-1].endswith("It answered: on its way")
+        assert greeted.appended("thinking")[-1].endswith("It answered: on its way")
 
 
 class TestInterruption:

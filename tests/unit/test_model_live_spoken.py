@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from fastbridge.model.history import History
+from fastbridge.model.history import BLANK, History
 from fastbridge.model.live.spoken import MAX_WAITING_CHARS, Spoken
 
 
@@ -68,9 +68,25 @@ def test_of_what_was_cut_no_more_comes(spoken):
     assert "again" not in text(spoken, "live_1")
 
 
+def test_the_first_words_of_a_session_may_come_before_its_first_sound(spoken):
+    """There is no utterance before it that they could be of."""
+    spoken.words("Hello", 0)
+    spoken.begin("live_1", 40)
+    assert text(spoken, "live_1") == "Hello"
+
+
 def test_what_waits_is_bounded_and_forgotten_with_its_session(spoken):
     spoken.words("x" * 9000, 500)
     assert len(spoken._waiting) == MAX_WAITING_CHARS
     spoken.forget()
     spoken.begin("live_1", 0)
     assert spoken._history.turns == {}
+
+
+def test_of_what_is_private_no_late_word_is_kept(spoken):
+    spoken._history.private = True
+    spoken.begin("live_1", 1000)
+    spoken.words(" Type", 1000)
+    spoken.end(2000)
+    spoken.words(" it", 1900)
+    assert text(spoken, "live_1") == BLANK

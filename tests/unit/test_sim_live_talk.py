@@ -45,6 +45,15 @@ def test_the_script_learns_what_was_said_and_why_it_is_asked() -> None:
     ]
 
 
+def test_the_script_learns_what_the_model_was_told_to_know() -> None:
+    made, script = talk()
+    made.append("thinking", "They are on another call.")
+    made.append("instructions", "Tell the caller.")
+    made.listen(3000)
+    (told,) = script.requests[0].conversation
+    assert (told["role"], told["content"][0]["text"]) == ("system", "They are on another call.")
+
+
 def test_a_history_with_an_answer_needs_no_greeting() -> None:
     script = Script()
     made = started(Scenario(script=script), input=[{"role": "assistant", "content": [{"text": "Hello."}]}])

@@ -45,6 +45,8 @@ class Moment(Protocol):
     def spoke_at_loss(self) -> bool: ...
     @property
     def noise_response(self) -> str: ...
+    @property
+    def tools_at_work(self) -> bool: ...
 
 
 class Answers:
@@ -88,7 +90,7 @@ class Answers:
     def response_created(self, response_id: str, purpose: str) -> None:
         self._retry.clear()
 
-    def tool_called(self, response_id: str, call: ToolCall) -> None:
+    def tool_called(self, response_id: str, call: ToolCall, more: bool = False) -> None:
         self._tool_response = response_id
 
     def response_done(self, response_id: str, status: str, error: ModelError | None) -> None:
@@ -211,8 +213,12 @@ class Answers:
         create = responses.suspend()
         if create is not None and self._tool_response != response_id:
             self._resume(create, self.spoke(response_id))
-        elif create is None and self._facts.owed_at_loss and not responses.awaits("turn", "repeat"):
+        elif create is None and self._facts.owed_at_loss and not self._answer_will_come():
             self._resume(OWN_TURN, False)
+
+    def _answer_will_come(self) -> bool:
+        """Asked for again, the model would call a tool once more that is at work: its result asks for the answer."""
+        return self._session.responses.awaits("turn", "repeat") or self._facts.tools_at_work
 
     def _resume(self, create: Create, spoke: bool) -> None:
         if spoke:

@@ -343,9 +343,14 @@ class Facts:
         return self._of.tools.running_tools
 
     @property
+    def tools_at_work(self) -> bool:
+        """A tool runs for the model, or its result has not been told."""
+        return self._of.tools.busy
+
+    @property
     def model_works(self) -> bool:
         """The model has something to say or is about to; a tool runs for it, or its result has not been told."""
-        return self._of.session.responses.busy or self._of.tools.busy
+        return self._of.session.responses.busy or self.tools_at_work
 
     @property
     def quiet(self) -> bool:

@@ -76,6 +76,7 @@ from fastbridge.model.port import (
     SpeechStopped,
     ToolCalled,
     ToolNotRun,
+    ToolsAsked,
     Transcribed,
     TurnCommitted,
 )  # fmt: skip
@@ -107,6 +108,7 @@ ORDER: Mapping[type, str] = {
     CreateFailed: "books.create_failed answers.create_failed dead_air.review",
     Transcribed: "books.transcribed barge_in.transcribed idle.transcribed transcripts.written_down",
     ToolCalled: "answers.tool_called tools.called",
+    ToolsAsked: "tools.asked",
     ToolNotRun: "tools.not_run",
     # The line to the model.
     SessionUseless: "line.lose",

@@ -89,12 +89,16 @@ class ToolCalls:
     def turn_begins(self) -> None:
         self._runner.turn_begins()
 
-    def called(self, response_id: str, call: ToolCall) -> None:
+    def called(self, response_id: str, call: ToolCall, more: bool = False) -> None:
         events.tool_call(self._log, call.name, call.arguments)
         self._runner.start(call, response_id)
         responses = self._session.responses
-        if not responses.generating or response_id != responses.response_id:
+        if not more and (not responses.generating or response_id != responses.response_id):
             self._runner.response_done(response_id)  # it has ended already: no event will say so
+
+    def asked(self, response_id: str) -> None:
+        """Nothing more is called with this response: what comes of it all is one round."""
+        self._runner.response_done(response_id)
 
     def response_done(self, response_id: str, status: str, error: ModelError | None) -> None:
         self._runner.response_done(response_id)

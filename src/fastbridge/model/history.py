@@ -11,7 +11,11 @@ from fastbridge.base.conversation import ToolCall, Turn
 
 MAX_TURNS = 2000
 """Turns kept of one call; one more is counted as transcript_overflow and not kept."""
+MAX_TURN_CHARS = 20_000
+"""Of one turn, some twenty minutes of speech; what is said beyond that is not kept."""
 MAX_TOOL_CALLS = 500
+MAX_ARGUMENTS_CHARS = 100_000
+"""Of one call. Longer ones are cut, so they are no JSON any more, and are refused as that."""
 SPEECH_CHARS_PER_MS = 0.015
 """How fast speech is, until the call's own assistant has shown it."""
 SLOWEST_CHARS_PER_MS = 0.0028
@@ -58,7 +62,14 @@ class History:
         """Kept as they come: what is cut off is not said again in whole."""
         turn = self.turn("assistant", item_id)
         if turn is not None and turn.heard_ms is None and not turn.ended:
-            turn.text = BLANK if turn.private else turn.text + words
+            self.write(turn, words)
+
+    def write(self, turn: Turn, words: str) -> None:
+        """More words of a turn."""
+        if turn.private:
+            turn.text = BLANK
+        elif len(turn.text) < MAX_TURN_CHARS:
+            turn.text = (turn.text + words)[:MAX_TURN_CHARS]
 
     def end_words(self, item_id: str, text: str) -> Turn | None:
         """The assistant's whole transcript of an item. None if it was known before."""
@@ -66,7 +77,7 @@ class History:
         if turn is None or turn.ended:
             return None
         turn.ended = True
-        text = BLANK if turn.private else text
+        text = BLANK if turn.private else text[:MAX_TURN_CHARS]
         if turn.heard_share is None:
             turn.text = text or turn.text
         elif not turn.text:
@@ -75,11 +86,11 @@ class History:
 
     def write_down(self, turn: Turn, text: str) -> None:
         """The whole transcript of a turn of the caller's."""
-        turn.ended, turn.text = True, BLANK if turn.private and text else text
+        turn.ended, turn.text = True, BLANK if turn.private and text else text[:MAX_TURN_CHARS]
 
     def add_call(self, call_id: str, name: str, arguments: str) -> ToolCall:
         """One that is whole, or was broken off. Beyond MAX_TOOL_CALLS it is not kept."""
-        call = ToolCall(call_id, name, arguments, len(self.turns))
+        call = ToolCall(call_id, name, arguments[:MAX_ARGUMENTS_CHARS], len(self.turns))
         if len(self.tool_calls) < MAX_TOOL_CALLS:
             self.tool_calls.append(call)
         return call

@@ -128,10 +128,17 @@ class Transcribed(NamedTuple):
 
 
 class ToolCalled(NamedTuple):
-    """A function call is whole and to be run."""
+    """A function call is whole and to be run. more: others may be called with it; `ToolsAsked` tells when none will."""
 
     response_id: str
     call: ToolCall
+    more: bool = False
+
+
+class ToolsAsked(NamedTuple):
+    """All that was to be called with this response has been."""
+
+    response_id: str
 
 
 class ToolNotRun(NamedTuple):

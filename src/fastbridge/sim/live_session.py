@@ -330,6 +330,8 @@ class LiveSession:
         kind = event["type"].removeprefix("session.").removesuffix(".append")
         if kind != "instructions":
             self._delegations.on_context()
+        if kind == "thinking":
+            self._talk.learn(event["content"])
         self._line.in_stream(self._acknowledging(f"session.{kind}.appended", event))
         delay_ms = {"commentary": self.live.commentary_ms, "instructions": self.live.instructions_ms}.get(kind)
         if delay_ms is not None:

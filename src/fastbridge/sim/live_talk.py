@@ -100,6 +100,11 @@ class Talk:
 
     # The model.
 
+    def learn(self, text: str) -> None:
+        """The client tells what is to be known, and not said."""
+        content = [{"type": "input_text", "text": text}]
+        self.conversation.append({"type": "message", "role": "system", "content": content})
+
     def say(self, say: Say) -> None:
         """Say it now, behind what is being said, or when the caller is done."""
         if self.ear is not None and self.ear.speaking and self._live.speaks_over_ms is None:

@@ -108,7 +108,7 @@ class CallerTurns(Machine[State, Event]):
 
     def _write(self, text: str) -> None:
         if self._turn is not None and self.writes:
-            self._turn.text += text
+            self._history.write(self._turn, text)
 
     def settle(self) -> None:
         """What he has said so far is a turn: nothing more will be heard of it."""

@@ -164,11 +164,16 @@ class Connected(Exchange, Requests):
 
     def replay(self) -> int:
         """A new session was told at its start what had been said; here, what has come since. The number of turns."""
-        told, now = self._told or [], self._said()
-        since = now[len(told) :] if now[: len(told)] == told else []
+        told = Counter(self._told or [])
+        since: list[Said] = []
+        for each in self._said():  # what has changed as well: a tool that was at work has answered
+            if told[each]:
+                told[each] -= 1
+            else:
+                since.append(each)
         if since:
             self._think(in_words(since))
-        return len(items_of(told)) + len(since)
+        return len(items_of(self._told or [])) + len(since)
 
     def hold(self) -> None:
         """`session.start` waits for `configure`: who answers is not known yet."""

@@ -20,28 +20,38 @@ PATIENCE_SECONDS = 25.0
 """Without an event of the work, or an answer of ours: it is given up."""
 END_SECONDS = 3.0
 """All calls of a response are answered, and its end is not told: it is taken for ended."""
+TELL_SECONDS = 1.5
+"""Work has ended, and the voice says what came of it: it begins so soon."""
 MAX_WORK = 16
 """Responses at work at once; with one more the oldest is forgotten."""
+MAX_CALLS = 100
+"""Between two answers of the model behind the voice; one more is answered with an error, for it waits for all."""
 MAX_REMEMBERED = 256
 """Calls that are known when they come again."""
 ENDED = frozenset({"response.completed", "response.failed", "response.incomplete", "response.cancelled"})
 
-Called = Callable[[ToolCall], object]
+TOO_MANY = "too much was asked at once"
+CUT_OFF = "it was cut off before it was complete"
+
+Called = Callable[[ToolCall], str]
 NotRun = Callable[[str, str], object]
 
 
 @dataclass
 class Work:
-    """A response of the model behind the voice. open_calls: not answered yet."""
+    """A response of the model behind the voice. open_calls: not answered yet. told: under which ids of the voice's its
+    calls were."""
 
     open_calls: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
     called: bool = False
     ended: bool = False
 
 
 class Delegation:
-    """One call's. send(event): to the model, if there is a session. called(call): to be run. not_run(name, why): one
-    that cannot be. gave_up(): work made no progress. usage(tokens): of a response that ended."""
+    """One call's. send(event): to the model, if there is a session. called(call): to be run; by which id of the voice's
+    it is known. asked(id): all that is to be run under it was told. not_run(name, why): one that cannot be. gave_up():
+    work made no progress. usage(tokens): of a response that ended."""
 
     def __init__(
         self,
@@ -51,6 +61,7 @@ class Delegation:
         counters: Counter[str],
         send: Callable[[dict[str, Any]], bool],
         called: Called,
+        asked: Callable[[str], object],
         not_run: NotRun,
         gave_up: Callable[[], object],
         usage: Callable[[dict[str, Any]], object],
@@ -59,19 +70,28 @@ class Delegation:
         self._counters = counters
         self._send = send
         self._called = called
+        self._asked = asked
         self._not_run = not_run
         self._gave_up = gave_up
         self._usage = usage
         self._works: dict[str, Work] = {}
         self._begun = 0  # delegations of which no response has been seen yet
+        self._calls = 0  # since it was last asked to go on
         self._seen: deque[str] = deque(maxlen=MAX_REMEMBERED)
         self._patience = Deadline(clock, self._stalled)
         self._end = Deadline(clock, self._take_for_ended)
+        self._untold = Deadline(clock, self.told)
+        self._is_untold = False
 
     @property
     def at_work(self) -> bool:
         """Something was handed on, and what comes of it has not been told."""
-        return bool(self._works or self._begun)
+        return bool(self._works or self._begun or self._is_untold)
+
+    def told(self) -> None:
+        """The voice has begun to speak, or does not: nothing more is to be expected of work that has ended."""
+        self._is_untold = False
+        self._untold.clear()
 
     def created(self) -> None:
         """`session.delegation.created`."""
@@ -82,7 +102,7 @@ class Delegation:
     def event(self, key: str, event: dict[str, Any]) -> None:
         """An event of the model behind the voice. key: the delegation's id, or nothing."""
         kind = text_of(event.get("type"))
-        if self.at_work:
+        if self._works or self._begun:
             self._patience.set(PATIENCE_SECONDS)
         if kind == "response.created":
             self._work(key)
@@ -98,7 +118,7 @@ class Delegation:
         if work is None or work.ended:
             self._begun = max(0, self._begun - 1)
             if len(self._works) >= MAX_WORK:
-                self._works.pop(next(iter(self._works)))
+                self._complete(self._works.pop(next(iter(self._works))))
             work = self._works[key] = Work(work.open_calls if work is not None else set())
         return work
 
@@ -111,18 +131,28 @@ class Delegation:
         call = self._history.add_call(call_id, name, text_of(item.get("arguments")))
         work.open_calls.add(call_id)
         work.called = True
+        self._calls += 1
         status = text_of(item.get("status")) or "completed"
-        if status == "completed" and name:
-            self._called(call)
+        if status == "completed" and name and self._calls <= MAX_CALLS:
+            work.told.add(self._called(call))
             return
-        self.answer(call, '{"error": "not run: it was cut off before it was complete"}')
-        self._not_run(name, "it was cut off before it was complete")
+        why = TOO_MANY if self._calls > MAX_CALLS else CUT_OFF
+        self.answer(call, f'{{"error": "not run: {why}"}}')
+        self._not_run(name, why)
 
     def _ended(self, key: str, event: dict[str, Any]) -> None:
         response = object_of(event.get("response"))
         self._usage(object_of(response.get("usage")))
-        self._work(key).ended = True
+        work = self._work(key)
+        work.ended = True
         self._settle(key)
+        self._complete(work)
+
+    def _complete(self, work: Work) -> None:
+        """Nothing more is called in it."""
+        told, work.told = work.told, set()
+        for response_id in told:
+            self._asked(response_id)
 
     def answer(self, call: ToolCall, output: str) -> bool:
         """A call's result. False where this session knows of no such call."""
@@ -144,20 +174,25 @@ class Delegation:
             self._end.set(END_SECONDS)
         if not works[key].called and works[key].ended:
             del works[key]
+            self._is_untold = True
+            self._untold.set(TELL_SECONDS)
         if works and all(work.ended and not work.open_calls for work in works.values()):
             works.clear()
             self._begun += 1
+            self._calls = 0
             self._send({"type": "response.create"})
-        if self.at_work:
+        if works or self._begun:
             self._patience.set(PATIENCE_SECONDS)
         else:
-            self.close()
+            self._patience.clear()
+            self._end.clear()
 
     def _take_for_ended(self) -> None:
         for key, work in list(self._works.items()):
             if work.called and not work.open_calls:
                 work.ended = True
                 self._settle(key)
+                self._complete(work)
 
     def _stalled(self) -> None:
         """Calls of ours that still run have their own deadlines; all else has been waited for long enough."""
@@ -170,11 +205,14 @@ class Delegation:
 
     def forget(self) -> None:
         """Another session: it knows nothing of this one's work."""
-        self._works.clear()
-        self._begun = 0
+        works, self._works = self._works, {}
+        self._begun = self._calls = 0
+        for work in works.values():
+            self._complete(work)
         self._seen.clear()
         self.close()
 
     def close(self) -> None:
+        self.told()
         self._patience.clear()
         self._end.clear()

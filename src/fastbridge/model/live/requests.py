@@ -13,7 +13,7 @@ from fastbridge.model.history import History
 from fastbridge.model.instructions import TAIL_CHARS
 from fastbridge.model.live.delegation import Delegation
 from fastbridge.model.live.replay import told_of
-from fastbridge.model.live.words import first_piece, pieces
+from fastbridge.model.live.words import pieces
 from fastbridge.model.memory import Memory
 from fastbridge.model.port import LOCAL_ID
 
@@ -63,10 +63,10 @@ class Requests(Memory):
         """The caller's turn is over: that it is, nobody can tell the model but by asking for the answer."""
 
     def tool_result(self, call: ToolCall, output: str) -> None:
-        """To who asked for it; or, where that session is no more, to the one that is, in words."""
+        """To who asked for it; or, where that session is no more, to the one that is, in words. Those it knows and does
+        not say: commentary would be read out, names and braces and all. What it says of them is asked for."""
         if not self._delegation.answer(call, output):
-            content = first_piece(told_of(call))
-            self._ask({"type": "session.commentary.append", "content": content, "delegation_id": None})
+            self._think(told_of(call))
 
     def note(self, role: str, text: str) -> None:
         """Something that nobody spoke: role `user` or `system`."""

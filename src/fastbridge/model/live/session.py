@@ -78,6 +78,7 @@ class Session(Connected):
             counters=self.counters,
             send=self.send,
             called=self._on_called,
+            asked=lambda response_id: self._tell(port.ToolsAsked(response_id)),
             not_run=lambda name, why: self._tell(port.ToolNotRun(name, why)),
             gave_up=self._on_work_lost,
             usage=self.usage.add_work,
@@ -99,6 +100,7 @@ class Session(Connected):
             (self._utterance_begins if begins else self._utterance_ends)()
 
     def _utterance_begins(self) -> None:
+        self._delegation.told()
         if self.responses.awaited:  # it says what it was asked to
             self.caller_turns.settle()
         else:
@@ -181,10 +183,12 @@ class Session(Connected):
     def _on_response_event(self, event: dict[str, Any]) -> None:
         self._delegation.event(text_of(event.get("delegation_id")), within(event, "event"))
 
-    def _on_called(self, call: ToolCall) -> None:
+    def _on_called(self, call: ToolCall) -> str:
         """Its words are those said since the caller's last turn, if there were any: they were about this."""
         spoken = self._utterances > self._last_turn_utterances
-        self._tell(port.ToolCalled(f"live_{self._utterances}" if spoken else f"work_{self._utterances}", call))
+        response_id = f"live_{self._utterances}" if spoken else f"work_{self._utterances}"
+        self._tell(port.ToolCalled(response_id, call, more=True))
+        return response_id
 
     def _on_work_lost(self) -> None:
         self.responses.create("reprompt", port.Wish(NOT_FOUND_OUT))

@@ -42,7 +42,7 @@ class Spoken:
         if self.begun_ms is not None and not self._is_of_the_last(start_ms):
             if self.item_id:
                 self._history.add_words(self.item_id, text)
-        elif start_ms <= self._last_end_ms + (0 if self.begun_ms is not None else SLACK_MS):
+        elif self._last_end_ms >= 0 and start_ms <= self._last_end_ms + (0 if self.begun_ms is not None else SLACK_MS):
             self._add_to_the_last(text)
         else:
             self._waiting = (self._waiting + text)[-MAX_WAITING_CHARS:]
@@ -59,4 +59,4 @@ class Spoken:
     def _add_to_the_last(self, text: str) -> None:
         turn = self._history.turns.get(self._last_id)
         if turn is not None and turn.heard_ms is None:
-            turn.text += text
+            self._history.write(turn, text)
