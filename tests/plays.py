@@ -5,6 +5,7 @@ A part of the play that the fault ends is left out, and the call goes on with th
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,9 @@ QUESTION = babble("When are you open, please?")
 HELLO = babble("Hello?")
 INTERRUPTION = babble("No, wait, something else.")
 SETTLED_MS = 800
+REALTIME = "realtime"
+LIVE = "live"
+MODELS = {REALTIME: "gpt-realtime", LIVE: "gpt-live-1"}
 RESOLUTION_MS = 20
 
 
@@ -38,21 +42,29 @@ def script(request: ResponseRequest) -> Turn:
 
 def tool_script(request: ResponseRequest) -> Turn:
     """The same, but the first answer needs a tool."""
-    kinds = [item["type"] for item in request.conversation]
     asked = any(item.get("role") == "user" for item in request.conversation)
-    return CallTool("hours", {"day": "Monday"}) if asked and "function_call_output" not in kinds else script(request)
+    answered = any(is_tool_output(item) for item in request.conversation)
+    return CallTool("hours", {"day": "Monday"}) if asked and not answered else script(request)
+
+
+def is_tool_output(item: Mapping[str, Any]) -> bool:
+    """Or what a new Live session is told of one, in words."""
+    return item["type"] == "function_call_output" or item.get("role") == "developer"
 
 
 @dataclass
 class Play:
-    """One performance. phase: which scene the fault is for; tool_seconds: how long the tool takes."""
+    """One performance. phase: which scene the fault is for; dialect: the model's; tool_seconds: how long the tool
+    takes."""
 
     fault: Fault | None = None
     phase: str = "answer"
+    dialect: str = REALTIME
     greeting: str = GREETING.transcript
     tool_seconds: float = 2.0
     tool_timeout_seconds: float = 10.0
     speed: float = 2.0
+    make: type[Stage] = Stage
     scenario: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     runs: int = 0
@@ -62,7 +74,7 @@ class Play:
         decide = tool_script if self.phase == "tool" else script
         base = Scenario(script=decide, **{"speed": self.speed, **self.scenario})
         sessions = self.fault(base) if self.fault is not None else lambda attempt: base
-        return Stage(sessions, self._agent(), lines=LINES, **self.settings)
+        return self.make(sessions, self._agent(), lines=LINES, model=MODELS[self.dialect], **self.settings)
 
     def _agent(self) -> Agent:
         agent = Agent(greeting=self.greeting)
