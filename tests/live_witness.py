@@ -5,9 +5,12 @@ again in what the service has sent, frame by frame, the latest place that had be
 something that was said.
 """
 
+from base64 import b64decode
 from bisect import bisect_right
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fastbridge.base.prompts import NAMES, load_prompts
 from fastbridge.sim.live_voice import Utterance
 from witness import FRAME_MS, LOCAL, MARK_BYTES, Witness
 
@@ -56,7 +59,10 @@ class LiveWitness(Witness):
         if marked.startswith(LOCAL):
             return marked
         place = self._place(position)
-        return self._item_of(place) if place is not None else ""
+        if place is not None:
+            return self._item_of(place)
+        frame = bytes(self._stage.carrier.received[position - FRAME : position])
+        return f"{LOCAL}cut" if any(frame in prompt for prompt in prompts()) else ""  # it has no mark of its own
 
     def _place(self, position: int) -> Place | None:
         """Of the frame that ends there; None for what no session has sent."""
@@ -148,6 +154,13 @@ class LiveWitness(Witness):
                 again.append(self._item_of(place))
             latest[place.session] = max(place.offset, latest.get(place.session, -1))
         return list(dict.fromkeys(again))
+
+
+@lru_cache
+def prompts() -> tuple[bytes, ...]:
+    """Our own recordings."""
+    found = (load_prompts().get(name) for name in NAMES)
+    return tuple(b64decode(prompt.base64) for prompt in found if prompt is not None)
 
 
 def _end(said: Utterance) -> int:

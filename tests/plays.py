@@ -9,26 +9,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from fastbridge.agent import Agent
+from fastbridge.sim.audio import from_ulaw, to_ulaw
 from fastbridge.sim.ear import LONGEST_WAIT_MS
 from fastbridge.sim.faults import Fault
-from fastbridge.sim.scenario import CallTool, ResponseRequest, Say, Scenario, Turn, babble
+from fastbridge.sim.scenario import SAMPLE_RATE_HZ, CallTool, ResponseRequest, Say, Scenario, Turn, babble
+from dialects import MODELS, REALTIME
 from stage import Stage
 
-GREETING = Say("Hello, how can I help you today?")
-ANSWER = Say(
+
+
+def line(words: str) -> Say:
+    """A line of the model's, of which no two pieces are the same: it swells, and ever faster."""
+    buzz = from_ulaw(babble(words))
+    seconds = np.arange(len(buzz)) / SAMPLE_RATE_HZ
+    return Say(words, to_ulaw(buzz * (0.75 + 0.25 * np.sin(2 * np.pi * (3.0 * seconds + 1.3 * seconds**2)))))
+
+
+GREETING = line("Hello, how can I help you today?")
+ANSWER = line(
     "We are open from nine to five on every working day of the week, and from ten to two on Saturdays, all year."
 )
-SECOND = Say("Of course, that is no trouble at all for us here.")
-LAST = Say("You are welcome, and goodbye to you.")
+SECOND = line("Of course, that is no trouble at all for us here.")
+LAST = line("You are welcome, and goodbye to you.")
 LINES = (GREETING, ANSWER, SECOND, LAST)
 QUESTION = babble("When are you open, please?")
 HELLO = babble("Hello?")
 INTERRUPTION = babble("No, wait, something else.")
 SETTLED_MS = 800
-REALTIME = "realtime"
-LIVE = "live"
-MODELS = {REALTIME: "gpt-realtime", LIVE: "gpt-live-1"}
 RESOLUTION_MS = 20
 
 

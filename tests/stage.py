@@ -195,13 +195,14 @@ class Stage:
 
 def assert_asked_once(session: Any) -> None:
     """Every create has an id of its own, every response is cancelled at most once, every call answered at most once.
-    (Some servers give all calls one id.)"""
+    (Some servers give all calls one id.) A Live model may be told what it is asked for a second time."""
     if hasattr(session, "backend"):
-        creates = [request["event_id"] for request in session.requests if "event_id" in request]
+        times = Counter(request["event_id"] for request in session.requests if "event_id" in request)
+        assert max(times.values(), default=0) <= 2
     else:
         creates = [request.get("event_id") for request in session.requests if request["type"] == "response.create"]
+        assert len(set(creates)) == len(creates)
     cancels = [request.get("response_id") for request in session.requests if request["type"] == "response.cancel"]
-    assert len(set(creates)) == len(creates)
     assert len(set(cancels)) == len(cancels)
     assert None not in cancels
     outputs = Counter(item["call_id"] for item in created_items(session) if item["type"] == "function_call_output")

@@ -218,6 +218,15 @@ class TestTool:
         assert greeted.call.session.counters["delegations_stalled"] == 1
         assert "could not be done" in greeted.appended("instructions")[-1]
 
+    def test_work_that_is_lost_again_and_again_ends_the_session(self, greeted):
+        for number in range(2):
+            asks(greeted, "Where is order 7?")
+            greeted.delegates(work=f"dlg_{number}", ends=False)
+            greeted.says(0.5, "One moment.")
+            greeted.advance(28.0)
+        assert greeted.call.line.counters["losses"] == 1
+        assert "work_stalled" in greeted.call.stats.errors
+
     def test_that_answers_into_another_session_is_told_in_words(self, greeted):
         call = greeted.call.session.history.add_call("call_0", "order", '{"number": 7}')
         greeted.call.session.tool_result(call, "on its way")

@@ -41,7 +41,8 @@ class Work:
 
 class Delegation:
     """One call's. send(event): to the model, if there is a session. called(call): to be run. not_run(name, why): one
-    that cannot be. gave_up(): work made no progress. usage(tokens): of a response that ended."""
+    that cannot be. gave_up(): work made no progress. done(): all of it has come to its end, and is about to be told.
+    usage(tokens): of a response that ended."""
 
     def __init__(
         self,
@@ -53,14 +54,18 @@ class Delegation:
         called: Called,
         not_run: NotRun,
         gave_up: Callable[[], object],
+        done: Callable[[], object],
         usage: Callable[[dict[str, Any]], object],
     ) -> None:
+        self.stalls = 0
+        """How often in a row work of this session was given up."""
         self._history = history
         self._counters = counters
         self._send = send
         self._called = called
         self._not_run = not_run
         self._gave_up = gave_up
+        self._done = done
         self._usage = usage
         self._works: dict[str, Work] = {}
         self._begun = 0  # delegations of which no response has been seen yet
@@ -121,6 +126,7 @@ class Delegation:
     def _ended(self, key: str, event: dict[str, Any]) -> None:
         response = object_of(event.get("response"))
         self._usage(object_of(response.get("usage")))
+        self.stalls = 0
         self._work(key).ended = True
         self._settle(key)
 
@@ -152,6 +158,7 @@ class Delegation:
             self._patience.set(PATIENCE_SECONDS)
         else:
             self.close()
+            self._done()
 
     def _take_for_ended(self) -> None:
         for key, work in list(self._works.items()):
@@ -165,11 +172,16 @@ class Delegation:
             self._patience.set(PATIENCE_SECONDS)
             return
         self._counters["delegations_stalled"] += 1
-        self.forget()
+        self.stalls += 1
+        self._drop()
         self._gave_up()
 
     def forget(self) -> None:
         """Another session: it knows nothing of this one's work."""
+        self.stalls = 0
+        self._drop()
+
+    def _drop(self) -> None:
         self._works.clear()
         self._begun = 0
         self._seen.clear()
