@@ -143,13 +143,14 @@ class LiveWitness(Witness):
         return "?" if noise else f"unknown {item_id}"
 
     def heard_twice(self) -> list[str]:
-        """Items of which a frame was heard again, or behind one that it comes before."""
+        """Lines of which a frame was heard again, or behind one that it comes before."""
+        lines = {line.transcript for line in self._stage.lines}
         latest: dict[int, int] = {}
         again: list[str] = []
         for position in sorted(self._places):
             place = self._places[position]
-            if place is None:
-                continue
+            if place is None or self._name(self._item_of(place)) not in lines:
+                continue  # a buzz may be found in the wrong place
             if place.offset <= latest.get(place.session, -1):
                 again.append(self._item_of(place))
             latest[place.session] = max(place.offset, latest.get(place.session, -1))

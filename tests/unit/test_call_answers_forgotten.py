@@ -46,6 +46,7 @@ class Scene:
             responses=self.responses,
             turns={"item_u": Turn("caller", "item_u", text="Hello?")},
             turn_end_seconds=0.5,
+            turn_told_seconds=0.5,
             take_turn=self._take_turn,
             break_off=lambda: None,
         )

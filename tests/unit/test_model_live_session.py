@@ -106,6 +106,34 @@ class TestGreeting:
 
 
 class TestTurn:
+    @pytest.mark.parametrize("words_seconds", [0.0, 0.6, 1.2])
+    def test_waits_no_longer_because_its_words_come_late(self, greeted, words_seconds):
+        """A filler is due 2.8 s after his last sound at the latest."""
+        greeted.line += [LOUD] * 40
+        greeted.advance(0.5)
+        greeted.hears(" Are")
+        greeted.advance(0.3)
+        for _ in range(round(words_seconds / 0.3)):
+            greeted.advance(0.3)
+            greeted.hears(" you", 100)
+        greeted.advance(2.85 - round(words_seconds / 0.3) * 0.3)
+        assert greeted.call.dead_air.fillers == {"answer": 1}
+
+    @pytest.mark.parametrize("purpose", ["turn", "reprompt", "repeat", "tool_result"])
+    def test_is_answered_by_whatever_was_asked_for_in_answer(self, greeted, purpose):
+        """It has heard him, whatever it was told: the rest that waited to be asked for is not asked."""
+        responses = greeted.call.session.responses
+        greeted.says(0.5, "One moment.")
+        greeted.advance(0.1)
+        for each in (purpose, "turn", "tool_result"):
+            greeted.do(responses.create, each)
+        greeted.advance(2.0)
+        asked = len(greeted.appended("instructions"))
+        greeted.says(0.5, "We are.")
+        greeted.advance(3.0)
+        assert (len(greeted.appended("instructions")), asked) == (1, 1)
+        assert not responses.busy
+
     def test_is_told_and_answered(self, greeted):
         asks(greeted, " Are you open?")
         assert greeted.call.turns.owed

@@ -102,7 +102,7 @@ class Turns:
         if voice_ns < self._speech_ns and not self._was_told_late(voice_ns):
             return 0.0
         waited_seconds = (self._clock.now_ns() - voice_ns) / 1e9
-        return max(waited_seconds - self._quiet_seconds + SLACK_SECONDS / 2, 0.0)
+        return max(waited_seconds - self._session.turn_told_seconds, 0.0)
 
     def _was_told_late(self, voice_ns: int) -> bool:
         """Whether what the model tells of now is a voice that our ear has heard to its end, which was at this time."""
