@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastbridge.base.prompts import NAMES, load_prompts
 from fastbridge.sim.live_voice import Utterance
-from witness import FRAME_MS, LOCAL, MARK_BYTES, Witness
+from witness import FRAME_MS, LOCAL, MARK_BYTES, NOISE, Witness
 
 if TYPE_CHECKING:
     from stage import Stage
@@ -140,7 +140,7 @@ class LiveWitness(Witness):
         if found is not None:
             return "".join(found[2].words)
         noise = any(session.scenario.speaks is not None for session in self._stage.sessions)
-        return "?" if noise else f"unknown {item_id}"
+        return NOISE if noise else f"unknown {item_id}"
 
     def heard_twice(self) -> list[str]:
         """Lines of which a frame was heard again, or behind one that it comes before."""

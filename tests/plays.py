@@ -16,7 +16,7 @@ from fastbridge.sim.audio import from_ulaw, to_ulaw
 from fastbridge.sim.ear import LONGEST_WAIT_MS
 from fastbridge.sim.faults import Fault
 from fastbridge.sim.scenario import SAMPLE_RATE_HZ, CallTool, ResponseRequest, Say, Scenario, Turn, babble
-from dialects import MODELS, REALTIME
+from dialects import MODELS, REALTIME, in_words_of
 from stage import Stage
 
 
@@ -83,7 +83,8 @@ class Play:
     def stage(self) -> Stage:
         decide = tool_script if self.phase == "tool" else script
         base = Scenario(script=decide, **{"speed": self.speed, **self.scenario})
-        sessions = self.fault(base) if self.fault is not None else lambda attempt: base
+        fault = in_words_of(self.dialect, self.fault)
+        sessions = fault(base) if fault is not None else lambda attempt: base
         return self.make(sessions, self._agent(), lines=LINES, model=MODELS[self.dialect], **self.settings)
 
     def _agent(self) -> Agent:

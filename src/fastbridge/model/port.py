@@ -66,6 +66,10 @@ class ModelSign(NamedTuple):
     """It has answered what every session answers at once."""
 
 
+class AudioTooFast(NamedTuple):
+    """More audio comes than time passes, of a model that speaks in real time: it is not what it is taken for."""
+
+
 class SpeechStarted(NamedTuple):
     """The model hears the caller."""
 

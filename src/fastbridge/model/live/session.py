@@ -61,7 +61,13 @@ class Session(Connected):
             clock=clock, ear=ear, history=self.history, counters=self.counters, tell=self._tell_of_caller
         )
         self.caller_turns.writes = bool(settings.transcription_model)
-        self._stream = StreamWatch(clock=clock, streamed_ns=lambda: lane.streamed_ns, stalled=self._on_stalled)
+        self._stream = StreamWatch(
+            clock=clock,
+            streamed_ns=lambda: lane.streamed_ns,
+            streamed_ms=lambda: self._stream_ms,
+            stalled=self._on_stalled,
+            too_fast=lambda: self._tell(port.AudioTooFast()),
+        )
         self._delegation = self._make_delegation()
         self.responses = ResponseController(
             clock=clock,
