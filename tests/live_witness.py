@@ -11,7 +11,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastbridge.base.prompts import NAMES, load_prompts
+from fastbridge.sim.disruption import Send
+from fastbridge.sim.live_session import LiveSession
 from fastbridge.sim.live_voice import Utterance
+from fastbridge.sim.live_wire import AUDIO
 from witness import FRAME_MS, LOCAL, MARK_BYTES, NOISE, Witness
 
 if TYPE_CHECKING:
@@ -139,8 +142,7 @@ class LiveWitness(Witness):
         found = self._said(item_id)
         if found is not None:
             return "".join(found[2].words)
-        noise = any(session.scenario.speaks is not None for session in self._stage.sessions)
-        return NOISE if noise else f"unknown {item_id}"
+        return NOISE if any(map(_makes_noise, self._stage.sessions)) else f"unknown {item_id}"
 
     def heard_twice(self) -> list[str]:
         """Lines of which a frame was heard again, or behind one that it comes before."""
@@ -162,6 +164,12 @@ def prompts() -> tuple[bytes, ...]:
     """Our own recordings."""
     found = (load_prompts().get(name) for name in NAMES)
     return tuple(b64decode(prompt.base64) for prompt in found if prompt is not None)
+
+
+def _makes_noise(session: LiveSession) -> bool:
+    """Whether it sends audio that is none, by the script."""
+    sent = (each.what.message for each in session.scenario.disruptions if isinstance(each.what, Send))
+    return session.scenario.speaks is not None or any(AUDIO in str(message) for message in sent)
 
 
 def _end(said: Utterance) -> int:
