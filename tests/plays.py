@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from dialects import MODELS, REALTIME, in_words_of
 from fastbridge.agent import Agent
 from fastbridge.sim.audio import from_ulaw, to_ulaw
 from fastbridge.sim.ear import LONGEST_WAIT_MS
 from fastbridge.sim.faults import Fault
 from fastbridge.sim.scenario import SAMPLE_RATE_HZ, CallTool, ResponseRequest, Say, Scenario, Turn, babble
-from dialects import MODELS, REALTIME, in_words_of
 from stage import Stage
-
 
 
 def line(words: str) -> Say:

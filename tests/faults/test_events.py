@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from dialects import LIVE, kind_in
 from fastbridge.sim import faults
 from fastbridge.sim.disruption import EVERY, Change, Disruption, Drop, Lose, On, Postpone, Send
 from fastbridge.sim.faults import AUDIO, TRANSCRIPT, Fault
-from dialects import LIVE, kind_in
 from plays import ANSWER, GREETING, LAST, LINES, SECOND, assert_answered, counted
 
 PHASES = {

@@ -2,9 +2,9 @@
 
 import pytest
 
+from dialects import LIVE
 from fastbridge.sim import faults
 from fastbridge.sim.disruption import On
-from dialects import LIVE
 from plays import ANSWER, GREETING, LAST, SECOND, assert_answered, assert_never_left_alone, counted
 
 PHASES = {

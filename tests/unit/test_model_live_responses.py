@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from fastbridge.model.live.responses import ANSWER, NO_TOOLS, REACT, ResponseController
 from fastbridge.model.line import HEALTHY_SECONDS
+from fastbridge.model.live.responses import ANSWER, NO_TOOLS, REACT, ResponseController
 from fastbridge.model.port import WORDS_ONLY, Wish, saying
 from fastbridge.model.response_states import DEADLINES_SECONDS, State
 from virtual import VirtualLoop
