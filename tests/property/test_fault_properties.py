@@ -147,6 +147,7 @@ def together(disruptions: list[Disruption], besides: Fault | None, *, for_ever: 
     return Fault("several", "Several at once.", script)
 
 
+@pytest.mark.timeout(600)  # a hundred calls, of which some last minutes
 @pytest.mark.parametrize("dialect", dialects_of("test_the_caller_is_never_left_alone"))
 @settings(derandomize=EVERY_DAY)
 @given(

@@ -81,6 +81,7 @@ def assert_settled(stage: Stage, saboteurs: list[Saboteur]) -> None:
     assert call.stats.error_types["internal"] == thrown
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("dialect", dialects_of("test_whoever_of_us_throws_the_call_is_settled"))
 @settings(max_examples=60 if settings.default.max_examples == 100 else settings.default.max_examples)
 @given(

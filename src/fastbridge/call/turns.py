@@ -234,9 +234,9 @@ class Turns:
         return (self._clock.now_ns() - self._caller.last_voice_ns) / 1e9 if self.spoke_at_loss else 0.0
 
     def line_up(self) -> None:
-        """A session is there, and knows what was said."""
+        """A session is there, and knows what was said. What he was saying then it hears, and tells of, only now."""
+        self._told_frames = self._caller.voice_frames - (VOICE_FRAMES if self.spoke_at_loss else 0)
         self.spoke_at_loss = self.owed_at_loss = False
-        self._told_frames = self._caller.voice_frames
 
     def _watchdog(self, what: str) -> None:
         self.counters[what] += 1
