@@ -1,7 +1,8 @@
 """Audio taken for what it is not, in one direction or the other: noise in somebody's ear.
 
 A model that takes mu-law for something else counts the caller's audio by a clock that runs slow; one that speaks
-something else is told by its bytes (`_pcm`), or by how much of it comes. Once, another session is tried; twice, it is the end.
+something else is told by its bytes (`_pcm`), or by how much of it comes. Once, another session is tried; twice, it is
+the end.
 """
 
 from collections import Counter

@@ -118,7 +118,7 @@ class Session(Connected):
             self.spoken.begin("", self._stream_ms)
             return
         self._lane.begin_response(response_id)
-        if purpose in ANSWERS | REACTIONS:  # whatever it says, it has heard all that was said, and knows what it was told
+        if purpose in ANSWERS | REACTIONS:  # it has heard all that was said, and knows what it was told
             self.responses.took_in(told=True)
         self._tell(port.ResponseCreated(response_id, purpose))
         self._tell(port.MessageBegun())
