@@ -5,21 +5,34 @@ A part of the play that the fault ends is left out, and the call goes on with th
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from dialects import MODELS, REALTIME, in_words_of
 from fastbridge.agent import Agent
+from fastbridge.sim.audio import from_ulaw, to_ulaw
 from fastbridge.sim.ear import LONGEST_WAIT_MS
 from fastbridge.sim.faults import Fault
-from fastbridge.sim.scenario import CallTool, ResponseRequest, Say, Scenario, Turn, babble
+from fastbridge.sim.scenario import SAMPLE_RATE_HZ, CallTool, ResponseRequest, Say, Scenario, Turn, babble
 from stage import Stage
 
-GREETING = Say("Hello, how can I help you today?")
-ANSWER = Say(
+
+def line(words: str) -> Say:
+    """A line of the model's, of which no two pieces are the same: it swells, and ever faster."""
+    buzz = from_ulaw(babble(words))
+    seconds = np.arange(len(buzz)) / SAMPLE_RATE_HZ
+    return Say(words, to_ulaw(buzz * (0.75 + 0.25 * np.sin(2 * np.pi * (3.0 * seconds + 1.3 * seconds**2)))))
+
+
+GREETING = line("Hello, how can I help you today?")
+ANSWER = line(
     "We are open from nine to five on every working day of the week, and from ten to two on Saturdays, all year."
 )
-SECOND = Say("Of course, that is no trouble at all for us here.")
-LAST = Say("You are welcome, and goodbye to you.")
+SECOND = line("Of course, that is no trouble at all for us here.")
+LAST = line("You are welcome, and goodbye to you.")
 LINES = (GREETING, ANSWER, SECOND, LAST)
 QUESTION = babble("When are you open, please?")
 HELLO = babble("Hello?")
@@ -38,21 +51,29 @@ def script(request: ResponseRequest) -> Turn:
 
 def tool_script(request: ResponseRequest) -> Turn:
     """The same, but the first answer needs a tool."""
-    kinds = [item["type"] for item in request.conversation]
     asked = any(item.get("role") == "user" for item in request.conversation)
-    return CallTool("hours", {"day": "Monday"}) if asked and "function_call_output" not in kinds else script(request)
+    answered = any(is_tool_output(item) for item in request.conversation)
+    return CallTool("hours", {"day": "Monday"}) if asked and not answered else script(request)
+
+
+def is_tool_output(item: Mapping[str, Any]) -> bool:
+    """Or what a new Live session is told of one, in words."""
+    return item["type"] == "function_call_output" or item.get("role") == "developer"
 
 
 @dataclass
 class Play:
-    """One performance. phase: which scene the fault is for; tool_seconds: how long the tool takes."""
+    """One performance. phase: which scene the fault is for; dialect: the model's; tool_seconds: how long the tool
+    takes."""
 
     fault: Fault | None = None
     phase: str = "answer"
+    dialect: str = REALTIME
     greeting: str = GREETING.transcript
     tool_seconds: float = 2.0
     tool_timeout_seconds: float = 10.0
     speed: float = 2.0
+    make: type[Stage] = Stage
     scenario: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     runs: int = 0
@@ -61,8 +82,9 @@ class Play:
     def stage(self) -> Stage:
         decide = tool_script if self.phase == "tool" else script
         base = Scenario(script=decide, **{"speed": self.speed, **self.scenario})
-        sessions = self.fault(base) if self.fault is not None else lambda attempt: base
-        return Stage(sessions, self._agent(), lines=LINES, **self.settings)
+        fault = in_words_of(self.dialect, self.fault)
+        sessions = fault(base) if fault is not None else lambda attempt: base
+        return self.make(sessions, self._agent(), lines=LINES, model=MODELS[self.dialect], **self.settings)
 
     def _agent(self) -> Agent:
         agent = Agent(greeting=self.greeting)

@@ -1,5 +1,6 @@
 """A tool runner alone: its loop is virtual, and what it answers and reports is written down."""
 
+import asyncio
 from typing import Any
 
 from fastbridge.agent import Agent
@@ -58,3 +59,18 @@ class ToolRig(Spawning):
     @property
     def answered(self) -> list[str]:
         return [entry[0] for entry in self.journal]
+
+
+def quick_and_slow(greeting: str, lock: bool) -> Agent:
+    """An agent with a tool that is quick and one that is given up."""
+    made = Agent(greeting=greeting, greeting_lock=lock)
+
+    @made.tool
+    async def quick() -> str:
+        return "quick"
+
+    @made.tool(timeout_seconds=2)
+    async def slow() -> None:
+        await asyncio.sleep(3)
+
+    return made

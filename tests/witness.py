@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 FRAME_MS = 20
 LOCAL = "local_"
+NOISE = "?"
+"""The name of what is heard and was none of the model's lines."""
 MARK_BYTES = 8 * 160
 """From one mark to the next: so exactly can it be told whose audio it was."""
 
@@ -294,7 +296,7 @@ class Witness:
         """What the script made the item say: its audio tells, for the transcript may be cut."""
         audio = bytes(item.audio)
         said = (each for each in self._stage.lines if each.sound().startswith(audio) and audio)
-        return next((each.transcript for each in said), "?")
+        return next((each.transcript for each in said), NOISE)
 
     def heard_twice(self) -> list[str]:
         """Items of which the ear got the same bytes more than once."""

@@ -1,6 +1,5 @@
 """A call under any sequence of events of the carrier, the model and time: its promises hold at every step."""
 
-import asyncio
 from base64 import b64decode
 from collections import Counter
 from typing import Any
@@ -9,7 +8,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from fastbridge.agent import Agent
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.prompts import Prompts
 from fastbridge.errors import ModelUnavailable
@@ -17,6 +15,7 @@ from fastbridge.model.line import State
 from fastbridge.model.realtime.errors import EXPECTED_ERRORS
 from fastbridge.model.response_states import EXPIRIES
 from helpers import FOREIGN_SID, LOUD, QUIET, SID, base64_text, mark_json, media_json
+from tool_rig import quick_and_slow
 from virtual import RecordingModel, Rig
 
 STATUSES = ["completed", "cancelled", "failed", "incomplete", "what"]
@@ -33,20 +32,6 @@ RESPONSES = st.integers(-3, 0)
 """Which response a model's event is about: 0 is the latest, -1 the one before."""
 
 
-def agent(greeting: str, lock: bool) -> Agent:
-    made = Agent(greeting=greeting, greeting_lock=lock)
-
-    @made.tool
-    async def quick() -> str:
-        return "quick"
-
-    @made.tool(timeout_seconds=2)
-    async def slow() -> None:
-        await asyncio.sleep(3)
-
-    return made
-
-
 class CallMachine(RuleBasedStateMachine):
     """Audio of response n is made of n, so that every frame on the wire says whose it is."""
 
@@ -59,7 +44,7 @@ class CallMachine(RuleBasedStateMachine):
     )
     def call(self, greeting: str, lock: bool, frames: int, confirm_ms: int, ready: bool) -> None:
         options = {"barge_in_frames": frames, "barge_in_confirm_ms": confirm_ms, "max_call_seconds": 60}
-        self.rig = Rig(agent(greeting, lock), **options)
+        self.rig = Rig(quick_and_slow(greeting, lock), **options)
         # What we say ourselves has tests of its own: here every frame says whose it is.
         self.rig.call.fallback._prompts = Prompts({})
         self.rig.call.fallback.use = lambda *_: None  # type: ignore[method-assign]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dialects import LIVE, REALTIME, dialects_of
 from fastbridge.call.happenings import SessionUseless
 from fastbridge.call.order import TABLE
 from fastbridge.observe import stats
@@ -16,8 +17,9 @@ from stage import Stage
 LANES = ("assistant", "caller")
 TOLD = sorted({(part, method) for row in TABLE.values() for part, method in row if part and part not in LANES})
 """Every handler in the table but the compiled lanes' own, which nothing can be put in the place of."""
-REACHED = [*TOLD, ("barge_in", "on_edge"), ("session", "on_event"), ("session", "on_words"), ("trace", "model_event")]
-"""And what the lanes call by themselves."""
+_CALLED = [("barge_in", "on_edge"), ("session", "on_event"), ("session", "on_words"), ("trace", "model_event")]
+REACHED = {REALTIME: [*TOLD, *_CALLED], LIVE: [*TOLD, *_CALLED, ("session", "on_utterance")]}
+"""And what the lanes call by themselves, in each dialect."""
 
 
 class OurError(Exception):
@@ -79,15 +81,17 @@ def assert_settled(stage: Stage, saboteurs: list[Saboteur]) -> None:
     assert call.stats.error_types["internal"] == thrown
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("dialect", dialects_of("test_whoever_of_us_throws_the_call_is_settled"))
 @settings(max_examples=60 if settings.default.max_examples == 100 else settings.default.max_examples)
 @given(
-    st.lists(
-        st.tuples(st.sampled_from(REACHED), st.sampled_from([1, 1, 2, 3, 7]), st.booleans()), min_size=1, max_size=3
-    ),
+    st.data(),
     st.sampled_from(["greeting", "barge_in", "tool", "keys", "lost"]),
 )
-def test_whoever_of_us_throws_the_call_is_settled(faults, scene):
-    stage = Play(None, "tool" if scene == "tool" else "answer", tool_seconds=0.5).stage()
+def test_whoever_of_us_throws_the_call_is_settled(dialect, data, scene):
+    one = st.tuples(st.sampled_from(REACHED[dialect]), st.sampled_from([1, 1, 2, 3, 7]), st.booleans())
+    faults = data.draw(st.lists(one, min_size=1, max_size=3))
+    stage = Play(None, "tool" if scene == "tool" else "answer", dialect, tool_seconds=0.5).stage()
     try:
         saboteurs = [Saboteur(stage, part, method, nth, again=again) for (part, method), nth, again in faults]
         perform(stage, scene)
@@ -101,10 +105,13 @@ def test_whoever_of_us_throws_the_call_is_settled(faults, scene):
         stage.loop.close()
 
 
-@pytest.mark.parametrize(("part", "method"), REACHED, ids=lambda name: name)
-def test_one_that_throws_every_time(part, method):
+@pytest.mark.parametrize(
+    ("dialect", "part", "method"),
+    [(dialect, *each) for dialect in dialects_of("test_one_that_throws_every_time") for each in REACHED[dialect]],
+)
+def test_one_that_throws_every_time(dialect, part, method):
     """Each handler in turn, in a call of everything."""
-    stage = Play(None, "tool", tool_seconds=0.5).stage()
+    stage = Play(None, "tool", dialect, tool_seconds=0.5).stage()
     try:
         saboteurs = [Saboteur(stage, part, method, 1, again=True)]
         perform(stage, "lost")

@@ -8,7 +8,7 @@ import pytest
 
 from fastbridge.base.conversation import ToolCall, Turn
 from fastbridge.call.answers import MAX_STUCK, RESUME_SECONDS, RETRY_SECONDS, Answers
-from fastbridge.call.happenings import AnswerOwed, ModelHopeless, SessionUseless
+from fastbridge.call.happenings import AnswerOwed, ModelHopeless, SessionUseless, WaitChanged
 from fastbridge.call.turns import Turns
 from fastbridge.errors import ModelError
 from fastbridge.model.port import OWN_TURN, Create
@@ -46,6 +46,7 @@ class Scene:
             responses=self.responses,
             turns={"item_u": Turn("caller", "item_u", text="Hello?")},
             turn_end_seconds=0.5,
+            turn_told_seconds=0.5,
             take_turn=self._take_turn,
             break_off=lambda: None,
         )
@@ -255,3 +256,16 @@ def test_who_spoke_when_the_line_was_lost_is_asked_once(scene):
     assert scene.turns.overdue_seconds == 0.0
     scene.loop.advance(10)
     assert scene.asked == ["repeat"]
+
+
+@pytest.mark.parametrize(("steps", "late_seconds"), [(("speech_started", "line_lost", "line_up"), 1.4), ((), 0.0)])
+def test_what_the_next_session_tells_of_is_what_he_was_saying(scene, steps, late_seconds):
+    """He spoke when the line was lost; the next session tells of it when he has long stopped, and he has waited."""
+    scene.do(*steps)
+    scene.turns._caller.last_voice_ns = scene.loop.now_ns
+    scene.loop.advance(1.0)
+    scene.do("speech_started")
+    scene.loop.advance(0.9)
+    scene.do("speech_stopped")
+    told = [event.late_seconds for event in scene.told if isinstance(event, WaitChanged)]
+    assert told[-1] == pytest.approx(late_seconds)

@@ -132,6 +132,17 @@ def test_words_that_come_late_are_of_the_turn_before(scene):
     assert scene.counters["late_fragments"] == 1
 
 
+def test_words_of_between_are_of_it_however_late(scene):
+    """They lie before its last: nobody waits anew because of them."""
+    scene.hear("Are", 100, 400)
+    scene.hear(" open?", 700, 900)
+    scene.loop.do(scene.turns.settle)
+    scene.loop.advance(3 * LATE_SECONDS)
+    scene.hear(" you", 400, 700)
+    assert scene.told == TURN
+    assert scene.counters["late_fragments"] == 1
+
+
 @pytest.mark.parametrize(("seconds", "start_ms"), [(LATE_SECONDS + 0.1, 450), (0.1, 2000)])
 def test_later_ones_are_of_another(scene, seconds, start_ms):
     scene.hear("Hello", 100, 400)

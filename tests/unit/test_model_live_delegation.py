@@ -27,6 +27,7 @@ class Scene:
         self.asked: list[str] = []
         self.not_run: list[tuple[str, str]] = []
         self.gave_up = 0
+        self.done = 0
         self.usage: list[dict[str, Any]] = []
         self.counters: Counter[str] = Counter()
         self.delegation = Delegation(
@@ -38,12 +39,16 @@ class Scene:
             asked=self.asked.append,
             not_run=lambda name, why: self.not_run.append((name, why)),
             gave_up=self.on_gave_up,
+            done=self.on_done,
             usage=self.usage.append,
         )
 
     def on_called(self, call: Any) -> str:
         self.called.append(call)
         return "work_1"
+
+    def on_done(self) -> None:
+        self.done += 1
 
     def on_gave_up(self) -> None:
         self.gave_up += 1
@@ -203,6 +208,30 @@ def test_without_progress_it_is_given_up(scene):
     assert scene.gave_up == 0
     scene.loop.advance(2)
     assert (scene.gave_up, scene.delegation.at_work, scene.counters["delegations_stalled"]) == (1, False, 1)
+
+
+def test_how_often_in_a_row_is_known(scene):
+    """Until some work comes to its end, or another session begins."""
+    for _ in range(2):
+        scene.begun()
+        scene.loop.advance(PATIENCE_SECONDS + 1)
+    assert scene.delegation.stalls == 2
+    scene.begun().ends()
+    assert scene.delegation.stalls == 0
+    scene.begun()
+    scene.loop.advance(PATIENCE_SECONDS + 1)
+    scene.delegation.forget()
+    assert scene.delegation.stalls == 0
+
+
+def test_its_end_is_told_when_all_of_it_is_done(scene):
+    scene.begun("dlg_1").begun("dlg_2").calls("call_1", key="dlg_1").ends("dlg_1")
+    scene.answers(0)
+    scene.ends("dlg_2")
+    assert scene.done == 0
+    scene.event("response.created", "dlg_1")
+    scene.ends("dlg_1")
+    assert (scene.done, scene.delegation.at_work) == (1, False)
 
 
 def test_a_tool_of_ours_has_a_deadline_of_its_own(scene):

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fastbridge.model.line import HEALTHY_SECONDS
 from fastbridge.model.live.responses import ANSWER, NO_TOOLS, REACT, ResponseController
 from fastbridge.model.port import WORDS_ONLY, Wish, saying
 from fastbridge.model.response_states import DEADLINES_SECONDS, State
@@ -95,6 +96,71 @@ def test_is_asked_for_twice_and_then_it_has_failed(scene):
     assert (len(scene.sent), scene.failed) == (2, [])
     scene.loop.advance(REQUESTED + 0.01)
     assert (len(scene.sent), scene.failed) == (2, ["unanswered"])
+
+
+def test_a_model_that_has_said_nothing_since_is_asked_once_each(scene):
+    """In the next session, too: each of them lasts less than what makes a session healthy."""
+    scene.create("greeting", saying("Hello!"))
+    scene.loop.advance(HEALTHY_SECONDS - 0.01)
+    assert scene.failed == ["unanswered"]
+    scene.create("greeting", saying("Hello!"))
+    scene.loop.advance(REQUESTED + 0.01)
+    assert (len(scene.sent), scene.failed) == (3, ["unanswered"] * 2)
+    scene.loop.do(scene.controller.created, "live_1")
+    scene.loop.do(scene.controller.finished, "live_1", "completed")
+    scene.create("silence", Wish("Ask."))
+    scene.loop.advance(REQUESTED + 0.01)
+    assert (len(scene.sent), scene.failed) == (5, ["unanswered"] * 2)
+
+
+@pytest.mark.parametrize("purpose", ["turn", "tool_result"])
+def test_who_waits_for_work_that_is_lost_is_told(scene, purpose):
+    scene.works = True
+    scene.create(purpose)
+    scene.works = False
+    scene.loop.do(scene.controller.tell_instead, Wish("It could not be done."))
+    assert scene.said == [("instructions", "It could not be done.")]
+    assert scene.loop.do(scene.controller.created, "live_1") == "reprompt"
+    assert scene.controller.running
+
+
+def test_of_lost_work_is_told_later_where_something_else_is_being_said(scene):
+    scene.create("greeting", saying("Hello!"))
+    scene.loop.do(scene.controller.tell_instead, Wish("It could not be done."))
+    assert [content for _, content in scene.said] == ["Hello!"]
+    scene.loop.do(scene.controller.created, "live_1")
+    scene.loop.do(scene.controller.finished, "live_1", "completed")
+    assert [content for _, content in scene.said] == ["Hello!", "It could not be done."]
+
+
+def test_what_work_has_brought_has_its_time_to_be_said(scene):
+    """Whenever the request was made that waited for it."""
+    scene.works = True
+    scene.create("turn")
+    scene.loop.advance(2 * REQUESTED - 0.1)
+    scene.works = False
+    scene.loop.do(scene.controller.work_is_done)
+    scene.loop.advance(REQUESTED - 0.1)
+    assert scene.said == []
+    scene.loop.advance(0.2)
+    assert scene.said == [("instructions", ANSWER)]
+
+
+def test_the_end_of_work_that_nobody_waits_for_changes_nothing(scene):
+    scene.loop.do(scene.controller.work_is_done)
+    scene.loop.advance(2 * REQUESTED)
+    assert (scene.said, scene.failed) == ([], [])
+
+
+@pytest.mark.parametrize(("purpose", "then"), [("tool_result", "turn"), ("greeting", "greeting")])
+def test_in_another_session_the_caller_is_answered(scene, purpose, then):
+    """Who waited for work is: what was asked of a session whose work is lost is not asked of the next."""
+    scene.works = True
+    scene.create(purpose, saying("Hello!") if purpose == "greeting" else None)
+    scene.loop.do(scene.controller.answer_elsewhere)
+    scene.loop.do(scene.controller.suspend)
+    scene.loop.do(scene.controller.resume)
+    assert scene.loop.do(scene.controller.created, "live_1") == then
 
 
 def test_work_is_waited_for(scene):

@@ -106,6 +106,34 @@ class TestGreeting:
 
 
 class TestTurn:
+    @pytest.mark.parametrize("words_seconds", [0.0, 0.6, 1.2])
+    def test_waits_no_longer_because_its_words_come_late(self, greeted, words_seconds):
+        """A filler is due 2.8 s after his last sound at the latest."""
+        greeted.line += [LOUD] * 40
+        greeted.advance(0.5)
+        greeted.hears(" Are")
+        greeted.advance(0.3)
+        for _ in range(round(words_seconds / 0.3)):
+            greeted.advance(0.3)
+            greeted.hears(" you", 100)
+        greeted.advance(2.85 - round(words_seconds / 0.3) * 0.3)
+        assert greeted.call.dead_air.fillers == {"answer": 1}
+
+    @pytest.mark.parametrize("purpose", ["turn", "reprompt", "repeat", "tool_result"])
+    def test_is_answered_by_whatever_was_asked_for_in_answer(self, greeted, purpose):
+        """It has heard him, whatever it was told: the rest that waited to be asked for is not asked."""
+        responses = greeted.call.session.responses
+        greeted.says(0.5, "One moment.")
+        greeted.advance(0.1)
+        for each in (purpose, "turn", "tool_result"):
+            greeted.do(responses.create, each)
+        greeted.advance(2.0)
+        asked = len(greeted.appended("instructions"))
+        greeted.says(0.5, "We are.")
+        greeted.advance(3.0)
+        assert (len(greeted.appended("instructions")), asked) == (1, 1)
+        assert not responses.busy
+
     def test_is_told_and_answered(self, greeted):
         asks(greeted, " Are you open?")
         assert greeted.call.turns.owed
@@ -239,6 +267,15 @@ class TestTool:
         greeted.advance(28.0)
         assert greeted.call.session.counters["delegations_stalled"] == 1
         assert "could not be done" in greeted.appended("instructions")[-1]
+
+    def test_work_that_is_lost_again_and_again_ends_the_session(self, greeted):
+        for number in range(2):
+            asks(greeted, "Where is order 7?")
+            greeted.delegates(work=f"dlg_{number}", ends=False)
+            greeted.says(0.5, "One moment.")
+            greeted.advance(28.0)
+        assert greeted.call.line.counters["losses"] == 1
+        assert "work_stalled" in greeted.call.stats.errors
 
     def test_that_answers_into_another_session_is_told_in_words(self, greeted):
         call = greeted.call.session.history.add_call("call_0", "order", '{"number": 7}')

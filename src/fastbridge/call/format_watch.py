@@ -1,7 +1,8 @@
 """Audio taken for what it is not, in one direction or the other: noise in somebody's ear.
 
 A model that takes mu-law for something else counts the caller's audio by a clock that runs slow; one that speaks
-something else is told by its bytes (`_pcm`). Once, another session is tried; twice, it is the end.
+something else is told by its bytes (`_pcm`), or by how much of it comes. Once, another session is tried; twice, it is
+the end.
 """
 
 from collections import Counter
@@ -63,6 +64,10 @@ class FormatWatch:
         asked for again in another session."""
         if item_id.startswith(LOCAL_ID):  # a recording of the operator's own: not for the model to answer for
             return
+        self.too_fast()
+
+    def too_fast(self) -> None:
+        """The same where it is told by how much of it there is: mu-law has 8000 bytes a second."""
         self.noise_response = self._session.responses.response_id or ""
         self._assistant.clear()
         self._session.unsay(self.noise_response)

@@ -57,6 +57,7 @@ from fastbridge.carrier.port import (
     StartedAgain,
 )  # fmt: skip
 from fastbridge.model.port import (
+    AudioTooFast,
     CreateFailed,
     LineChanged,
     LineLost,
@@ -125,6 +126,7 @@ ORDER: Mapping[type, str] = {
     Played: "greeting.played fallback.played answered_by.played transcripts.review",
     RingFull: "line.ring_full",
     NoMulaw: "format_watch.noise",
+    AudioTooFast: "format_watch.too_fast",
     Interrupted: "answered_by.interrupted greeting.interrupted transfers.interrupted idle.heard hangup.interrupted "
     "transcripts.review answers.interrupted turns.interrupted",
     # The caller waits.

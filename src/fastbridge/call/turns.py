@@ -102,7 +102,7 @@ class Turns:
         if voice_ns < self._speech_ns and not self._was_told_late(voice_ns):
             return 0.0
         waited_seconds = (self._clock.now_ns() - voice_ns) / 1e9
-        return max(waited_seconds - self._quiet_seconds + SLACK_SECONDS / 2, 0.0)
+        return max(waited_seconds - self._session.turn_told_seconds, 0.0)
 
     def _was_told_late(self, voice_ns: int) -> bool:
         """Whether what the model tells of now is a voice that our ear has heard to its end, which was at this time."""
@@ -234,9 +234,9 @@ class Turns:
         return (self._clock.now_ns() - self._caller.last_voice_ns) / 1e9 if self.spoke_at_loss else 0.0
 
     def line_up(self) -> None:
-        """A session is there, and knows what was said."""
+        """A session is there, and knows what was said. What he was saying then it hears, and tells of, only now."""
+        self._told_frames = self._caller.voice_frames - (VOICE_FRAMES if self.spoke_at_loss else 0)
         self.spoke_at_loss = self.owed_at_loss = False
-        self._told_frames = self._caller.voice_frames
 
     def _watchdog(self, what: str) -> None:
         self.counters[what] += 1

@@ -66,6 +66,10 @@ class ModelSign(NamedTuple):
     """It has answered what every session answers at once."""
 
 
+class AudioTooFast(NamedTuple):
+    """More audio comes than time passes, of a model that speaks in real time: it is not what it is taken for."""
+
+
 class SpeechStarted(NamedTuple):
     """The model hears the caller."""
 
@@ -247,6 +251,8 @@ class Model(Protocol):
     def ready(self) -> bool: ...
     @property
     def turn_end_seconds(self) -> float: ...
+    @property
+    def turn_told_seconds(self) -> float: ...
     @property
     def turns(self) -> dict[str, Turn]: ...
     def on_words(self, item_id: str, words: str) -> None: ...

@@ -20,11 +20,13 @@ from .wire import Json, Problem
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """A task that the model handed on, and what the script had it ask for: the wire tells nobody."""
+    """A task that the model handed on, by the session's clock at `offset_ms`, and what the script had it ask for: that
+    the wire tells nobody."""
 
     id: str
     target: str
     calls: Sequence[CallTool]
+    offset_ms: float
 
 
 class Delegations:
@@ -46,11 +48,12 @@ class Delegations:
 
     def delegate(self, calls: Sequence[CallTool], spoke: bool) -> None:
         """Hand a task on. spoke: the model has said something about it."""
-        delegation = Delegation(self._line.ids.new("item"), self._settings.delegation, calls)
+        offset_ms = self._line.clock_ms
+        delegation = Delegation(self._line.ids.new("item"), self._settings.delegation, calls, offset_ms)
         self.made.append(delegation)
         run = self.backend.run(calls, delegation.id) if delegation.target == "responses" else None
         response_id = run.id if run is not None else None
-        created = live_wire.delegation_created(delegation.id, delegation.target, response_id, self._line.clock_ms)
+        created = live_wire.delegation_created(delegation.id, delegation.target, response_id, offset_ms)
         self._line.send(created)
         if run is not None:
             self._start(run)

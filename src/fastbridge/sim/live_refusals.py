@@ -4,7 +4,9 @@
 others are not documented, and named after what the documentation says is refused.
 """
 
-from .wire import Problem
+from base64 import b64decode
+
+from .wire import Json, Problem
 
 MAX_APPEND_TOKENS = 500
 MAX_INSTRUCTIONS_TOKENS = 16_384
@@ -87,3 +89,12 @@ def unknown_model(model: str) -> Problem:
 def not_simulated(path: str) -> Problem:
     """What the service does and the simulator does not."""
     return Problem("not_simulated", f"The simulator does not do this: '{path}'.", path)
+
+
+def decoded(text: str, encoding: Json) -> bytes | Problem:
+    """The client's audio, or why it is refused."""
+    try:
+        audio = b64decode(text, validate=True)
+    except ValueError:
+        return NOT_BASE64
+    return ODD_BYTES if encoding["type"] == "audio/pcm" and len(audio) % 2 else audio

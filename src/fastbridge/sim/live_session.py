@@ -8,12 +8,12 @@ audio flows at the pace of time, silence included, from the first of the caller'
 
 import json
 import random
-from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal
 
 from . import audio_format, live_grammar, live_refusals, live_wire
+from .live_backend import Backend
 from .live_delegations import Delegation, Delegations
 from .live_ear import Ear
 from .live_line import Line
@@ -25,10 +25,9 @@ from .live_refusals import (
     MAX_APPEND_TOKENS,
     MAX_FIXTURE_MS,
     NO_ID_WITH_RESPONSES,
-    NOT_BASE64,
     NOT_JSON,
     NOT_STARTED,
-    ODD_BYTES,
+    decoded,
     needs_decisions,
     too_many_tokens,
     unknown_delegation,
@@ -86,9 +85,10 @@ class LiveSession:
         expires_at_s = int(unix_s + self.live.max_session_ms / 1000)
         inherited = stored.settings if stored is not None else None
         self.settings: LiveSettings = LiveSettings(ids.new("live", ID_LENGTH), expires_at_s, inherited)
-        self._voice = Voice(self.live.noise_dbfs)
+        self.voice = Voice(self.live.noise_dbfs)
+        """What it has said, and is about to say."""
         talked = stored._talk if stored is not None else None
-        self._talk: Talk = Talk(scenario, self._line, self.settings, self._voice, talked)
+        self._talk: Talk = Talk(scenario, self._line, self.settings, self.voice, talked)
         self._delegations = Delegations(scenario, self._line, self.settings, self._talk)
         self._talk.delegate = self._delegations.delegate
 
@@ -158,7 +158,7 @@ class LiveSession:
     @property
     def speaking(self) -> bool:
         """Whether the model is, or is about to."""
-        return self._voice.speaking
+        return self.voice.speaking
 
     @property
     def conversation(self) -> list[Json]:
@@ -169,6 +169,11 @@ class LiveSession:
     def delegations(self) -> list[Delegation]:
         """Every task that the model handed on."""
         return self._delegations.made
+
+    @property
+    def backend(self) -> Backend:
+        """Who does that work, where it is the service's own."""
+        return self._delegations.backend
 
     @property
     def ear(self) -> Ear | None:
@@ -183,8 +188,7 @@ class LiveSession:
     @property
     def tool_outputs(self) -> dict[str, str]:
         """What the client answered to each call id."""
-        calls = self._delegations.backend.calls
-        return {call_id: call.output for call_id, call in calls.items() if call.output is not None}
+        return {call_id: call.output for call_id, call in self.backend.calls.items() if call.output is not None}
 
     @property
     def billed_seconds(self) -> int:
@@ -275,7 +279,7 @@ class LiveSession:
             yield from self._delta(count)
 
     def _delta(self, count: int) -> Steps:
-        taken = self._voice.take(count)
+        taken = self.voice.take(count)
         self.output += taken.audio
         for fragment in taken.fragments:
             yield 0.0, live_wire.transcript_delta(live_wire.OUTPUT_TRANSCRIPT, *fragment)
@@ -291,13 +295,13 @@ class LiveSession:
     # Audio of the client's.
 
     def _on_append(self, event: Json) -> Problem | None:
-        audio = _decoded(event["audio"], self.settings.audio_format)
+        audio = decoded(event["audio"], self.settings.audio_format)
         if isinstance(audio, Problem):
             return audio
         if not self._line.streaming:
             self._line.begin_stream(self._stream())
         assert self.ear is not None
-        for edge in self.ear.hear(audio, self.clock_ms, dropped=self._voice.fixture_active):
+        for edge in self.ear.hear(audio, self.clock_ms, dropped=self.voice.fixture_active):
             self._talk.on_edge(edge)
         return None
 
@@ -308,15 +312,15 @@ class LiveSession:
         return None
 
     def _on_fixture(self, event: Json) -> Problem | None:
-        audio = _decoded(event["audio"], FIXTURE_FORMAT)
+        audio = decoded(event["audio"], FIXTURE_FORMAT)
         if isinstance(audio, Problem):
             return audio
-        if self._voice.fixture_active:
+        if self.voice.fixture_active:
             return FIXTURE_ACTIVE
         ulaw = audio_format.Decoder(FIXTURE_FORMAT).feed(audio)
         if len(ulaw) / MULAW_BYTES_PER_MS > MAX_FIXTURE_MS:
             return FIXTURE_TOO_LONG
-        self._voice.play(ulaw).item = event
+        self.voice.play(ulaw).item = event
         self._line.send(live_wire.answering("session.output_audio.fixture.playing", event))
         return None
 
@@ -347,7 +351,7 @@ class LiveSession:
             return NO_ID_WITH_RESPONSES
         if delegation_id is not None and not self._delegations.knows(delegation_id):
             return unknown_delegation(delegation_id)
-        return FIXTURE_ACTIVE if self._voice.fixture_active else None
+        return FIXTURE_ACTIVE if self.voice.fixture_active else None
 
     def _acknowledging(self, kind: str, event: Json) -> Steps:
         start_ms = int(self.clock_ms)
@@ -381,14 +385,6 @@ _HANDLERS: dict[str, Callable[[LiveSession, Json], Problem | None]] = {
     "response.create": LiveSession._on_response_create,
     "session.close": LiveSession._on_close,
 }
-
-
-def _decoded(text: str, encoding: Json) -> bytes | Problem:
-    try:
-        audio = b64decode(text, validate=True)
-    except ValueError:
-        return NOT_BASE64
-    return ODD_BYTES if encoding["type"] == "audio/pcm" and len(audio) % 2 else audio
 
 
 def _told_of(ended: Utterance) -> list[Event]:

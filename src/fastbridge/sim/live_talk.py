@@ -49,8 +49,12 @@ class Talk:
     @property
     def has_spoken(self) -> bool:
         """Whether the model has said anything, here or in the history it was given."""
-        history = [*self._settings.settings.get("input", ()), *self.conversation]
-        return any(each.get("role") == "assistant" for each in history)
+        return any(each.get("role") == "assistant" for each in self._history)
+
+    @property
+    def _history(self) -> list[Json]:
+        """What it was given at the start, and what came after."""
+        return [*self._settings.settings.get("input", ()), *self.conversation]
 
     # The caller.
 
@@ -128,7 +132,7 @@ class Talk:
 
     def next_turn(self, trigger: Literal["client", "vad"], params: Json, *, greets: bool = False) -> tuple[Part, ...]:
         """What the script has for now. greets: these are the first words of the conversation."""
-        request = ResponseRequest(self._turns, self._replies, greets, trigger, params, list(self.conversation))
+        request = ResponseRequest(self._turns, self._replies, greets, trigger, params, self._history)
         self._turns += 1
         self._replies += not greets
         return self._scenario.turn_for(request)

@@ -37,13 +37,15 @@ class Taken(NamedTuple):
 
 @dataclass(slots=True)
 class Utterance:
-    """Something that is said: `start` and `end` are samples of the stream. `is_fixture`: audio of the client's."""
+    """Something that is said: `start` and `end` are samples of the stream. `is_fixture`: audio of the client's. `cut`:
+    where the model stopped, if before the end."""
 
     start: int
     audio: bytes
     words: list[str]
     is_fixture: bool = False
     item: Json = field(default_factory=dict)
+    cut: int | None = None
 
     @property
     def end(self) -> int:
@@ -64,10 +66,12 @@ class Utterance:
 
 
 class Voice:
-    """`position` is how many samples were taken. noise_dbfs: the level between the words, None for digital silence."""
+    """`position` is how many samples were taken, `said` all that was to be said. noise_dbfs: the level between the
+    words, None for digital silence."""
 
     def __init__(self, noise_dbfs: float | None = None) -> None:
         self.position = 0
+        self.said: list[Utterance] = []
         self._noise = SILENCE if noise_dbfs is None else noise(noise_dbfs)
         self._queue: deque[Utterance] = deque()
 
@@ -88,11 +92,13 @@ class Voice:
 
     def play(self, audio: bytes) -> Utterance:
         """Play audio of the client's, and nothing that the model was saying."""
+        self._cut()
         self._queue.clear()
         return self._append(Utterance(self._free(), audio, [], is_fixture=True))
 
     def hush(self) -> None:
         """Forget what the model is saying and would have said."""
+        self._cut()
         self._queue = deque(each for each in self._queue if each.is_fixture)
 
     def take(self, count: int) -> Taken:
@@ -111,8 +117,14 @@ class Voice:
         self.position = high
         return Taken(bytes(out), fragments, ended)
 
+    def _cut(self) -> None:
+        for each in self._queue:
+            if not each.is_fixture:
+                each.cut = max(each.start, self.position)
+
     def _append(self, utterance: Utterance) -> Utterance:
         self._queue.append(utterance)
+        self.said.append(utterance)
         return utterance
 
     def _free(self) -> int:

@@ -91,9 +91,10 @@ class CallerTurns(Machine[State, Event]):
         self._pause.set(PAUSE_SECONDS)
 
     def _is_late(self, start_ms: int) -> bool:
-        """Whether it belongs to the turn that is over."""
-        late = self._clock.now_ns() - self._over_ns < LATE_SECONDS * 1e9 and start_ms <= self._end_ms + NEAR_MS
-        return self.state is State.QUIET and self._turn is not None and late
+        """Whether it belongs to the turn that is over: it lies before that one's last words, or soon behind them and
+        has not taken long."""
+        soon = self._clock.now_ns() - self._over_ns < LATE_SECONDS * 1e9 and start_ms <= self._end_ms + NEAR_MS
+        return self.state is State.QUIET and self._turn is not None and (soon or start_ms < self._end_ms)
 
     def _begin(self, *, answered: bool) -> None:
         self._turns += 1

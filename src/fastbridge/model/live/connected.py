@@ -116,6 +116,11 @@ class Connected(Exchange, Requests):
         return 2.5
 
     @property
+    def turn_told_seconds(self) -> float:
+        """How long after that sound the end of the turn is told; later is late: words take a while to come."""
+        return 1.1
+
+    @property
     def billed_seconds(self) -> float | None:
         """Of all sessions of the call, by the model's own account; None before it has given one."""
         return self._seconds.total

@@ -51,7 +51,8 @@ class Work:
 class Delegation:
     """One call's. send(event): to the model, if there is a session. called(call): to be run; by which id of the voice's
     it is known. asked(id): all that is to be run under it was told. not_run(name, why): one that cannot be. gave_up():
-    work made no progress. usage(tokens): of a response that ended."""
+    work made no progress. done(): all of it has come to its end, and is about to be told. usage(tokens): of a response
+    that ended."""
 
     def __init__(
         self,
@@ -64,8 +65,11 @@ class Delegation:
         asked: Callable[[str], object],
         not_run: NotRun,
         gave_up: Callable[[], object],
+        done: Callable[[], object],
         usage: Callable[[dict[str, Any]], object],
     ) -> None:
+        self.stalls = 0
+        """How often in a row work of this session was given up."""
         self._history = history
         self._counters = counters
         self._send = send
@@ -73,6 +77,7 @@ class Delegation:
         self._asked = asked
         self._not_run = not_run
         self._gave_up = gave_up
+        self._done = done
         self._usage = usage
         self._works: dict[str, Work] = {}
         self._begun = 0  # delegations of which no response has been seen yet
@@ -143,6 +148,7 @@ class Delegation:
     def _ended(self, key: str, event: dict[str, Any]) -> None:
         response = object_of(event.get("response"))
         self._usage(object_of(response.get("usage")))
+        self.stalls = 0
         work = self._work(key)
         work.ended = True
         self._settle(key)
@@ -186,6 +192,7 @@ class Delegation:
         else:
             self._patience.clear()
             self._end.clear()
+            self._done()
 
     def _take_for_ended(self) -> None:
         for key, work in list(self._works.items()):
@@ -200,11 +207,16 @@ class Delegation:
             self._patience.set(PATIENCE_SECONDS)
             return
         self._counters["delegations_stalled"] += 1
-        self.forget()
+        self.stalls += 1
+        self._drop()
         self._gave_up()
 
     def forget(self) -> None:
         """Another session: it knows nothing of this one's work."""
+        self.stalls = 0
+        self._drop()
+
+    def _drop(self) -> None:
         works, self._works = self._works, {}
         self._begun = self._calls = 0
         for work in works.values():

@@ -11,12 +11,15 @@ from typing import Any
 
 from fastbridge.base.clock import Clock
 from fastbridge.model.live.words import pieces
-from fastbridge.model.port import Create
-from fastbridge.model.response_states import DEADLINES_SECONDS, Listener, State
+from fastbridge.model.port import OWN_TURN, Create, Wish
+from fastbridge.model.response_states import ANSWERS, DEADLINES_SECONDS, REACTIONS, Listener, State
 from fastbridge.model.responses import ResponseControl
 
 ANSWER = "The caller has finished speaking and is waiting. Answer them now, aloud, in one or two short sentences."
 REACT = "React now, aloud and in one or two short sentences, to what you were told last."
+REPEATED_SECONDS = 4.0
+"""Asked a second time, a model is given so long. With the first time that is less than what makes a session healthy:
+one that says nothing uses up the tries of its line."""
 NO_TOOLS = "Delegate nothing more for now: tell the caller, in words, what you know and what could not be done."
 
 
@@ -35,7 +38,7 @@ class ResponseController(ResponseControl):
         super().__init__(clock=clock, progress=progress, listener=listener)
         self._send = send
         self._at_work = at_work
-        self._asked_again = False
+        self._asked_again = False  # in vain: it has said nothing since
 
     @property
     def awaited(self) -> bool:
@@ -47,11 +50,39 @@ class ResponseController(ResponseControl):
         super().cancel()
         return False
 
-    def _ask(self, create: Create) -> None:
+    def created(self, response_id: str, metadata: object = None) -> str | None:
         self._asked_again = False
-        self._say(create)
+        return super().created(response_id, metadata)
 
-    def _say(self, create: Create) -> None:
+    def work_is_done(self) -> None:
+        """What came of it is about to be said: a request that waits for that begins to wait now."""
+        if self.state is State.REQUESTED:
+            self._state_deadline.set(DEADLINES_SECONDS[State.REQUESTED])
+
+    def tell_instead(self, wish: Wish) -> None:
+        """What work was to bring will not come. Who waits for that, is told so; or, later, who waits for something
+        else."""
+        if not self._waits_for_work:
+            self.create("reprompt", wish)
+            return
+        self._requested = Create("reprompt", wish)
+        self._request_id += 1
+        self._state_deadline.set(DEADLINES_SECONDS[State.REQUESTED])
+        self._ask(self._requested)
+
+    def answer_elsewhere(self) -> None:
+        """This session is given up: what is asked for is, in another, the answer to what the caller said."""
+        if self._waits_for_work:
+            self._requested = OWN_TURN
+
+    @property
+    def _waits_for_work(self) -> bool:
+        requested = self._requested
+        if self.state is not State.REQUESTED or requested is None or self._unwanted:
+            return False
+        return requested.purpose in ANSWERS | REACTIONS
+
+    def _ask(self, create: Create) -> None:
         wish = create.wish
         if wish is not None and wish.words:
             self._append("session.commentary.append", wish.words)
@@ -79,7 +110,7 @@ class ResponseController(ResponseControl):
         if self.state is not State.REQUESTED or self._requested is None or not self._is_patient():
             super()._expired()
             return
-        self._state_deadline.set(DEADLINES_SECONDS[State.REQUESTED])
+        self._state_deadline.set(REPEATED_SECONDS if self._asked_again else DEADLINES_SECONDS[State.REQUESTED])
 
     def _is_patient(self) -> bool:
         if self._at_work():
@@ -88,5 +119,5 @@ class ResponseController(ResponseControl):
             return False
         self._asked_again = True
         self.counters["creates_repeated"] += 1
-        self._say(self._requested)
+        self._ask(self._requested)
         return True

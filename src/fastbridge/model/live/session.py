@@ -27,7 +27,7 @@ from fastbridge.model.live.responses import ResponseController
 from fastbridge.model.live.spoken import Spoken
 from fastbridge.model.live.stream_watch import StreamWatch
 from fastbridge.model.port import Create, Tell
-from fastbridge.model.response_states import State
+from fastbridge.model.response_states import ANSWERS, REACTIONS, State
 from fastbridge.observe.trouble import Trouble
 
 FRAME_MS = 20
@@ -61,7 +61,13 @@ class Session(Connected):
             clock=clock, ear=ear, history=self.history, counters=self.counters, tell=self._tell_of_caller
         )
         self.caller_turns.writes = bool(settings.transcription_model)
-        self._stream = StreamWatch(clock=clock, streamed_ns=lambda: lane.streamed_ns, stalled=self._on_stalled)
+        self._stream = StreamWatch(
+            clock=clock,
+            streamed_ns=lambda: lane.streamed_ns,
+            streamed_ms=lambda: self._stream_ms,
+            stalled=self._on_stalled,
+            too_fast=lambda: self._tell(port.AudioTooFast()),
+        )
         self._delegation = self._make_delegation()
         self.responses = ResponseController(
             clock=clock,
@@ -81,6 +87,7 @@ class Session(Connected):
             asked=lambda response_id: self._tell(port.ToolsAsked(response_id)),
             not_run=lambda name, why: self._tell(port.ToolNotRun(name, why)),
             gave_up=self._on_work_lost,
+            done=lambda: self.responses.work_is_done(),
             usage=self.usage.add_work,
         )
 
@@ -113,7 +120,7 @@ class Session(Connected):
             self.spoken.begin("", self._stream_ms)
             return
         self._lane.begin_response(response_id)
-        if purpose in ("turn", "tool_result", "keys"):
+        if purpose in ANSWERS | REACTIONS:  # it has heard all that was said, and knows what it was told
             self.responses.took_in(told=True)
         self._tell(port.ResponseCreated(response_id, purpose))
         self._tell(port.MessageBegun())
@@ -191,7 +198,12 @@ class Session(Connected):
         return response_id
 
     def _on_work_lost(self) -> None:
-        self.responses.create("reprompt", port.Wish(NOT_FOUND_OUT))
+        """The caller is told. Where that leads to work that is lost as well, this session has nobody to do any."""
+        if self._delegation.stalls > 1:
+            self.responses.answer_elsewhere()
+            self._tell(port.SessionFailed(ModelUnavailable("what is handed on comes to nothing", "work_stalled")))
+        else:
+            self.responses.tell_instead(port.Wish(NOT_FOUND_OUT))
 
     def _on_usage(self, event: dict[str, Any]) -> None:
         self._seconds.tell(within(event, "usage"))

@@ -14,15 +14,29 @@ FIRST_SECONDS = 4.0
 SUSPECT_SECONDS = 0.25
 OURS_SECONDS = 0.5
 """A look that comes so much too late says that we stood still."""
+AHEAD_SECONDS, FAST_SHARE = 3.0, 0.01
+"""More audio than time, by that and the fastest clock there could be: it is not in the format agreed on. PCM, silence
+included, has six bytes for each of mu-law's."""
 
 
 class StreamWatch:
-    """streamed_ns(): when audio came last. stalled(): it comes no more; once a stream."""
+    """streamed_ns(): when audio came last; streamed_ms(): how much of this stream has come. stalled(): it comes no
+    more; too_fast(): more of it than there can be; one of both, once a stream."""
 
-    def __init__(self, *, clock: Clock, streamed_ns: Callable[[], int], stalled: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        streamed_ns: Callable[[], int],
+        streamed_ms: Callable[[], int],
+        stalled: Callable[[], object],
+        too_fast: Callable[[], object],
+    ) -> None:
         self._clock = clock
         self._streamed_ns = streamed_ns
+        self._streamed_ms = streamed_ms
         self._stalled = stalled
+        self._too_fast = too_fast
         self._begun_ns = 0
         self._due_ns = 0
         self._beat: Beat | None = None
@@ -51,6 +65,11 @@ class StreamWatch:
 
     def _look(self) -> None:
         now, streamed_ns = self._clock.now_ns(), self._streamed_ns()
+        passed_seconds = (now - self._begun_ns) / 1e9
+        if self._streamed_ms() / 1000 > passed_seconds * (1 + FAST_SHARE) + AHEAD_SECONDS:
+            self.close()
+            self._too_fast()
+            return
         has_begun = streamed_ns >= self._begun_ns
         silent_seconds = (now - (streamed_ns if has_begun else self._begun_ns)) / 1e9
         limit_seconds = MUTE_SECONDS if has_begun else FIRST_SECONDS

@@ -25,7 +25,12 @@ from fastbridge.model.realtime.handshake import Opening
 from fastbridge.model.realtime.replay import replay_items
 from fastbridge.model.realtime.requests import SIGN_ID, Requests
 from fastbridge.model.realtime.responses import ResponseController
-from fastbridge.model.realtime.session_config import patience_seconds, session_config, turn_end_seconds
+from fastbridge.model.realtime.session_config import (
+    TURN_END_SLACK_SECONDS,
+    patience_seconds,
+    session_config,
+    turn_end_seconds,
+)
 from fastbridge.model.realtime.turn_events import IDLE, SPEECH_STARTED, SPEECH_STOPPED, TurnEvents
 from fastbridge.model.usage import Usage
 from fastbridge.observe.trouble import Trouble
@@ -92,6 +97,11 @@ class Session(Exchange, Requests):
     def turn_end_seconds(self) -> float:
         """How long after the caller's last sound the model may go on listening before something is wrong with it."""
         return turn_end_seconds(self.settings)
+
+    @property
+    def turn_told_seconds(self) -> float:
+        """How long after that sound the model tells of the end of the turn; later is late."""
+        return self.turn_end_seconds - TURN_END_SLACK_SECONDS / 2
 
     def connected(self, send: Callable[[bytes], object]) -> None:
         """The socket is open. `session.update` follows the model's `session.created`, which may have come already."""
