@@ -15,7 +15,6 @@ Every word of an answer has sound of its own, so that one that is heard twice is
 import argparse
 import asyncio
 import contextlib
-import math
 import re
 import socket
 import struct
@@ -44,10 +43,11 @@ from fastbridge.sim import (
     Speak,
 )
 from fastbridge.sim.audio import FRAME_BYTES
-from fastbridge.sim.ear import sounds, waits
+from fastbridge.sim.ear import waits
 from fastbridge.sim.report import CallReport
 from fastbridge.sim.scenario import ResponseRequest, Turn, babble
 from fastbridge.sim.script import Step
+from recovery import answer_waits_ms, percentiles
 
 AGENT = '''
 import asyncio
@@ -373,19 +373,6 @@ async def lose_again_and_again(relay: Relay, case: str) -> None:
             line.want("")
         line.lose(when)
         last = time.monotonic()
-
-
-def answer_waits_ms(report: CallReport) -> list[int]:
-    """From the end of each of the caller's lines to the next sound."""
-    answers = [span.start_ms for span in sounds(report.heard)]
-    lines = [span.end_ms for span in sounds(report.said)]
-    return [min(after) - end for end in lines if (after := [start for start in answers if start >= end])]
-
-
-def percentiles(values: Sequence[float]) -> str:
-    ranked = sorted(values) or [math.nan]
-    named = (("p50", 0.5), ("p95", 0.95), ("max", 1.0))
-    return ", ".join(f"{name} {ranked[math.ceil(share * len(ranked)) - 1]:.0f}" for name, share in named)
 
 
 async def play(dialects: Sequence[str], calls: int, minutes: float, start_ms: float) -> None:
