@@ -231,7 +231,9 @@ def test_its_end_is_told_when_all_of_it_is_done(scene):
     assert scene.done == 0
     scene.event("response.created", "dlg_1")
     scene.ends("dlg_1")
-    assert (scene.done, scene.delegation.at_work) == (1, False)
+    assert (scene.done, scene.delegation.at_work) == (1, True)  # until the voice has told it
+    scene.delegation.told()
+    assert not scene.delegation.at_work
 
 
 def test_a_tool_of_ours_has_a_deadline_of_its_own(scene):

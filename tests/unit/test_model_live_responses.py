@@ -139,7 +139,7 @@ def test_what_work_has_brought_has_its_time_to_be_said(scene):
     scene.create("turn")
     scene.loop.advance(2 * REQUESTED - 0.1)
     scene.works = False
-    scene.loop.do(scene.controller.work_is_done)
+    scene.loop.do(scene.controller.wait_anew)
     scene.loop.advance(REQUESTED - 0.1)
     assert scene.said == []
     scene.loop.advance(0.2)
@@ -147,7 +147,7 @@ def test_what_work_has_brought_has_its_time_to_be_said(scene):
 
 
 def test_the_end_of_work_that_nobody_waits_for_changes_nothing(scene):
-    scene.loop.do(scene.controller.work_is_done)
+    scene.loop.do(scene.controller.wait_anew)
     scene.loop.advance(2 * REQUESTED)
     assert (scene.said, scene.failed) == ([], [])
 

@@ -54,8 +54,9 @@ class ResponseController(ResponseControl):
         self._asked_again = False
         return super().created(response_id, metadata)
 
-    def work_is_done(self) -> None:
-        """What came of it is about to be said: a request that waits for that begins to wait now."""
+    def wait_anew(self) -> None:
+        """It has something to say now, what came of its work or to what the caller has said: a request under way waits
+        for that from here."""
         if self.state is State.REQUESTED:
             self._state_deadline.set(DEADLINES_SECONDS[State.REQUESTED])
 

@@ -87,7 +87,7 @@ class Session(Connected):
             asked=lambda response_id: self._tell(port.ToolsAsked(response_id)),
             not_run=lambda name, why: self._tell(port.ToolNotRun(name, why)),
             gave_up=self._on_work_lost,
-            done=lambda: self.responses.work_is_done(),
+            done=lambda: self.responses.wait_anew(),
             usage=self.usage.add_work,
         )
 
@@ -155,6 +155,7 @@ class Session(Connected):
     def _tell_of_caller(self, event: Any) -> None:
         if isinstance(event, port.TurnCommitted):
             self._last_turn_utterances = self._utterances
+            self.responses.wait_anew()
         self._tell(event)
 
     def _on_session_started(self, event: dict[str, Any]) -> None:
