@@ -1,6 +1,7 @@
 """A call to a GPT-Live model under any sequence of events of the carrier, the model and time.
 
-Its promises hold at every step. What `test_call_properties` is for the Realtime API; here audio is one stream, and an utterance has no name.
+Its promises hold at every step. What `test_call_properties` is for the Realtime API; here audio is one stream, and an
+utterance has no name.
 """
 
 from collections import Counter
