@@ -18,19 +18,30 @@ def demo(
     agent: Annotated[str | None, typer.Argument(metavar="[module:agent]", help="Yours [default: the demo's].")] = None,
     out: Annotated[Path, typer.Option(help="Directory for what the demo writes.")] = Path("fastbridge-demo"),
     outbound: Annotated[bool, typer.Option("--outbound", help="A call out, to an answering machine.")] = False,
+    model: Annotated[
+        Model | None,
+        typer.Option(help="What the model speaks, the Realtime API or GPT-Live [default: what the agent's does]."),
+    ] = None,
     wav: Annotated[list[Path] | None, typer.Option(help="A recording for the caller's next line; repeatable.")] = None,
 ) -> None:
     """Hold a call with a simulated caller and a simulated model: no account, no network."""
-    greeted = not agent or bool(load_agent(agent).greeting)  # what is wrong with it is told before anything starts
-    if outbound and (agent or wav):
-        raise ConfigError("demo --outbound has its own agent and its own callee: leave out the agent and --wav.")
+    theirs = load_agent(agent) if agent else None  # what is wrong with it is told before anything starts
+    if outbound and (agent or wav or model):
+        raise ConfigError(
+            "demo --outbound has its own agent, model and callee: leave out the agent, --model and --wav."
+        )
+    from fastbridge.config import LIVE_MODELS
+
+    if theirs is not None and theirs.model and model not in (None, "live" if theirs.model.startswith(LIVE_MODELS) else "realtime"):
+        raise ConfigError(f"The agent has a model of its own, {theirs.model}: leave out --model {model}.")
     if outbound:
         from fastbridge.sim.demo_outbound import run as call_out
 
         raise typer.Exit(call_out(out))
     from fastbridge.sim.demo import run
 
-    raise typer.Exit(run(out=out, wav=wav or (), agent=agent, greeted=greeted))
+    greeted = theirs is None or bool(theirs.greeting)
+    raise typer.Exit(run(out=out, wav=wav or (), agent=agent, greeted=greeted, live=model == "live"))
 
 
 def load(
