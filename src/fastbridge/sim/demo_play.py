@@ -11,7 +11,8 @@ answers each turn with a line of its own, and calls no tool, for what that does 
 
 from collections.abc import Callable, Sequence
 
-from fastbridge.sim.audio import FRAME_BYTES, speech
+from fastbridge.sim.audio import FRAME_BYTES, FRAME_MS, speech
+from fastbridge.sim.live_script import Live
 from fastbridge.sim.report import Event
 from fastbridge.sim.scenario import CallTool, ResponseRequest, Say, Scenario, Turn
 from fastbridge.sim.script import AfterAssistant, AfterMs, Conversation, HangUp, Interrupt, Speak, Step
@@ -40,6 +41,8 @@ ASSISTANT_WORDS = {
 OF_COURSE = "Of course."
 OF_COURSE_BYTES = 43 * FRAME_BYTES
 """What `assistant_morning` begins with."""
+FRAME_BY_FRAME = Live(delta_ms=FRAME_MS)
+"""A GPT-Live model's stream."""
 YOURS = "(your recording)"
 SAY_EXACTLY = "Say exactly this, and nothing else: "
 """How the node asks for words of its own."""
@@ -71,7 +74,7 @@ class Play:
             Speak(third[0], AfterAssistant(700), third[1]),
             HangUp(AfterAssistant(600)),
         ]
-        self.scenario = Scenario(script=self._answer, caller_transcripts=[*CALLER_WORDS.values()])
+        self.scenario = Scenario(script=self._answer, caller_transcripts=[*CALLER_WORDS.values()], live=FRAME_BY_FRAME)
 
     def _answer(self, request: ResponseRequest) -> Turn:
         if request.is_greeting:
@@ -118,7 +121,7 @@ class Talk:
         if not greeted:
             self.script[0] = Speak(lines[0][0], AfterMs(1000), lines[0][1])
         self.script.append(HangUp(AfterAssistant(600)))
-        self.scenario = Scenario(script=self._answer, caller_transcripts=[text for _, text in lines])
+        self.scenario = Scenario(script=self._answer, caller_transcripts=[text for _, text in lines], live=FRAME_BY_FRAME)
 
     def _answer(self, request: ResponseRequest) -> Turn:
         _, told, words = str(request.params.get("instructions") or "").partition(SAY_EXACTLY)
