@@ -19,7 +19,14 @@ from fastbridge.sim.load_command import call_counts, document, perform
 from fastbridge.sim.load_report import Result, value, verdict
 
 CPU = "bridge_cost.cpu_ms_per_call_second"
-SHOWN = (CPU, "uplink.latency.p50", "uplink.latency.p99", "downlink.spacing.p99.9", "downlink.short", "bridge_cost.rss_kb_per_call")
+SHOWN = (
+    (CPU, "CPU-ms per call-s"),
+    ("uplink.latency.p50", "uplink p50"),
+    ("uplink.latency.p99", "p99"),
+    ("downlink.spacing.p99.9", "spacing p99.9"),
+    ("downlink.short", "< 18 ms"),
+    ("bridge_cost.rss_kb_per_call", "KB per call"),
+)
 
 
 def plan(arguments: argparse.Namespace) -> list[Options]:
@@ -47,12 +54,13 @@ def ratio(usual: Result, live: Result) -> float:
 
 
 def table(results: list[Result]) -> str:
-    """A line for each number of calls: the median ratio, all of them, and the medians of what was measured."""
-    lines = ["| calls | CPU, Live by Realtime | of each pair | " + " | ".join(SHOWN) + " |", "|---" * (3 + len(SHOWN)) + "|"]
+    """A line for each number of calls: the median ratio, all of them, and the medians, Realtime / Live."""
+    titles = " | ".join(title for _, title in SHOWN)
+    lines = [f"| calls | CPU, Live by Realtime | of each pair | {titles} |", "|---" * (3 + len(SHOWN)) + "|"]
     for calls, both in pairs(results).items():
         ratios = [ratio(*pair) for pair in both]
         cells = [f"{calls}", f"{statistics.median(ratios):.2f}", " ".join(f"{each:.2f}" for each in ratios)]
-        for path in SHOWN:
+        for path, _ in SHOWN:
             medians = [statistics.median(float(value(pair[side], path)) for pair in both) for side in (0, 1)]
             cells.append(" / ".join(f"{each:.2f}" for each in medians))
         lines.append("| " + " | ".join(cells) + " |")

@@ -65,7 +65,13 @@ class Rig:
     def __init__(self, *, live: bool = False, **settings: Any) -> None:
         from fastbridge._load import Players
 
-        usual = {"calls": 1, "slot_us": 1000, "period_ms": 1000, "talk_ms": 200, **({"delta_bytes": 160} if live else {})}
+        usual = {
+            "calls": 1,
+            "slot_us": 1000,
+            "period_ms": 1000,
+            "talk_ms": 200,
+            **({"delta_bytes": 160} if live else {}),
+        }
         self.live = live
         self._append = "session.input_audio.append" if live else "input_audio_buffer.append"
         scripts = (load_live_events if live else load_events).scripts()

@@ -30,9 +30,7 @@ def demo(
         raise ConfigError(
             "demo --outbound has its own agent, model and callee: leave out the agent, --model and --wav."
         )
-    from fastbridge.config import LIVE_MODELS
-
-    if theirs is not None and theirs.model and model not in (None, "live" if theirs.model.startswith(LIVE_MODELS) else "realtime"):
+    if theirs is not None and theirs.model and model is not None and (model == "live") != _is_live(theirs.model):
         raise ConfigError(f"The agent has a model of its own, {theirs.model}: leave out --model {model}.")
     if outbound:
         from fastbridge.sim.demo_outbound import run as call_out
@@ -42,6 +40,12 @@ def demo(
 
     greeted = theirs is None or bool(theirs.greeting)
     raise typer.Exit(run(out=out, wav=wav or (), agent=agent, greeted=greeted, live=model == "live"))
+
+
+def _is_live(model: str) -> bool:
+    from fastbridge.config import LIVE_MODELS
+
+    return model.startswith(LIVE_MODELS)
 
 
 def load(

@@ -114,7 +114,9 @@ def closing_sentence(performance: Performance, folder: Path) -> str:
     followed, streamed = performance.followed, ""
     if followed is not None:
         left_out_s = sum(followed.left_out_ms.values()) / 1000
-        streamed = f"of {followed.streamed_ms / 1000:.1f} s that never paused {left_out_s:.1f} s were silence left out, "
+        streamed = (
+            f"of {followed.streamed_ms / 1000:.1f} s that never paused {left_out_s:.1f} s were silence left out, "
+        )
     gaps = report.gaps(left_out_ms=followed.left_out_ms if followed is not None else None)
     return (
         f"{held} of {len(performance.checks)} invariants held in a call of {report.duration_ms / 1000:.1f} s: "

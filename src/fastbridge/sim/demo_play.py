@@ -121,7 +121,9 @@ class Talk:
         if not greeted:
             self.script[0] = Speak(lines[0][0], AfterMs(1000), lines[0][1])
         self.script.append(HangUp(AfterAssistant(600)))
-        self.scenario = Scenario(script=self._answer, caller_transcripts=[text for _, text in lines], live=FRAME_BY_FRAME)
+        self.scenario = Scenario(
+            script=self._answer, caller_transcripts=[text for _, text in lines], live=FRAME_BY_FRAME
+        )
 
     def _answer(self, request: ResponseRequest) -> Turn:
         _, told, words = str(request.params.get("instructions") or "").partition(SAY_EXACTLY)

@@ -1,8 +1,8 @@
 """What became of a stream that never pauses: whether the caller got all of it but silence.
 
-A node sends a GPT-Live model's speech and leaves out the silence around it, frame by frame, and after a `clear` the rest
-of what was interrupted. So what was received must be frames of the stream, unchanged and in order; and what is missing
-must be quiet, or refused. Pure.
+A node sends a GPT-Live model's speech and leaves out the silence around it, frame by frame, and after a `clear` the
+rest of what was interrupted. So what was received must be frames of the stream, unchanged and in order; and what is
+missing must be quiet, or refused. Pure.
 """
 
 from collections import Counter, defaultdict
@@ -18,8 +18,8 @@ REFUSED_MS = 2000.0
 
 
 class Followed(NamedTuple):
-    """A stream against what was received of it. `left_out_ms` is the silence that was left out, `refused` the audio that
-    nobody wanted, each by the position in what was received before which it would have stood."""
+    """A stream against what was received of it. `left_out_ms` is the silence that was left out, `refused` the audio
+    that nobody wanted, each by the position in what was received before which it would have stood."""
 
     faults: list[str]
     streamed_ms: float

@@ -43,14 +43,15 @@ REALTIME_SPEED = 6.7
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to run. model: realtime or live, the dialect that the model speaks. bridge: fastbridge, baseline, or the address of one that runs already (then `pid` is its process).
+    """What to run. model: realtime or live, the dialect that the model speaks. bridge: fastbridge, baseline, or the
+    address of one that runs already (then `pid` is its process).
 
     Times in the names' units. barge: every caller interrupts every response. talk_ms of speech every period_ms, which
-    the model delivers `speed` times as fast as it is spoken; a live one streams without a pause, at the pace of real time,
-    in deltas of so many bytes. warm: CPUs are kept from sleeping. realtime: bridge and
-    players go before all else on their CPUs. eager: wake up for everything that comes; otherwise once
-    a slot. tls: to the model. dsp: the bridge changes the caller's audio, so frames are told by their order. None, of
-    either: as the bridge does by itself (PARTS); of one given by its address nothing is supposed.
+    the model delivers `speed` times as fast as it is spoken; a live one streams without a pause, at the pace of real
+    time, in deltas of delta_bytes. warm: CPUs are kept from sleeping. realtime: bridge and players go before all else
+    on their CPUs. eager: wake up for everything that comes; otherwise once a slot. tls: to the model. dsp: the bridge
+    changes the caller's audio, so frames are told by their order. None, of either: as the bridge does by itself
+    (PARTS); of one given by its address nothing is supposed.
     """
 
     calls: tuple[int, ...] = (50, 100, 200)
@@ -177,8 +178,8 @@ def make_players(options: Options, calls: int) -> "Players":
         barge=options.barge,
         talk_ms=options.talk_ms,
         period_ms=options.period_ms,
-        delta_bytes=options.delta_bytes,
-        speed=options.speed,
+        delta_bytes=options.delta_bytes or DELTA_BYTES[options.model],
+        speed=options.speed or REALTIME_SPEED,
         voice_delay_ms=options.voice_delay_ms,
         barge_after_ms=options.barge_after_ms,
     )
@@ -200,9 +201,7 @@ async def _bridge(options: Options, calls: int, model_port: int, places: Places)
             Target(options.bridge, options.auth_token, sid, options.webhook, options.public_url), options.pid, 0
         )
         return
-    environment = load_bridge.settings(
-        calls, dsp=bool(options.dsp), greeting=True, live=options.model == LIVE
-    )
+    environment = load_bridge.settings(calls, dsp=bool(options.dsp), greeting=True, live=options.model == LIVE)
     async with contextlib.AsyncExitStack() as stack:
         url, relay_pid = f"http://127.0.0.1:{model_port}/v1", 0
         if options.tls:
@@ -326,7 +325,19 @@ class _Run:
         self, idle: Usage, before: _Moment, after: _Moment, held: int, failures: list[str], integrity: dict[str, int]
     ) -> Result:
         options = self.options
-        kept = ("model", "bridge", "seconds", "tls", "barge", "dsp", "eager", "slot_us", "talk_ms", "period_ms", "delta_bytes")
+        kept = (
+            "model",
+            "bridge",
+            "seconds",
+            "tls",
+            "barge",
+            "dsp",
+            "eager",
+            "slot_us",
+            "talk_ms",
+            "period_ms",
+            "delta_bytes",
+        )
         facts: dict[str, Any] = {name: getattr(options, name) for name in (*kept, "speed", "warm", "realtime")}
         return summary(
             facts | {"calls": self.calls, "held": held, "setup_failures": failures[:5]},

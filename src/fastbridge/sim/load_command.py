@@ -83,7 +83,9 @@ async def _perform(plan: Sequence[Options], results: list[Result]) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     for number, options in enumerate(plan, 1):
         [calls] = options.calls
-        with _shown(f"{number}/{len(plan)}  {bridge_of({'bridge': options.bridge, 'model': options.model})}, {calls} calls") as progress:
+        with _shown(
+            f"{number}/{len(plan)}  {bridge_of({'bridge': options.bridge, 'model': options.model})}, {calls} calls"
+        ) as progress:
             results.append(await load.run(options, calls, progress))
 
 

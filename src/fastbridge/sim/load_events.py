@@ -2,7 +2,8 @@
 
 The shapes are those of the simulated service (`wire`, `response`); here they are bytes, written once before a run, in
 which a control character stands for what differs: \\x01 the session, \\x02 the response, \\x03 the event's own number,
-\\x04 a number in decimal, \\x05 text as it came, \\x06 the caller's item. `fastbridge._loadmodel` fills them in. GPT-Live's are in `load_live_events`.
+\\x04 a number in decimal, \\x05 text as it came, \\x06 the caller's item. `fastbridge._loadmodel` fills them in.
+GPT-Live's are in `load_live_events`.
 """
 
 from typing import Any

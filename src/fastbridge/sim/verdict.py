@@ -48,8 +48,8 @@ def judge(
     followed: Followed | None = None,
 ) -> list[Check]:
     """All checks of one call, in the order of telling. tool: what must have been called once, in a call in which the
-    caller interrupts; None for a call without either. ended_by: who should, caller or server. followed: of a GPT-Live model,
-    which has no items but a stream."""
+    caller interrupts; None for a call without either. ended_by: who should, caller or server. followed: of a GPT-Live
+    model, which has no items but a stream."""
     return [
         _no_errors("Twilio accepted everything", report.errors),
         _no_errors("the model accepted everything", model_errors),
