@@ -86,7 +86,7 @@ class Play:
             self._tool_called = True
             self._note("tool_call", f"{TOOL}({', '.join(TOOL_ARGUMENTS.values())})")
             call = CallTool(TOOL, TOOL_ARGUMENTS)
-            return (Say(OF_COURSE, speech("assistant_morning")[:OF_COURSE_BYTES]), call) if self._live else call
+            return (self._say_of_course(), call) if self._live else call
         if self._times_told and request.params:
             return ()  # told to react to what it is about to say, or says
         last = request.conversation[-1]
@@ -94,6 +94,10 @@ class Play:
             self._note("tool_result", str(last.get("output", "")))
         self._times_told = True
         return self._say("assistant_times")
+
+    def _say_of_course(self) -> Say:
+        self._note("response", OF_COURSE)
+        return Say(OF_COURSE, speech("assistant_morning")[:OF_COURSE_BYTES])
 
     def _say(self, name: str) -> Say:
         self._note("response", ASSISTANT_WORDS[name])
