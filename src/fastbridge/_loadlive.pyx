@@ -15,7 +15,7 @@ from fastbridge._measure cimport FRAME, RESPONSES, Spoken, talk_say, talk_spoken
 from fastbridge._mulaw cimport b64_encode_into, b64_encoded_size
 from fastbridge._peer cimport CLOSE, TEXT, json_is, json_value, monotonic, peer_send
 
-from fastbridge._loadmodel import SCRIPT_NAMES
+from fastbridge._loadmodel import SCRIPT_NAMES as _SCRIPT_NAMES
 
 cdef enum:
     LONGEST_DELTA = 48_000
@@ -62,7 +62,7 @@ cdef int64_t clock_ms(Session *session) noexcept nogil:
 
 cdef class LiveModel(Model):
     def __init__(self, *, bint live=False, **settings):
-        super().__init__(names=LIVE_SCRIPT_NAMES if live else SCRIPT_NAMES, **settings)
+        super().__init__(names=LIVE_SCRIPT_NAMES if live else _SCRIPT_NAMES, **settings)
         self.is_live = live
         if live:
             self.gap_ns = <int64_t>self.delta_bytes * BYTE_NS
