@@ -34,8 +34,8 @@ SANITIZE = os.environ.get("FASTBRIDGE_SANITIZE", "")
 MODULES = ["_answering", "_assistant", "_bargein", "_caller", "_dsp", "_framing", "_jitter", "_livegate", "_measure"]
 MODULES += ["_mulaw", "_pacing", "_pcm", "_playout", "_tape", "_ticker", "_websocket", "_wire"]
 if sys.platform == "linux":
-    MODULES += ["_load", "_loadmodel", "_peer", "_reactor"]  # epoll, and the kernel's time stamps
-WORKSHOP = re.compile(r"(^|/)src/fastbridge/((_load|_loadmodel|_measure|_peer)\.|sim/(?!__init__\.py$))")
+    MODULES += ["_load", "_loadlive", "_loadmodel", "_peer", "_reactor"]  # epoll, and the kernel's time stamps
+WORKSHOP = re.compile(r"(^|/)src/fastbridge/((_load|_loadlive|_loadmodel|_measure|_peer)\.|sim/(?!__init__\.py$))")
 """Of the workshop; sim/__init__.py is the product's: it tells who lacks the rest."""
 
 BUILD_BASE = "build/sanitized" if SANITIZE else "build/debug" if DEBUG else "build/release"

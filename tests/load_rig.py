@@ -7,10 +7,11 @@ import time
 from base64 import b64decode, b64encode
 from typing import Any, Self
 
-from fastbridge.sim import load_events
+from fastbridge.sim import load_events, load_live_events
 
 SID = "MZ" + "1" * 32
 LIMIT_SECONDS = 10.0
+SILENCE = b"\xff"
 STOP = b'{"event":"stop","sequenceNumber":"\x04"}'
 
 
@@ -59,14 +60,23 @@ class End:
 
 
 class Rig:
-    """One call, played: `carrier` and `model` are the bridge's ends."""
+    """One call, played: `carrier` and `model` are the bridge's ends. live: the model speaks GPT-Live."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, live: bool = False, **settings: Any) -> None:
         from fastbridge._load import Players
 
-        given = {"calls": 1, "slot_us": 1000, "period_ms": 1000, "talk_ms": 200, **settings}
+        usual = {
+            "calls": 1,
+            "slot_us": 1000,
+            "period_ms": 1000,
+            "talk_ms": 200,
+            **({"delta_bytes": 160} if live else {}),
+        }
+        self.live = live
+        self._append = "session.input_audio.append" if live else "input_audio_buffer.append"
+        scripts = (load_live_events if live else load_events).scripts()
         self.players = Players(
-            scripts=load_events.scripts(), quiet=load_events.quiet(), voice=load_events.voice(), **given
+            live=live, scripts=scripts, quiet=load_events.quiet(), voice=load_events.voice(), **(usual | settings)
         )
         self._thread = threading.Thread(
             target=self.players.play, args=(time.monotonic_ns() + int(LIMIT_SECONDS * 1e9),)
@@ -91,7 +101,11 @@ class Rig:
         self.model.close()
 
     def configure(self) -> dict[str, Any]:
-        """Do the session's handshake; the answer to `session.update`."""
+        """Do the session's handshake; the answer to `session.update`, or to `session.start`."""
+        if self.live:
+            pcmu = {"type": "audio/pcmu", "rate": 8000}
+            self.model.send(type="session.start", session={"model": "gpt-live-1", "audio": {"format": pcmu}})
+            return self.model.next("session.started")
         self.model.next("session.created")
         pcmu = {"format": {"type": "audio/pcmu"}}
         self.model.send(type="session.update", session={"type": "realtime", "audio": {"input": pcmu, "output": pcmu}})
@@ -100,7 +114,11 @@ class Rig:
     def relay(self, count: int = 1) -> None:
         """The caller's next frames to the model, as they are."""
         for _ in range(count):
-            self.model.send(type="input_audio_buffer.append", audio=self.carrier.next("media")["media"]["payload"])
+            self.append(b64decode(self.carrier.next("media")["media"]["payload"]))
+
+    def append(self, audio: bytes) -> None:
+        """Audio to the model."""
+        self.model.send(type=self._append, audio=b64encode(audio).decode())
 
     def play_on(self, audio: bytes) -> None:
         """Audio to the caller."""
@@ -109,11 +127,25 @@ class Rig:
 
     def ask(self) -> bytes:
         """A response of the model's, whole."""
+        if self.live:
+            self.say("commentary")
+            return self.streamed(8000).strip(SILENCE)
         self.model.send(type="response.create")
         audio = b""
         while (event := self.model.next())["type"] != "response.done":
             if event["type"] == "response.output_audio.delta":
                 audio += b64decode(event["delta"])
+        return audio
+
+    def say(self, kind: str, **more: Any) -> None:
+        """Words to a live model."""
+        self.model.send(type=f"session.{kind}.append", content="words", delegation_id=None, **more)
+
+    def streamed(self, count: int) -> bytes:
+        """The next of a live model's stream, at least so much behind the first sound, and silence behind that."""
+        audio = b""
+        while len(audio.lstrip(SILENCE)) < count or not audio.endswith(SILENCE * 160):
+            audio += b64decode(self.model.next("session.output_audio.delta")["delta"])
         return audio
 
     def until(self, name: str, count: int = 1) -> dict[str, int]:

@@ -36,7 +36,7 @@ LOG_WORDS = (
 """Lines that operators know, and what ASGI calls its own."""
 
 LAYERS = """
-__main__ pytest_plugin asgi cli testing sim logging
+__main__ pytest_plugin asgi cli workshop testing sim logging
 node jobs outbound recordings store
 call
 carrier model
@@ -51,14 +51,14 @@ NETWORK_MODULES = {
     *("asgi", "testing.model", "node.node", "node.server", "node.worker"),
     *("net.fragments", "net.http_socket", "model.socket", "carrier.twilio.media_socket"),
 }
-SIM_USERS = {"cli", "pytest_plugin"}
+SIM_USERS = {"pytest_plugin", "workshop"}
 SIM_MAY_IMPORT = {"_bargein", "_load", "_measure", "_mulaw", "errors"}
 SOURCE_SUFFIXES = {".py", ".pyx", ".pxd", ".pyi"}
 FORBIDDEN = re.compile("TO" + "DO|FIX" + "ME")
 UNTESTED = {"__init__", "__main__", "assembly", "happenings", "instructions", "parts", "port"}
 """Beside these two, what only says what there is, or puts it together: mypy holds others to it."""
 C_ALONE = {"_prefetch"}
-WITHOUT_ORACLE = {"_load", "_loadmodel", "_reactor", "_ticker", "_wire"}
+WITHOUT_ORACLE = {"_load", "_loadlive", "_loadmodel", "_reactor", "_ticker", "_wire"}
 """All they do is on sockets or with the loop, and so are their tests. What the load generator computes is in
 _measure and _peer."""
 

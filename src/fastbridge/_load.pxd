@@ -1,7 +1,8 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from fastbridge._framing cimport Slice
-from fastbridge._loadmodel cimport Caller, Model, Session
+from fastbridge._loadlive cimport LiveModel
+from fastbridge._loadmodel cimport Caller, Session
 from fastbridge._measure cimport Hist
 
 
@@ -11,7 +12,7 @@ cdef struct Command:
     int fd
 
 
-cdef class Players(Model):
+cdef class Players(LiveModel):
     cdef int slots
     cdef int[2] pipe
     cdef int *slot_first                    # per slot: a caller; then on by slot_next

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from fastbridge._loadmodel import Model
+from fastbridge._loadlive import LiveModel
 
-class Players(Model):
+class Players(LiveModel):
     """Made for a number of calls; `play` runs on a thread of its own, and the rest may be called while it does."""
 
     def __init__(
@@ -14,6 +14,7 @@ class Players(Model):
         slot_us: int,
         eager: bool = False,
         barge_after_ms: int = 2000,
+        live: bool = False,
         scripts: Mapping[str, Sequence[bytes]],
         quiet: bytes,
         voice: bytes,
@@ -27,7 +28,8 @@ class Players(Model):
         voice_delay_ms: int = 200,
     ) -> None:
         """slot_us: divides 20 ms. eager: look when something comes, and not only once a slot. barge_after_ms: from a
-        response's first frame to the interruption, and up to 380 ms more. The rest is `Model`'s."""
+        response's first frame to the interruption, and up to 380 ms more. The rest is
+        `LiveModel`'s."""
     def play(self, deadline_ns: int) -> None:
         """Until `stop`, or until CLOCK_MONOTONIC passes the deadline. Holds no GIL."""
     def adopt_caller(self, index: int, fd: int, *, stream_sid: bytes, started_ns: int, stop: bytes) -> None:

@@ -14,6 +14,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
 from fastbridge._framing cimport Slice
+from fastbridge._loadlive cimport LiveModel
 from fastbridge._loadmodel cimport (
     BYTE_NS,
     COUNTED,
@@ -32,7 +33,6 @@ from fastbridge._loadmodel cimport (
     AWAY,
     Asked,
     Caller,
-    Model,
     Session,
 )
 from fastbridge._measure cimport (
@@ -40,6 +40,8 @@ from fastbridge._measure cimport (
     RESPONSES,
     Hist,
     Mark,
+    Spoken,
+    Talk,
     hist_add,
     playout_clear,
     playout_due,
@@ -111,7 +113,13 @@ cdef uint8_t[READ_BYTES] IN
 cdef uint8_t[READ_BYTES] AUDIO
 
 
-cdef class Players(Model):
+cdef bint is_between(Talk *talk) noexcept nogil:
+    """All of what was begun has been heard, or nobody wants the rest."""
+    cdef Spoken *spoken = talk_spoken(talk, talk.response)
+    return spoken.done and (spoken.cut or talk.position == spoken.sent)
+
+
+cdef class Players(LiveModel):
     def __cinit__(self, *, int calls, int slot_us, **settings):
         cdef int i, slot, stride
         if slot_us < 100 or 20_000 % slot_us:
@@ -443,6 +451,7 @@ cdef class Players(Model):
         cdef Session *session = &self.sessions[caller.session] if caller.session >= 0 else NULL
         cdef int heard
         cdef int64_t response
+        cdef bint begins
         if size <= 0:
             self.counted.malformed += 1
             return
@@ -456,7 +465,10 @@ cdef class Players(Model):
             self.response_heard(caller, session, at)
         elif caller.clear_ns and caller.withdrawn and heard == 0 and session.talk.response == response:
             self.counted.stale_frames += 1
-        self.spaced(caller, size, heard == 1, at)
+        begins = heard == 1
+        if self.is_live and heard < 0 and at - caller.media_ns > LONG_NS and is_between(&session.talk):
+            begins = True                   # the silence before speech: what was left out between was silence, too
+        self.spaced(caller, size, begins, at)
         caller.response_bytes += size
 
     cdef void spaced(self, Caller *caller, Py_ssize_t size, bint first, int64_t at) noexcept nogil:

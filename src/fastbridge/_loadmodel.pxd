@@ -79,6 +79,8 @@ cdef struct Session:
     int turn_stage
     int64_t turn_ns                         # when the next scheduled response begins
     int64_t speech_ns, silence_ns           # when voice activity is reported; 0: not planned
+    uint64_t streamed                       # bytes of a stream that never pauses
+    int64_t usage_ns                        # when its seconds are told next
     Finder finder
 
 
@@ -115,11 +117,13 @@ cdef class Model:
 
     cdef Hist *histogram(self, str name)
     cdef void begin_session(self, int caller, int fd) noexcept nogil
+    cdef void opened(self, Session *session) noexcept nogil
     cdef void close_all(self) noexcept nogil
     cdef void lost_session(self, Session *session) noexcept nogil
     cdef void session_turn(self, Session *session, int64_t now) noexcept nogil
     cdef void session_text(self, Session *session, const char *text, Py_ssize_t size, int64_t at) noexcept nogil
     cdef void configure(self, Session *session, const char *text, Py_ssize_t size, int64_t at) noexcept nogil
+    cdef void is_configured(self, Session *session, int64_t at) noexcept nogil
     cdef void append(self, Session *session, Slice audio, int64_t at) noexcept nogil
     cdef void frame_arrived(
         self, Session *session, const uint8_t *frame, uint32_t call, uint32_t number, int64_t at
@@ -129,10 +133,14 @@ cdef class Model:
     cdef void frame_in_order(self, Session *session, const uint8_t *frame, int64_t at) noexcept nogil
     cdef void link(self, Session *session, int caller) noexcept nogil
     cdef void begin_response(self, Session *session, bint scheduled, int64_t now) noexcept nogil
+    cdef void plan_response(self, Session *session, bint scheduled) noexcept nogil
     cdef void deliver(self, Session *session, int64_t now) noexcept nogil
     cdef void end_response(self, Session *session, int script) noexcept nogil
+    cdef void finish(self, Session *session, bint cut) noexcept nogil
     cdef void truncate(self, Session *session, const char *text, Py_ssize_t size) noexcept nogil
+    cdef void speak(self, Session *session, int64_t now) noexcept nogil
     cdef void speech_started(self, Session *session, int64_t now) noexcept nogil
+    cdef void speech_stopped(self, Session *session, int64_t now) noexcept nogil
     cdef Py_ssize_t render(self, Template *template, Session *session, int64_t number, Slice *raw) noexcept nogil
     cdef void say(self, Session *session, int script, int64_t number, Slice *raw) noexcept nogil
 

@@ -25,12 +25,14 @@ class Model:
         delta_bytes: int = 3200,
         speed: float = 6.7,
         voice_delay_ms: int = 200,
+        names: Sequence[str] = SCRIPT_NAMES,
     ) -> None:
-        """scripts: templates by occasion. quiet: 4096 + 160 bytes that callers say when they say nothing. voice: whole
-        frames of what they interrupt with. exact: frames are tagged and must arrive byte for byte; otherwise they are
-        told by their order. barge: callers interrupt. Scheduled responses of talk_ms come every period_ms, requested
-        ones last request_ms; deltas of delta_bytes come `speed` times as fast as they play. voice_delay_ms: from the
-        arrival of a loud frame to speech_started; negative: never. ValueError for what cannot be.
+        """scripts: templates by occasion; names: their order. quiet: 4096 + 160 bytes that callers say when they say
+        nothing. voice: whole frames of what they interrupt with. exact: frames are tagged and must arrive byte for
+        byte; otherwise they are told by their order. barge: callers interrupt. Scheduled responses of talk_ms come
+        every period_ms, requested ones last request_ms; deltas of delta_bytes come `speed` times as fast as they play.
+        voice_delay_ms: from the arrival of a loud frame to speech_started; negative: never. ValueError for what cannot
+        be.
         """
     @property
     def configured(self) -> int:

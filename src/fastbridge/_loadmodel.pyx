@@ -145,6 +145,7 @@ cdef class Model:
         int delta_bytes=3200,
         double speed=6.7,
         int voice_delay_ms=200,
+        names=SCRIPT_NAMES,
     ):
         if len(quiet) < QUIET_BYTES + FRAME or not voice or len(voice) % FRAME or not 1 <= delta_bytes <= 48_000:
             raise ValueError("need quiet and voice in whole frames, and deltas of 1 to 48000 bytes")
@@ -159,7 +160,7 @@ cdef class Model:
         self.period_ns = <int64_t>period_ms * MS
         self.gap_ns = <int64_t>(<double>delta_bytes * BYTE_NS / speed)
         self.voice_delay_ns = <int64_t>voice_delay_ms * MS
-        for number, name in enumerate(SCRIPT_NAMES):
+        for number, name in enumerate(names):
             for place, text in enumerate(scripts[name]):
                 self.scripts[number][place].text = PyBytes_AS_STRING(text)
                 self.scripts[number][place].size = PyBytes_GET_SIZE(text)
@@ -247,6 +248,9 @@ cdef class Model:
         talk_init(&session.talk, index)
         if caller >= 0:
             self.link(session, caller)
+        self.opened(session)
+
+    cdef void opened(self, Session *session) noexcept nogil:
         self.say(session, SAY_CREATED, 0, NULL)
 
     cdef void link(self, Session *session, int caller) noexcept nogil:
@@ -258,15 +262,14 @@ cdef class Model:
         self.callers[caller].session = <int>(session - self.sessions)
 
     cdef void session_turn(self, Session *session, int64_t now) noexcept nogil:
-        while session.active >= 0 and session.delta_ns <= now:
-            self.deliver(session, now)
+        self.speak(session, now)
         if session.speech_ns and session.speech_ns <= now:
             session.speech_ns = 0
             self.speech_started(session, now)
             session.silence_ns = now + (<int64_t>self.voice_frames * 20 + 500) * MS
         if session.silence_ns and session.silence_ns <= now:
             session.silence_ns = 0
-            self.say(session, SAY_SPEECH_STOPPED, now // MS, NULL)
+            self.speech_stopped(session, now)
             session.turn_stage = 2          # who interrupts is answered, and soon
             session.turn_ns = now + ANSWER_NS
         if not session.configured:
@@ -276,18 +279,26 @@ cdef class Model:
             self.speech_started(session, now)
         elif session.turn_stage == 1 and now >= session.turn_ns - SILENCE_BEFORE_NS:
             session.turn_stage = 2
-            self.say(session, SAY_SPEECH_STOPPED, now // MS, NULL)
+            self.speech_stopped(session, now)
         elif session.turn_stage == 2 and now >= session.turn_ns:
             session.turn_stage = 0
             session.turn_ns += self.period_ns
             if session.active < 0:
                 self.begin_response(session, True, now)
 
+    cdef void speak(self, Session *session, int64_t now) noexcept nogil:
+        """What of the model's audio is due."""
+        while session.active >= 0 and session.delta_ns <= now:
+            self.deliver(session, now)
+
     cdef void speech_started(self, Session *session, int64_t now) noexcept nogil:
         session.items += 1
         self.say(session, SAY_SPEECH_STARTED, now // MS, NULL)
         if session.active >= 0 and session.interrupts:
             self.end_response(session, SAY_TURN_DETECTED)
+
+    cdef void speech_stopped(self, Session *session, int64_t now) noexcept nogil:
+        self.say(session, SAY_SPEECH_STOPPED, now // MS, NULL)
 
     cdef void session_text(self, Session *session, const char *text, Py_ssize_t size, int64_t at) noexcept nogil:
         cdef Slice kind, value
@@ -331,7 +342,6 @@ cdef class Model:
     cdef void configure(self, Session *session, const char *text, Py_ssize_t size, int64_t at) noexcept nogil:
         """The session as the client wants it, and the first of its scheduled turns, staggered over the calls."""
         cdef Slice wanted, value
-        cdef double share = session.talk.call * 0.6180339887498949
         if not json_value(text, size, b"session", &wanted) or wanted.size < 3:
             self.counted.malformed += 1
             return
@@ -343,13 +353,18 @@ cdef class Model:
             and json_value(value.text, value.size, b"interrupt_response", &value)
         ):
             session.interrupts = json_is(value, b"true")
+        self.is_configured(session, at)
+        wanted.text += 1                    # its braces are the template's
+        wanted.size -= 2
+        self.say(session, SAY_UPDATED, 0, &wanted)
+
+    cdef void is_configured(self, Session *session, int64_t at) noexcept nogil:
+        """Told, or about to be: from now on it has its turns."""
+        cdef double share = session.talk.call * 0.6180339887498949
         if not session.configured:
             session.configured = True
             self.configured_count += 1
             session.turn_ns = at + FIRST_TURN_NS + <int64_t>((share - <int64_t>share) * self.period_ns)
-        wanted.text += 1                    # its braces are the template's
-        wanted.size -= 2
-        self.say(session, SAY_UPDATED, 0, &wanted)
 
     cdef void append(self, Session *session, Slice audio, int64_t at) noexcept nogil:
         cdef Py_ssize_t size = b64_decode_into(AUDIO, audio.text, audio.size), used = 0
@@ -423,6 +438,12 @@ cdef class Model:
                 session.speech_ns = at + self.voice_delay_ns
 
     cdef void begin_response(self, Session *session, bint scheduled, int64_t now) noexcept nogil:
+        self.plan_response(session, scheduled)
+        session.delta_ns = now
+        self.say(session, SAY_RESPONSE_BEGINS, session.active, NULL)
+        self.deliver(session, now)
+
+    cdef void plan_response(self, Session *session, bint scheduled) noexcept nogil:
         cdef Asked *asked
         session.active = talk_begin(&session.talk)
         asked = &session.asked[session.active & (RESPONSES - 1)]
@@ -431,9 +452,6 @@ cdef class Model:
         asked.total = self.talk_bytes if scheduled else self.request_bytes
         asked.created_ns = monotonic()
         self.counted.responses += 1
-        session.delta_ns = now
-        self.say(session, SAY_RESPONSE_BEGINS, session.active, NULL)
-        self.deliver(session, now)
 
     cdef void deliver(self, Session *session, int64_t now) noexcept nogil:
         """One delta of the active response, and its end after the last one."""
@@ -457,10 +475,14 @@ cdef class Model:
             self.end_response(session, SAY_RESPONSE_DONE)
 
     cdef void end_response(self, Session *session, int script) noexcept nogil:
-        talk_spoken(&session.talk, session.active).done = True
-        if script != SAY_RESPONSE_DONE:
-            talk_spoken(&session.talk, session.active).cut = True
         self.say(session, script, session.active, NULL)
+        self.finish(session, script != SAY_RESPONSE_DONE)
+
+    cdef void finish(self, Session *session, bint cut) noexcept nogil:
+        """The active response is over. cut: before its end."""
+        talk_spoken(&session.talk, session.active).done = True
+        if cut:
+            talk_spoken(&session.talk, session.active).cut = True
         session.active = -1
 
     cdef void truncate(self, Session *session, const char *text, Py_ssize_t size) noexcept nogil:

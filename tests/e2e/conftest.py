@@ -17,7 +17,7 @@ from environment import clear_environment
 from scripted_model import Model
 
 ALONE = {"test_attacks_beside_calls"}
-FOUR = {"test_calls", "test_load", "test_transfer", "test_uvicorn", "test_workers"}
+FOUR = {"test_calls", "test_demo", "test_load", "test_transfer", "test_uvicorn", "test_workers"}
 SHARE_A_NODE = {"test_attacks", "test_attacks_http", "test_attacks_model", "test_log"}
 """Their tests count what the node of their file has seen: those stay together that have no node of their own."""
 

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -352,49 +351,6 @@ def test_doctor_is_handed_its_options_and_exits_with_its_verdict(capsys, monkeyp
     assert run(capsys, "doctor", "--json", "--fix", "--yes", "--agent", "my_agents:agent")[0] == code
     assert given[0] == (None, {"json": False, "fix": False, "yes": False})
     assert given[1] == (sys.modules["my_agents"].agent, {"json": True, "fix": True, "yes": True})
-
-
-def test_tune_is_handed_its_options_and_the_settings(capsys, monkeypatch):
-    given = []
-    module = ModuleType("fastbridge.sim.tune")
-    module.run = lambda *files, **options: given.append((files, options))
-    monkeypatch.setitem(sys.modules, "fastbridge.sim.tune", module)
-    monkeypatch.setenv("BARGE_IN_FRAMES", "7")
-    assert run(capsys, "tune", "call.wav", "--assistant", "it.wav", "--out", "t.png", "--no-echo")[0] == 0
-    assert run(capsys, "tune", "call.wav", "--frames", "3", "--sensitivity-db", "2")[0] == 0
-    defaults = {"min_level_dbfs": -54.0, "sensitivity_db": 0.0, "frames": 7, "echo": True}
-    assert given == [
-        ((Path("call.wav"), Path("it.wav"), Path("t.png")), {**defaults, "echo": False}),
-        ((Path("call.wav"), None, None), {**defaults, "frames": 3, "sensitivity_db": 2.0}),
-    ]
-
-
-def test_demo_is_handed_its_options(capsys, monkeypatch, module):
-    given = []
-    demo = ModuleType("fastbridge.sim.demo")
-    demo.run = lambda **options: given.append(options) or 3
-    monkeypatch.setitem(sys.modules, "fastbridge.sim.demo", demo)
-    module("my_agents", "from fastbridge.agent import Agent\nday, night = Agent(), Agent()\nnight.greeting = ''\n")
-    assert run(capsys, "demo", "--out", "there", "--wav", "me.wav", "--wav", "too.wav")[0] == 3
-    assert run(capsys, "demo")[0] == 3
-    assert run(capsys, "demo", "my_agents:day")[0] == run(capsys, "demo", "my_agents:night")[0] == 3
-    assert [(str(each["out"]), [*map(str, each["wav"])], each["agent"], each["greeted"]) for each in given] == [
-        ("there", ["me.wav", "too.wav"], None, True),
-        ("fastbridge-demo", [], None, True),
-        ("fastbridge-demo", [], "my_agents:day", True),
-        ("fastbridge-demo", [], "my_agents:night", False),
-    ]
-    assert "my_agents has no Agent called 'noon'" in complaint(capsys, "demo", "my_agents:noon")
-
-
-def test_demo_of_a_call_out_is_another_one(capsys, monkeypatch):
-    demo = ModuleType("fastbridge.sim.demo_outbound")
-    demo.run = lambda out: 3 if str(out) == "there" else 4
-    monkeypatch.setitem(sys.modules, "fastbridge.sim.demo_outbound", demo)
-    assert run(capsys, "demo", "--outbound", "--out", "there")[0] == 3
-    code, *said = run(capsys, "demo", "--outbound", "--wav", "me.wav")
-    assert code == 2
-    assert "leave out the agent and --wav" in "".join(said)
 
 
 def test_load_agent_puts_the_working_directory_on_the_path_once(module, monkeypatch, tmp_path):

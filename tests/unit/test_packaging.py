@@ -24,7 +24,7 @@ in_the_repository = pytest.mark.skipif(not (ROOT / "Dockerfile").exists(), reaso
 NOT_IN_THE_SDIST = {".ci", ".dockerignore", ".env.example", ".github", ".gitignore", "CONTRIBUTING.md", "Dockerfile"}
 NOT_IN_THE_SDIST |= {"Makefile", "SECURITY.md", "bench", "docker-compose.prod.yml", "sim", "tools"}
 """Measuring and deploying need the repository; of sim/ there are the files that are no links."""
-WORKSHOP = re.compile(r"fastbridge/(_(load|loadmodel|measure|peer)\.|sim/(?!__init__\.py$))")
+WORKSHOP = re.compile(r"fastbridge/(_(load|loadlive|loadmodel|measure|peer)\.|sim/(?!__init__\.py$))")
 """What is of fastbridge-sim. The rest is fastbridge's, which has no file that answers no call but sim/__init__.py and
 fastbridge.testing."""
 NEVER_PACKED = re.compile(r"\.(c|so|py[cod])$|__pycache__|\.DS_Store")
@@ -233,7 +233,7 @@ def test_every_compiled_module_is_installed() -> None:
     names = installed("fastbridge") | installed("fastbridge-sim")
     compiled = {Path(name).name.partition(".")[0] for name in names if name.endswith(".so")}
     missing = {path.stem for path in PACKAGE.glob("*.pyx")} - compiled
-    assert missing == (set() if sys.platform == "linux" else {"_load", "_loadmodel", "_peer", "_reactor"})
+    assert missing == (set() if sys.platform == "linux" else {"_load", "_loadlive", "_loadmodel", "_peer", "_reactor"})
 
 
 def test_a_command_and_a_plugin_come_with_it() -> None:

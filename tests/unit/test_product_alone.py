@@ -14,7 +14,7 @@ import sys
 for name in {missing!r}:
     sys.modules[name] = None
 """
-WORKSHOP = ("_load", "_loadmodel", "_measure", "_peer")
+WORKSHOP = ("_load", "_loadlive", "_loadmodel", "_measure", "_peer")
 MISSING = ("matplotlib", "numpy", "twilio", "fastbridge.sim.scenario", *(f"fastbridge.{name}" for name in WORKSHOP))
 NOT_OF_A_NODE = ("sim", "testing", *WORKSHOP)
 

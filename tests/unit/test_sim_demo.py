@@ -14,6 +14,7 @@ from fastbridge.sim import demo, render
 from fastbridge.sim.audio import RATE_HZ, speech, write_wav_stereo
 from fastbridge.sim.carrier import Clear, Frame, Span
 from fastbridge.sim.demo_play import CALLER_WORDS, INTERRUPT_AFTER_MS, Play
+from fastbridge.sim.live_verdict import Followed
 from fastbridge.sim.report import CallReport, Event
 from fastbridge.sim.script import Interrupt, Speak
 from fastbridge.sim.verdict import Check
@@ -88,6 +89,12 @@ def test_who_did_not_mean_to_interrupt_did_not(tmp_path: Path) -> None:
     assert "silenced" not in demo.closing_sentence(replace(performance(), interrupted=False), tmp_path)
 
 
+def test_of_a_stream_is_told_how_much_of_it_was_silence(tmp_path: Path) -> None:
+    followed = Followed([], 34_300.0, {320: 12_000.0, 640: 3900.0}, {8000: b""})
+    said = demo.closing_sentence(replace(performance(), followed=followed), tmp_path)
+    assert "of 34.3 s that never paused 15.9 s were silence left out, the interruption" in said
+
+
 def test_a_call_that_never_was_is_told_without_a_traceback(tmp_path: Path, performed: list[Any]) -> None:
     performed[0] = demo.Performance(CallReport("CA1", errors=["11200"]), [Check("it ran", False, "no")], None, [])
     assert demo.run(tmp_path) == 1
@@ -121,8 +128,8 @@ def test_recordings_become_the_lines_in_their_order(tmp_path: Path, performed: l
 def test_an_agent_of_the_users_is_called_and_what_the_model_made_up_is_said(
     tmp_path: Path, performed: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert demo.run(tmp_path, (), "my_agent:agent", greeted=False) == 0
-    assert performed[1][1:4] == ([], "my_agent:agent", False)
+    assert demo.run(tmp_path, (), "my_agent:agent", greeted=False, live=True) == 0
+    assert performed[1][1:5] == ([], "my_agent:agent", False, True)
     assert "The model was simulated: it said what your agent wants said" in capsys.readouterr().out
 
 

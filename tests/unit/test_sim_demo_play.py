@@ -3,10 +3,12 @@
 from typing import Any
 
 from fastbridge.model.port import exactly
-from fastbridge.sim.audio import speech
+from fastbridge.sim.audio import level_dbfs, speech, to_frames
 from fastbridge.sim.demo_play import (
     ASSISTANT_WORDS,
     CALLER_WORDS,
+    COMMENTARY,
+    OF_COURSE,
     SAY_EXACTLY,
     TOOL,
     TOOL_ARGUMENTS,
@@ -47,6 +49,22 @@ def test_the_play_greets_looks_up_answers_and_says_goodbye() -> None:
         assert play.scenario.script(request()) == Say(ASSISTANT_WORDS[name], speech(name))
 
 
+def test_a_live_model_says_that_it_hands_work_on_and_nothing_twice() -> None:
+    play = Play((), lambda: 5.0, live=True)
+    answer = play.scenario.script
+    assert answer is not None
+    said, call = answer(request())  # type: ignore[misc]
+    assert (said.transcript, call) == (OF_COURSE, CallTool(TOOL, TOOL_ARGUMENTS))
+    assert said.audio == speech("assistant_morning")[: len(said.audio)]
+    assert all(level_dbfs(frame) < -40 for frame in to_frames(said.audio)[-2:]), "it ends with the words"
+    result = {"type": "function_call_output", "output": "13:00"}
+    assert isinstance(answer(request(last=result)), Say)
+    told = ResponseRequest(
+        0, 0, False, "client", {"type": "session.instructions.append", "content": "React."}, [result]
+    )
+    assert answer(told) == ()
+
+
 def test_a_caller_who_pauses_gets_the_times_again_and_no_second_look_up() -> None:
     play = play_at_line(1)
     assert play.scenario.script is not None
@@ -69,8 +87,10 @@ class TestTalk:
         assert answer is not None
         wanted = ResponseRequest(0, 0, True, "client", {"instructions": f"{SAY_EXACTLY}Rosa's, hello!"}, [])
         assert answer(wanted) == Say("Rosa's, hello!")
+        told = ResponseRequest(0, 0, False, "client", {"type": COMMENTARY, "content": "One moment."}, [])
+        assert answer(told) == Say("One moment.")
         assert answer(request()) == Say("This is the simulated model, and this its answer number 1.")
-        assert [event.kind for event in talk.events] == ["response"] * 2
+        assert [event.kind for event in talk.events] == ["response"] * 3
 
     def test_it_goes_by_the_words_with_which_the_node_asks(self) -> None:
         assert exactly("Hello.") == f"{SAY_EXACTLY}Hello."

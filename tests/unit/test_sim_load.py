@@ -24,6 +24,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="load runs on Li
         (Options(bridge="fastbrige"), "this machine"),
         (Options(bridge="ws://127.0.0.1:1/x", tls=True), "--tls"),
         (Options(bridge="baseline", dsp=True), "has no DSP"),
+        (Options(bridge="baseline", model="live"), "does not speak GPT-Live"),
+        (Options(model="gpt-live-1"), "realtime or live"),
+        (Options(model="live", speed=2.0), "pace of real time"),
     ],
 )
 def test_what_cannot_be_run_is_said_in_a_sentence(options, words):
@@ -45,6 +48,20 @@ def test_what_cannot_be_run_is_said_in_a_sentence(options, words):
 def test_a_bridge_runs_as_it_does_by_itself_unless_told_otherwise(options, parts):
     assert (options.dsp, options.tls) == parts
     assert replace(options, calls=(7,)) == replace(options, calls=(7,), dsp=parts[0], tls=parts[1])
+
+
+@pytest.mark.parametrize(
+    ("options", "pace"),
+    [
+        (Options(), (3200, 6.7)),
+        (Options(delta_bytes=800, speed=1.0), (800, 1.0)),
+        (Options(model="live"), (160, 1.0)),
+        (Options(model="live", delta_bytes=800), (800, 1.0)),
+    ],
+)
+def test_a_model_comes_in_its_own_pieces_at_its_own_pace(options, pace):
+    assert (options.delta_bytes, options.speed) == pace
+    check(options)
 
 
 def test_fastbridge_by_itself_has_dsp_and_encrypts():

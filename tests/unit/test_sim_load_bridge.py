@@ -22,6 +22,12 @@ def test_a_bridge_gets_room_for_its_calls():
     assert given["FASTBRIDGE_GREETING"] == ""
     assert given["FASTBRIDGE_GREETING_LOCK"] == "0"
     assert load_bridge.settings(4, dsp=False, greeting=True)["FASTBRIDGE_GREETING_LOCK"] == "1"
+    assert "FASTBRIDGE_MODEL" not in given
+
+
+def test_a_bridge_for_gpt_live_is_told_its_model_and_locks_no_greeting():
+    given = load_bridge.settings(4, dsp=False, greeting=True, live=True)
+    assert (given["FASTBRIDGE_MODEL"], given["FASTBRIDGE_GREETING_LOCK"]) == ("gpt-live-1", "0")
 
 
 def test_the_baseline_needs_a_checkout(monkeypatch, tmp_path):

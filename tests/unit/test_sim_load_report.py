@@ -51,6 +51,16 @@ def test_a_report_says_which_parts_were_on(bridge, parts, name, said):
     assert verdict(found).startswith(f"✓ {bridge}, 100 calls{said}: ")
 
 
+def test_a_report_says_which_model_it_was():
+    found = result(model="live", tls=False)
+    assert name_of(found) == "fastbridge live without TLS"
+    assert verdict(found).startswith("✓ fastbridge live, 100 calls, DSP on, TLS off: ")
+    out = io.StringIO()
+    Console(file=out, width=120).print(table([found]))
+    assert "fastbridge live 100" in out.getvalue()
+    assert name_of(result(model="realtime")) == "fastbridge"
+
+
 def test_with_dsp_nobody_can_say_whether_a_frame_came_as_it_was_sent():
     assert result(changed={"frames_altered": 7})["uplink"]["altered"] is None
     exact = result(dsp=False)

@@ -6,7 +6,7 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from fastbridge.errors import ConfigError
-from fastbridge.sim.load_setup import Door, SetupError, Target, configured, place_call
+from fastbridge.sim.load_setup import PATHS, Door, SetupError, Target, configured, place_call
 
 TWIML = '<Response><Connect><Stream url="{url}"><Parameter name="a" value="b"/></Stream></Connect></Response>'
 
@@ -128,10 +128,10 @@ def test_nobody_there():
         asyncio.run(whole())
 
 
-def knock(request: bytes):
+def knock(request: bytes, path: str = PATHS["realtime"]):
     async def whole():
         stage = Stage()
-        async with Door(stage, caller=5) as door:
+        async with Door(stage, path=path, caller=5) as door:
             reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
             writer.write(request)
             answer = await reader.readuntil(b"\r\n\r\n")
@@ -151,15 +151,19 @@ HEADERS = (
 )
 
 
-def test_who_comes_to_the_model_becomes_a_session():
-    answer, stage, door = knock(b"GET /v1/realtime?model=m HTTP/1.1\r\n" + HEADERS)
+@pytest.mark.parametrize(("model", "query"), [("realtime", "?model=m"), ("live", "")])
+def test_who_comes_to_the_model_becomes_a_session(model, query):
+    answer, stage, door = knock(f"GET {PATHS[model]}{query} HTTP/1.1\r\n".encode() + HEADERS, PATHS[model])
     assert answer.startswith(b"HTTP/1.1 101 ")
     assert b"Sec-WebSocket-Protocol: realtime\r\n" in answer
     assert ([caller for _, caller in stage.sessions], door.accepted, door.refused) == ([5], 1, [])
 
 
-def test_who_asks_for_something_else_is_refused():
-    answer, stage, door = knock(b"GET /v1/models HTTP/1.1\r\n" + HEADERS)
+@pytest.mark.parametrize(
+    ("asked", "path"), [("/v1/models", PATHS["realtime"]), (PATHS["realtime"], PATHS["live"])], ids=["other", "dialect"]
+)
+def test_who_asks_for_something_else_is_refused(asked, path):
+    answer, stage, door = knock(f"GET {asked} HTTP/1.1\r\n".encode() + HEADERS, path)
     assert answer.startswith(b"HTTP/1.1 404 ")
     assert (stage.sessions, len(door.refused)) == ([], 1)
 

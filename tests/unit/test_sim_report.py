@@ -114,6 +114,28 @@ def test_40_ms_are_allowed() -> None:
     assert report.gaps(over_ms=39) == [Gap(40, 40)]
 
 
+def test_silence_that_was_left_out_before_a_position_is_no_gap() -> None:
+    call = Call()
+    call.audio(0, 2)
+    call.audio(200, 2, mark="0:item_a:80")
+    report = call.report([QUIET] * 20)
+    assert report.gaps(left_out_ms={320: 120.0}) == []
+    assert report.gaps(left_out_ms={320: 100.0}) == [Gap(40, 60)]
+    assert report.gaps(left_out_ms={160: 200.0}) == report.gaps() == [Gap(40, 160)]
+
+
+def test_what_was_played_was_played_unchanged() -> None:
+    call = Call()
+    call.audio(0, 2)
+    call.audio(200, 2)
+    report = call.report([QUIET] * 20)
+    assert report.played(0, 640)
+    report.heard = report.heard[:1700] + b"\x00" + report.heard[1701:]
+    assert report.played(0, 320)
+    assert not report.played(0, 640)
+    assert not report.played(0, 641)
+
+
 def test_silence_after_clear_is_no_gap() -> None:
     call = Call()
     call.audio(0, 10)

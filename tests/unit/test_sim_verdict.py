@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fastbridge.sim.carrier import Clear, Frame, Mark, Span
+from fastbridge.sim.live_verdict import Followed
 from fastbridge.sim.report import CallReport
 from fastbridge.sim.verdict import Check, compare_audio, judge, place
 
@@ -30,6 +31,7 @@ class Run:
     items: list[Item]
     model_errors: list[str] = field(default_factory=list)
     record: dict[str, Any] | None = None
+    followed: Followed | None = None
     log: str = "[2026-11-20 13:59:03] INFO     [call] [CALL_END] duration=3s, reason=an ERROR in words\n"
 
     def failed(self) -> list[str]:
@@ -43,6 +45,7 @@ class Run:
             record=self.record,
             log=self.log,
             tool="check_availability",
+            followed=self.followed,
         )
 
 
@@ -72,6 +75,15 @@ def run() -> Run:
         Item("second", bytearray(SECOND)),
     ]
     return Run(report, items, record=record)
+
+
+def test_of_a_stream_what_was_heard_is_judged_by_the_stream(run: Run) -> None:
+    run.items = []
+    assert run.failed() == ["heard as said, byte for byte"]
+    run.followed = Followed([], 1000.0, {}, {})
+    assert run.failed() == []
+    run.followed = Followed(["20 ms of speech were left out"], 1000.0, {}, {})
+    assert run.failed() == ["heard as said, byte for byte"]
 
 
 def test_a_good_call_passes_every_check(run: Run) -> None:

@@ -26,11 +26,13 @@ from fastbridge.sim.audio import (
 )
 from fastbridge.sim.caller import SimulatedCaller
 from fastbridge.sim.demo_play import CALLER_WORDS, Play, Talk
+from fastbridge.sim.live_session_object import DEFAULT_LIVE_MODEL
+from fastbridge.sim.live_verdict import Followed, follow
 from fastbridge.sim.model_server import ModelServer
 from fastbridge.sim.node import NodeProcess
 from fastbridge.sim.progress import Moment, progress
 from fastbridge.sim.report import CallReport, Event
-from fastbridge.sim.verdict import Check, judge, place
+from fastbridge.sim.verdict import Check, Spoken, judge, place
 
 AGENT = "fastbridge.sim.demo_agent:agent"
 REFRESH_SECONDS = 0.08
@@ -42,7 +44,7 @@ SPEECH_DBFS = -45.0
 @dataclass(slots=True)
 class Performance:
     """What one run of the demo left behind. late_ms: how much too late the demo itself was served by this machine.
-    interrupted: the caller meant to interrupt."""
+    interrupted: the caller meant to interrupt. followed: what became of a GPT-Live model's stream."""
 
     report: CallReport
     checks: list[Check]
@@ -50,6 +52,7 @@ class Performance:
     unheard: list[render.Unheard]
     late_ms: float = 0.0
     interrupted: bool = True
+    followed: Followed | None = None
 
 
 def run(
@@ -58,12 +61,14 @@ def run(
     agent: str | None = None,
     *,
     greeted: bool = True,
+    live: bool = False,
     limit_seconds: float = 120.0,
 ) -> int:
     """Hold the call, write the folder, say in one sentence what was measured. 0 if every invariant held, else 1.
 
     out: the folder, `fastbridge-demo` by default. wav: the caller's lines, one each, in place of the shipped ones.
-    agent: who answers, as for `fastbridge serve`, in place of the demo's own; greeted: it speaks first. ConfigError,
+    agent: who answers, as for `fastbridge serve`, in place of the demo's own; greeted: it speaks first. live: the model
+    is GPT-Live, unless the agent names its own. ConfigError,
     before anything starts, for a recording or a folder that cannot be used.
     """
     folder = Path("fastbridge-demo") if out is None else out
@@ -76,7 +81,7 @@ def run(
     except OSError as error:
         raise ConfigError(f"Cannot write to {folder}: {error.strerror or error}.") from error
     try:
-        performance = asyncio.run(_perform(folder, recordings, agent, greeted, limit_seconds))
+        performance = asyncio.run(_perform(folder, recordings, agent, greeted, live, limit_seconds))
     except FastbridgeError as error:
         print(f"fastbridge: {error}", file=sys.stderr)
         return 1
@@ -106,10 +111,17 @@ def closing_sentence(performance: Performance, folder: Path) -> str:
     picture = f" and look at {folder / 'timeline.png'}" if render.available() else ""
     held = sum(check.holds for check in performance.checks)
     frames_in = record["accounting"]["frames_in"] if record else 0
+    followed, streamed = performance.followed, ""
+    if followed is not None:
+        left_out_s = sum(followed.left_out_ms.values()) / 1000
+        streamed = (
+            f"of {followed.streamed_ms / 1000:.1f} s that never paused {left_out_s:.1f} s were silence left out, "
+        )
+    gaps = report.gaps(left_out_ms=followed.left_out_ms if followed is not None else None)
     return (
         f"{held} of {len(performance.checks)} invariants held in a call of {report.duration_ms / 1000:.1f} s: "
         f"{len(report.frames)} frames to the caller, none closer than {spacing.min_ms:.1f} ms, "
-        f"{len(report.gaps())} gaps, {silenced}{frames_in} caller frames accounted for; "
+        f"{len(gaps)} gaps, {streamed}{silenced}{frames_in} caller frames accounted for; "
         f"listen to {folder / 'call.wav'}{picture}."
     )
 
@@ -136,17 +148,18 @@ def write(folder: Path, performance: Performance) -> None:
 
 
 async def _perform(
-    folder: Path, recordings: Sequence[bytes], agent: str | None, greeted: bool, limit_seconds: float
+    folder: Path, recordings: Sequence[bytes], agent: str | None, greeted: bool, live: bool, limit_seconds: float
 ) -> Performance:
     loop = asyncio.get_running_loop()
 
     def now_ms() -> float:
         return loop.time() * 1000
 
-    play = Play(recordings, now_ms) if agent is None else Talk(recordings, now_ms, greeted=greeted)
+    play = Play(recordings, now_ms, live=live) if agent is None else Talk(recordings, now_ms, greeted=greeted)
+    settings = {"FASTBRIDGE_MODEL": DEFAULT_LIVE_MODEL} if live else {}
     async with (
         ModelServer(play.scenario) as model,
-        NodeProcess(model.base_url, agent or AGENT, log=folder / "node.log") as node,
+        NodeProcess(model.base_url, agent or AGENT, log=folder / "node.log", settings=settings) as node,
     ):
         caller = node.caller(play.script, limit_seconds=limit_seconds)
         play.caller = caller.conversation
@@ -154,10 +167,34 @@ async def _perform(
         record = await node.record(caller.call_sid)
         await node.stop()
         items = [item for session in model.sessions for item in session.items.values()]
-        checks = judge(report, items=items, model_errors=model.errors, record=record, log=node.log(), tool=play.tool)
-    cut = [each for each in place(report, items) if each.unheard and report.spans]
-    unheard = [render.Unheard(ear_ms(report, each.heard), each.unheard) for each in cut]
-    return Performance(report, checks, record, unheard, late_ms, play.tool is not None)
+        stream = b"".join(session.output for session in model.live_sessions)
+        followed = follow(report, stream) if model.live_sessions else None
+        checks = judge(
+            report,
+            items=items,
+            model_errors=model.errors,
+            record=record,
+            log=node.log(),
+            tool=play.tool,
+            followed=followed,
+        )
+    return Performance(
+        report, checks, record, _unheard(report, items, followed), late_ms, play.tool is not None, followed
+    )
+
+
+def _unheard(report: CallReport, items: Sequence[Spoken], followed: Followed | None) -> list[render.Unheard]:
+    """What the caller never heard of what was said to him, sent or not."""
+    if not report.spans:
+        return []
+    if followed is None:
+        cut = [(each.heard, each.unheard) for each in place(report, items)]
+    else:
+        cut = [
+            (clear.start, report.received[clear.start : clear.end] + followed.refused.get(clear.end, b""))
+            for clear in report.clears
+        ]
+    return [render.Unheard(ear_ms(report, heard), audio) for heard, audio in cut if audio]
 
 
 def ear_ms(report: CallReport, position: int) -> float:

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx2
 
 from fastbridge.errors import ConfigError, FastbridgeError
-from fastbridge.sim import load_bridge, load_events, load_lag
+from fastbridge.sim import load_bridge, load_events, load_lag, load_live_events
 from fastbridge.sim.load_report import PART_NAMES, PARTS, Result, summary
-from fastbridge.sim.load_setup import NOBODY, Door, SetupError, Target, configured, place_call
+from fastbridge.sim.load_setup import NOBODY, PATHS, Door, SetupError, Target, configured, place_call
 from fastbridge.sim.load_usage import CoreTime, Usage, core_time, first_in_line, pinned, usage
 
 if TYPE_CHECKING:
@@ -35,22 +35,29 @@ SPARE_SECONDS = 30.0
 SETUP_SECONDS_A_CALL = 0.3
 MOST_FAILURES = 20
 DESCRIPTORS_A_CALL = 3
+REALTIME, LIVE = PATHS
+DELTA_BYTES = {REALTIME: 3200, LIVE: 160}
+"""Audio in a delta: 400 ms of a model that speaks faster than real time, one frame of a stream."""
+REALTIME_SPEED = 6.7
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to run. bridge: fastbridge, baseline, or the address of one that runs already (then `pid` is its process).
+    """What to run. model: realtime or live, the dialect that the model speaks. bridge: fastbridge, baseline, or the
+    address of one that runs already (then `pid` is its process).
 
     Times in the names' units. barge: every caller interrupts every response. talk_ms of speech every period_ms, which
-    the model delivers `speed` times as fast as it is spoken. warm: CPUs are kept from sleeping. realtime: bridge and
-    players go before all else on their CPUs. eager: wake up for everything that comes; otherwise once
-    a slot. tls: to the model. dsp: the bridge changes the caller's audio, so frames are told by their order. None, of
-    either: as the bridge does by itself (PARTS); of one given by its address nothing is supposed.
+    the model delivers `speed` times as fast as it is spoken; a live one streams without a pause, at the pace of real
+    time, in deltas of delta_bytes. warm: CPUs are kept from sleeping. realtime: bridge and players go before all else
+    on their CPUs. eager: wake up for everything that comes; otherwise once a slot. tls: to the model. dsp: the bridge
+    changes the caller's audio, so frames are told by their order. None, of either: as the bridge does by itself
+    (PARTS); of one given by its address nothing is supposed.
     """
 
     calls: tuple[int, ...] = (50, 100, 200)
     seconds: float = 20.0
     bridge: str = "fastbridge"
+    model: str = REALTIME
     tls: bool | None = None
     barge: bool = False
     dsp: bool | None = None
@@ -61,8 +68,8 @@ class Options:
     slot_us: int = 1000
     talk_ms: int = 6000
     period_ms: int = 10_000
-    delta_bytes: int = 3200
-    speed: float = 6.7
+    delta_bytes: int | None = None
+    speed: float | None = None
     voice_delay_ms: int = 200
     barge_after_ms: int = 2000
     pid: int = 0
@@ -78,6 +85,10 @@ class Options:
         for part in PART_NAMES:
             if getattr(self, part) is None:
                 object.__setattr__(self, part, PARTS.get(self.bridge, {}).get(part, False))
+        if self.delta_bytes is None:
+            object.__setattr__(self, "delta_bytes", DELTA_BYTES.get(self.model))
+        if self.speed is None:
+            object.__setattr__(self, "speed", 1.0 if self.model == LIVE else REALTIME_SPEED)
 
 
 class Places(NamedTuple):
@@ -105,6 +116,12 @@ def check(options: Options) -> None:
         raise ConfigError("--calls takes numbers from 1 to 4000, such as 50,100,200.")
     if not 1 <= options.seconds <= 3600:
         raise ConfigError("--seconds must be from 1 to 3600.")
+    if options.model not in PATHS:
+        raise ConfigError(f"--model takes {REALTIME} or {LIVE}, not {options.model!r}.")
+    if options.model == LIVE and options.speed != 1.0:
+        raise ConfigError("--speed is for --model realtime: a live model streams at the pace of real time.")
+    if options.model == LIVE and options.bridge == "baseline":
+        raise ConfigError("The baseline does not speak GPT-Live: leave out --model live.")
     if options.bridge not in load_bridge.OWN:
         Target(options.bridge)
         if options.tls:
@@ -135,7 +152,7 @@ async def run(options: Options, calls: int, progress: Progress) -> Result:
         stack.enter_context(pinned(places.others, options.realtime))
         await stack.enter_async_context(load_bridge.kept_awake(options.warm))
         players = make_players(options, calls)
-        door = await stack.enter_async_context(Door(players, options.model_port))
+        door = await stack.enter_async_context(Door(players, options.model_port, PATHS[options.model]))
         bridge = await stack.enter_async_context(_bridge(options, calls, door.port, places))
         thread = await stack.enter_async_context(
             playing(players, places.players, options.realtime, limit_seconds(options, calls))
@@ -153,15 +170,16 @@ def make_players(options: Options, calls: int) -> "Players":
         calls=calls,
         slot_us=options.slot_us,
         eager=options.eager,
-        scripts=load_events.scripts(),
+        live=options.model == LIVE,
+        scripts=(load_live_events if options.model == LIVE else load_events).scripts(),
         quiet=load_events.quiet(),
         voice=voice,
         exact=not options.dsp,
         barge=options.barge,
         talk_ms=options.talk_ms,
         period_ms=options.period_ms,
-        delta_bytes=options.delta_bytes,
-        speed=options.speed,
+        delta_bytes=options.delta_bytes or DELTA_BYTES[options.model],
+        speed=options.speed or REALTIME_SPEED,
         voice_delay_ms=options.voice_delay_ms,
         barge_after_ms=options.barge_after_ms,
     )
@@ -183,7 +201,7 @@ async def _bridge(options: Options, calls: int, model_port: int, places: Places)
             Target(options.bridge, options.auth_token, sid, options.webhook, options.public_url), options.pid, 0
         )
         return
-    environment = load_bridge.settings(calls, dsp=bool(options.dsp), greeting=True)
+    environment = load_bridge.settings(calls, dsp=bool(options.dsp), greeting=True, live=options.model == LIVE)
     async with contextlib.AsyncExitStack() as stack:
         url, relay_pid = f"http://127.0.0.1:{model_port}/v1", 0
         if options.tls:
@@ -307,7 +325,19 @@ class _Run:
         self, idle: Usage, before: _Moment, after: _Moment, held: int, failures: list[str], integrity: dict[str, int]
     ) -> Result:
         options = self.options
-        kept = ("seconds", "bridge", "tls", "barge", "dsp", "eager", "slot_us", "talk_ms", "period_ms", "delta_bytes")
+        kept = (
+            "model",
+            "bridge",
+            "seconds",
+            "tls",
+            "barge",
+            "dsp",
+            "eager",
+            "slot_us",
+            "talk_ms",
+            "period_ms",
+            "delta_bytes",
+        )
         facts: dict[str, Any] = {name: getattr(options, name) for name in (*kept, "speed", "warm", "realtime")}
         return summary(
             facts | {"calls": self.calls, "held": held, "setup_failures": failures[:5]},

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 from fastbridge.errors import ConfigError, FastbridgeError
+from fastbridge.sim.live_session_object import DEFAULT_LIVE_MODEL
 from fastbridge.sim.load_setup import Target
 from fastbridge.sim.load_usage import pinned
 from fastbridge.sim.node import NodeProcess, free_port
@@ -46,18 +47,19 @@ def baseline_script() -> Path:
     raise ConfigError(f"There is no {BASELINE} here: the baseline runs from a checkout of fastbridge.")
 
 
-def settings(calls: int, *, dsp: bool, greeting: bool) -> dict[str, str]:
+def settings(calls: int, *, dsp: bool, greeting: bool, live: bool = False) -> dict[str, str]:
     """The environment of a bridge that is to take so many calls from one address. With DSP frames are told by their
-    order, so none may be dropped, as a locked greeting would."""
+    order, so none may be dropped, as a locked greeting would; a stream of GPT-Live gets silence in their place."""
     room = str(calls + SPARE_CALLS)
     names = ("CALLS", "PENDING_CALLS", "CONNECTIONS", "CONNECTIONS_PER_IP")
     return {f"FASTBRIDGE_MAX_{name}": room for name in names} | {
         "ENABLE_MIN_DSP": "1" if dsp else "0",
         "FASTBRIDGE_GREETING": GREETING if greeting else "",
-        "FASTBRIDGE_GREETING_LOCK": "0" if dsp else "1",
+        "FASTBRIDGE_GREETING_LOCK": "0" if dsp or live else "1",
         "FASTBRIDGE_MAX_CALL_SECONDS": "3600",
         "FASTBRIDGE_METRICS_PUBLIC": "1",
         "FASTBRIDGE_METRICS_PORT": str(free_port()),
+        **({"FASTBRIDGE_MODEL": DEFAULT_LIVE_MODEL} if live else {}),
     }
 
 

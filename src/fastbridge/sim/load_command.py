@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from fastbridge.errors import ConfigError, FastbridgeError
 from fastbridge.sim import load, load_plot, render
 from fastbridge.sim.load import Options
-from fastbridge.sim.load_report import Result, table, verdict
+from fastbridge.sim.load_report import Result, bridge_of, table, verdict
 
 INTERRUPTED = 130
 
@@ -83,7 +83,9 @@ async def _perform(plan: Sequence[Options], results: list[Result]) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     for number, options in enumerate(plan, 1):
         [calls] = options.calls
-        with _shown(f"{number}/{len(plan)}  {options.bridge}, {calls} calls") as progress:
+        with _shown(
+            f"{number}/{len(plan)}  {bridge_of({'bridge': options.bridge, 'model': options.model})}, {calls} calls"
+        ) as progress:
             results.append(await load.run(options, calls, progress))
 
 

@@ -3,6 +3,7 @@
 The shapes are those of the simulated service (`wire`, `response`); here they are bytes, written once before a run, in
 which a control character stands for what differs: \\x01 the session, \\x02 the response, \\x03 the event's own number,
 \\x04 a number in decimal, \\x05 text as it came, \\x06 the caller's item. `fastbridge._loadmodel` fills them in.
+GPT-Live's are in `load_live_events`.
 """
 
 from typing import Any
@@ -19,11 +20,12 @@ VOICE_DBFS = -12.0
 FRAME = 160
 TRANSCRIPT = "This is what the assistant said."
 PCMU = {"type": "audio/pcmu"}
-_SESSION, _NUMBER, _EVENT, _DECIMAL, _RAW, _ITEM = "\x01", "\x02", "\x03", "\x04", "\x05", "\x06"
-_RESPONSE_ID = f"resp_{_SESSION}{_NUMBER}"
-_ITEM_ID = f"item_{_SESSION}{_NUMBER}"
-_CALLER_ITEM_ID = f"item_{_SESSION}u{_ITEM}"
-_CONVERSATION_ID = f"conv_{_SESSION}"
+SESSION, NUMBER, EVENT, DECIMAL, RAW, ITEM = "\x01", "\x02", "\x03", "\x04", "\x05", "\x06"
+EVENT_ID = f"event_{SESSION}{EVENT}"
+_RESPONSE_ID = f"resp_{SESSION}{NUMBER}"
+_ITEM_ID = f"item_{SESSION}{NUMBER}"
+_CALLER_ITEM_ID = f"item_{SESSION}u{ITEM}"
+_CONVERSATION_ID = f"conv_{SESSION}"
 _AT = {"response_id": _RESPONSE_ID, "output_index": 0}
 _WHERE = {"response_id": _RESPONSE_ID, "item_id": _ITEM_ID, "output_index": 0, "content_index": 0}
 _SPOKEN = [{"type": "output_audio", "transcript": TRANSCRIPT}]
@@ -35,7 +37,7 @@ def scripts() -> dict[str, list[bytes]]:
         "updated": [_updated()],
         "delta": [_open_ended(Event("response.output_audio.delta", {**_WHERE, "delta": ""}), '"}')],
         "truncated": [_template(Event("conversation.item.truncated", _TRUNCATED))],
-        "deleted": [_template(Event("conversation.item.deleted", {"item_id": _RAW}))],
+        "deleted": [_template(Event("conversation.item.deleted", {"item_id": RAW}))],
         "item_added": [_item(kind) for kind in ("added", "done")],
     }
 
@@ -63,7 +65,7 @@ def voice() -> bytes:
     return encode((sound * level).clip(-32000, 32000).astype(np.int16).tobytes())
 
 
-_TRUNCATED: Json = {"item_id": _RAW, "content_index": 0, "audio_end_ms": _DECIMAL}
+_TRUNCATED: Json = {"item_id": RAW, "content_index": 0, "audio_end_ms": DECIMAL}
 
 
 def _occasions() -> dict[str, list[Event]]:
@@ -71,10 +73,10 @@ def _occasions() -> dict[str, list[Event]]:
     return {
         "created": [Event("session.created", {"session": _session()})],
         "speech_started": [
-            Event("input_audio_buffer.speech_started", {"audio_start_ms": _DECIMAL, "item_id": _CALLER_ITEM_ID})
+            Event("input_audio_buffer.speech_started", {"audio_start_ms": DECIMAL, "item_id": _CALLER_ITEM_ID})
         ],
         "speech_stopped": [
-            Event("input_audio_buffer.speech_stopped", {"audio_end_ms": _DECIMAL, "item_id": _CALLER_ITEM_ID}),
+            Event("input_audio_buffer.speech_stopped", {"audio_end_ms": DECIMAL, "item_id": _CALLER_ITEM_ID}),
             *_committed(),
         ],
         "committed": _committed(),
@@ -158,7 +160,7 @@ def _session() -> Json:
     return {
         "type": "realtime",
         "object": "realtime.session",
-        "id": f"sess_{_SESSION}",
+        "id": f"sess_{SESSION}",
         "model": "gpt-realtime-2.1",
         "output_modalities": ["audio"],
         "instructions": "",
@@ -181,12 +183,15 @@ def _session() -> Json:
     }
 
 
-def _text(event: Event) -> str:
-    """As on the wire, with the templates' control characters bare."""
-    text = wire.encode(event, f"event_{_SESSION}{_EVENT}")
-    for character in (_SESSION, _NUMBER, _EVENT, _DECIMAL, _RAW, _ITEM):
+def bare(text: str) -> str:
+    """An event as it is encoded for the wire, with the templates' control characters as they are."""
+    for character in (SESSION, NUMBER, EVENT, DECIMAL, RAW, ITEM):
         text = text.replace(f"\\u{ord(character):04x}", character)
-    return text.replace(f'"{_DECIMAL}"', _DECIMAL)
+    return text.replace(f'"{DECIMAL}"', DECIMAL)
+
+
+def _text(event: Event) -> str:
+    return bare(wire.encode(event, EVENT_ID))
 
 
 def _template(event: Event) -> bytes:
@@ -199,10 +204,10 @@ def _open_ended(event: Event, end: str) -> bytes:
 
 def _updated() -> bytes:
     """The session is the client's own: what it did not set, this service does not invent."""
-    kept: dict[str, Any] = {"object": "realtime.session", "id": f"sess_{_SESSION}", "expires_at": 1_900_000_000}
+    kept: dict[str, Any] = {"object": "realtime.session", "id": f"sess_{SESSION}", "expires_at": 1_900_000_000}
     return _text(Event("session.updated", {"session": kept})).removesuffix("}}").encode() + b",\x05}}"
 
 
 def _item(kind: str) -> bytes:
     text = _text(wire.item_event(kind, {}, None))
-    return text.replace('"item":{}', f'"item":{_RAW}').encode()
+    return text.replace('"item":{}', f'"item":{RAW}').encode()

@@ -255,11 +255,16 @@ def doubts(result: Result) -> list[str]:
     return found
 
 
+def bridge_of(result: Result) -> str:
+    """The bridge, and the model where it is not the usual one."""
+    return f"{result['bridge']} live" if result.get("model") == "live" else str(result["bridge"])
+
+
 def name_of(result: Result) -> str:
-    """The bridge, and what was other than it is by itself."""
+    """The bridge with its model, and what was other than it is by itself."""
     usual = PARTS.get(result["bridge"], {})
     without = [PART_NAMES[part] for part, on in usual.items() if on and not result[part]]
-    name = f"{result['bridge']} without {' and '.join(without)}" if without else str(result["bridge"])
+    name = f"{bridge_of(result)} without {' and '.join(without)}" if without else bridge_of(result)
     return f"{name} + interruptions" if result["barge"] else name
 
 
@@ -271,10 +276,11 @@ def verdict(result: Result) -> str:
     doubt = f" (in doubt: {'; '.join(result['doubts'])})" if result["doubts"] else ""
     ours = result["bridge"] in PARTS  # of others we know nothing
     parts = [f", {name} {_shown(result[part], part)}" for part, name in PART_NAMES.items() if ours]
-    return f"{mark} {result['bridge']}, {result['calls']} calls{''.join(parts)}: {said}{doubt}"
+    return f"{mark} {bridge_of(result)}, {result['calls']} calls{''.join(parts)}: {said}{doubt}"
 
 
 _ROWS: Sequence[tuple[str, str]] = (
+    ("the model", "model"),
     ("DSP on the caller's audio", "dsp"),
     ("TLS to the model", "tls"),
     ("calls held", "held"),
@@ -329,7 +335,7 @@ def table(results: Sequence[Result]) -> Table:
     shown = Table(title="Load (times in ms)", title_justify="left", pad_edge=False)
     shown.add_column("")
     for result in results:
-        shown.add_column(f"{result['bridge']} {result['calls']}", justify="right")
+        shown.add_column(f"{bridge_of(result)} {result['calls']}", justify="right")
     for label, path in _ROWS:
         values = [value(result, path) for result in results]
         if any(each is not None for each in values):

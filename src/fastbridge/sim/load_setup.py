@@ -32,7 +32,8 @@ CALL_SECONDS = 10.0
 """For a call to be up on both sides."""
 NOBODY = -1
 """Of the callers: a session of a call that others brought about."""
-REALTIME_PATH = "/v1/realtime"
+PATHS = {"realtime": "/v1/realtime", "live": "/v1/live/sessions"}
+"""Where each model is."""
 LARGEST_HEAD = 65_536
 POLL_SECONDS = 0.001
 
@@ -89,6 +90,7 @@ class Door:
 
     stage: Stage
     port: int = 0
+    path: str = PATHS["realtime"]
     refused: list[str] = field(default_factory=list)
     accepted: int = 0
     caller: int = NOBODY
@@ -127,7 +129,7 @@ class Door:
     async def _admit(self, accepted: socket.socket, caller: int) -> None:
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                fd = await _answer(accepted)
+                fd = await _answer(accepted, self.path)
         except (OSError, SetupError, TimeoutError) as error:
             accepted.close()
             self.refused.append(str(error))
@@ -136,7 +138,7 @@ class Door:
         self.stage.adopt_model(fd, caller)
 
 
-async def _answer(accepted: socket.socket) -> int:
+async def _answer(accepted: socket.socket, path: str) -> int:
     """The server's side of the model's handshake; the descriptor of a connection that is open."""
     protocol = ServerProtocol(max_size=None)
     accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -145,8 +147,8 @@ async def _answer(accepted: socket.socket) -> int:
         raise SetupError(f"no handshake came to the model: {protocol.handshake_exc!r}")
     protocol.available_subprotocols = event.headers.get_all("Sec-WebSocket-Protocol")[:1]  # type: ignore[assignment]
     response = protocol.accept(event)
-    if urlsplit(event.path).path != REALTIME_PATH:
-        response = protocol.reject(404, f"there is only {REALTIME_PATH} here\n")
+    if urlsplit(event.path).path != path:
+        response = protocol.reject(404, f"there is only {path} here\n")
     protocol.send_response(response)
     await _send(accepted, protocol)
     if response.status_code != 101:

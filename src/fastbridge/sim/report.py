@@ -4,6 +4,7 @@ Nothing comes from the node's own word. Times are milliseconds since the stream'
 `heard` is the same moment, n / 8 ms.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import NamedTuple
@@ -127,11 +128,23 @@ class CallReport:
         p50, p99 = np.quantile(within, (0.5, 0.99))
         return Spacing(float(intervals.min()), float(p50), float(p99), float(within.max()))
 
-    def gaps(self, over_ms: float = GAP_MS) -> list[Gap]:
-        """Where the ear ran dry inside a response. `clear` and the end of a response are no gaps."""
+    def played(self, start: int, end: int) -> bool:
+        """Whether the bytes start..end of what was received were played, unchanged and whole."""
+        for span in self.spans:
+            if span.position <= start < span.position + span.length:
+                stop = min(end, span.position + span.length)
+                ear = span.ear + start - span.position
+                if self.heard[ear : ear + stop - start] != self.received[start:stop]:
+                    return False
+                start = stop
+        return start >= end
+
+    def gaps(self, over_ms: float = GAP_MS, left_out_ms: Mapping[int, float] | None = None) -> list[Gap]:
+        """Where the ear ran dry inside a response. `clear` and the end of a response are no gaps, nor is silence that
+        was left out before a position of what was received."""
         found = []
         for before, after in pairwise(self.spans):
-            dry_ms = (after.ear - before.ear - before.length) / 8
+            dry_ms = (after.ear - before.ear - before.length) / 8 - (left_out_ms or {}).get(after.position, 0.0)
             if dry_ms > over_ms and self._same_response(before, after, dry_ms):
                 found.append(Gap((before.ear + before.length) / 8, dry_ms))
         return found

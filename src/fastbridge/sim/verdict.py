@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from fastbridge.sim.audio import FRAME_BYTES, SILENCE
+from fastbridge.sim.live_verdict import Followed
 from fastbridge.sim.report import FRAME_SPACING_MS, GAP_MS, CallReport
 
 SILENCED_MS = 200.0
@@ -44,18 +45,20 @@ def judge(
     log: str,
     tool: str | None,
     ended_by: str = "caller",
+    followed: Followed | None = None,
 ) -> list[Check]:
     """All checks of one call, in the order of telling. tool: what must have been called once, in a call in which the
-    caller interrupts; None for a call without either. ended_by: who should, caller or server."""
+    caller interrupts; None for a call without either. ended_by: who should, caller or server. followed: of a GPT-Live
+    model, which has no items but a stream."""
     return [
         _no_errors("Twilio accepted everything", report.errors),
         _no_errors("the model accepted everything", model_errors),
         Check(f"the {ended_by} ended the call", report.ended_by == ended_by, f"ended by {report.ended_by}"),
         _sizes(report),
         _spacing(report),
-        _gaps(report),
+        _gaps(report, followed),
         *([_interruptions(report)] if tool is not None else []),
-        _heard(report, items),
+        _heard(report, items) if followed is None else _followed(report, followed),
         *_books(record, tool),
         _log(log),
     ]
@@ -103,24 +106,12 @@ def compare_audio(report: CallReport, items: Iterable[Spoken]) -> list[str]:
     for each in placed:
         if not each.faithful:
             faults.append(f"{each.item.id}: sent audio differs from the model's")
-        elif not _was_heard(report, each.start, each.heard):
+        elif not report.played(each.start, each.heard):
             faults.append(f"{each.item.id}: not all of it reached the ear")
     over = len(report.received) - (placed[-1].sent if placed else 0)
     if over:
         faults.append(f"{over} bytes more than the model said" if over > 0 else f"{-over} bytes were never sent")
     return faults
-
-
-def _was_heard(report: CallReport, start: int, end: int) -> bool:
-    """Whether the bytes start..end of what was received were played, unchanged and whole."""
-    for span in report.spans:
-        if span.position <= start < span.position + span.length:
-            stop = min(end, span.position + span.length)
-            ear = span.ear + start - span.position
-            if report.heard[ear : ear + stop - start] != report.received[start:stop]:
-                return False
-            start = stop
-    return start >= end
 
 
 def _no_errors(name: str, errors: list[str]) -> Check:
@@ -144,9 +135,10 @@ def _spacing(report: CallReport) -> Check:
     )
 
 
-def _gaps(report: CallReport) -> Check:
-    gaps = report.gaps()
-    longest = max((gap.length_ms for gap in report.gaps(0)), default=0.0)
+def _gaps(report: CallReport, followed: Followed | None) -> Check:
+    left_out_ms = followed.left_out_ms if followed is not None else {}
+    gaps = report.gaps(left_out_ms=left_out_ms)
+    longest = max((gap.length_ms for gap in report.gaps(0, left_out_ms)), default=0.0)
     return Check(
         f"no gap over {GAP_MS:.0f} ms inside a response",
         not gaps,
@@ -164,6 +156,13 @@ def _interruptions(report: CallReport) -> Check:
 def _heard(report: CallReport, items: Iterable[Spoken]) -> Check:
     faults = compare_audio(report, items)
     return Check("heard as said, byte for byte", not faults, "; ".join(faults) or f"{len(report.received)} bytes")
+
+
+def _followed(report: CallReport, followed: Followed) -> Check:
+    """The caller got what the model said, all but silence."""
+    left_out_s = sum(followed.left_out_ms.values()) / 1000
+    measured = f"{len(report.received)} bytes, {left_out_s:.1f} s of silence left out"
+    return Check("heard as said, byte for byte", not followed.faults, "; ".join(followed.faults) or measured)
 
 
 def _books(record: Mapping[str, Any] | None, tool: str | None) -> list[Check]:
