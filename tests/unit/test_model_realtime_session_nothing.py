@@ -83,7 +83,7 @@ def test_speech_that_begins_nobody_says_where(rig, start):
     assert rig.call.session.speech_start_ms is None
 
 
-@pytest.mark.parametrize("nothing", [None, "", 7])
+@pytest.mark.parametrize("nothing", [None, "", [], True])
 class TestIds:
     """Some servers give their items none."""
 

@@ -22,6 +22,13 @@ BARGE_IN = BargeIn(
     outcome="committed", why="voice", held_ms=160,
 )  # fmt: skip
 SAID = ModelError("the model reports an error", "invalid_value", "invalid_request_error", param="voice", words="No.")
+UNKNOWN = ModelError(
+    "the model reports an error",
+    "unknown_parameter",
+    "invalid_request_error",
+    param="session.audio.input.noise_reduction",
+    words="No.",
+)
 RACE = ModelError("the model reports an error", "response_cancel_not_active", "error", words="No.")
 
 EXAMPLES = {
@@ -64,6 +71,7 @@ EXAMPLES = {
     "realtime_format": ((("audio/pcm", "audio/pcm"),), {}),
     "realtime_malformed": (("response.done", "no response: NoneType"), {}),
     "realtime_complains": ((SAID,), {}),
+    "realtime_left_out": ((UNKNOWN, "audio.input.noise_reduction"), {}),
     "realtime_expected": ((RACE,), {}),
     "carrier_malformed": ((1,), {}),
     "second_start": ((), {}),

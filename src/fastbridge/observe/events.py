@@ -156,6 +156,17 @@ def realtime_complains(log: CallLog, error: ModelError) -> None:
     log("REALTIME", _cause(log, error), level=logging.WARNING, **_names(error), **same, depth=1)
 
 
+def realtime_left_out(log: CallLog, error: ModelError, setting: str) -> None:
+    """A service does not take one of the session's settings: the session goes on without."""
+    log(
+        "REALTIME",
+        f"session.{setting} is left out, {_cause(log, error)}",
+        level=logging.WARNING,
+        **_names(error),
+        depth=1,
+    )
+
+
 def realtime_expected(log: CallLog, error: ModelError) -> None:
     """The model reports what comes of a race between two machines."""
     log.debug("REALTIME", _cause(log, error), **_names(error), depth=1)
