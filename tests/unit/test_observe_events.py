@@ -125,6 +125,7 @@ EXAMPLES = {
     "transfer_failed": ((ValueError("x"),), {}),
     "carrier_refused": (("HTTP 500, code 20500",), {}),
     "budget_near": ((), {"whose": "call", "spent": "0.81", "most": "1.00", "unit": "usd"}),
+    "budget_model": (("gpt-realtime-mini",), {}),
     "budget_spent": ((), {"whose": "day", "spent": "50.01", "most": "50.00", "unit": "usd"}),
     "recording_began": ((), {"by": "carrier", "name": "RE123"}),
     "not_recorded": (("there are no Twilio credentials",), {}),

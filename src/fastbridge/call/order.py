@@ -12,6 +12,7 @@ from fastbridge.call.happenings import (
     AnswerOwed,
     Beginning,
     CallerTypes,
+    CheaperModelWanted,
     ConsentGiven,
     CutShort,
     EndCall,
@@ -62,6 +63,7 @@ from fastbridge.model.port import (
     LineLost,
     LineUp,
     MessageBegun,
+    ModelChanged,
     ModelGivenUp,
     ModelIdle,
     ModelSign,
@@ -115,7 +117,9 @@ ORDER: Mapping[type, str] = {
     LineLost: "turns.line_lost upload_watch.noticed answers.line_lost",
     LineChanged: "dead_air.late",
     LineUp: "media_gap.line_up upload_watch.noticed format_watch.line_up answers.line_up turns.line_up greeting.ready "
-    "dead_air.review",
+    "budget.line_up dead_air.review",
+    CheaperModelWanted: "line.change_model",
+    ModelChanged: "budget.model_changed",
     ModelGivenUp: "answered_by.give_up transfers.withdraw barge_in.giving_up turns.line_lost fallback.give_up "
     "dead_air.review",
     # What is played.

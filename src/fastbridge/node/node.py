@@ -316,7 +316,7 @@ class Node:
         }
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                connection = await dial(self._openai, model or self.settings.model, attempt, options)
+                connection = await dial(self._openai, attempt.model or model or self.settings.model, attempt, options)
         except Exception as error:
             attempt.on_model_failed(model_error(error))
             return

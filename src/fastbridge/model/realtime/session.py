@@ -25,7 +25,7 @@ from fastbridge.model.realtime.handshake import Opening
 from fastbridge.model.realtime.replay import replay_items
 from fastbridge.model.realtime.requests import SIGN_ID, Requests
 from fastbridge.model.realtime.responses import ResponseController
-from fastbridge.model.realtime.session_config import patience_seconds, session_config, turn_end_seconds
+from fastbridge.model.realtime.session_config import for_model, patience_seconds, session_config, turn_end_seconds
 from fastbridge.model.realtime.turn_events import IDLE, SPEECH_STARTED, SPEECH_STOPPED, TurnEvents
 from fastbridge.model.usage import Usage
 from fastbridge.observe.trouble import Trouble
@@ -78,9 +78,15 @@ class Session(Exchange, Requests):
 
     # --- the socket's side ---
 
-    def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelError], object]) -> Opening:
+    def new_opening(
+        self, ready: Callable[[], object], failed: Callable[[ModelError], object], model: str = ""
+    ) -> Opening:
         """For a connection: this session's settings, to be confirmed there."""
-        return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed, trouble=self._trouble)
+        config = for_model(self._config, model)
+        return Opening(clock=self._clock, config=config, ready=ready, failed=failed, trouble=self._trouble)
+
+    def use_model(self, model: str) -> None:
+        self._config = for_model(self._config, model)
 
     def _own_opening(self) -> Opening:
         return self.new_opening(
