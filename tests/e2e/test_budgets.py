@@ -1,6 +1,7 @@
 """A call whose budget is nearly spent goes on with a cheaper model: a real node, and the simulated service."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -17,15 +18,22 @@ from fastbridge.sim import (
 )
 
 HELLO = Say("Hello, how can I help?")
-ANSWERS = [Say(f"Answer {number}. We are open from nine to five, every day but Sunday.") for number in range(5)]
+ANSWERS = [Say(f"Yes, that is answer {number}.") for number in range(6)]
 DEAR, MINI = "gpt-realtime-2.1", "gpt-realtime-2.1-mini"
-REALTIME = {"FASTBRIDGE_MODEL": DEAR, "FASTBRIDGE_BUDGET_MODEL": MINI, "FASTBRIDGE_CALL_BUDGET_USD": "0.045"}
+NOTHING = dict.fromkeys(("text_in", "text_cached", "text_out", "audio_in", "audio_cached"), 0)
+REALTIME = {
+    "FASTBRIDGE_MODEL": DEAR,
+    "FASTBRIDGE_BUDGET_MODEL": MINI,
+    "FASTBRIDGE_CALL_BUDGET_USD": "0.02",
+    "FASTBRIDGE_PRICES": json.dumps({DEAR: {**NOTHING, "audio_out": 64}, MINI: {**NOTHING, "audio_out": 6.4}}),
+}
 LIVE = {
     "FASTBRIDGE_MODEL": "gpt-live-1",
     "FASTBRIDGE_BUDGET_MODEL": "gpt-live-mini",
-    "FASTBRIDGE_CALL_BUDGET_USD": "1",
-    "FASTBRIDGE_PRICES": '{"gpt-live-1": {"minute": 6}, "gpt-live-mini": {"minute": 0.1}}',
+    "FASTBRIDGE_CALL_BUDGET_USD": "3",
+    "FASTBRIDGE_PRICES": json.dumps({"gpt-live-1": {"minute": 6}, "gpt-live-mini": {"minute": 0.1}}),
 }
+"""The goodbye is set aside, as 5 s: there is room for two answers between four fifths and all of it."""
 
 
 async def held(settings: dict[str, str]) -> dict[str, Any]:

@@ -153,6 +153,9 @@ class Node:
 
     async def on_recording_status(self, told: RecordingTold) -> bool:
         """A recording's callback. Whether it is kept; where nothing is, nothing is to be."""
+        call = self._call(told.call_sid)
+        if call is not None and told.status == "failed":
+            call.carrier_recording.failed(told.recording_sid)
         return await kept(self.recordings, told) if self.recordings is not None else True
 
     @property
