@@ -193,11 +193,6 @@ class TestOpening:
         assert len(rig.listener.of("session_failed")) == 1
         assert [event["type"] for event in rig.sent] == ["session.update"] * 2
 
-    def test_what_it_says_before_it_has_confirmed_the_format_is_no_response(self, rig):
-        rig.connect()
-        rig.event("response.created", response={"id": "resp_1"})
-        assert (rig.session.responses.generating, rig.counters["unconfirmed_responses"]) == (False, 1)
-
     def test_a_server_that_creates_sessions_without_a_word_is_asked_all_the_same(self, rig):
         rig.connect()
         rig.loop.advance(2.9)

@@ -172,3 +172,13 @@ class TestErrors:
         ]
         assert rig.call.record()["errors_by_type"] == {"requests": 1}
         rig.shut()
+
+
+def test_what_it_says_before_it_has_confirmed_the_format_is_no_response():
+    rig = Rig().connected()
+    rig.begin("resp_1", "item_1")
+    rig.delta(bytes(1600), "resp_1", "item_1")
+    session = rig.call.session
+    assert (session.responses.generating, session.counters["unconfirmed_responses"]) == (False, 1)
+    assert rig.call.assistant.received_bytes == 0
+    rig.shut()
