@@ -1,6 +1,7 @@
 """What the log says of what calls cost."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -23,5 +24,23 @@ def budgets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     def away(since: str) -> dict[str, float]:
         raise OperationalError("x", {}, Exception())
+
+    rig = Rig(call_budget_usd=0.75, budget_model="gpt-realtime-mini", silence_seconds=0).up()
+    rig.begin("resp_1", "item_1")
+    rig.delta(bytes(range(160)) * 2, "resp_1", "item_1")
+    spent = {"total_tokens": 10_000, "output_tokens": 10_000, "output_token_details": {"audio_tokens": 10_000}}
+    rig.done("resp_1", usage=spent)
+    rig.advance(0.2)
+    link = rig.connect()
+    assert link is rig.model_link
+    audio = {side: {"format": {"type": "audio/pcmu"}} for side in ("input", "output")}
+    for event in (
+        {"type": "session.created", "session": {"id": "sess_2"}},
+        {"type": "session.updated", "session": {"audio": audio}},
+    ):
+        rig.do(rig.attempt.feed_message, json.dumps(event).encode())
+    rig.echo_marks()
+    rig.advance(0.5)
+    rig.shut()
 
     asyncio.run(DayBudget(load_settings(dev=True), away).look())

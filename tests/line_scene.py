@@ -119,7 +119,7 @@ class LineScene(Alone):
     def _reset(self) -> None:
         self.resets += 1
 
-    def _new_opening(self, confirmed: Any, fail: Any) -> Any:
+    def _new_opening(self, confirmed: Any, fail: Any, model: str = "") -> Any:
         self.confirmed = confirmed
         return self.opening
 

@@ -36,6 +36,8 @@ class ModelLine(Connection):
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
         self.socket.settimeout(None)
+        self.asked = ""
+        """The handshake, as it came."""
 
     def event(self, kind: str, **fields: Any) -> bytes:
         return json.dumps({"type": kind, "event_id": "event_1", **fields}, separators=(",", ":")).encode()
@@ -51,9 +53,9 @@ class ModelLine(Connection):
 
     def accept(self) -> None:
         """The handshake and the session, as the service does it."""
-        head = self.head()
-        self.live = head.split(" ")[1].startswith(LIVE_PATH)
-        key = next(line for line in head.splitlines() if line.lower().startswith("sec-websocket-key")).split()[1]
+        self.asked = self.head()
+        self.live = self.asked.split(" ")[1].startswith(LIVE_PATH)
+        key = next(line for line in self.asked.splitlines() if line.lower().startswith("sec-websocket-key")).split()[1]
         self.send(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + accept_key(key).encode() + b"\r\n\r\n"

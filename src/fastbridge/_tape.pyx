@@ -64,6 +64,8 @@ cdef class Tape:
 
     cdef void write(self, uint8_t *track, int64_t at, const uint8_t *audio, Py_ssize_t size) noexcept:
         cdef Py_ssize_t place, run
+        if at < 0:
+            return                          # said before there was a tape: none of its frames
         if self.is_concealed or at < self.open_from:
             self.hidden_frames += 1
             return

@@ -37,7 +37,7 @@ DEFAULT_INSTRUCTIONS = (
     "caller's language. Ask when you did not understand. Never read out lists, links or markup."
 )
 DEFAULT_GREETING = "Hello! How can I help you?"
-_NOT_REASONING = re.compile(r"gpt-(?:4o-)?realtime(?!-2(?!\d))")
+NOT_REASONING = re.compile(r"gpt-(?:4o-)?realtime(?!-2(?!\d))")
 """OpenAI's own that do not. A deployment of Azure's, or another server's model, may have any name."""
 LIVE_MODELS = "gpt-live"
 """What the names of models begin with that speak as a stream without end."""
@@ -310,6 +310,7 @@ class Settings(BaseSettings):
     call_budget_tokens: int = _env(
         0, "FASTBRIDGE_CALL_BUDGET_TOKENS", what="a number of tokens, 0 for any", per_call=True, ge=0, le=10**12
     )
+    budget_model: str = _env("", "FASTBRIDGE_BUDGET_MODEL", what="the name of a cheaper model", per_call=True)
     business_budget_usd: float = _env(
         0.0, "FASTBRIDGE_BUSINESS_BUDGET_USD", what="a number of dollars a day, 0 for any", ge=0, le=1e6
     )
@@ -376,7 +377,8 @@ class Settings(BaseSettings):
     @field_validator("voice")
     @classmethod
     def _has_voice(cls, value: str, info: ValidationInfo) -> str:
-        if not voices.usable(value, info.data.get("openai_base_url")):
+        live = str(info.data.get("model")).startswith(LIVE_MODELS)  # whose voices `serving_faults` names
+        if not live and not voices.usable(value, info.data.get("openai_base_url"), live=False):
             raise ValueError("not a voice")
         return value
 
@@ -450,6 +452,8 @@ class Settings(BaseSettings):
             yield from self._outbound_faults()
         if self.recordings_url is not None and self.database_url.get_secret_value() == "none":
             yield "FASTBRIDGE_RECORDINGS_URL keeps recordings, which are listed in DATABASE_URL: set it, or unset one."
+        if self.live and not voices.usable(self.voice, self.openai_base_url, live=True):
+            yield f"FASTBRIDGE_VOICE must be one of {', '.join(voices.LIVE_VOICES)}, not {self.voice[:80]!r}."
         yield from self.session_faults()
 
     def require_session(self) -> None:
@@ -464,7 +468,7 @@ class Settings(BaseSettings):
             yield "FASTBRIDGE_VAD_EAGERNESS is for FASTBRIDGE_TURN_DETECTION=semantic_vad: set that, too."
         if self.live and self.azure_openai_endpoint is not None:
             yield f"{self.model} is not to be had at AZURE_OPENAI_ENDPOINT: unset that, or FASTBRIDGE_MODEL."
-        if self.reasoning_effort is not None and _NOT_REASONING.match(self.model):
+        if self.reasoning_effort is not None and NOT_REASONING.match(self.model):
             yield f"FASTBRIDGE_REASONING_EFFORT is for models that reason, which {self.model} does not: unset one."
 
     def _outbound_faults(self) -> Iterator[str]:

@@ -45,6 +45,8 @@ class Tape:
 
     def _write(self, track: dict[int, int], at: int, audio: bytes) -> None:
         end = at + len(audio) - self.taken_bytes
+        if at < 0:
+            return
         if self.concealed or at < self._open_from:
             self.hidden_frames += 1
         elif at < self.taken_bytes or end > self._capacity:

@@ -21,7 +21,7 @@ OWN_FIELDS = [each.name for each in dataclasses.fields(Agent) if not each.name.s
 
 @pytest.fixture(autouse=True)
 def openai(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent_fields, "_model_address", lambda: None)
+    monkeypatch.setattr(agent_fields, "_node", lambda: (None, ""))
 
 
 def complaint(work: Any) -> str:
@@ -184,8 +184,32 @@ class TestAdvice:
         assert Agent(greeting="Hello {name}.", variables={"name": ""}, tools=[look_up], hang_up=True).advice() == []
 
 
+@pytest.mark.parametrize(
+    ("model", "node", "known"),
+    [
+        ("gpt-live-1", "", voices.LIVE_VOICES),
+        ("gpt-realtime-2.1", "", voices.VOICES),
+        ("", "gpt-live-1", voices.LIVE_VOICES),
+        ("", "gpt-realtime-2.1", voices.VOICES),
+    ],
+)
+def test_a_wrong_voice_is_told_those_of_its_dialect(
+    monkeypatch: pytest.MonkeyPatch, model: str, node: str, known: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(agent_fields, "_node", lambda: (None, node))
+    sentence = f"an Agent: voice must be one of {', '.join(known)}, not 'nobody'."
+    assert complaint(lambda: Agent(voice="nobody", model=model)) == sentence
+
+
+def test_each_dialect_has_its_own_voices() -> None:
+    """Whose agent's model is the node's is told at the start."""
+    assert Agent(voice="vesper", model="gpt-live-1").voice == "vesper"
+    assert Agent(voice="vesper").voice == "vesper"
+    assert "one of alloy" in complaint(lambda: Agent(voice="vesper", model="gpt-realtime-2.1"))
+
+
 def test_a_voice_of_another_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent_fields, "_model_address", lambda: "https://realtime.example.com/v1")
+    monkeypatch.setattr(agent_fields, "_node", lambda: ("https://realtime.example.com/v1", ""))
     assert Agent(voice="Ara").voice == "Ara"
     complaint(lambda: Agent(voice=""))
 
@@ -194,19 +218,19 @@ def test_where_the_model_is_comes_from_the_settings(monkeypatch: pytest.MonkeyPa
     asked = agent_fields.__dict__["load_settings"]
     assert asked
     monkeypatch.undo()
-    agent_fields._model_address.cache_clear()
+    agent_fields._node.cache_clear()
     monkeypatch.setattr(
         agent_fields, "load_settings", lambda: Settings.model_construct(openai_base_url="http://there/v1")
     )
-    assert agent_fields._model_address() == "http://there/v1"
-    agent_fields._model_address.cache_clear()
+    assert agent_fields._node()[0] == "http://there/v1"
+    agent_fields._node.cache_clear()
 
     def broken() -> Settings:
         raise ConfigError("PORT")
 
     monkeypatch.setattr(agent_fields, "load_settings", broken)
-    assert agent_fields._model_address() is None
-    agent_fields._model_address.cache_clear()
+    assert agent_fields._node() == (None, "")
+    agent_fields._node.cache_clear()
 
 
 def test_the_context_has_an_agent_always() -> None:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from fastbridge.base.json_text import Malformed, encode_event, id_of, object_of, parse_event, text_of, within
+from fastbridge.base.json_text import Malformed, encode_event, id_of, id_text, object_of, parse_event, text_of, within
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,15 @@ def test_half_a_character_becomes_a_question_mark():
     assert encode_event({"a": "\ud800"}) == b'{"a":"?"}'
 
 
-@pytest.mark.parametrize("value", [None, 7, True, [], {}, b"x"])
+@pytest.mark.parametrize("value", [None, 7.5, True, [], {}, b"x"])
 def test_what_is_no_text_is_nothing(value):
-    assert text_of(value) == ""
+    assert (text_of(value), id_text(value)) == ("", "")
     with pytest.raises(Malformed, match=f"no id: {type(value).__name__}"):
         id_of(value)
+
+
+def test_a_name_may_be_a_number_and_a_text_may_not():
+    assert (id_of(7), id_text(7), text_of(7)) == ("7", "7", "")
 
 
 def test_half_a_character_is_no_name():

@@ -10,7 +10,7 @@ from fastbridge.agent import Agent
 from fastbridge.base.clock import Clock
 from fastbridge.base.spending import Spending
 from fastbridge.call.budget import GOODBYE_TOKENS, TOKENS_A_FRAME, Budget, State
-from fastbridge.call.happenings import CutShort, LastWord, LeaveAsked
+from fastbridge.call.happenings import CheaperModelWanted, CutShort, LastWord, LeaveAsked
 from fastbridge.model.usage import Usage, cost_usd
 from fastbridge.observe.call_log import CallLog
 from virtual import call_context
@@ -38,7 +38,13 @@ class Scene:
     """A call with a budget. The model's responses cost as `answers` says."""
 
     def __init__(
-        self, *, spending: Spending | None = None, business: str = "", price: Any = PRICE, **settings: Any
+        self,
+        *,
+        spending: Spending | None = None,
+        business: str = "",
+        price: Any = PRICE,
+        budget_model: str = "",
+        **settings: Any,
     ) -> None:
         self.told: list[Any] = []
         self.seconds = 0.0
@@ -53,13 +59,13 @@ class Scene:
         self.assistant = SimpleNamespace(frames_enqueued=0)
         self.facts = SimpleNamespace(attentive=True)
         caps = dict.fromkeys(("call_budget_usd", "call_budget_tokens", "business_budget_usd", "day_budget_usd"), 0)
-        prices = json.dumps({"m": price})
+        prices = json.dumps({"m": price, "cheap": {kind: usd / 10 for kind, usd in price.items()}})
         self.budget = Budget(
             Agent(),
             call_context(parameters={"business_id": business} if business else {}),
             clock=Clock(),
             facts=self.facts,
-            settings=SimpleNamespace(model="m", prices=prices, **(caps | settings)),
+            settings=SimpleNamespace(model="m", prices=prices, budget_model=budget_model, **(caps | settings)),
             session=self.session,
             assistant=self.assistant,
             seconds=lambda: self.seconds,
@@ -184,11 +190,77 @@ def test_without_a_session_nobody_says_goodbye_and_the_call_ends_all_the_same() 
 
 
 def test_tokens_of_a_call() -> None:
-    scene = Scene(call_budget_tokens=1000)
-    scene.answers(audio_in=300, audio_out=200)  # and 425 for a goodbye
+    scene = Scene(call_budget_tokens=1400)
+    scene.answers(audio_in=300, audio_out=200)  # and 625 for a goodbye, which reads both
     assert scene.budget.state is State.NEAR
-    scene.answers(audio_in=1, audio_out=400)
+    scene.begins()
+    scene.budget.look()  # reads 500, too
     assert scene.over
+
+
+@pytest.mark.parametrize(("most", "over"), [(830, False), (825, True)])
+def test_the_goodbye_reads_what_the_caller_adds_too(most: int, over: bool) -> None:
+    """By as much as from one answer to the last."""
+    scene = Scene(call_budget_tokens=most)
+    scene.answers(audio_in=100, audio_out=50)
+    scene.answers(audio_in=200, audio_out=50)  # of which 50 are the caller's; 425 for a goodbye that reads 300
+    assert scene.over is over
+
+
+class TestACheaperModel:
+    def test_is_asked_for_once_when_most_is_spent(self) -> None:
+        scene = Scene(call_budget_usd=1.0, budget_model="cheap")
+        scene.answers(audio_out=round(0.75 * DOLLAR_OUT))
+        assert scene.told == []
+        scene.answers(audio_out=round(0.10 * DOLLAR_OUT))
+        scene.budget.look()
+        assert scene.told == [CheaperModelWanted("cheap")]
+
+    def test_what_is_left_lasts_longer_with_it(self, lines: Any) -> None:
+        scene = Scene(call_budget_usd=1.0, budget_model="cheap")
+        scene.answers(audio_out=round(0.85 * DOLLAR_OUT))
+        scene.budget.model_changed("cheap")
+        scene.answers(audio_out=round(1.0 * DOLLAR_OUT))
+        assert not scene.over
+        assert scene.budget.ledger.usd(scene.session.usage, 0.0) == pytest.approx(0.95)
+        scene.answers(audio_out=round(0.5 * DOLLAR_OUT))
+        assert scene.over
+        assert "[BUDGET] cheaper model, model=cheap, call_sid=CA1" in lines()
+
+    def test_is_told_what_the_first_was_told(self) -> None:
+        scene = Scene(call_budget_usd=1.0, budget_model="cheap")
+        scene.budget.line_up()
+        assert scene.notes == []
+        scene.answers(audio_out=round(0.85 * DOLLAR_OUT))
+        scene.budget.line_up()
+        assert len(scene.notes) == 2
+        scene.answers(audio_out=round(0.2 * DOLLAR_OUT))
+        scene.budget.line_up()
+        assert len(scene.notes) == 2, "only a goodbye is left to say"
+
+    def test_a_day_is_booked_at_the_price_of_each(self) -> None:
+        spending = Spending(lambda: 1e9)
+        scene = Scene(spending=spending, business="7", budget_model="cheap")
+        scene.answers(audio_out=round(0.5 * DOLLAR_OUT))
+        scene.budget.model_changed("cheap")
+        scene.answers(audio_out=round(0.5 * DOLLAR_OUT))
+        scene.budget.close()
+        assert spending.of("7") == pytest.approx(0.55)
+
+
+@pytest.mark.parametrize(
+    ("most", "line"),
+    [
+        (12.0, "spent=12.01, most=12.00"),
+        (0.5, "spent=0.510, most=0.500"),
+        (0.02, "spent=0.0300, most=0.0200"),
+        (0.002, "spent=0.01200, most=0.00200"),
+    ],
+)
+def test_a_small_budget_is_told_in_small_coin(lines: Any, most: float, line: str) -> None:
+    scene = Scene(call_budget_usd=most)
+    scene.answers(audio_out=round((most + 0.01) * DOLLAR_OUT))
+    assert line in lines()[-1]
 
 
 def test_a_session_that_is_billed_by_the_minute() -> None:

@@ -263,3 +263,33 @@ def test_every_state_that_waits_has_an_end():
     for each in TRANSITIONS.values():
         assert set(each.values()) <= set(TRANSITIONS)
     assert isinstance(RecordingBegun(RECORDING).recording_sid, str)
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_one_that_the_carrier_could_not_make_is_in_the_record(private, caplog):
+    rig = rig_of()
+    rig.advance(1)
+    if private:
+        rig.enter()
+        rig.advance(1)
+        assert state(rig) == "paused"
+    recording = rig.call.carrier_recording
+    rig.do(recording.failed, "RE" + "f" * 32)
+    assert state(rig) != "failed", "another one"
+    for _ in range(2):
+        rig.do(recording.failed, RECORDING)
+    document = end(rig)
+    assert (document["sid"], document["state"]) == (RECORDING, "failed")
+    assert caplog.text.count("the call is not recorded: the carrier reports that the recording failed") == 1
+
+
+def test_one_that_fails_while_it_is_to_pause_is_quiet():
+    """No answer of the carrier's is waited for any more."""
+    rig = rig_of()
+    rig.advance(1)
+    rig.recorder.seconds = 3.0
+    rig.do(rig.call.carrier_recording.hush)
+    rig.do(rig.call.carrier_recording.failed, RECORDING)
+    rig.advance(10)
+    assert state(rig) == "failed"
+    end(rig)

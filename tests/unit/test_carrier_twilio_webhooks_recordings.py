@@ -23,7 +23,7 @@ def node():
     return make_node()
 
 
-@pytest.mark.parametrize("status", ["completed", "absent", "in-progress"])
+@pytest.mark.parametrize("status", ["completed", "absent", "in-progress", "failed"])
 def test_is_passed_on_without_its_url(node, status):
     answer = post(node, PATH, {**TOLD, "RecordingStatus": status})
     assert (answer.status, answer.body) == (204, b"")
@@ -52,7 +52,7 @@ def test_a_bug_of_ours_is_asked_for_again_too(node, caplog):
         {"RecordingSid": "RE1"},
         {"RecordingSid": f"../{SID}"},
         {"RecordingSid": SID + "\n"},
-        {"RecordingStatus": "failed"},
+        {"RecordingStatus": "broken"},
         {"RecordingStatus": ""},
     ],
 )

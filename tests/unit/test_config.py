@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from environment import clear_environment
-from fastbridge.base.voices import VOICES
+from fastbridge.base.voices import LIVE_VOICES, VOICES
 from fastbridge.config import DEFAULT_GREETING, Settings, load_settings
 from fastbridge.errors import ConfigError
 
@@ -408,6 +408,16 @@ class TestWhatUsedToStartSilently:
         with pytest.raises(ConfigError) as caught:
             load_settings()
         assert str(caught.value) == f"{name} {sentence}"
+
+    def test_each_dialect_has_its_own(self, monkeypatch, tmp_path):
+        clear_environment(monkeypatch, tmp_path)
+        monkeypatch.setenv("FASTBRIDGE_VOICE", "vesper")
+        assert complaint() == f"FASTBRIDGE_VOICE must be one of {', '.join(VOICES)}, not 'vesper'."
+        monkeypatch.setenv("FASTBRIDGE_MODEL", "gpt-live-1")
+        assert load_settings().voice == "vesper"
+        monkeypatch.setenv("FASTBRIDGE_VOICE", "nobody")
+        faults = [fault for fault in load_settings().serving_faults() if "VOICE" in fault]
+        assert faults == [f"FASTBRIDGE_VOICE must be one of {', '.join(LIVE_VOICES)}, not 'nobody'."]
 
     def test_another_service_has_voices_of_its_own(self, monkeypatch, tmp_path):
         clear_environment(monkeypatch, tmp_path)

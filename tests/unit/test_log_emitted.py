@@ -213,8 +213,9 @@ def session_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def model_troubles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """All that the model may say and do amiss in a session, and a bug of ours."""
-    rig = Scene(Agent(greeting="Hello!"), enable_min_dsp=True).connected()
+    rig = Scene(Agent(greeting="Hello!"), enable_min_dsp=True, noise_reduction="near_field").connected()
     rig.model({"type": "session.created", "session": {"id": "sess_1"}})
+    rig.error("unknown_parameter", param="session.audio.input.noise_reduction")
     rig.confirm("audio/pcm")
     rig.confirm()
     (create,) = rig.sent("response.create")

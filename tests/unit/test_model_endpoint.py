@@ -60,7 +60,8 @@ def test_azure_with_a_key():
         azure_openai_api_key="azure-key",
     )
     assert request.path == "/openai/v1/realtime?model=my-deployment"
-    assert request.headers["Authorization"] == "Bearer azure-key"
+    assert request.headers["api-key"] == "azure-key"
+    assert "Authorization" not in request.headers
 
 
 def test_azure_in_earnest_is_encrypted():

@@ -8,14 +8,13 @@ import pytest
 from fastbridge.agent import Agent
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.errors import IllegalEvent, ModelUnavailable
+from fastbridge.model.errors import is_busy, is_hopeless
 from fastbridge.model.line import (
     DEADLINES_SECONDS,
     MAX_TRIES,
     TRANSITIONS,
     Event,
     State,
-    is_busy,
-    is_hopeless,
 )
 from helpers import LOUD, QUIET, numbered_frame
 from virtual import Rig

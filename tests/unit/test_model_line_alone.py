@@ -6,6 +6,7 @@ import pytest
 
 from alone import lines
 from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.model.errors import is_busy, is_hopeless
 from fastbridge.model.line import (
     BACKOFF_SECONDS,
     BLOCKED_SECONDS,
@@ -18,8 +19,6 @@ from fastbridge.model.line import (
     UNTAKEN_BYTES,
     UNTAKEN_SECONDS,
     State,
-    is_busy,
-    is_hopeless,
 )
 from fastbridge.model.port import LineChanged, LineLost, LineUp, ModelGivenUp
 from line_scene import GONE, HOPELESS, MOMENT, OUTAGE_SECONDS, LineScene

@@ -1,11 +1,11 @@
 """fastbridge.model.realtime.handshake: created, updated, checked; asked again, given up."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from fastbridge.errors import ModelUnavailable
-from fastbridge.model.realtime.handshake import Opening
+from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.model.realtime.handshake import PCMU, Opening
 from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.stats import CallStats
 from fastbridge.observe.trouble import Trouble
@@ -92,3 +92,106 @@ def test_silence_is_named_too(rig):
 def test_a_confirmation_before_the_socket_is_ours_opens_nothing(rig):
     rig.do("on_updated", updated())
     assert rig.readies == 0
+
+
+@pytest.mark.parametrize("session", [None, {}, {"id": 7}, []])
+def test_a_session_may_be_created_without_a_word_of_itself(rig, session):
+    rig.do("connected", rig.sent.append)
+    rig.do("on_created", {"session": session})
+    assert len(rig.sent) == 1
+
+
+@pytest.mark.parametrize(("given", "opens"), [("g711_ulaw", True), ("pcm16", False), (None, False)])
+def test_the_betas_words_for_formats(rig, given, opens):
+    rig.do("connected", rig.sent.append)
+    rig.do("on_created", CREATED)
+    rig.do("on_updated", {"session": {"input_audio_format": "g711_ulaw", "output_audio_format": given}})
+    assert rig.opening.is_ready is opens
+
+
+class TestRefusals:
+    """What a service does not take, and a conversation can do without."""
+
+    CONFIG: ClassVar[dict[str, Any]] = {
+        "type": "realtime",
+        "instructions": "Be kind.",
+        "tools": [],
+        "audio": {
+            "input": {"format": PCMU, "transcription": {"model": "x", "prompt": "y"}, "noise_reduction": None},
+            "output": {"format": PCMU, "voice": "marin"},
+        },
+    }
+
+    def refuse(self, rig: OpeningRig, param: str = "", words: str = "", code: str = "unknown_parameter") -> bool:
+        refused: bool = rig.loop.do(rig.opening.refused, ModelError("no", code, param=param, words=words))
+        return refused
+
+    @pytest.fixture
+    def asked(self, rig):
+        rig.opening.config = self.CONFIG
+        rig.do("connected", rig.sent.append)
+        rig.do("on_created", CREATED)
+        return rig
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"param": "session.audio.output.voice"},
+            {"words": "Unknown parameter: 'session.audio.output.voice'."},
+        ],
+    )
+    def test_it_is_left_out_and_the_rest_asked_for_at_once(self, asked, said):
+        assert self.refuse(asked, **said)
+        assert asked.sent[-1]["session"]["audio"]["output"] == {"format": PCMU}
+        assert asked.sent[-1]["session"]["audio"]["input"] == self.CONFIG["audio"]["input"]
+        asked.do("on_updated", updated())
+        assert asked.readies == 1
+
+    def test_what_was_asked_for_twice_is_refused_twice(self, asked):
+        for _ in range(2):
+            assert self.refuse(asked, "session.audio.input.transcription.prompt")
+        assert len(asked.sent) == 2
+        assert asked.sent[-1]["session"]["audio"]["input"]["transcription"] == {"model": "x"}
+
+    def test_what_is_nothing_without_it_goes_too(self, asked):
+        assert self.refuse(asked, "session.audio.input.transcription.model", code="model_not_found")
+        assert self.refuse(asked, "session.audio.input.transcription.model", code="missing_required_parameter")
+        assert "transcription" not in asked.sent[-1]["session"]["audio"]["input"]
+
+    @pytest.mark.parametrize(
+        "param",
+        [
+            "",
+            "voice",
+            "session",
+            "session.type",
+            "session.audio",
+            "session.audio.input",
+            "session.audio.input.format",
+            "session.audio.output.format.type",
+            "session.instructions",
+            "session.tools[0].name",
+            "session.none",
+            "session.audio.input.none",
+            "response.voice",
+        ],
+    )
+    def test_there_is_no_cure(self, asked, param):
+        assert not self.refuse(asked, param)
+        assert len(asked.sent) == 1
+
+    def test_not_before_it_was_asked_nor_after_it_was_confirmed(self, rig):
+        rig.opening.config = self.CONFIG
+        assert not self.refuse(rig, "session.audio.output.voice")
+        rig.do("connected", rig.sent.append)
+        rig.do("on_created", CREATED)
+        rig.do("on_updated", updated())
+        assert not self.refuse(rig, "session.audio.output.voice")
+
+    def test_a_successor_learns_it_too(self, asked):
+        """A session that is made beside the one in use."""
+        param = "session.audio.output.voice"
+        asked.do("feed", {"type": "error", "error": {"code": "unknown_parameter", "param": param}})
+        assert (len(asked.sent), asked.errors) == (2, [])
+        asked.do("feed", {"type": "error", "error": {"code": "server_error"}})
+        assert [error.code for error in asked.errors] == ["server_error"]

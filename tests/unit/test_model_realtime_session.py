@@ -191,7 +191,15 @@ class TestOpening:
         rig.connect()
         rig.loop.advance(8.01)
         assert len(rig.listener.of("session_failed")) == 1
+        assert [event["type"] for event in rig.sent] == ["session.update"] * 2
+
+    def test_a_server_that_creates_sessions_without_a_word_is_asked_all_the_same(self, rig):
+        rig.connect()
+        rig.loop.advance(2.9)
         assert rig.sent == []
+        rig.loop.advance(0.2)
+        rig.updated()
+        assert len(rig.listener.of("session_ready")) == 1
 
     @pytest.mark.parametrize(("given", "taken"), [("audio/pcm", "audio/pcmu"), ("audio/pcmu", "audio/pcm")])
     def test_the_wrong_format_does_not_open_the_gate(self, rig, given, taken):

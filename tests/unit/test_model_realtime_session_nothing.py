@@ -83,7 +83,7 @@ def test_speech_that_begins_nobody_says_where(rig, start):
     assert rig.call.session.speech_start_ms is None
 
 
-@pytest.mark.parametrize("nothing", [None, "", 7])
+@pytest.mark.parametrize("nothing", [None, "", [], True])
 class TestIds:
     """Some servers give their items none."""
 
@@ -172,3 +172,13 @@ class TestErrors:
         ]
         assert rig.call.record()["errors_by_type"] == {"requests": 1}
         rig.shut()
+
+
+def test_what_it_says_before_it_has_confirmed_the_format_is_no_response():
+    rig = Rig().connected()
+    rig.begin("resp_1", "item_1")
+    rig.delta(bytes(1600), "resp_1", "item_1")
+    session = rig.call.session
+    assert (session.responses.generating, session.counters["unconfirmed_responses"]) == (False, 1)
+    assert rig.call.assistant.received_bytes == 0
+    rig.shut()

@@ -35,6 +35,19 @@ def test_is_known_when_all_of_it_is_confirmed(sent):
         assert told.is_known is known
 
 
+def test_a_service_that_has_answered_and_confirmed_nothing_confirms_nothing(sent):
+    told = heard_by(sent)
+    told.tell(NOTE)
+    assert not told.is_known
+    told.answered()
+    assert told.is_known
+    told.forget()
+    told.tell(NOTE)
+    told.confirmed("item_u")  # what the caller said
+    told.answered()
+    assert not told.is_known
+
+
 def test_what_nobody_got_is_not_waited_for(sent):
     told = heard_by(sent, session=False)
     told.tell(NOTE)

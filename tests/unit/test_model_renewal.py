@@ -264,9 +264,9 @@ class TestFailing:
     def test_what_it_says_wrongly_is_counted_as_of_any_session(self, rig, caplog):
         rig.advance(60.1)
         rig.connect()
-        feed(rig, {"type": "session.created"})
+        feed(rig, {"type": "session.updated"})
         assert rig.call.session.counters["malformed_events"] == 1
-        assert "[REALTIME] malformed session.created: no session: NoneType, call_sid=" in caplog.text
+        assert "[REALTIME] malformed session.updated: no session: NoneType, call_sid=" in caplog.text
 
     def test_a_second_socket_that_breaks_is_only_that(self, rig):
         rig.advance(60.1)

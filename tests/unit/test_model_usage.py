@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fastbridge.errors import ConfigError
-from fastbridge.model.usage import KINDS, PRICES, PRICES_DATE, Usage, cost_usd, price_of
+from fastbridge.model.usage import KINDS, MINUTE, PRICES, PRICES_DATE, Usage, cost_usd, is_cheaper, price_of
 
 DONE = {
     "total_tokens": 320,
@@ -103,3 +103,15 @@ def test_the_operators_prices_come_first():
 def test_a_bad_price_list_is_said_in_a_sentence(given):
     with pytest.raises(ConfigError, match="FASTBRIDGE_PRICES must be a JSON object"):
         price_of("gpt-realtime", given)
+
+
+def test_what_is_cheaper():
+    dear, mini, minute = PRICES["gpt-realtime-2.1"], PRICES["gpt-realtime-mini"], {MINUTE: 0.05}
+    assert is_cheaper(mini, dear)
+    assert is_cheaper({MINUTE: 0.02}, minute)
+    assert not any(is_cheaper(*pair) for pair in ((dear, mini), (dear, dear), (minute, dear), (mini, minute)))
+    assert not is_cheaper({**mini, "text_out": 100.0}, dear), "in every kind"
+
+
+def test_what_has_come_since():
+    assert Usage(text_in=7, total_tokens=9).less(Usage(text_in=2, total_tokens=2)) == Usage(text_in=5, total_tokens=7)

@@ -159,3 +159,63 @@ def test_tokens_are_no_limit_for_a_model_that_is_billed_by_the_minute():
         fitness.require_fit(load_settings(model="gpt-live-1", call_budget_tokens=400), Agent())
     with pytest.raises(ConfigError, match="is no limit for gpt-live-1"):
         fitness.require_fit(load_settings(call_budget_tokens=400), Agent(model="gpt-live-1"))
+
+
+MINUTES = json.dumps({"gpt-live-1": {"minute": 0.05}, "gpt-live-mini": {"minute": 0.02}, "my-model": {"minute": 0.02}})
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "FASTBRIDGE_BUDGET_MODEL=gpt-realtime-mini is for a budget's end: set a budget, too, or unset it."),
+        (
+            {"day_budget_usd": 1, "budget_model": "gpt-live-1", "prices": MINUTES},
+            "FASTBRIDGE_BUDGET_MODEL=gpt-live-1 is spoken to otherwise than gpt-realtime-2.1: take one of its kind.",
+        ),
+        (
+            {"day_budget_usd": 1, "model": "gpt-live-1", "prices": MINUTES},
+            "FASTBRIDGE_BUDGET_MODEL=gpt-realtime-mini is spoken to otherwise than gpt-live-1: take one of its kind.",
+        ),
+        (
+            {"day_budget_usd": 1, "budget_model": "mine"},
+            "FASTBRIDGE_BUDGET_MODEL needs the price of mine: give it in FASTBRIDGE_PRICES.",
+        ),
+        (
+            {"call_budget_tokens": 9, "model": "mine"},
+            "FASTBRIDGE_BUDGET_MODEL needs the price of mine: give it in FASTBRIDGE_PRICES.",
+        ),
+        (
+            {"call_budget_usd": 1, "model": "gpt-realtime-mini", "budget_model": "gpt-realtime-2"},
+            "FASTBRIDGE_BUDGET_MODEL=gpt-realtime-2 is not cheaper than gpt-realtime-mini: take another, or unset it.",
+        ),
+        (
+            {"call_budget_usd": 1, "budget_model": "my-model", "prices": MINUTES},
+            "FASTBRIDGE_BUDGET_MODEL=my-model is not cheaper than gpt-realtime-2.1: take another, or unset it.",
+        ),
+    ],
+)
+def test_a_model_at_a_budgets_end_that_is_none(given, sentence):
+    given = {"budget_model": "gpt-realtime-mini", **given}
+    agents = {name: given[name] for name in ("budget_model", "call_budget_usd", "call_budget_tokens") if name in given}
+    nodes = {name: value for name, value in given.items() if name not in agents}
+    for settings, agent in ((load_settings(**given), Agent()), (load_settings(**nodes), Agent(settings=agents))):
+        with pytest.raises(ConfigError) as caught:
+            fitness.require_fit(settings, agent)
+        assert str(caught.value) == sentence
+
+
+def test_a_model_at_a_budgets_end():
+    fitness.require_fit(load_settings(call_budget_usd=1, budget_model="gpt-realtime-2.1-mini"), Agent())
+    fitness.require_fit(
+        load_settings(model="gpt-live-1", business_budget_usd=1, budget_model="gpt-live-mini", prices=MINUTES), Agent()
+    )
+
+
+def test_a_voice_that_the_model_does_not_have():
+    live, realtime = load_settings(model="gpt-live-1"), load_settings()
+    fitness.require_fit(live, Agent(voice="vesper"))
+    with pytest.raises(ConfigError, match=r"voice must be one of alloy, ash, ballad, cedar, .*, not 'vesper'"):
+        fitness.require_fit(realtime, Agent(voice="vesper"))
+    (found,) = fitness.agent_faults(realtime, Agent(voice="vesper"))
+    assert "beacon" not in found
+    assert list(fitness.agent_faults(live, Agent(voice="vesper"))) == []

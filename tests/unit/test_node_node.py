@@ -16,6 +16,7 @@ from environment import clear_environment
 from fastbridge.agent import Agent, CallContext
 from fastbridge.base.conversation import ToolCall
 from fastbridge.carrier.admission import Admission
+from fastbridge.carrier.port import RecordingTold
 from fastbridge.carrier.twilio.messages import Start
 from fastbridge.config import load_settings
 from fastbridge.model.socket import RealtimeSocket
@@ -173,6 +174,7 @@ def test_of_a_closed_socket_to_the_model_nothing_is_left_for_the_collector(monke
             sink=lambda message: None,
             feed_message=lambda message: None,
             on_model_connected=lambda link: told.append("connected"),
+            model="",
             on_model_failed=told.append,
             on_model_lost=lambda code, reason: told.append("lost"),
         )
@@ -410,3 +412,20 @@ def test_a_call_that_the_node_records_leaves_its_file_and_is_counted(tmp_path):
     assert path.name == f"{CALL_SID}_{STREAM_SID}.wav" == document["recording"]["file"]
     assert path.read_bytes().startswith(b"RIFF")
     assert (["finished"], 1) in metrics["local_recordings"]
+
+
+@pytest.mark.parametrize("status", ["failed", "completed", "absent"])
+def test_the_call_itself_is_told_of_a_recording_that_failed(monkeypatch, status):
+    failed: list[str] = []
+
+    async def run() -> None:
+        node = make_node()
+        live: Any = SimpleNamespace(call_sid="CA1", carrier_recording=SimpleNamespace(failed=failed.append))
+        monkeypatch.setattr(node, "_calls", [live])
+        for call_sid in ("CA1", "CA2"):
+            assert await node.on_recording_status(RecordingTold("AC1", call_sid, "RE1", status))
+        monkeypatch.setattr(node, "_calls", [])
+        await node.close()
+
+    asyncio.run(run())
+    assert failed == (["RE1"] if status == "failed" else [])

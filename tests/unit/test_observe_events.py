@@ -22,6 +22,13 @@ BARGE_IN = BargeIn(
     outcome="committed", why="voice", held_ms=160,
 )  # fmt: skip
 SAID = ModelError("the model reports an error", "invalid_value", "invalid_request_error", param="voice", words="No.")
+UNKNOWN = ModelError(
+    "the model reports an error",
+    "unknown_parameter",
+    "invalid_request_error",
+    param="session.audio.input.noise_reduction",
+    words="No.",
+)
 RACE = ModelError("the model reports an error", "response_cancel_not_active", "error", words="No.")
 
 EXAMPLES = {
@@ -64,6 +71,7 @@ EXAMPLES = {
     "realtime_format": ((("audio/pcm", "audio/pcm"),), {}),
     "realtime_malformed": (("response.done", "no response: NoneType"), {}),
     "realtime_complains": ((SAID,), {}),
+    "realtime_left_out": ((UNKNOWN, "audio.input.noise_reduction"), {}),
     "realtime_expected": ((RACE,), {}),
     "carrier_malformed": ((1,), {}),
     "second_start": ((), {}),
@@ -117,6 +125,7 @@ EXAMPLES = {
     "transfer_failed": ((ValueError("x"),), {}),
     "carrier_refused": (("HTTP 500, code 20500",), {}),
     "budget_near": ((), {"whose": "call", "spent": "0.81", "most": "1.00", "unit": "usd"}),
+    "budget_model": (("gpt-realtime-mini",), {}),
     "budget_spent": ((), {"whose": "day", "spent": "50.01", "most": "50.00", "unit": "usd"}),
     "recording_began": ((), {"by": "carrier", "name": "RE123"}),
     "not_recorded": (("there are no Twilio credentials",), {}),

@@ -137,6 +137,17 @@ class TestPlace:
             ({"to": TO, "too": 1}, "too"),
             ({"to": TO, "timeout": 601}, "timeout"),
             ({"to": TO, "timeout": "soon"}, "timeout"),
+            ({"to": TO, "timeout": "30"}, "timeout"),
+            ({"to": TO, "timeout": 30.0}, "timeout"),
+            ({"to": TO, "timeout": True}, "timeout"),
+            ({"to": TO, "machine": "yes"}, "machine"),
+            ({"to": TO, "machine": 1}, "machine"),
+            ({"to": TO, "schedule_at": 5}, "schedule_at"),
+            ({"to": TO, "schedule_at": "soon"}, "schedule_at"),
+            ({"to": TO, "record": "tape"}, "record"),
+            ({"to": TO, "agent": ""}, "agent"),
+            ({"to": TO, "parameters": {"name": 5}}, "parameters.name"),
+            ({"to": 5}, "to"),
             ({"to": TO, "schedule_at": "2026-11-28T10:00:00"}, "schedule_at"),
             ({"to": TO, "schedule_at": "9999-01-01T00:00:00Z"}, "body"),
             ({"to": TO, "parameters": {"Name": "x"}}, "parameters"),
@@ -150,8 +161,17 @@ class TestPlace:
     )
     def test_what_is_wrong_is_named(self, desk: Desk, body: dict[str, Any], field: str) -> None:
         document = problem(desk.post(body), 422)
-        assert [error["field"] for error in document["errors"]] == [field]
+        (error,) = document["errors"]
+        assert error["field"] == field
+        assert "nput should" not in error["problem"], "pydantic's words are nobody's"
+        assert "alue error" not in error["problem"]
         assert desk.carrier.placements == []
+
+    def test_what_it_must_be_is_said_in_our_words(self, desk: Desk) -> None:
+        said = problem(desk.post({"to": TO, "machine": "yes"}), 422)["detail"]
+        assert said == "machine must be true or false."
+        said = problem(desk.post({"to": TO, "schedule_at": 5}), 422)["detail"]
+        assert said == "schedule_at must be a time with its offset, such as 2026-12-01T09:00:00Z."
 
     @pytest.mark.parametrize("body", [b"", b"to=x", b"[]", b"\xff", b'{"to": ', b"[" * 60_000])
     def test_what_is_no_json_is_said_to_be_none(self, desk: Desk, body: bytes) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from fastbridge.outbound.requests import MAX_PARAMETERS, CallRequest, faults
+from fastbridge.outbound.requests import _MUST_BE, MAX_PARAMETERS, CallRequest, faults
 
 TO = "+14155550101"
 
@@ -30,6 +30,11 @@ def test_what_is_kept_is_what_was_asked() -> None:
             "schedule_at"
         ],
     }
+
+
+def test_there_are_words_for_each_field() -> None:
+    names = {info.alias or name for name, info in CallRequest.model_fields.items()}
+    assert set(_MUST_BE) == names
 
 
 def test_as_many_parameters_as_a_webhook_can_carry() -> None:

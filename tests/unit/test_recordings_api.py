@@ -212,6 +212,11 @@ class TestKeys:
 
 
 class TestLink:
+    def test_a_field_that_is_none_is_told(self, desk: Desk) -> None:
+        desk.have()
+        answer = desk.ask("POST", f"/recordings/{SID}/link", json={"seconds": 60, "second": 5})
+        assert problem(answer, 422)["errors"] == [{"field": "second", "problem": "is no field of a link"}]
+
     def link(self, desk: Desk, **body: Any) -> str:
         answer = desk.ask("POST", f"/recordings/{SID}/link", **({"json": body} if body else {}))
         assert answer.status_code == 201, answer.text

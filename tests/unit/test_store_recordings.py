@@ -16,6 +16,7 @@ from fastbridge.store.recordings import (
     FETCH,
     FORGOTTEN_SECONDS,
     LOST,
+    NOT_MADE,
     STORED,
     UNTOLD_SECONDS,
     WANTED,
@@ -89,10 +90,19 @@ class TestTold:
         archive.told("in-progress")
         assert (archive.row.state, archive.jobs) == (ABSENT, [])
 
+    def test_what_the_carrier_could_not_make_says_so(self, archive: Archive) -> None:
+        archive.told("in-progress")
+        archive.told("failed")
+        assert (archive.row.state, archive.row.problem, archive.jobs) == (LOST, NOT_MADE, [])
+        archive.told("in-progress")
+        assert archive.row.state == LOST
+        archive.told("completed")
+        assert (archive.row.state, archive.row.problem, len(archive.jobs)) == (WANTED, None, 1)
+
     def test_what_is_stored_or_deleted_stays_so(self, archive: Archive) -> None:
         archive.told()
         archive.stored()
-        for status in ("completed", "in-progress", "absent"):
+        for status in ("completed", "in-progress", "absent", "failed"):
             archive.told(status)
         assert archive.row.state == STORED
         archive.store.delete(SID)

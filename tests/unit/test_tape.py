@@ -98,7 +98,8 @@ class TestRoom:
     def test_time_before_the_beginning_is_none(self, tape):
         assert tape.take(START_NS - MS) == b""
         tape.feed_caller(numbered_frame(1), 0, START_NS + 10 * MS)
-        assert tape.hidden_frames == 1  # it began to be said before
+        assert (tape.frames, tape.hidden_frames, tape.dropped_frames) == (0, 0, 0)  # it began to be said before
+        assert tracks(tape, 20)[0] == quiet(20)
 
 
 class TestPrivacy:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fastbridge.agent.tool import Tool
 from fastbridge.base import languages, voices
-from fastbridge.config import LANGUAGE_CODE, PER_CALL_SETTINGS, Settings, load_settings
+from fastbridge.config import LANGUAGE_CODE, LIVE_MODELS, PER_CALL_SETTINGS, Settings, load_settings
 from fastbridge.errors import ConfigError, short_path
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -95,16 +95,27 @@ def _language(value: Any) -> bool:
 
 
 def _voice(value: Any) -> bool:
-    return isinstance(value, str) and (voices.usable(value, None) or voices.usable(value, _model_address()))
+    """In any dialect: which one is spoken is known at the start."""
+    return isinstance(value, str) and any(voices.usable(value, each, live=True) for each in (None, _node()[0]))
 
 
 @functools.cache
-def _model_address() -> str | None:
-    """Where the model of this process is, asked only for a voice that is none of OpenAI's."""
+def _node() -> tuple[str | None, str]:
+    """Where the model of this process is, and its name."""
     try:
-        return load_settings().openai_base_url
+        settings = load_settings()
     except ConfigError:
-        return None  # whoever starts the node will say what is wrong
+        return None, ""  # whoever starts the node will say what is wrong
+    return settings.openai_base_url, settings.model
+
+
+def check_voice(voice: str, model: str, base_url: str | None, whose: str = "an Agent") -> None:
+    """ConfigError for one that this model does not have."""
+    live = model.startswith(LIVE_MODELS)
+    if not voices.usable(voice, base_url, live=live):
+        known = voices.voices_of(live=live)
+        nearest = did_you_mean(voice, known) or "."
+        raise ConfigError(f"{whose}: voice must be one of {', '.join(known)}, not {shown(voice)}{nearest}")
 
 
 def _functions(value: Any) -> bool:
@@ -164,6 +175,9 @@ def known_names(given: Iterable[str], known: Collection[str], whose: str) -> Non
 
 def check_values(given: Mapping[str, Any], checks: Mapping[str, Check], whose: str) -> None:
     """ConfigError for the first value that will not do."""
+    voice, model = given.get("voice"), str(given.get("model") or "")
+    if checks is FIELDS and isinstance(voice, str) and (model or not _voice(voice)):
+        check_voice(voice, model or _node()[1], _node()[0], whose)
     for name, (will_do, what) in checks.items():
         if name in given and not will_do(given[name]):
             nearest = _meant(name, given[name]) or "."

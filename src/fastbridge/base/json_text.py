@@ -25,15 +25,21 @@ def text_of(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def id_text(value: object) -> str:
+    """A peer's name of a thing, which some servers give as a number; nothing where it gave none."""
+    return str(value) if type(value) is int else text_of(value)
+
+
 def id_of(value: object) -> str:
-    """A peer's name of a thing. Malformed where it gave none, so that nothing is kept under the name of nothing."""
-    if not isinstance(value, str) or not value:
+    """The same. Malformed where it gave none, so that nothing is kept under the name of nothing."""
+    name = id_text(value)
+    if not name:
         raise Malformed(f"no id: {type(value).__name__}")
     try:
-        value.encode()
+        name.encode()
     except UnicodeEncodeError:
         raise Malformed("an id with half a character") from None
-    return value
+    return name
 
 
 def object_of(value: object) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from fastbridge.base.clock import Clock, Deadline
 from fastbridge.base.conversation import ToolCall
 from fastbridge.call.happenings import AnswerOwed, ModelHopeless, SessionUseless
 from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.model.errors import is_hopeless
 from fastbridge.model.instructions import FILTERED, REPEAT, REPROMPT
-from fastbridge.model.line import is_hopeless
 from fastbridge.model.port import OWN_TURN, Create, Model, Tell, Wish
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog

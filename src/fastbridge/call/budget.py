@@ -1,10 +1,11 @@
 """What a call may cost: the model is told when most of it is spent, and a call that has spent it ends with a goodbye.
 
-The service tells what a response has cost when it is done. So one under way is reckoned as dear as the last one was to
-ask for, and by the audio that has come of it; and the goodbye is paid for in advance: it begins so early that with it
-the call has cost what it may, not more.
+The service tells what a response has cost when it is done. So one under way is reckoned by what there is to be read
+again, which is all that was said, and by the audio that has come of it; and the goodbye is paid for in advance: it
+begins so early that with it the call has cost what it may, not more. What is left may be spent with a cheaper model.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -15,12 +16,13 @@ from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.languages import first_in
 from fastbridge.base.machine import Machine
 from fastbridge.base.spending import Spending
-from fastbridge.call.happenings import CutShort, LastWord, LeaveAsked
+from fastbridge.call.happenings import CheaperModelWanted, CutShort, LastWord, LeaveAsked
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError
 from fastbridge.model.instructions import BUDGET_NEAR, GOODBYE
+from fastbridge.model.ledger import Ledger
 from fastbridge.model.port import Model, Tell, Wish
-from fastbridge.model.usage import Usage, cost_usd, price_of
+from fastbridge.model.usage import Usage
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 
@@ -105,7 +107,7 @@ class Budget(Machine[State, Event]):
         self._business_id = context.business_id
         self._facts = facts
         self._settings = settings
-        self._price = price_of(settings.model, settings.prices)[0]
+        self.ledger = Ledger(settings.model, settings.prices)
         self._session = session
         self._assistant = assistant
         self._seconds = seconds
@@ -114,7 +116,8 @@ class Budget(Machine[State, Event]):
         self._tell = tell
         self._booked_usd = 0.0
         self._asked = Usage()  # as it was when the last response was done
-        self._last_input = Usage()
+        self._last = Usage()  # of the last response
+        self._grown_by = 0  # what the caller, and others, had added to the conversation before it
         self._frames = 0
 
     def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
@@ -124,9 +127,9 @@ class Budget(Machine[State, Event]):
         """What it has cost is known."""
         usage, before = self._session.usage, self._asked
         if usage.total_tokens > before.total_tokens:
-            self._last_input = _less(usage, before)
-            self._last_input.text_out = self._last_input.audio_out = self._last_input.output_tokens = 0
-            self._last_input.total_tokens = self._last_input.input_tokens
+            last, self._last = self._last, usage.less(before)
+            if last.input_tokens:
+                self._grown_by = max(self._last.input_tokens - last.input_tokens - last.output_tokens, 0)
             self._asked = Usage(**vars(usage))
         self._frames = self._assistant.frames_enqueued
         self.look()
@@ -147,6 +150,17 @@ class Budget(Machine[State, Event]):
                 self._to(Event.NEAR)
                 events.budget_near(self._log, **_told(near[0]))
                 self._session.note("system", BUDGET_NEAR)
+                if self._settings.budget_model:
+                    self._tell(CheaperModelWanted(self._settings.budget_model))
+
+    def model_changed(self, model: str) -> None:
+        self.ledger.change(model, self._session.usage, self._seconds())
+        events.budget_model(self._log, model)
+
+    def line_up(self) -> None:
+        """Another session was told what was said, and not what is not said."""
+        if self.state is State.NEAR:
+            self._session.note("system", BUDGET_NEAR)
 
     def close(self) -> None:
         """The call is over: it has cost what the service has told."""
@@ -155,7 +169,7 @@ class Budget(Machine[State, Event]):
             self._spending.ended(self._business_id, self._booked_usd)
 
     def _book(self) -> None:
-        usd = self._usd(self._session.usage, self._seconds())
+        usd = self.ledger.usd(self._session.usage, self._seconds()) or 0.0
         if self._spending is not None and usd > self._booked_usd:
             self._spending.spend(self._business_id, usd - self._booked_usd)
             self._booked_usd = usd
@@ -179,14 +193,15 @@ class Budget(Machine[State, Event]):
     def _caps(self) -> Iterator[Cap]:
         """Those that are set."""
         settings, running = self._settings, self._running()
-        goodbye = Usage(**vars(self._last_input))
+        goodbye = self._conversation(running)
         _speak(goodbye, GOODBYE_TOKENS)
         if settings.call_budget_tokens:
             spent = self._session.usage.total_tokens + running.total_tokens
             yield Cap("call", spent, settings.call_budget_tokens, goodbye.total_tokens, "tokens")
-        running_usd, goodbye_usd = self._usd(running), self._usd(goodbye, GOODBYE_SECONDS)
+        running_usd = self.ledger.more_usd(running)
+        goodbye_usd = self.ledger.more_usd(goodbye, GOODBYE_SECONDS)
         if settings.call_budget_usd:
-            spent_usd = self._usd(self._session.usage, self._seconds()) + running_usd
+            spent_usd = (self.ledger.usd(self._session.usage, self._seconds()) or 0.0) + running_usd
             yield Cap("call", spent_usd, settings.call_budget_usd, goodbye_usd, "usd")
         if self._spending is None:
             return
@@ -196,16 +211,25 @@ class Budget(Machine[State, Event]):
         if settings.day_budget_usd:
             yield Cap("day", self._spending.total() + running_usd, settings.day_budget_usd, goodbye_usd, "usd")
 
-    def _usd(self, usage: Usage, seconds: float = 0.0) -> float:
-        return cost_usd(usage, self._price, seconds) or 0.0
-
     def _running(self) -> Usage:
         """What the response under way will be found to have cost so far."""
         if not self._session.responses.generating:
             return Usage()
-        reckoned = Usage(**vars(self._last_input))
+        reckoned = self._conversation(Usage())
         _speak(reckoned, round(max(self._assistant.frames_enqueued - self._frames, 0) * TOKENS_A_FRAME))
         return reckoned
+
+    def _conversation(self, running: Usage) -> Usage:
+        """What a response would read that was asked for now: what the last one read and said, what the caller adds from
+        one to the next, and what the one under way has said."""
+        last, read = self._last, Usage()
+        if last.input_tokens:
+            read.text_in = last.text_in + last.text_out + running.text_out
+            read.audio_in = last.audio_in + last.audio_out + running.audio_out + self._grown_by
+            read.text_cached, read.audio_cached = last.text_cached, last.audio_cached
+            read.input_tokens = last.input_tokens + last.output_tokens + running.output_tokens + self._grown_by
+        read.total_tokens = read.input_tokens
+        return read
 
 
 def _speak(usage: Usage, tokens: int) -> None:
@@ -215,10 +239,11 @@ def _speak(usage: Usage, tokens: int) -> None:
     usage.total_tokens += usage.output_tokens
 
 
-def _less(usage: Usage, before: Usage) -> Usage:
-    return Usage(**{name: count - getattr(before, name) for name, count in vars(usage).items()})
-
-
 def _told(cap: Cap) -> dict[str, str]:
-    digits = 2 if cap.unit == "usd" else 0
+    digits = _digits(cap.most) if cap.unit == "usd" else 0
     return {"whose": cap.whose, "spent": f"{cap.spent:.{digits}f}", "most": f"{cap.most:.{digits}f}", "unit": cap.unit}
+
+
+def _digits(usd: float) -> int:
+    """Cents, and of less than a dollar so many that a hundredth of it is seen."""
+    return min(max(2, 2 - math.floor(math.log10(usd))), 8)

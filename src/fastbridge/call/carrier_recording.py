@@ -58,6 +58,7 @@ class Event(StrEnum):
     CLOSE = "close"
 
 
+_ENDS = {Event.CLOSE: State.STOPPED, Event.REFUSED: State.FAILED}
 TRANSITIONS: dict[State, dict[Event, State]] = {
     State.OFF: {Event.ASK: State.ASKED, Event.REFUSED: State.FAILED},
     State.ASKED: {
@@ -72,11 +73,11 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.REFUSED: State.FAILED,
         Event.LOST: State.UNCERTAIN,
     },
-    State.RECORDING: {Event.PAUSE: State.PAUSING, Event.CLOSE: State.STOPPED},
-    State.PAUSING: {Event.DONE: State.PAUSED, Event.NOT_DONE: State.DOUBTFUL, Event.CLOSE: State.STOPPED},
-    State.PAUSED: {Event.RESUME: State.RESUMING},
-    State.RESUMING: {Event.DONE: State.RECORDING, Event.NOT_DONE: State.DOUBTFUL, Event.CLOSE: State.STOPPED},
-    State.DOUBTFUL: {Event.PAUSE: State.PAUSING, Event.RESUME: State.RESUMING, Event.CLOSE: State.STOPPED},
+    State.RECORDING: {Event.PAUSE: State.PAUSING, **_ENDS},
+    State.PAUSING: {Event.DONE: State.PAUSED, Event.NOT_DONE: State.DOUBTFUL, **_ENDS},
+    State.PAUSED: {Event.RESUME: State.RESUMING, Event.REFUSED: State.FAILED},
+    State.RESUMING: {Event.DONE: State.RECORDING, Event.NOT_DONE: State.DOUBTFUL, **_ENDS},
+    State.DOUBTFUL: {Event.PAUSE: State.PAUSING, Event.RESUME: State.RESUMING, **_ENDS},
     State.STOPPED: {},
     State.FAILED: {},
     State.UNCERTAIN: {},
@@ -155,6 +156,18 @@ class CarrierRecording(Machine[State, Event]):
     def unhush(self) -> None:
         self._hushed = self._asked_quiet = False
         self._resumptions = 0
+        self._proceed()
+
+    def failed(self, recording_sid: str) -> None:
+        """The carrier tells that this one failed, while the call goes on."""
+        if self._closed or recording_sid != self.recording_sid or self.state is State.FAILED:
+            return
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._pausing_stops()
+        self._to(Event.REFUSED)
+        events.not_recorded(self._log, "the carrier reports that the recording failed")
         self._proceed()
 
     def close(self) -> None:

@@ -172,6 +172,12 @@ class PersonFound(NamedTuple):
     """It was a person after all."""
 
 
+class CheaperModelWanted(NamedTuple):
+    """The call is to go on with this model, from the next moment in which nobody hears the change."""
+
+    model: str
+
+
 class LastWord(NamedTuple):
     """The line is hopeless: what is said now is said to the end, and nobody is listened to any more."""
 

@@ -12,6 +12,7 @@ from fastbridge.call.happenings import (
     AnswerOwed,
     Beginning,
     CallerTypes,
+    CheaperModelWanted,
     ConsentGiven,
     CutShort,
     EndCall,
@@ -63,6 +64,7 @@ from fastbridge.model.port import (
     LineLost,
     LineUp,
     MessageBegun,
+    ModelChanged,
     ModelGivenUp,
     ModelIdle,
     ModelSign,
@@ -96,7 +98,8 @@ ORDER: Mapping[type, str] = {
     SpeechStopped: "books.speech_stopped upload_watch.noticed media_gap.end idle.speech_stopped "
     "barge_in.speech_stopped format_watch.told turns.speech_stopped",
     SpeechIsOver: "format_watch.told media_gap.end idle.speech_stopped barge_in.speech_stopped",
-    TurnCommitted: "upload_watch.noticed barge_in.caller_turn turns.committed answered_by.caller_turn dead_air.review",
+    TurnCommitted: "upload_watch.noticed barge_in.caller_turn turns.committed answered_by.caller_turn "
+    "idle.committed dead_air.review",
     ModelIdle: "idle.model_asks",
     ResponseAsked: "dead_air.review",
     ResponseBeginning: "barge_in.new_response",
@@ -117,7 +120,9 @@ ORDER: Mapping[type, str] = {
     LineLost: "turns.line_lost upload_watch.noticed answers.line_lost",
     LineChanged: "dead_air.late",
     LineUp: "media_gap.line_up upload_watch.noticed format_watch.line_up answers.line_up turns.line_up greeting.ready "
-    "dead_air.review",
+    "budget.line_up dead_air.review",
+    CheaperModelWanted: "line.change_model",
+    ModelChanged: "budget.model_changed",
     ModelGivenUp: "answered_by.give_up transfers.withdraw barge_in.giving_up turns.line_lost fallback.give_up "
     "dead_air.review",
     # What is played.

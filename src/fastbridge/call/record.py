@@ -17,7 +17,7 @@ from fastbridge.base.end_reasons import EndReason
 from fastbridge.call.parts import Parts
 from fastbridge.masking.mask import Mask
 from fastbridge.masking.patterns import mask_of
-from fastbridge.model.usage import Usage, cost_usd, price_of
+from fastbridge.model.usage import Usage
 from fastbridge.observe import events, stats
 from fastbridge.observe.log_format import mask_phone
 
@@ -191,7 +191,7 @@ def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str)
             "intentional_ms": 0,
         },
         "tokens": vars(Usage()),
-        "cost": {"model": settings.model, "usd": 0.0, "prices": None, "capped_by": None},
+        "cost": {"model": settings.model, "usd": 0.0, "prices": None, "capped_by": None, "models": []},
         "model_events": {},
         "errors": [why],
         "errors_by_type": {"unbegun": 1},
@@ -257,9 +257,14 @@ def session_seconds(call: Parts) -> float:
 
 
 def _cost(call: Parts) -> dict[str, Any]:
-    price, source = price_of(call.settings.model, call.settings.prices)
-    usd = cost_usd(call.session.usage, price, session_seconds(call))
-    return {"model": call.settings.model, "usd": usd, "prices": source, "capped_by": call.budget.capped_by}
+    ledger, used = call.budget.ledger, (call.session.usage, session_seconds(call))
+    return {
+        "model": call.settings.model,
+        "usd": ledger.usd(*used),
+        "prices": ledger.source,
+        "capped_by": call.budget.capped_by,
+        "models": ledger.entries(*used),
+    }
 
 
 def metrics(document: dict[str, Any]) -> dict[str, object]:

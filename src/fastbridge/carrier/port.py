@@ -204,7 +204,7 @@ class RecordingBegun:
 
 @dataclass(frozen=True, slots=True)
 class RecordingTold:
-    """What the carrier tells of a recording. status: in-progress, completed or absent."""
+    """What the carrier tells of a recording. status: in-progress, completed, absent or failed."""
 
     account_sid: str
     call_sid: str

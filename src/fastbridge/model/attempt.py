@@ -36,13 +36,16 @@ class Owner(Protocol):
 class Attempt:
     """One try to reach the model, and the socket that came of it. Messages of the socket go to `sink`, or, what that is
     not given, to `feed_message`. The transport calls the four methods. continues: the stored session that
-    this one is to go on with, if any."""
+    this one is to go on with, if any. model: whom to ask for; empty: whom the call began with."""
 
-    def __init__(self, owner: Owner, sink: TextSink | Feed, feed_message: Feed, continues: str = "") -> None:
+    def __init__(
+        self, owner: Owner, sink: TextSink | Feed, feed_message: Feed, continues: str = "", *, model: str = ""
+    ) -> None:
         self.owner = owner
         self.sink = sink
         self.feed_message = feed_message
         self.continues = continues
+        self.model = model
 
     def on_model_connected(self, link: ModelLink) -> None:
         """The socket is open; the gate for audio is not."""

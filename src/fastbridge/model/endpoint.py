@@ -3,12 +3,14 @@
 A model's name says which dialect it speaks, and so which address of the service is dialled.
 
 OPENAI_BASE_URL names any compatible server. AZURE_OPENAI_ENDPOINT names a resource of Azure's, which speaks the same
-under `/openai/v1`, without an API version; the model's name is that of the deployment.
+under `/openai/v1`, without an API version; the model's name is that of the deployment. Its socket takes a token as
+OpenAI's does, and a key in a header of its own.
 """
 
 from typing import Any
 
 import openai
+from pydantic import SecretStr
 
 from fastbridge.config import LIVE_MODELS, Settings
 from fastbridge.model.attempt import Attempt
@@ -19,11 +21,17 @@ AZURE_PATH = "/openai/v1"
 def model_client(settings: Settings) -> openai.AsyncOpenAI:
     """The SDK's client for these settings, which `Settings.require_serving` has found enough."""
     if settings.azure_openai_endpoint is not None:
-        secret = settings.azure_openai_api_key or settings.azure_openai_ad_token
-        base_url: str | None = azure_base_url(settings.azure_openai_endpoint)
-    else:
-        secret, base_url = settings.openai_api_key, settings.openai_base_url
-    return openai.AsyncOpenAI(api_key=secret.get_secret_value() if secret is not None else "none", base_url=base_url)
+        base_url, key = azure_base_url(settings.azure_openai_endpoint), settings.azure_openai_api_key
+        if key is not None:
+            headers: dict[str, Any] = {"Authorization": openai.Omit(), "api-key": key.get_secret_value()}
+            return openai.AsyncOpenAI(api_key="none", base_url=base_url, default_headers=headers)
+        return openai.AsyncOpenAI(api_key=_told(settings.azure_openai_ad_token), base_url=base_url)
+    return openai.AsyncOpenAI(api_key=_told(settings.openai_api_key), base_url=settings.openai_base_url)
+
+
+def _told(secret: SecretStr | None) -> str:
+    """For the SDK, which wants one where none is needed, too."""
+    return secret.get_secret_value() if secret is not None else "none"
 
 
 def warm(client: openai.AsyncOpenAI) -> None:

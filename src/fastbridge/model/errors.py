@@ -20,6 +20,10 @@ FATAL_ERRORS = frozenset(
     }
 )
 
+_RETRIED_STATUSES = frozenset({"http_408", "http_409", "http_425", "http_429"})
+_BUSY_CODES = frozenset({"http_429", "rate_limit_exceeded", "inference_rate_limit_exceeded", "server_error"})
+_HOPELESS = (FATAL_ERRORS - {"session_expired"}) | {"format_mismatch"}
+
 NO_KIND = "error"
 _NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,80}")
 
@@ -61,3 +65,15 @@ def refusal(status: int, body: object) -> ModelError:
     code = said.code if said.code in FATAL_ERRORS else f"http_{status}"
     message = f"OpenAI refused the connection with HTTP {status}"
     return ModelUnavailable(message, code, said.kind, words=said.words)
+
+
+def is_hopeless(error: ModelError) -> bool:
+    """No retry can cure it: our key, our account, our settings."""
+    code = error.code or ""
+    return code in _HOPELESS or (code.startswith("http_4") and code not in _RETRIED_STATUSES)
+
+
+def is_busy(error: ModelError) -> bool:
+    """The service is there, and has no time."""
+    code = error.code or ""
+    return code in _BUSY_CODES or code.startswith("http_5")

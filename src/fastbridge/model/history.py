@@ -104,7 +104,7 @@ class History:
 
     def follows(self, item_id: str, previous_item_id: object) -> None:
         """The model has said which item this one comes after."""
-        if not isinstance(previous_item_id, str) or len(self._previous) >= 4 * MAX_TURNS:
+        if not isinstance(previous_item_id, str) or not previous_item_id or len(self._previous) >= 4 * MAX_TURNS:
             return
         self._previous[item_id] = previous_item_id
         if item_id in self.turns:

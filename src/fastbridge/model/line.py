@@ -20,8 +20,8 @@ from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model.attempt import Attempt, Feed, ModelLink
 from fastbridge.model.breaker import Breaker
-from fastbridge.model.errors import FATAL_ERRORS
-from fastbridge.model.port import LineChanged, LineLost, LineUp, ModelGivenUp, Opening, Session, Tell
+from fastbridge.model.errors import is_busy, is_hopeless
+from fastbridge.model.port import LineChanged, LineLost, LineUp, ModelChanged, ModelGivenUp, Opening, Session, Tell
 from fastbridge.model.renewal import Boundary, Renewal
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
@@ -51,9 +51,6 @@ UNTAKEN_SECONDS = 3.0
 
 UNAVAILABLE, LOST = "model_unavailable", "model_lost"
 """Why a call ends that the model failed: there never was a session, or there is none any more."""
-_RETRIED_STATUSES = frozenset({"http_408", "http_409", "http_425", "http_429"})
-_BUSY_CODES = frozenset({"http_429", "rate_limit_exceeded", "inference_rate_limit_exceeded", "server_error"})
-_HOPELESS = (FATAL_ERRORS - {"session_expired"}) | {"format_mismatch"}
 
 
 class State(StrEnum):
@@ -132,6 +129,7 @@ class ModelLine(Machine[State, Event]):
         self._dial_out = dial
         self._breaker = breaker
         self._attempt: Attempt | None = None
+        self._model = ""  # that of the session in use, where it is not the one the call began with
         self._busy_tries = 0
         self._down_since_ns = clock.began_ns
         self._ring_full = False
@@ -164,7 +162,7 @@ class ModelLine(Machine[State, Event]):
     def _dial(self) -> None:
         self.tries += 1
         self._to(Event.DIAL)
-        self._attempt = Attempt(self, self._sink, self._assistant.feed_message)
+        self._attempt = Attempt(self, self._sink, self._assistant.feed_message, model=self._model)
         self.dial(self._attempt)
 
     def dial(self, attempt: Attempt) -> None:
@@ -353,6 +351,10 @@ class ModelLine(Machine[State, Event]):
         self._carry_on(link)
         events.realtime_renewed(self._log, self.counters["renewals"])
 
+    def change_model(self, model: str) -> None:
+        """Move to this model, at the next moment in which nobody hears it."""
+        self._renewal.change_model(model)
+
     def renewal_failed(self, error: ModelError) -> None:
         self.counters["renewal_failures"] += 1
         self._trouble.renewal_failed(error, self.counters["renewal_failures"])
@@ -360,6 +362,10 @@ class ModelLine(Machine[State, Event]):
     def _move(self, attempt: Attempt, link: ModelLink, opening: Opening) -> None:
         attempt.owner = self
         self._attempt, self.link = attempt, link
+        if attempt.model != self._model:
+            self._model = attempt.model
+            self._tell(ModelChanged(attempt.model))
+            self._session.use_model(attempt.model)
         link.redirect(self._sink, self._assistant.feed_message)
         if self._ring_full:
             link.pause_reading()
@@ -386,15 +392,3 @@ class ModelLine(Machine[State, Event]):
         link, self.link, self._attempt = self.link, None, None
         if link is not None:
             link.hang_up()
-
-
-def is_hopeless(error: ModelError) -> bool:
-    """No retry can cure it: our key, our account, our settings."""
-    code = error.code or ""
-    return code in _HOPELESS or (code.startswith("http_4") and code not in _RETRIED_STATUSES)
-
-
-def is_busy(error: ModelError) -> bool:
-    """The service is there, and has no time."""
-    code = error.code or ""
-    return code in _BUSY_CODES or code.startswith("http_5")

@@ -171,6 +171,12 @@ class ModelGivenUp(NamedTuple):
     error: ModelError
 
 
+class ModelChanged(NamedTuple):
+    """The call goes on with another model, from here on. Told before it has moved."""
+
+    model: str
+
+
 Tell = Callable[[Any], object]
 """tell(event): to whoever the table of the call names, in its order, at once."""
 
@@ -224,7 +230,14 @@ class Session(Protocol):
     def stored_id(self) -> str:
         """Of the session under way, where the service has stored it and another may continue it; else empty."""
 
-    def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelError], object]) -> Opening: ...
+    def new_opening(
+        self, ready: Callable[[], object], failed: Callable[[ModelError], object], model: str = ""
+    ) -> Opening:
+        """model: whose settings these are to be; empty: those of the model in use."""
+
+    def use_model(self, model: str) -> None:
+        """From here on it is this one: what is opened by and by is its."""
+
     def connected(self, send: Callable[[bytes], object]) -> None: ...
     def disconnected(self) -> None: ...
     def move(self, opening: Any, send: Callable[[bytes], object]) -> None: ...

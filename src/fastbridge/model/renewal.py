@@ -2,7 +2,8 @@
 
 The model ends every session after an hour. Some time before, a second connection is dialled and opened beside the
 first; at the next turn boundary (nothing generated, played, run or spoken) the call moves over. A failure here costs
-nothing: it is tried again, and if it never succeeds the loss is handled as any other.
+nothing: it is tried again, and if it never succeeds the loss is handled as any other. In the same way a call goes over
+to another model, at once.
 """
 
 import time
@@ -84,6 +85,9 @@ class Renewal(Machine[State, Event]):
         self._attempt: Attempt | None = None
         self._link: ModelLink | None = None
         self._opening: Opening | None = None
+        self._model = ""
+        """Whose the next session is; empty: that of the model the call began with."""
+        self._changing = False
         self._ready_ns = 0
         self._deadline = Deadline(clock, self._due)
 
@@ -96,7 +100,16 @@ class Renewal(Machine[State, Event]):
             if BEFORE_EXPIRY_SECONDS < left <= MAX_SESSION_SECONDS:
                 seconds = min(seconds, left - BEFORE_EXPIRY_SECONDS)
         self._to(Event.SCHEDULE)
-        self._deadline.set(seconds)
+        self._deadline.set(0.0 if self._changing else seconds)
+
+    def change_model(self, model: str) -> None:
+        """The next session is to be this model's, and soon."""
+        self._model, self._changing = model, True
+        if self.state in (State.OPENING, State.READY):
+            self._to(Event.FAILED)
+            self._forget(hang_up=True)
+        if self.state is State.SCHEDULED:
+            self._deadline.set(0.0)
 
     def close(self) -> None:
         self._to(Event.STOP)
@@ -109,6 +122,7 @@ class Renewal(Machine[State, Event]):
             return None
         self._to(Event.STOP)
         self._forget(hang_up=False)
+        self._changing = False
         return attempt, link, opening
 
     # --- the second connection ---
@@ -121,13 +135,13 @@ class Renewal(Machine[State, Event]):
         else:
             self._to(Event.DIAL)
             self._deadline.set(OPEN_SECONDS)
-            self._opening = self._session.new_opening(self._confirmed, self._fail)
-            self._attempt = Attempt(self, self._feed, self._feed, self._continued())
+            self._opening = self._session.new_opening(self._confirmed, self._fail, self._model)
+            self._attempt = Attempt(self, self._feed, self._feed, self._continued(), model=self._model)
             self._line.dial(self._attempt)
 
     def _continued(self) -> str:
-        """This very session, where the service has stored it."""
-        return self._session.stored_id if self._settings.live_store else ""
+        """This very session, where the service has stored it, and the model stays."""
+        return self._session.stored_id if self._settings.live_store and not self._changing else ""
 
     def connected(self, attempt: Attempt, link: ModelLink) -> None:
         if attempt is not self._attempt or self._opening is None:
@@ -187,4 +201,5 @@ class Renewal(Machine[State, Event]):
             return
         self._to(Event.STOP)
         self._forget(hang_up=False)
+        self._changing = False
         self._line.renew(attempt, link, opening)

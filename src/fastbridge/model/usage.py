@@ -67,6 +67,10 @@ class Usage:
         if isinstance(usage, dict):
             self._count("transcription_tokens", usage.get("total_tokens"))
 
+    def less(self, before: "Usage") -> "Usage":
+        """What has come since it was `before`."""
+        return Usage(**{name: count - getattr(before, name) for name, count in vars(self).items()})
+
     def _count(self, name: str, count: object) -> None:
         if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 1 << 40:
             setattr(self, name, getattr(self, name) + count)
@@ -85,6 +89,11 @@ def cost_usd(usage: Usage, price: dict[str, float] | None, seconds: float = 0.0)
         cost += (getattr(usage, f"{kind}_in") - cached) * price[f"{kind}_in"]
         cost += cached * price[f"{kind}_cached"] + getattr(usage, f"{kind}_out") * price[f"{kind}_out"]
     return round(cost / 1e6, 6)
+
+
+def is_cheaper(price: dict[str, float], than: dict[str, float]) -> bool:
+    """No kind of token is dearer, nor the minute, and something costs less."""
+    return price.keys() == than.keys() and price != than and all(price[kind] <= than[kind] for kind in price)
 
 
 def price_of(model: str, given: str = "") -> tuple[dict[str, float] | None, str | None]:

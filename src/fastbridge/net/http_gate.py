@@ -27,6 +27,8 @@ class HttpGate:
 
     def __init__(self) -> None:
         self.refusal: HTTPStatus | None = None
+        self.path = ""
+        """What was asked for, of the last request whose head was read."""
         self.hasty = False
         self._pending = b""  # not let through yet
         self._body_left = 0
@@ -70,6 +72,7 @@ class HttpGate:
             return b""
         self._pending = self._pending[len(head) :]
         self._busy = True
+        self.path = head.partition(b" ")[2].partition(b" ")[0].decode("latin-1")
         self._body_left = self._length(head)
         return head
 

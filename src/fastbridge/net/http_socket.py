@@ -16,6 +16,7 @@ from fastbridge.base.refusals import Reason
 from fastbridge.net.arrival import Arrival, came_ns
 from fastbridge.net.connections import Connections, Doing, peer_of
 from fastbridge.net.http_gate import HttpGate
+from fastbridge.net.problems import refusal
 from fastbridge.observe import notices
 
 HEAD_SECONDS = 5.0
@@ -137,9 +138,9 @@ class WebhookSocket(H11Protocol):
         """Not by the library, which has seen nothing of the request. One that is being answered gets that answer."""
         self._connections.refuse(REASONS.get(status, "too_large"))
         if self.conn.our_state is h11.IDLE:
-            text = f"{status.phrase}\n"
-            head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
-            self.transport.write(f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}".encode())
+            body, kind = refusal(self._gate.path, status.value, f"{status.phrase}\n")
+            head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\n"
+            self.transport.write(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
         self._leave()
 
     def connection_lost(self, exc: Exception | None) -> None:

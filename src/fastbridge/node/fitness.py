@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from fastbridge.agent.fields import BY_THE_CARRIER, BY_THE_NODE
+from fastbridge.agent.fields import BY_THE_CARRIER, BY_THE_NODE, check_voice
 from fastbridge.base.complaints import complaints
 from fastbridge.carrier.twilio.rest import credentials
 from fastbridge.config import LIVE_MODELS, Settings, load_settings
 from fastbridge.errors import ConfigError
-from fastbridge.model.usage import price_of
+from fastbridge.model.usage import is_cheaper, price_of
 from fastbridge.node.stray_settings import unknown_variables
 from fastbridge.store.database import NO_DATABASE, open_engine
 from fastbridge.store.records import try_folder, unusable
@@ -23,6 +23,7 @@ from fastbridge.store.records import try_folder, unusable
 if TYPE_CHECKING:
     from fastbridge.agent.definition import Agent
 
+BUDGETS = ("call_budget_usd", "call_budget_tokens", "business_budget_usd", "day_budget_usd")
 WORKERS_NEED_LINUX = "Several workers need Linux: start one, and put several nodes behind a load balancer."
 
 
@@ -47,6 +48,7 @@ def faults(settings: Settings) -> Iterator[str]:
     if settings.workers > 1 and sys.platform != "linux":
         yield WORKERS_NEED_LINUX
     yield from _said(require_price, settings)
+    yield from _said(require_budget_model, settings)
     url = settings.database_url.get_secret_value()
     if url != NO_DATABASE:
         yield from _said(open_engine, url)
@@ -65,15 +67,20 @@ def agent_faults(settings: Settings, agent: "Agent") -> Iterator[str]:
     known = {*settings.session_faults()}
     for each in agent.variants():
         yield from recording_faults(settings, each.record)
+        yield from _said(check_voice, each.voice, each.call_settings(settings).model, settings.openai_base_url)
         yield from dict.fromkeys(fault for fault in each.call_settings(settings).session_faults() if fault not in known)
 
 
 def require_fit(settings: Settings, agent: "Agent") -> None:
     """ConfigError, where a node of these would only break with the first call."""
     require_price(settings)
+    require_budget_model(settings)
     for each in agent.variants():
-        each.call_settings(settings).require_session()
-        require_price(each.call_settings(settings))
+        own = each.call_settings(settings)
+        check_voice(each.voice, own.model, own.openai_base_url)
+        own.require_session()
+        require_price(own)
+        require_budget_model(own)
         for fault in recording_faults(settings, each.record):
             raise ConfigError(fault)
 
@@ -94,6 +101,23 @@ def require_price(settings: Settings) -> None:
     wanted = [name for name, usd in budgets.items() if usd]
     if wanted and price is None:
         raise ConfigError(f"{wanted[0]} needs the price of {settings.model}: give it in FASTBRIDGE_PRICES.")
+
+
+def require_budget_model(settings: Settings) -> None:
+    """ConfigError for a model at a budget's end that is none for these calls."""
+    model, other = settings.model, settings.budget_model
+    if not other:
+        return
+    if not any(getattr(settings, name) for name in BUDGETS):
+        raise ConfigError(f"FASTBRIDGE_BUDGET_MODEL={other} is for a budget's end: set a budget, too, or unset it.")
+    if other.startswith(LIVE_MODELS) is not model.startswith(LIVE_MODELS):
+        raise ConfigError(f"FASTBRIDGE_BUDGET_MODEL={other} is spoken to otherwise than {model}: take one of its kind.")
+    (price, _), (dear, _) = (price_of(each, settings.prices) for each in (other, model))
+    for name, known in ((other, price), (model, dear)):
+        if known is None:
+            raise ConfigError(f"FASTBRIDGE_BUDGET_MODEL needs the price of {name}: give it in FASTBRIDGE_PRICES.")
+    if price is not None and dear is not None and not is_cheaper(price, dear):
+        raise ConfigError(f"FASTBRIDGE_BUDGET_MODEL={other} is not cheaper than {model}: take another, or unset it.")
 
 
 def recording_faults(settings: Settings, record: str) -> Iterator[str]:

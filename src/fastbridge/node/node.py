@@ -153,6 +153,9 @@ class Node:
 
     async def on_recording_status(self, told: RecordingTold) -> bool:
         """A recording's callback. Whether it is kept; where nothing is, nothing is to be."""
+        call = self._call(told.call_sid)
+        if call is not None and told.status == "failed":
+            call.carrier_recording.failed(told.recording_sid)
         return await kept(self.recordings, told) if self.recordings is not None else True
 
     @property
@@ -316,7 +319,7 @@ class Node:
         }
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                connection = await dial(self._openai, model or self.settings.model, attempt, options)
+                connection = await dial(self._openai, attempt.model or model or self.settings.model, attempt, options)
         except Exception as error:
             attempt.on_model_failed(model_error(error))
             return

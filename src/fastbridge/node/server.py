@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,6 +24,7 @@ from fastbridge.carrier.twilio.media_socket import CarrierSocket
 from fastbridge.config import Settings
 from fastbridge.net import listening
 from fastbridge.net.http_socket import WebhookSocket
+from fastbridge.net.problems import on_http_exception
 from fastbridge.node import recordings
 from fastbridge.node.drain import Drain, Drainable
 from fastbridge.node.exporter import CONTENT_TYPE, Exporter, exposition
@@ -79,7 +81,7 @@ def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", succ
         routes += of_recordings
     if settings.metrics_public:
         routes.append(Route("/metrics", metrics, methods=["GET"]))
-    app = Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: on_http_exception})
     app.router.redirect_slashes = False  # it answers with whatever Host the client sent
     app.state.node = node
     return app

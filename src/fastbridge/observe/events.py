@@ -156,6 +156,12 @@ def realtime_complains(log: CallLog, error: ModelError) -> None:
     log("REALTIME", _cause(log, error), level=logging.WARNING, **_names(error), **same, depth=1)
 
 
+def realtime_left_out(log: CallLog, error: ModelError, setting: str) -> None:
+    """A service does not take one of the session's settings: the session goes on without."""
+    text = f"session.{setting} is left out, {_cause(log, error)}"
+    log("REALTIME", text, level=logging.WARNING, **_names(error), depth=1)
+
+
 def realtime_expected(log: CallLog, error: ModelError) -> None:
     """The model reports what comes of a race between two machines."""
     log.debug("REALTIME", _cause(log, error), **_names(error), depth=1)
@@ -452,6 +458,11 @@ def time_running_out(log: CallLog) -> None:
 def budget_near(log: CallLog, *, whose: str, spent: str, most: str, unit: str) -> None:
     """Most of what may be spent is spent: the model is told to be brief. whose: `call`, `business` or `day`."""
     log("BUDGET", "nearly spent", whose=whose, spent=spent, most=most, unit=unit, depth=1)
+
+
+def budget_model(log: CallLog, model: str) -> None:
+    """Most of it is spent: the call has moved to a cheaper model."""
+    log("BUDGET", "cheaper model", model=model)
 
 
 def budget_spent(log: CallLog, *, whose: str, spent: str, most: str, unit: str) -> None:

@@ -53,6 +53,11 @@ class Trouble:
         self._count(error)
         events.realtime_complains(self._log, error)
 
+    def left_out(self, error: ModelError, setting: str) -> None:
+        """The service does not take a setting, which is left out. setting: its path below `session`."""
+        self._count(error)
+        events.realtime_left_out(self._log, error, setting)
+
     def expected(self, error: ModelError) -> None:
         """A race, and no fault: the session counts it."""
         events.realtime_expected(self._log, error)

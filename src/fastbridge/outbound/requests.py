@@ -6,7 +6,17 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 E164 = r"^\+[1-9][0-9]{6,14}$"
 MAX_AHEAD = timedelta(days=30)
@@ -17,11 +27,18 @@ OUTBOUND_ID = "outbound_id"
 """The parameter by which a call's webhooks tell whose they are."""
 _NAMES = r"^[a-z][A-Za-z0-9_.-]{0,63}$"
 _RESERVED = frozenset({"business_id", "agent", "record", "machine", OUTBOUND_ID, "bodySHA256"})
-_WORDS = {
-    "missing": "is missing",
-    "extra_forbidden": "is no field of a call",
-    "string_pattern_mismatch": "must look otherwise",
-    "json_invalid": "is no JSON",
+_WORDS = {"missing": "is missing", "extra_forbidden": "is no field of a call"}
+_MUST_BE = {
+    "to": "a number, as + and 7 to 15 digits",
+    "from": "a number of the account's, as + and 7 to 15 digits",
+    "business_id": "1 to 64 letters, digits, - or _",
+    "agent": "1 to 64 letters, digits, - or _",
+    "parameters": f"an object of at most {MAX_PARAMETERS} names, each with a text",
+    "idempotency_key": "a text of 1 to 255 characters",
+    "machine": "true or false",
+    "record": "local, local_after_consent, carrier, after_consent or empty",
+    "timeout": "a whole number of seconds from 5 to 600",
+    "schedule_at": "a time with its offset, such as 2026-12-01T09:00:00Z",
 }
 
 
@@ -51,16 +68,24 @@ class CallRequest(BaseModel):
         Field(min_length=1, max_length=255, description="The same key twice is the same call. Or an Idempotency-Key."),
     ] = None
     machine: Annotated[
-        bool, Field(description="The carrier is to find out whether a machine answers, too, while the call begins.")
+        StrictBool,
+        Field(description="The carrier is to find out whether a machine answers, too, while the call begins."),
     ] = False
     record: Annotated[
         Literal["", "local", "local_after_consent", "carrier", "after_consent"] | None,
         Field(description="How the call is recorded, whatever its agent says; empty: not at all."),
     ] = None
-    timeout: Annotated[int, Field(ge=5, le=600, description="How long it may ring, in seconds.")] = 60
+    timeout: Annotated[StrictInt, Field(ge=5, le=600, description="How long it may ring, in seconds.")] = 60
     schedule_at: Annotated[
         AwareDatetime | None, Field(description="Not before then (RFC 3339, with its offset), at most 30 days ahead.")
     ] = None
+
+    @field_validator("schedule_at", mode="before")
+    @classmethod
+    def _in_words(cls, given: Any) -> Any:
+        if given is not None and not isinstance(given, str | datetime):
+            raise ValueError(f"must be {_MUST_BE['schedule_at']}")
+        return given
 
     @field_validator("parameters")
     @classmethod
@@ -94,9 +119,7 @@ def faults(error: ValidationError) -> list[dict[str, str]]:
     found = []
     for each in error.errors(include_url=False, include_input=False, include_context=False):
         name = ".".join(str(part) for part in each["loc"]) or "body"
-        info = CallRequest.model_fields.get("from_" if name == "from" else name.partition(".")[0])
-        words = _WORDS.get(each["type"]) or each["msg"].removeprefix("Value error, ")
-        if each["type"] == "string_pattern_mismatch" and info is not None and info.description:
-            words = f"must be: {info.description[0].lower()}{info.description[1:]}"
-        found.append({"field": name, "problem": words})
+        ours = each["msg"].removeprefix("Value error, ") if each["type"] == "value_error" else ""
+        must_be = "a text" if name.startswith("parameters.") else _MUST_BE.get(name, "something else")
+        found.append({"field": name, "problem": _WORDS.get(each["type"]) or ours or f"must be {must_be}"})
     return found

@@ -211,6 +211,9 @@ def _has_body(request: Request) -> bool:
 
 
 def _seconds(body: dict[str, Any]) -> int:
+    unknown = [name for name in body if name != "seconds"]
+    if unknown:
+        raise invalid([{"field": name[:64], "problem": "is no field of a link"} for name in unknown[:8]])
     seconds = body.get("seconds", DEFAULT_SECONDS)
     if type(seconds) is not int or not MIN_SECONDS <= seconds <= MAX_SECONDS:
         problem = f"must be a whole number from {MIN_SECONDS} to {MAX_SECONDS}"

@@ -96,8 +96,10 @@ class LocalRecorder:
         return self.waiting < self._max_waiting
 
     def begin(self, call_sid: str, stream_sid: str) -> Reel:
-        """A recording of this stream. Its file is made with its first piece."""
-        return Reel(self, safe_name(call_sid, stream_sid))
+        """A recording of this stream. Its file is made at once: that it cannot be is known before a short call ends."""
+        reel = Reel(self, safe_name(call_sid, stream_sid))
+        self.put(reel, b"")
+        return reel
 
     def put(self, reel: Reel, audio: bytes | None) -> None:
         """Of a reel: a piece, or None for its end. Never blocks and never raises."""

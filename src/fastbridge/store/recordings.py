@@ -24,6 +24,7 @@ FETCH, DELETE = ("recording.fetch", "recording.delete")
 """With a point, which no job of a user's has in its name."""
 RECORDING_SID = re.compile(r"RE[0-9a-f]{32}\Z")
 _ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}\Z")
+NOT_MADE = "the carrier reports that the recording failed"
 UNTOLD_SECONDS = 3600.0
 """A recording that has begun, and of which nothing more was heard, is looked for then."""
 FORGOTTEN_SECONDS = 4 * 86_400.0
@@ -110,7 +111,7 @@ class RecordingStore(Store):
     # --- what the carrier tells ---
 
     def told(self, recording_sid: str, call_sid: str, account_sid: str, status: str, **known: Any) -> None:
-        """A callback. status: in-progress, completed or absent. known: columns, where they are."""
+        """A callback. status: in-progress, completed, absent or failed. known: columns, where they are."""
         with self._begin() as connection:
             now = self._now_s()
             _begin(connection, recording_sid, call_sid, account_sid, now)
@@ -119,6 +120,8 @@ class RecordingStore(Store):
             told = {name: value for name, value in known.items() if value is not None}
             if status == "absent":
                 _set(connection, it, sa.not_(settled), state=ABSENT, **told)
+            elif status == "failed":
+                _set(connection, it, sa.not_(settled), state=LOST, problem=NOT_MADE, **told)
             elif status == "completed":
                 _set(connection, it, RECORDINGS.c.state.in_((ABSENT, LOST)), state=WANTED, job_s=None, problem=None)
                 _set(connection, it, sa.not_(settled), **told)

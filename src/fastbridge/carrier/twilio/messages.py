@@ -20,7 +20,7 @@ DTMF_DIGITS = frozenset("0123456789*#ABCD")
 ANSWERED_BY = {"human": "human", "fax": "fax", "unknown": "unknown", "machine_start": "machine"}
 ANSWERED_BY |= dict.fromkeys(("machine_end_beep", "machine_end_silence", "machine_end_other"), "machine")
 """Who has answered, by Twilio's word for it."""
-RECORDING_STATUSES = frozenset({"in-progress", "completed", "absent"})
+RECORDING_STATUSES = frozenset({"in-progress", "completed", "absent", "failed"})
 CALL_STATUSES = TERMINAL_STATUSES | {"queued", "initiated", "ringing", "in-progress"}
 
 

@@ -72,9 +72,12 @@ class Connected(Exchange, Requests):
         """Of the session under way, for another to continue it; empty where none may, or one could not."""
         return self._opening.session_id if self.settings.live_store and self.ready and not self._forks_fail else ""
 
-    def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelError], object]) -> Opening:
+    def new_opening(
+        self, ready: Callable[[], object], failed: Callable[[ModelError], object], model: str = ""
+    ) -> Opening:
         """For a connection: this session's settings, and what was said, to be confirmed there."""
-        continues = bool(self.stored_id)
+        model = model or self.settings.model
+        continues = bool(self.stored_id) and model == self.settings.model
 
         def on_failed(error: ModelError) -> None:
             self._forks_fail = self._forks_fail or continues  # the next one begins anew
@@ -82,7 +85,7 @@ class Connected(Exchange, Requests):
 
         return Opening(
             clock=self._clock,
-            config=self._fork if continues else self._start,
+            config=self._fork if continues else lambda: self._start(model),
             ready=ready,
             failed=on_failed,
             trouble=self._trouble,
@@ -91,17 +94,20 @@ class Connected(Exchange, Requests):
     def _own_opening(self) -> Opening:
         return Opening(
             clock=self._clock,
-            config=self._start,
+            config=lambda: self._start(self.settings.model),
             ready=self._on_ready,
             failed=lambda error: self._tell(port.SessionFailed(error)),
             trouble=self._trouble,
         )
 
-    def _start(self) -> dict[str, Any] | None:
+    def use_model(self, model: str) -> None:
+        self.settings = self.settings.model_copy(update={"model": model})
+
+    def _start(self, model: str) -> dict[str, Any] | None:
         if self._agent is None:
             return None
         self._told = self._said()
-        return session_config(self._agent, self.settings, items_of(self._told))
+        return session_config(self._agent, self.settings, items_of(self._told)) | {"model": model}
 
     def _fork(self) -> dict[str, Any] | None:
         self._told = self._said()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from fastbridge.base.json_text import id_of, text_of
+from fastbridge.base.json_text import id_of, id_text, text_of
 from fastbridge.base.machine import step
 
 MAX_OPEN = 256
@@ -119,7 +119,7 @@ class FunctionCalls:
 
     def _known(self, response_id: str, item: dict[str, Any], *, written: bool) -> FunctionCall | None:
         """The call an event is about, with what the event adds; None where it was decided, or has no name."""
-        item_id, call_id = (text_of(item.get(name)) for name in ("id", "call_id"))
+        item_id, call_id = (id_text(item.get(name)) for name in ("id", "call_id"))
         if not (item_id or call_id) or _find(self._decided, response_id, item_id, call_id) is not None:
             return None
         call = _find(self._open, response_id, item_id, call_id)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent.definition import Agent
 from fastbridge.base.clock import Clock
-from fastbridge.base.json_text import id_of, object_of, text_of, within
+from fastbridge.base.json_text import id_of, id_text, object_of, text_of, within
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model import port
@@ -27,6 +27,7 @@ from fastbridge.model.realtime.requests import SIGN_ID, Requests
 from fastbridge.model.realtime.responses import ResponseController
 from fastbridge.model.realtime.session_config import (
     TURN_END_SLACK_SECONDS,
+    for_model,
     patience_seconds,
     session_config,
     turn_end_seconds,
@@ -83,9 +84,15 @@ class Session(Exchange, Requests):
 
     # --- the socket's side ---
 
-    def new_opening(self, ready: Callable[[], object], failed: Callable[[ModelError], object]) -> Opening:
+    def new_opening(
+        self, ready: Callable[[], object], failed: Callable[[ModelError], object], model: str = ""
+    ) -> Opening:
         """For a connection: this session's settings, to be confirmed there."""
-        return Opening(clock=self._clock, config=self._config, ready=ready, failed=failed, trouble=self._trouble)
+        config = for_model(self._config, model)
+        return Opening(clock=self._clock, config=config, ready=ready, failed=failed, trouble=self._trouble)
+
+    def use_model(self, model: str) -> None:
+        self._config = for_model(self._config, model)
 
     def _own_opening(self) -> Opening:
         return self.new_opening(
@@ -189,11 +196,11 @@ class Session(Exchange, Requests):
             self._tell(port.SpeechStopped())
 
     def _on_committed(self, event: dict[str, Any]) -> None:
-        item_id = text_of(event.get("item_id"))
+        item_id = id_text(event.get("item_id"))
         if not self._turn_events.is_new(event):
             return
         if item_id:
-            self.history.follows(item_id, event.get("previous_item_id"))
+            self.history.follows(item_id, id_text(event.get("previous_item_id")))
             if self._turn_events.nobody_spoke(item_id):
                 return
             self.history.turn("caller", item_id)
@@ -205,21 +212,24 @@ class Session(Exchange, Requests):
             self._tell(port.ModelIdle())
 
     def _on_item_added(self, event: dict[str, Any]) -> None:
-        item_id = text_of(object_of(event.get("item")).get("id"))
+        item_id = id_text(object_of(event.get("item")).get("id"))
         if item_id:  # some servers give their items none
             self._telling.confirmed(item_id)
-            self.history.follows(item_id, event.get("previous_item_id"))
+            self.history.follows(item_id, id_text(event.get("previous_item_id")))
 
     def _on_response_created(self, event: dict[str, Any]) -> None:
         response = within(event, "response")
         response_id = id_of(response.get("id"))
+        if not self.ready:  # whatever it says is in a format that nobody has confirmed
+            self.counters["unconfirmed_responses"] += 1
+            return
         if not self.responses.knows(response_id):
             self._tell(port.ResponseBeginning())
         purpose = self.responses.created(response_id, response.get("metadata"))
         if purpose is None:  # told before, or not wanted: its audio is refused by its id
             return
         self.history.speaking_item = ""
-        self._lane.begin_response(response_id, text_of(event.get("event_id")).encode("ascii", "replace"))
+        self._lane.begin_response(response_id, id_text(event.get("event_id")).encode("ascii", "replace"))
         if purpose in ("turn", "tool_result", "keys"):
             self.responses.took_in(told=self._telling.is_known)
         self._tell(port.ResponseCreated(response_id, purpose))
@@ -228,16 +238,17 @@ class Session(Exchange, Requests):
         item = object_of(event.get("item"))
         if item.get("type") == "message":
             self._tell(port.MessageBegun())
-            item_id = self.history.speaking_item = text_of(item.get("id"))
+            item_id = self.history.speaking_item = id_text(item.get("id"))
             turn = self.history.turn("assistant", item_id) if item_id else None
             if turn is not None:
-                turn.response_id = text_of(event.get("response_id"))
+                turn.response_id = id_text(event.get("response_id"))
         elif item.get("type") == "function_call":
             self._calls.begun(id_of(event.get("response_id")), item)
 
     def _on_audio_delta(self, event: dict[str, Any]) -> None:
         """A delta whose layout the scanner does not know: the same audio, the slow way."""
-        fields = (text_of(event.get(name)) for name in ("response_id", "item_id", "delta", "event_id"))
+        response_id, item_id, event_id = (id_text(event.get(name)) for name in ("response_id", "item_id", "event_id"))
+        fields = (response_id, item_id, text_of(event.get("delta")), event_id)
         self._lane.feed_delta(*(value.encode("ascii", "replace") for value in fields))
 
     def _on_words_event(self, event: dict[str, Any]) -> None:
@@ -297,6 +308,7 @@ class Session(Exchange, Requests):
         if not self.responses.finished(response_id, status):
             return
         self.usage.add(object_of(response.get("usage")))
+        self._telling.answered()
         if status == "completed":
             self.history.learn_speed(self._received_ms())
         self._tell(port.ResponseDone(response_id, status, response_error(response)))
@@ -329,6 +341,8 @@ class Session(Exchange, Requests):
             return
         error = read_error(event.get("error") or event, "the model reports an error")
         code = error.code or ""
+        if self._opening.refused(error):
+            return
         self.counters[f"error_{code}" if code in EXPECTED_ERRORS | FATAL_ERRORS else "error_other"] += 1
         if code in FATAL_ERRORS:
             error = ModelUnavailable("the model ends the session", code, error.kind, words=error.words)
@@ -364,4 +378,9 @@ class Session(Exchange, Requests):
         "response.output_item.done": _on_output_item_done,
         "response.done": _on_response_done,
         "error": _on_error,
+        # As the beta called them, and some compatible servers do.
+        "conversation.item.created": _on_item_added,
+        "response.audio.delta": _on_audio_delta,
+        "response.audio_transcript.delta": _on_words_event,
+        "response.audio_transcript.done": _on_assistant_transcript,
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastbridge.agent.definition import Agent
 from fastbridge.base.languages import short
-from fastbridge.config import Settings
+from fastbridge.config import NOT_REASONING, Settings
 from fastbridge.model.instructions import ASK_CONSENT
 from fastbridge.model.port import Wish
 from fastbridge.model.realtime.handshake import PCMU
@@ -46,6 +46,13 @@ def session_config(agent: Agent, settings: Settings) -> dict[str, Any]:
     if settings.reasoning_effort is not None:
         session["reasoning"] = {"effort": settings.reasoning_effort}
     return session
+
+
+def for_model(session: dict[str, Any] | None, model: str) -> dict[str, Any] | None:
+    """The same settings for another model, which may not reason."""
+    if session is None or not NOT_REASONING.match(model):
+        return session
+    return {name: value for name, value in session.items() if name != "reasoning"}
 
 
 def _instructions(agent: Agent) -> str:

@@ -6,6 +6,8 @@ Pure, and bounded: the oldest are forgotten.
 from collections import Counter, deque
 from typing import Any
 
+from fastbridge.base.json_text import id_text
+
 MAX_TOLD = 64
 SPEECH_STARTED = "input_audio_buffer.speech_started"
 SPEECH_STOPPED = "input_audio_buffer.speech_stopped"
@@ -22,6 +24,7 @@ class TurnEvents:
     def is_new(self, event: dict[str, Any]) -> bool:
         """Whether it was not told of its item before. Speech that has ended does not begin any more."""
         kind, item_id = event["type"], event.get("item_id")
+        item_id = id_text(item_id) or item_id
         if (kind, item_id) in self._told or (kind == SPEECH_STARTED and (SPEECH_STOPPED, item_id) in self._told):
             self._counters["stray_speech"] += 1
             return False
