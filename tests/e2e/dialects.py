@@ -23,7 +23,6 @@ def model_of(dialect: str) -> dict[str, str]:
 NO_MODEL = "the model takes no part"
 NO_CALL = "no call is held"
 ANY_MODEL = "the node's end of it is the same whatever the model speaks, and is held in the file's other tests"
-UNSOLVED = "not solved: a GPT-Live model that answers the machine's greeting is taken for saying the message"
 ONE_DIALECT = {
     "test_attacks.py": NO_MODEL,
     "test_attacks_beside_calls.py": "the load's model speaks the Realtime API",
@@ -36,9 +35,6 @@ ONE_DIALECT = {
     "test_attacks_model.py::test_audio_and_events_keep_their_order_however_they_are_cut": (
         "responses, which GPT-Live has not; its stream in pieces is in test_attacks_live"
     ),
-    "test_answering_machines.py::test_a_machine_gets_the_message_behind_its_beep": UNSOLVED,
-    "test_answering_machines.py::test_a_person_who_was_taken_for_a_machine_is_not_hung_up_on": UNSOLVED,
-    "test_answering_machines.py::test_a_machine_without_a_beep_gets_it_when_it_is_silent": UNSOLVED,
     "test_calls.py::test_what_turns_out_to_be_no_interruption_is_taken_back": (
         "compares the frames of an item, which a stream has not; tests/unit/test_model_live_session holds and resumes"
     ),

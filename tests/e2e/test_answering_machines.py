@@ -52,8 +52,9 @@ def call_out(
     return asyncio.run(live())
 
 
-def test_a_machine_gets_the_message_behind_its_beep(tmp_path: Path) -> None:
-    report, record, caller = call_out(tmp_path, answering_machine())
+@both
+def test_a_machine_gets_the_message_behind_its_beep(tmp_path: Path, dialect: str) -> None:
+    report, record, caller = call_out(tmp_path, answering_machine(), dialect)
     found = record["answered_by"]
     assert (found["verdict"], found["source"], found["message"]) == ("machine", "sound", "left")
     behind_ms = message_start_ms(report)
@@ -64,8 +65,9 @@ def test_a_machine_gets_the_message_behind_its_beep(tmp_path: Path) -> None:
     assert (record["end_reason"], report.ended_by) == ("answering_machine", "server")
 
 
-def test_a_machine_without_a_beep_gets_it_when_it_is_silent(tmp_path: Path) -> None:
-    report, record, caller = call_out(tmp_path, answering_machine(beep_audio=b""), machine=True)
+@both
+def test_a_machine_without_a_beep_gets_it_when_it_is_silent(tmp_path: Path, dialect: str) -> None:
+    report, record, caller = call_out(tmp_path, answering_machine(beep_audio=b""), dialect, machine=True)
     found = record["answered_by"]
     assert (found["verdict"], found["beep_ms"], found["message"]) == ("machine", None, "left")
     assert caller.said.count(MESSAGE) == 1
@@ -83,14 +85,15 @@ def test_a_person_is_talked_to_and_hangs_up_himself(tmp_path: Path, dialect: str
     assert (record["end_reason"], report.ended_by) == ("customer_hangup", "caller")
 
 
-def test_a_person_who_was_taken_for_a_machine_is_not_hung_up_on(tmp_path: Path) -> None:
+@both
+def test_a_person_who_was_taken_for_a_machine_is_not_hung_up_on(tmp_path: Path, dialect: str) -> None:
     """He talks for too long, hears the message, and answers."""
     script = [
         Speak(speech("caller_appointment") + SILENCE * 800, AfterMs(300)),
         Speak("caller_interrupts", AfterMs(5500)),
         HangUp(AfterMs(9000)),
     ]
-    report, record, _ = call_out(tmp_path, Callee(script))
+    report, record, _ = call_out(tmp_path, Callee(script), dialect)
     assert record["answered_by"]["message"] == "taken_back"
     assert record["answered_by"]["verdict"] == "human"
     assert (record["end_reason"], report.ended_by) == ("customer_hangup", "caller")

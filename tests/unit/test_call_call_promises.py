@@ -149,6 +149,7 @@ class TestTheFloor:
         """A tool is at work, and has its result while the caller speaks."""
         rig = make(agent_with_tools(seconds=1.0))
         rig.begin("resp_1")
+        rig.model({"type": "conversation.item.added", "item": {"id": "item_call"}, "previous_item_id": None})
         rig.tool_call("call_1", "look")
         rig.done("resp_1")
         speaks(rig)

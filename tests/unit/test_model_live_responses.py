@@ -18,12 +18,13 @@ class Scene:
         self.loop = VirtualLoop()
         self.sent: list[dict[str, Any]] = []
         self.failed: list[str] = []
-        self.works = False
+        self.works = self.hears = False
         self.controller = ResponseController(
             clock=self.loop.clock,
             send=self.sent.append,
             progress=lambda: self.loop.now_ns,
             at_work=lambda: self.works,
+            hears=lambda: self.hears,
             listener=self,
         )
 
@@ -144,6 +145,19 @@ def test_what_work_has_brought_has_its_time_to_be_said(scene):
     assert scene.said == []
     scene.loop.advance(0.2)
     assert scene.said == [("instructions", ANSWER)]
+
+
+def test_nothing_is_asked_again_while_the_caller_speaks(scene):
+    """What it says next is an answer to him; then it has its time for that."""
+    scene.create("greeting", saying("Hello!"))
+    scene.hears = True
+    scene.loop.advance(3 * REQUESTED - 0.1)
+    scene.hears = False
+    scene.loop.do(scene.controller.wait_anew)
+    scene.loop.advance(REQUESTED - 0.1)
+    assert (len(scene.said), scene.failed) == (1, [])
+    scene.loop.advance(0.2)
+    assert len(scene.said) == 2
 
 
 def test_the_end_of_work_that_nobody_waits_for_changes_nothing(scene):

@@ -311,8 +311,8 @@ class TestEvents:
         )
         assert up.listener.told == []
         up.event("response.output_item.done", response_id="resp_1", item={**item, "status": "completed"})
-        ((kind, response_id, call),) = up.listener.told
-        assert (kind, call.name, call.arguments, response_id) == ("tool_called", "hours", '{"day":"x"}', "resp_1")
+        ((response_id, call, more),) = up.listener.of("tool_called")
+        assert (call.name, call.arguments, response_id, more) == ("hours", '{"day":"x"}', "resp_1", False)
 
     def test_one_of_a_refused_response_is_not_run_and_the_model_told(self, up):
         item = {"id": "item_f", "type": "function_call", "name": "hang_up", "call_id": "call_1", "arguments": ""}

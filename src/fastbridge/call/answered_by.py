@@ -7,6 +7,8 @@ back, at any time, so that nobody who speaks is hung up on.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import Any
 
@@ -17,12 +19,13 @@ from fastbridge.agent.answered import AnsweredBy
 from fastbridge.agent.definition import Agent, CallContext
 from fastbridge.agent.hooks import Hooks
 from fastbridge.base.clock import CallClock, Deadline
+from fastbridge.base.conversation import Turn
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.machine import Machine
 from fastbridge.call.happenings import LeaveAsked, MachineFound, MachineLetTalk, PersonFound
 from fastbridge.config import Settings
 from fastbridge.model.instructions import FAX_ANSWERED, MACHINE_ANSWERED, MESSAGE_LEFT, PERSON_AFTER_ALL
-from fastbridge.model.port import Model, Tell, Wish, exactly
+from fastbridge.model.port import Model, Tell, Wish, saying
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 
@@ -34,6 +37,10 @@ REPLY_SECONDS = 2.5
 """Behind a message for which there was no beep: a person has so long to say something."""
 BEEP_SECONDS = 45.0
 """From the answer: a beep behind that is none of a machine's greeting."""
+MOST_OTHERS = 2
+"""Answers to what the machine has said, taken for the message: so often it is waited for again."""
+SHARE = 0.6
+"""Of the message's letters, in order and three at least in a row: then it was the message that was said."""
 MAX_TURNS = 6
 """Turns that somebody may have taken, and still be a machine: each of its pauses ends one."""
 CARRIER = "carrier"
@@ -149,6 +156,7 @@ class WhoAnswered(Machine[State, Event]):
         self._turns = 0
         self._text = self._behind = ""
         self._response_id = ""
+        self._others = 0
         self._look = Deadline(clock, self._listen)
         self._reply = Deadline(clock, self._leave)
 
@@ -269,7 +277,7 @@ class WhoAnswered(Machine[State, Event]):
         self._to(Event.MESSAGE)
         self.message = "waiting"
         self._session.note("system", MESSAGE_LEFT)
-        self._session.responses.create(PURPOSE, Wish(exactly(self._text)))
+        self._session.responses.create(PURPOSE, saying(self._text))
         if self.beep_ms is not None:
             self._speak(BEEP)
         else:
@@ -307,6 +315,21 @@ class WhoAnswered(Machine[State, Event]):
             self._response_id = response_id
         elif self.state is State.WAITING:
             self._session.responses.cancel()  # the model answers what the machine has said
+
+    def transcribed(self, turn: Turn) -> None:
+        """Was it the message? A model that streams answers what it has heard of the machine, whatever it was asked."""
+        asked = bool(self._response_id) and self.state in (State.WAITING, State.SAYING)
+        if self._assistant.gate is None or not asked or turn.response_id != self._response_id or not turn.text:
+            return
+        if self._others >= MOST_OTHERS or share_of(self._text, turn.text) >= SHARE:
+            return
+        self._others += 1
+        self._response_id = ""
+        events.machine_message(self._log, "not said yet, but something else", at_ms=self._clock.now_ms())
+        if self.state is State.WAITING:
+            self._assistant.clear()
+            self._assistant.hold()
+        self._session.responses.create(PURPOSE, replace(saying(self._text), told=True))
 
     def played(self, response_id: str) -> None:
         if self.state is State.SAYING and response_id == self._response_id:
@@ -355,3 +378,9 @@ class WhoAnswered(Machine[State, Event]):
             self._assistant.clear()
             self._caller.unlock()
             self._session.responses.create("person", Wish(PERSON_AFTER_ALL))
+
+
+def share_of(message: str, said: str) -> float:
+    """How much of a message was said, 0 to 1: letters in order, three at least in a row."""
+    matcher = SequenceMatcher(None, message.casefold(), said.casefold(), autojunk=False)
+    return sum(block.size for block in matcher.get_matching_blocks() if block.size >= 3) / max(len(message), 1)

@@ -15,6 +15,7 @@ from fastbridge.base.conversation import Turn
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.languages import first_in
 from fastbridge.base.machine import Machine
+from fastbridge.base.voices import elsewhere
 from fastbridge.call.happenings import LastWord, LeaveAsked
 from fastbridge.config import Settings
 from fastbridge.model.instructions import GOODBYE_NOISE, GOODBYE_SILENCE, STILL_THERE
@@ -220,7 +221,7 @@ class Idle(Silence):
         self._stats = stats
         self._log = log
         self._tell = tell
-        self._unwritten_turns: int | None = 0
+        self._unwritten_turns = 0 if elsewhere(settings.openai_base_url) else None
 
     def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
         self._language = agent.language
@@ -235,7 +236,8 @@ class Idle(Silence):
         self.heard()
 
     def committed(self) -> None:
-        """A turn of the caller's. Where nothing is ever written down, nobody can tell that nothing was understood."""
+        """A turn of the caller's. Of another service than OpenAI's, which may write nothing down at all, nobody can tell
+        that nothing was understood."""
         if self._unwritten_turns is not None:
             self._unwritten_turns += 1
             if self._unwritten_turns >= UNWRITTEN_TURNS:

@@ -19,11 +19,13 @@ LOCAL_ID = "local_"
 @dataclass(frozen=True)
 class Wish:
     """How a response is to differ from the model's own. words_only: it calls no tool. words: what is to be said, where
-    it is known to the word; the instructions then say the same."""
+    it is known to the word; the instructions then say the same. told: it was asked for before, and something else was
+    said first; a model that says all it was asked for in its turn is not asked once more, unless it says nothing."""
 
     instructions: str = ""
     words_only: bool = True
     words: str = ""
+    told: bool = False
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ NO_TOOLS = "Delegate nothing more for now: tell the caller, in words, what you k
 
 
 class ResponseController(ResponseControl):
-    """send(event): a client event to the model. at_work(): something was handed on, and its result is to come."""
+    """send(event): a client event to the model. at_work(): something was handed on, and its result is to come. hears():
+    the caller speaks, and it is not its turn."""
 
     def __init__(
         self,
@@ -33,11 +34,13 @@ class ResponseController(ResponseControl):
         send: Callable[[dict[str, Any]], object],
         progress: Callable[[], object],
         at_work: Callable[[], bool],
+        hears: Callable[[], bool],
         listener: Listener,
     ) -> None:
         super().__init__(clock=clock, progress=progress, listener=listener)
         self._send = send
         self._at_work = at_work
+        self._hears = hears
         self._asked_again = False  # in vain: it has said nothing since
 
     @property
@@ -85,6 +88,8 @@ class ResponseController(ResponseControl):
 
     def _ask(self, create: Create) -> None:
         wish = create.wish
+        if wish is not None and wish.told and not self._asked_again:
+            return
         if wish is not None and wish.words:
             self._append("session.commentary.append", wish.words)
         elif wish is not None and wish.instructions:
@@ -114,7 +119,7 @@ class ResponseController(ResponseControl):
         self._state_deadline.set(REPEATED_SECONDS if self._asked_again else DEADLINES_SECONDS[State.REQUESTED])
 
     def _is_patient(self) -> bool:
-        if self._at_work():
+        if self._at_work() or self._hears():
             return True
         if self._asked_again or self._unwanted or self._requested is None:
             return False

@@ -20,6 +20,7 @@ from fastbridge.model import port
 from fastbridge.model.errors import FATAL_ERRORS, read_error
 from fastbridge.model.exchange import Handler
 from fastbridge.model.live.caller_turns import CallerTurns, Ear
+from fastbridge.model.live.caller_turns import State as Hearing
 from fastbridge.model.live.connected import Connected
 from fastbridge.model.live.delegation import Delegation
 from fastbridge.model.live.requests import SIGN_ID
@@ -74,6 +75,7 @@ class Session(Connected):
             send=self.send,
             progress=lambda: lane.deltas,
             at_work=lambda: self._delegation.at_work,
+            hears=lambda: self.caller_turns.state is Hearing.SPEAKING,
             listener=self,
         )
 
