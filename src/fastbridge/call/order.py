@@ -110,7 +110,8 @@ ORDER: Mapping[type, str] = {
     "dead_air.review transcripts.review budget.response_done",
     ResponseStuck: "answers.response_stuck",
     CreateFailed: "books.create_failed answers.create_failed dead_air.review",
-    Transcribed: "books.transcribed barge_in.transcribed idle.transcribed transcripts.written_down answered_by.transcribed",
+    Transcribed: "books.transcribed barge_in.transcribed idle.transcribed transcripts.written_down "
+    "answered_by.transcribed",
     ToolCalled: "answers.tool_called tools.called",
     ToolsAsked: "tools.asked",
     ToolNotRun: "tools.not_run",
