@@ -236,8 +236,8 @@ class Idle(Silence):
         self.heard()
 
     def committed(self) -> None:
-        """A turn of the caller's. With another service than OpenAI's, which may write nothing down, nobody can tell that
-        nothing was understood."""
+        """A turn of the caller's. With another service than OpenAI's, which may write nothing down, nobody can tell
+        that nothing was understood."""
         if self._unwritten_turns is not None:
             self._unwritten_turns += 1
             if self._unwritten_turns >= UNWRITTEN_TURNS:
