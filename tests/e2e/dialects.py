@@ -25,7 +25,7 @@ NO_CALL = "no call is held"
 ANY_MODEL = "the node's end of it is the same whatever the model speaks, and is held in the file's other tests"
 ONE_DIALECT = {
     "test_attacks.py": NO_MODEL,
-    "test_attacks_beside_calls.py": "the load's model speaks the Realtime API",
+    "test_attacks_beside_calls.py": "the doors are the same whatever the model speaks, and the figures are compared",
     "test_attacks_flood.py": NO_MODEL,
     "test_attacks_http.py": NO_MODEL,
     "test_attacks_live.py": "the fields, the stream and the work of GPT-Live alone",
@@ -35,12 +35,15 @@ ONE_DIALECT = {
     "test_attacks_model.py::test_audio_and_events_keep_their_order_however_they_are_cut": (
         "responses, which GPT-Live has not; its stream in pieces is in test_attacks_live"
     ),
+    "test_budgets.py": "held in both, each with its own prices",
     "test_calls.py::test_what_turns_out_to_be_no_interruption_is_taken_back": (
         "compares the frames of an item, which a stream has not; tests/unit/test_model_live_session holds and resumes"
     ),
+    "test_demo.py": "the demo of either, which has its own checks of each",
     "test_dialects.py": NO_MODEL,
     "test_doctor.py": "of the model nothing but its name",
     "test_documented_tests.py": "what a document says, as it stands there",
+    "test_endpoints.py": "other services' dialects of the Realtime API",
     "test_faults.py::test_a_response_is_asked_for_again": (
         "responses that fail or are silent; what GPT-Live does not begin is in tests/unit/test_model_live_session"
     ),
@@ -51,7 +54,6 @@ ONE_DIALECT = {
         "a stream comes as fast as it is spoken; one that does not is in test_attacks_live"
     ),
     "test_live.py": "renewal by fork, and one call of each kind",
-    "test_load.py": "the load has a model of its own",
     "test_outbound.py::test_everything_that_goes_wrong_leaves_one_call_and_one_record_each": NO_MODEL,
     "test_outbound.py::test_the_command_tells_how_it_went": NO_MODEL,
     "test_recordings.py": NO_MODEL,

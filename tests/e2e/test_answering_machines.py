@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from e2e.dialects import REALTIME, both, model_of
+from e2e.dialects import LIVE, REALTIME, both, model_of
 from fastbridge.sim import Callee, CarrierApi, HangUp, ModelServer, NodeProcess, Speak
 from fastbridge.sim.answering_machine import answering_machine, machine_audio
 from fastbridge.sim.audio import SILENCE, speech
@@ -52,6 +52,11 @@ def call_out(
     return asyncio.run(live())
 
 
+def times_said(record: dict[str, Any]) -> int:
+    """The message, by itself or in one breath with an answer to the machine."""
+    return sum(turn["text"].count(MESSAGE) for turn in record["turns"] if turn["role"] == "assistant")
+
+
 @both
 def test_a_machine_gets_the_message_behind_its_beep(tmp_path: Path, dialect: str) -> None:
     report, record, caller = call_out(tmp_path, answering_machine(), dialect)
@@ -60,17 +65,17 @@ def test_a_machine_gets_the_message_behind_its_beep(tmp_path: Path, dialect: str
     behind_ms = message_start_ms(report)
     assert behind_ms is not None
     assert behind_ms > 0
-    assert caller.said.count(MESSAGE) == 1
-    assert speech("assistant_message") in report.received
+    assert times_said(record) == 1
+    assert dialect == LIVE or (speech("assistant_message") in report.received and caller.said.count(MESSAGE) == 1)
     assert (record["end_reason"], report.ended_by) == ("answering_machine", "server")
 
 
 @both
 def test_a_machine_without_a_beep_gets_it_when_it_is_silent(tmp_path: Path, dialect: str) -> None:
-    report, record, caller = call_out(tmp_path, answering_machine(beep_audio=b""), dialect, machine=True)
+    report, record, _ = call_out(tmp_path, answering_machine(beep_audio=b""), dialect, machine=True)
     found = record["answered_by"]
     assert (found["verdict"], found["beep_ms"], found["message"]) == ("machine", None, "left")
-    assert caller.said.count(MESSAGE) == 1
+    assert times_said(record) == 1
     assert record["end_reason"] == "answering_machine"
     assert len(machine_audio()) < len(report.said)
 

@@ -219,7 +219,7 @@ def test_pieces_of_any_size_are_one_stream(live, sizes):
 
 @pytest.mark.parametrize("speed", [0.4, 20.0])
 def test_a_stream_of_another_speed_is_heard_whole(live, caplog, speed):
-    words = Random(3).randbytes(40_000)
+    words = Random(3).randbytes(16_000)
     node = live(attacked(lambda model: model.deltas(words, speed=speed)))
     with called(node) as (line, call_sid):
         assert words in hears(line)
