@@ -6,7 +6,6 @@ import pytest
 
 from fastbridge.call.idle import LOOK_SECONDS, SPEECH_SECONDS, TRANSITIONS, Event, Silence, State
 from fastbridge.errors import IllegalEvent
-from virtual import Rig as CallRig
 from virtual import VirtualLoop
 
 
@@ -244,22 +243,3 @@ def test_the_end_of_a_call_comes_between_two_looks(make):
     rig.loop.do(rig.silence.close)
     rig.loop.advance(0.6)
     assert rig.journal == []
-
-
-@pytest.mark.parametrize(
-    ("writes", "base_url", "noisy"),
-    [(True, "https://other.example/v1", True), (False, "https://other.example/v1", False), (False, None, True)],
-    ids=["no words in it", "nothing is written down", "OpenAI writes nothing down of noise"],
-)
-def test_another_service_that_writes_nothing_down_makes_no_line_noisy(writes, base_url, noisy):
-    rig = CallRig(silence_seconds=0, noise_seconds=20, openai_base_url=base_url).up()
-    for number in range(1, 9):
-        for kind in ("speech_started", "speech_stopped", "committed"):
-            rig.model({"type": f"input_audio_buffer.{kind}", "item_id": f"item_u{number}"})
-        if writes:
-            written = {"type": "conversation.item.input_audio_transcription.completed", "transcript": ""}
-            rig.model({**written, "item_id": f"item_u{number}"})
-        rig.respond(bytes(160), number)
-        rig.advance(5)
-    assert (rig.call.idle.state is State.OVER) is noisy
-    rig.shut()

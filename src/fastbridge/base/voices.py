@@ -23,11 +23,10 @@ def usable(voice: str, base_url: str | None, *, live: bool) -> bool:
     return (
         voice in voices_of(live=live)
         or (voice.startswith(OWN_VOICE) and voice != OWN_VOICE)
-        or (bool(voice) and elsewhere(base_url))
+        or (bool(voice) and _other(base_url))
     )
 
 
-def elsewhere(base_url: str | None) -> bool:
-    """Whether this is another service's address than OpenAI's or Azure's."""
+def _other(base_url: str | None) -> bool:
     host = urlsplit(base_url or "").hostname or HOSTS[0]
     return not any(host == each or host.endswith(f".{each}") for each in HOSTS)

@@ -15,7 +15,6 @@ from fastbridge.base.conversation import Turn
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.languages import first_in
 from fastbridge.base.machine import Machine
-from fastbridge.base.voices import elsewhere
 from fastbridge.call.happenings import LastWord, LeaveAsked
 from fastbridge.config import Settings
 from fastbridge.model.instructions import GOODBYE_NOISE, GOODBYE_SILENCE, STILL_THERE
@@ -54,8 +53,6 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
 """QUIET lasts `seconds` at most; PROMPTED until the prompt is said, or two seconds; BUSY is bounded by the noise clock
 and the call's longest time."""
 PROMPTED_SECONDS = 2.0
-UNWRITTEN_TURNS = 3
-"""After so many turns of which nothing was written down, not even that there were no words, nothing will be."""
 
 
 class Room(Protocol):
@@ -221,7 +218,6 @@ class Idle(Silence):
         self._stats = stats
         self._log = log
         self._tell = tell
-        self._unwritten_turns = 0 if elsewhere(settings.openai_base_url) else None
 
     def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
         self._language = agent.language
@@ -235,19 +231,9 @@ class Idle(Silence):
         self._limit = self._prompts_wanted
         self.heard()
 
-    def committed(self) -> None:
-        """A turn of the caller's. With another service than OpenAI's, which may write nothing down, nobody can tell
-        that nothing was understood."""
-        if self._unwritten_turns is not None:
-            self._unwritten_turns += 1
-            if self._unwritten_turns >= UNWRITTEN_TURNS:
-                self.words()
-
     def transcribed(self, turn: Turn) -> None:
-        if turn.role == "caller":
-            self._unwritten_turns = None
-            if turn.text or turn.failed:
-                self.words()
+        if turn.role == "caller" and (turn.text or turn.failed):
+            self.words()
 
     def model_asks(self) -> None:
         self._stats.silences += 1

@@ -98,8 +98,7 @@ ORDER: Mapping[type, str] = {
     SpeechStopped: "books.speech_stopped upload_watch.noticed media_gap.end idle.speech_stopped "
     "barge_in.speech_stopped format_watch.told turns.speech_stopped",
     SpeechIsOver: "format_watch.told media_gap.end idle.speech_stopped barge_in.speech_stopped",
-    TurnCommitted: "upload_watch.noticed barge_in.caller_turn turns.committed answered_by.caller_turn "
-    "idle.committed dead_air.review",
+    TurnCommitted: "upload_watch.noticed barge_in.caller_turn turns.committed answered_by.caller_turn dead_air.review",
     ModelIdle: "idle.model_asks",
     ResponseAsked: "dead_air.review",
     ResponseBeginning: "barge_in.new_response",
