@@ -7,7 +7,7 @@ twice. A leaf: it knows no call, no ring and no clock; time is the stream's own,
 
 What waits, waits in two places: with us, and with the carrier, who plays it. How long both together are to be, others say:
 what silence goes before a sound makes it so, and what of a pause is left out. Silence need not be digital: how loud its
-noise is shows in the quietest frame of late, and a sound is louder than that by 6 dB.
+noise is shows in the quietest frame of late, and a sound that begins is louder than that by 6 dB.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -25,7 +25,8 @@ END = <int>VERDICT_END
 REFUSE = <int>VERDICT_REFUSE
 
 cdef enum:
-    NOISE_WINDOW = 50                       # 1 s
+    NOISE_WINDOW = 50                       # 1 s: so soon, and at most twice as late, its noise is known ...
+    SOUND_WINDOW = 250                      # ... and in 5 s within an utterance, where a soft sound may last
     ONSET = 3                               # 60 ms: what is faint before a sound is part of it
     CLOSURE = 3                             # so much of a pause is part of the speech (a stop consonant) and always sent
     PAUSE = 10                              # 200 ms: of a longer pause the rest is left out
@@ -39,7 +40,8 @@ cdef enum:
 # Mean squares of linear samples. Between the two, what was a sound goes on, and nothing begins.
 cdef double ENTER_POWER = 26_970.0          # -46 dBFS
 cdef double LEAVE_POWER = 6_775.0           # -52 dBFS
-cdef double ABOVE_NOISE = 3.981             # 6 dB, for what is below LEAVE_POWER to be a sound's silence
+cdef double ENTER_NOISE = 3.981             # 6 dB above its noise, and
+cdef double LEAVE_NOISE = 2.512             # 4 dB
 cdef double LOUDEST_NOISE = 17_019.0        # -48 dBFS: what never is quieter is no silence, but a sound that goes on
 
 PAUSE_FRAMES = <int>PAUSE
@@ -99,15 +101,16 @@ cdef class LiveGate:
 
     cdef bint is_loud(self, double power, bint is_sounding) noexcept:
         """Beside the noise, which is told by what was quietest in this window and in the one before it."""
-        cdef double leave
-        if self.noise_frames == NOISE_WINDOW:
+        cdef double noise
+        if self.noise_frames >= (SOUND_WINDOW if self.is_open else NOISE_WINDOW):
             self.noise_frames = 0
             self.quietest_before = self.quietest
         if self.noise_frames == 0 or power < self.quietest:
             self.quietest = power
         self.noise_frames += 1
-        self.leave_power = max(LEAVE_POWER, ABOVE_NOISE * min(self.quietest, self.quietest_before, LOUDEST_NOISE))
-        return power >= (self.leave_power if is_sounding else self.leave_power * ENTER_POWER / LEAVE_POWER)
+        noise = min(self.quietest, self.quietest_before, LOUDEST_NOISE)
+        self.leave_power = max(LEAVE_POWER, LEAVE_NOISE * noise)
+        return power >= (self.leave_power if is_sounding else max(ENTER_POWER, ENTER_NOISE * noise))
 
     cdef Verdict hear_pause(self, const uint8_t *frame, bint crowded) noexcept:
         if not self.is_open:

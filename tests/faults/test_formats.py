@@ -9,7 +9,8 @@ from fastbridge.sim.faults import ALWAYS
 from plays import ANSWER, GREETING, SECOND, assert_answered, assert_apologised, counted
 from witness import NOISE
 
-NOISE_MS = 2000
+NOISE_MS = 2100
+"""Of two sessions."""
 
 
 def noise_ms(stage) -> int:

@@ -8,7 +8,8 @@ from fastbridge.sim.faults import ALWAYS, AUDIO
 from plays import GREETING, LINES, ask, assert_answered, assert_apologised, assert_never_left_alone, counted
 from stage import created_items
 
-BACK_MS = 2000
+BACK_MS = 2100
+"""With what a stream waits against jitter."""
 FILLER_MS = 1000
 PHASES = {
     "greeting": (faults.GREETING, "answer"),

@@ -9,7 +9,8 @@ PAUSE_FRAMES, END_FRAMES, REFUSED_END_FRAMES, REFUSED_FRAMES, BACKLOG_FRAMES = 1
 CLOSURE_FRAMES, PREROLL_FRAMES, ONSET_FRAMES, FRAME_BYTES = 3, 5, 3, 160
 FRAME_NS = 20_000_000
 ENTER_POWER, LEAVE_POWER = 26_970.0, 6_775.0
-ABOVE_NOISE, LOUDEST_NOISE, NOISE_FRAMES = 3.981, 17_019.0, 50
+ENTER_NOISE, LEAVE_NOISE, LOUDEST_NOISE = 3.981, 2.512, 17_019.0
+NOISE_FRAMES, SOUND_FRAMES = 50, 250
 
 
 def power(frame: bytes) -> float:
@@ -27,6 +28,7 @@ class LiveGate:
         self._refused = 0
         self._unsent: list[bytes] = []
         self._powers: list[float] = []
+        self._powers_before = [0.0]
         self._leave_power = LEAVE_POWER
         self.frames_in = self.frames_silent = self.frames_refused = self.utterances = self.peak_backlog_frames = 0
 
@@ -52,12 +54,13 @@ class LiveGate:
         self.frames_in += 1
         self.peak_backlog_frames = max(self.peak_backlog_frames, backlog_frames)
         pausing = self._pausing
+        if len(self._powers) >= (SOUND_FRAMES if self.is_open else NOISE_FRAMES):
+            self._powers_before, self._powers = self._powers, []
         self._powers.append(power(frame))
-        window = (len(self._powers) - 1) // NOISE_FRAMES
-        of_late = self._powers[max(window - 1, 0) * NOISE_FRAMES :] + [0.0] * (not window)
-        self._leave_power = max(LEAVE_POWER, ABOVE_NOISE * min(LOUDEST_NOISE, *of_late))
-        factor = 1.0 if self.is_open and not pausing else ENTER_POWER / LEAVE_POWER
-        loud = self._powers[-1] >= self._leave_power * factor
+        noise = min(LOUDEST_NOISE, *self._powers, *self._powers_before)
+        self._leave_power = max(LEAVE_POWER, LEAVE_NOISE * noise)
+        enter_power = max(ENTER_POWER, ENTER_NOISE * noise)
+        loud = self._powers[-1] >= (self._leave_power if self.is_open and not pausing else enter_power)
         lacking = min(-((delay_ns - wanted_ns) // FRAME_NS), BACKLOG_FRAMES - 1 - backlog_frames)
         if self._sounds is None:
             return self._begin(lacking) if loud else self._drop(frame)
@@ -107,4 +110,4 @@ class LiveGate:
     def reset(self) -> None:
         self._sounds, self._refused = None, 0
         self._unsent.clear()
-        self._powers.clear()
+        self._powers, self._powers_before = [], [0.0]

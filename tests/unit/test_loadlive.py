@@ -26,6 +26,9 @@ def test_a_session_is_started_as_the_client_wants_it_and_not_before():
         assert list(started)[:2] == ["type", "event_id"]
         assert started["session"]["audio"]["format"] == {"type": "audio/pcmu", "rate": 8000}
         assert (started["session"]["status"], started["session"]["model"]) == ("active", "gpt-live-1")
+        until = time.monotonic() + 5
+        while rig.players.configured == 0 and time.monotonic() < until:
+            time.sleep(0.01)  # counted behind the answer
         assert (rig.players.configured, rig.players.live) == (1, 1)
 
 

@@ -147,6 +147,26 @@ def test_what_work_has_brought_has_its_time_to_be_said(scene):
     assert scene.said == [("instructions", ANSWER)]
 
 
+def test_a_last_word_is_told_a_model_that_speaks_at_once_and_no_second_time(scene):
+    scene.create("turn")
+    scene.loop.do(scene.controller.created, "live_1")
+    scene.loop.do(scene.controller.cancel)
+    scene.loop.do(lambda: scene.controller.create("goodbye", Wish("Say goodbye."), firm=True))
+    assert scene.said[1:] == [("instructions", "Say goodbye.")]
+    scene.loop.do(scene.controller.finished, "live_1", "cancelled")
+    assert len(scene.said) == 2
+    assert scene.loop.do(scene.controller.created, "live_2") == "goodbye"
+
+
+def test_but_where_it_says_nothing_then(scene):
+    scene.create("turn")
+    scene.loop.do(scene.controller.created, "live_1")
+    scene.loop.do(lambda: scene.controller.create("goodbye", Wish("Say goodbye."), firm=True))
+    scene.loop.do(scene.controller.finished, "live_1", "completed")
+    scene.loop.advance(REQUESTED + 0.1)
+    assert scene.said[1:] == [("instructions", "Say goodbye.")] * 2
+
+
 def test_nothing_is_asked_again_while_the_caller_speaks(scene):
     """What it says next is an answer to him; then it has its time for that."""
     scene.create("greeting", saying("Hello!"))

@@ -7,6 +7,7 @@ lane refuses.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from fastbridge.base.clock import Clock
@@ -47,6 +48,13 @@ class ResponseController(ResponseControl):
     def awaited(self) -> bool:
         """What begins next was asked for, by us, and is no answer to the caller."""
         return self.state is State.REQUESTED and self._requested is not None and self._requested.purpose != "turn"
+
+    def create(self, purpose: str, wish: Wish | None = None, *, firm: bool = False) -> None:
+        """As always; the last word is told at once: a model that speaks stops by nothing else than what it is told."""
+        if firm and wish is not None and self.generating and not self.suspended:
+            self._ask(Create(purpose, wish, firm))
+            wish = replace(wish, told=True)
+        super().create(purpose, wish, firm=firm)
 
     def cancel(self) -> bool:
         """As always; and there is nothing to send."""
