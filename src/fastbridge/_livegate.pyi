@@ -28,10 +28,10 @@ ONSET_FRAMES: int
 class LiveGate:
     """One stream's, frame by frame: 160 bytes of mu-law, 20 ms.
 
-    A frame is loud from -46 dBFS on, within a sound from -52 dBFS on; beside noise from 6 and 4 dB above it. Noise is what
-    the quietest frame of the last 1 to 2 s has, or 5 to 10 s within an utterance, up to -48 dBFS. Every frame in is sent,
-    or counted as silent or refused, or kept as pre-roll for the next sound: a loud one that is not refused is always
-    sent, none twice.
+    A frame is loud from -46 dBFS on, within a sound from -52 dBFS on; beside noise from 6 and 4 dB above it. Noise
+    is what the quietest frame of the last 1 to 2 s has, or 5 to 10 s within an utterance, up to -48 dBFS. Every
+    frame in is sent, or counted as silent or refused, or kept as pre-roll for the next sound: a loud one that is
+    not refused is always sent, none twice.
     """
 
     def judge(
