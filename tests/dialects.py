@@ -17,7 +17,7 @@ from fastbridge.sim.scenario import Scenario
 
 REALTIME = "realtime"
 LIVE = "live"
-MODELS = {REALTIME: "gpt-realtime", LIVE: "gpt-live-1"}
+MODELS = {REALTIME: "gpt-realtime-2.1", LIVE: "gpt-live-1"}
 
 _NO_ID = "audio and utterances have no ids: nothing is late, foreign or a second time"
 _NO_RESPONSE = "there are no responses that end: an utterance is there or is not"

@@ -46,6 +46,11 @@ _COUNT = "a whole number, at least 1"
 LANGUAGE_CODE = r"^([A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3})?$"
 
 
+def speaks_live(model: str) -> bool:
+    """Whether a model of this name speaks as a stream without end."""
+    return model.startswith(LIVE_MODELS)
+
+
 def _env(default: Any, *variables: str, what: str, per_call: bool = False, **bounds: Any) -> Any:
     """One setting: its default, its variables (the first one set wins) and what its value must be, for errors.
     per_call: an agent may have its own."""
@@ -377,7 +382,7 @@ class Settings(BaseSettings):
     @field_validator("voice")
     @classmethod
     def _has_voice(cls, value: str, info: ValidationInfo) -> str:
-        live = str(info.data.get("model")).startswith(LIVE_MODELS)  # whose voices `serving_faults` names
+        live = speaks_live(str(info.data.get("model")))  # whose voices `serving_faults` names
         if not live and not voices.usable(value, info.data.get("openai_base_url"), live=False):
             raise ValueError("not a voice")
         return value
@@ -417,7 +422,7 @@ class Settings(BaseSettings):
     @property
     def live(self) -> bool:
         """Whether the model speaks as a stream without end (GPT-Live), by its name."""
-        return self.model.startswith(LIVE_MODELS)
+        return speaks_live(self.model)
 
     @property
     def stream_url(self) -> str:

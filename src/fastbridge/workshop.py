@@ -25,12 +25,14 @@ def demo(
     wav: Annotated[list[Path] | None, typer.Option(help="A recording for the caller's next line; repeatable.")] = None,
 ) -> None:
     """Hold a call with a simulated caller and a simulated model: no account, no network."""
+    from fastbridge.config import speaks_live
+
     theirs = load_agent(agent) if agent else None  # what is wrong with it is told before anything starts
     if outbound and (agent or wav or model):
         raise ConfigError(
             "demo --outbound has its own agent, model and callee: leave out the agent, --model and --wav."
         )
-    if theirs is not None and theirs.model and model is not None and (model == "live") != _is_live(theirs.model):
+    if theirs is not None and theirs.model and model is not None and (model == "live") != speaks_live(theirs.model):
         raise ConfigError(f"The agent has a model of its own, {theirs.model}: leave out --model {model}.")
     if outbound:
         from fastbridge.sim.demo_outbound import run as call_out
@@ -40,12 +42,6 @@ def demo(
 
     greeted = theirs is None or bool(theirs.greeting)
     raise typer.Exit(run(out=out, wav=wav or (), agent=agent, greeted=greeted, live=model == "live"))
-
-
-def _is_live(model: str) -> bool:
-    from fastbridge.config import LIVE_MODELS
-
-    return model.startswith(LIVE_MODELS)
 
 
 def load(

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-REALTIME, LIVE = "realtime", "live"
-MODELS = {REALTIME: "gpt-realtime-2.1", LIVE: "gpt-live-1"}
+from dialects import LIVE, MODELS, REALTIME
+
+__all__ = ["LIVE", "MODELS", "REALTIME"]
 HERE = Path(__file__).parent
 
 both = pytest.mark.parametrize("dialect", list(MODELS))

@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from fastbridge.base.end_reasons import EndReason
+from call_machine import AnyCallMachine
 from fastbridge.base.prompts import Prompts
 from fastbridge.errors import ModelUnavailable
 from fastbridge.model.line import State
@@ -16,7 +16,7 @@ from fastbridge.model.realtime.errors import EXPECTED_ERRORS
 from fastbridge.model.response_states import EXPIRIES
 from helpers import FOREIGN_SID, LOUD, QUIET, SID, base64_text, mark_json, media_json
 from tool_rig import quick_and_slow
-from virtual import RecordingModel, Rig
+from virtual import Rig
 
 STATUSES = ["completed", "cancelled", "failed", "incomplete", "what"]
 GARBAGE = [
@@ -32,7 +32,7 @@ RESPONSES = st.integers(-3, 0)
 """Which response a model's event is about: 0 is the latest, -1 the one before."""
 
 
-class CallMachine(RuleBasedStateMachine):
+class CallMachine(AnyCallMachine):
     """Audio of response n is made of n, so that every frame on the wire says whose it is."""
 
     @initialize(
@@ -67,14 +67,6 @@ class CallMachine(RuleBasedStateMachine):
         self.under_way: str | None = None  # the response that the model makes
         self.expiries_at_beginning = 0
 
-    def teardown(self) -> None:
-        if not hasattr(self, "rig"):
-            return
-        try:
-            self.look()
-        finally:
-            self.rig.shut()
-
     def response(self, back: int) -> str:
         return f"resp_{max(self.responses + back, 0)}"
 
@@ -92,14 +84,6 @@ class CallMachine(RuleBasedStateMachine):
     def carrier_says_something_odd(self, message: bytes) -> None:
         self.rig.carrier(message)
 
-    @rule()
-    def marks_come_back(self) -> None:
-        self.rig.echo_marks()
-
-    @rule(paused=st.booleans())
-    def carrier_is_paused(self, paused: bool) -> None:
-        self.rig.do(self.rig.call.on_carrier_paused, paused)
-
     @rule(seconds=st.sampled_from([0.001, 0.02, 0.16, 0.5, 3.0, 9.0]), line=st.integers(0, 9))
     def time_passes(self, seconds: float, line: int) -> None:
         self.rig.advance(seconds, line=line > 0)
@@ -115,14 +99,8 @@ class CallMachine(RuleBasedStateMachine):
     def model_is_there(self) -> bool:
         return self.rig.call.line.state in (State.DIALLING, State.OPENING, State.UP)
 
-    @precondition(lambda self: self.rig.call.live and len(self.rig.dialled) > len(self.rig.model_links))
-    @rule()
-    def model_connects(self) -> None:
-        while len(self.rig.model_links) < len(self.rig.dialled) - 1:  # those were given up before they came
-            self.rig.model_links.append(RecordingModel(self.rig))
-            self.rig.model_links[-1].hang_ups = 1
+    def connecting(self) -> None:
         self.under_way = None
-        self.rig.connect()
 
     @precondition(lambda self: self.rig.call.line.link is not None)
     @rule(back=st.integers(1, 2), code=st.sampled_from([1001, 1006, 1011]))
@@ -213,11 +191,6 @@ class CallMachine(RuleBasedStateMachine):
 
     # --- what holds ---
 
-    @invariant()
-    def holds(self) -> None:
-        if hasattr(self, "rig"):
-            self.look()
-
     def look(self) -> None:
         rig = self.rig
         rig.assert_sound()
@@ -232,12 +205,11 @@ class CallMachine(RuleBasedStateMachine):
         self.look_at_end()
 
     def look_at_end(self) -> None:
+        self.assert_ended_once()
         call = self.rig.call
-        assert len(self.rig.ended) == len(self.rig.carrier_link.closed) == (not call.live)
         assert (call.end_reason is None) is call.live
         self.first_end = self.first_end or call.end_reason
         assert call.end_reason == self.first_end
-        assert call.end_reason is None or call.end_reason in list(EndReason)
         assert len(call.stats.barge_ins) == len(self.rig.written("clear"))
 
     def saw_clear(self, _: Any) -> None:

@@ -9,15 +9,14 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from fastbridge.base.end_reasons import EndReason
+from call_machine import AnyCallMachine
 from fastbridge.errors import ModelUnavailable
 from fastbridge.model.line import State
 from helpers import LOUD, QUIET, SID
 from live_rig import LiveRig
 from tool_rig import quick_and_slow
-from virtual import RecordingModel
 
 GARBAGE: list[Any] = [
     b"{",
@@ -37,7 +36,7 @@ WORK = st.sampled_from(["dlg_1", "dlg_2", ""])
 NAMES = st.sampled_from(["quick", "slow", "unknown", ""])
 
 
-class LiveCallMachine(RuleBasedStateMachine):
+class LiveCallMachine(AnyCallMachine):
     """What is asked and answered is counted over all sessions: their ids begin anew in none."""
 
     @initialize(
@@ -51,13 +50,6 @@ class LiveCallMachine(RuleBasedStateMachine):
         self.asked: Counter[str] = Counter()
         self.called: Counter[str] = Counter()
 
-    def teardown(self) -> None:
-        if hasattr(self, "rig"):
-            try:
-                self.look()
-            finally:
-                self.rig.shut()
-
     def model(self, event: Any) -> None:
         """A socket that is gone says nothing more."""
         if self.rig.call.line.state in (State.OPENING, State.UP):
@@ -68,14 +60,6 @@ class LiveCallMachine(RuleBasedStateMachine):
     @rule(frames=st.lists(st.sampled_from([QUIET, LOUD, LOUD, LOUD]), min_size=1, max_size=40))
     def caller_says(self, frames: list[bytes]) -> None:
         self.rig.line += frames
-
-    @rule()
-    def marks_come_back(self) -> None:
-        self.rig.echo_marks()
-
-    @rule(paused=st.booleans())
-    def carrier_is_paused(self, paused: bool) -> None:
-        self.rig.do(self.rig.call.on_carrier_paused, paused)
 
     @rule(seconds=st.sampled_from([0.02, 0.2, 0.5, 1.0, 3.0, 9.0]), streams=st.integers(0, 9), line=st.integers(0, 9))
     def time_passes(self, seconds: float, streams: int, line: int) -> None:
@@ -132,14 +116,6 @@ class LiveCallMachine(RuleBasedStateMachine):
     def the_session_starts(self) -> None:
         self.rig.started_session(len(self.rig.model_links))
 
-    @precondition(lambda self: self.rig.call.live and len(self.rig.dialled) > len(self.rig.model_links))
-    @rule()
-    def it_connects(self) -> None:
-        while len(self.rig.model_links) < len(self.rig.dialled) - 1:  # those were given up before they came
-            self.rig.model_links.append(RecordingModel(self.rig))
-            self.rig.model_links[-1].hang_ups = 1
-        self.rig.connect()
-
     @precondition(lambda self: self.rig.call.line.link is not None)
     @rule(code=st.sampled_from([1001, 1006, 1011]))
     def it_is_lost(self, code: int) -> None:
@@ -163,11 +139,6 @@ class LiveCallMachine(RuleBasedStateMachine):
 
     # --- what holds ---
 
-    @invariant()
-    def holds(self) -> None:
-        if hasattr(self, "rig"):
-            self.look()
-
     def look(self) -> None:
         rig, call = self.rig, self.rig.call
         rig.assert_sound()
@@ -176,8 +147,7 @@ class LiveCallMachine(RuleBasedStateMachine):
             if entry.to == "model":
                 self.saw(entry.message)
         self.seen = len(rig.journal)
-        assert len(rig.ended) == len(rig.carrier_link.closed) == (not call.live)
-        assert call.end_reason is None or call.end_reason in list(EndReason)
+        self.assert_ended_once()
 
     def saw(self, message: dict[str, Any]) -> None:
         """No call is answered more often than it was made, and nothing is asked for more than twice."""

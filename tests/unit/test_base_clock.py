@@ -50,6 +50,17 @@ class TestClock:
 
 
 class TestDeadline:
+    def test_is_pending_until_it_fires_or_is_cleared(self, loop, fired):
+        deadline = Deadline(loop.clock, lambda: fired.append(deadline.pending))
+        assert not deadline.pending
+        loop.do(deadline.set, 1)
+        assert deadline.pending
+        loop.do(deadline.clear)
+        assert not deadline.pending
+        loop.do(deadline.set, 1)
+        loop.advance(2)
+        assert (fired, deadline.pending) == ([False], False)
+
     def test_a_method_is_called_and_its_owner_not_kept(self, loop, fired):
         class Owner:
             def __init__(self):

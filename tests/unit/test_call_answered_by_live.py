@@ -113,6 +113,10 @@ def test_the_share_of_a_message(said, share):
     assert share_of(TEXT, said) == pytest.approx(share, abs=0.05)
 
 
+def test_the_share_of_a_message_of_two_letters():
+    assert (share_of("Hi", "hi"), share_of("Hi", "Who?")) == (1.0, 0.0)
+
+
 def test_the_share_in_other_letters():
     assert share_of("שלום, מדברת המרפאה. נא לחזור אלינו.", "שלום, מדברת המרפאה. נא לחזור אלינו.") == 1.0
     assert share_of("שלום, מדברת המרפאה. נא לחזור אלינו.", "הלו? מי שם?") < 0.3

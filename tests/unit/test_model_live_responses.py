@@ -158,6 +158,17 @@ def test_a_last_word_is_told_a_model_that_speaks_at_once_and_no_second_time(scen
     assert scene.loop.do(scene.controller.created, "live_2") == "goodbye"
 
 
+def test_another_session_was_told_nothing(scene):
+    """Neither what was asked for, nor what was to be said again."""
+    scene.create("turn")
+    scene.loop.do(scene.controller.created, "live_1")
+    scene.loop.do(lambda: scene.controller.create("goodbye", Wish("Say goodbye."), firm=True))
+    scene.loop.do(scene.controller.finished, "live_1", "completed")
+    scene.loop.do(scene.controller.suspend)
+    scene.loop.do(scene.controller.resume)
+    assert scene.said[1:] == [("instructions", "Say goodbye.")] * 2
+
+
 def test_but_where_it_says_nothing_then(scene):
     scene.create("turn")
     scene.loop.do(scene.controller.created, "live_1")

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fastbridge.agent.tool import Tool
 from fastbridge.base import languages, voices
-from fastbridge.config import LANGUAGE_CODE, LIVE_MODELS, PER_CALL_SETTINGS, Settings, load_settings
+from fastbridge.config import LANGUAGE_CODE, PER_CALL_SETTINGS, Settings, load_settings, speaks_live
 from fastbridge.errors import ConfigError, short_path
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -111,7 +111,7 @@ def _node() -> tuple[str | None, str]:
 
 def check_voice(voice: str, model: str, base_url: str | None, whose: str = "an Agent") -> None:
     """ConfigError for one that this model does not have."""
-    live = model.startswith(LIVE_MODELS)
+    live = speaks_live(model)
     if not voices.usable(voice, base_url, live=live):
         known = voices.voices_of(live=live)
         nearest = did_you_mean(voice, known) or "."

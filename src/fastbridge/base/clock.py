@@ -68,6 +68,11 @@ class Deadline:
             self._owner, self._on_expiry = weakref.ref(on_expiry.__self__), on_expiry.__func__
         self._handle: asyncio.TimerHandle | None = None
 
+    @property
+    def pending(self) -> bool:
+        """It is set, and has neither fired nor been cleared."""
+        return self._handle is not None
+
     def set(self, seconds: float) -> None:
         self.clear()
         self._handle = self._clock.call_later(seconds, self._expire)

@@ -64,10 +64,13 @@ class FormatWatch:
         asked for again in another session."""
         if item_id.startswith(LOCAL_ID):  # a recording of the operator's own: not for the model to answer for
             return
-        self.too_fast()
+        self._unsay()
 
     def too_fast(self) -> None:
-        """The same where it is told by how much of it there is: mu-law has 8000 bytes a second."""
+        """The same, told by how much of it there is: mu-law has 8000 bytes a second."""
+        self._unsay()
+
+    def _unsay(self) -> None:
         self.noise_response = self._session.responses.response_id or ""
         self._assistant.clear()
         self._session.unsay(self.noise_response)

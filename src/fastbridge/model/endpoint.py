@@ -12,7 +12,7 @@ from typing import Any
 import openai
 from pydantic import SecretStr
 
-from fastbridge.config import LIVE_MODELS, Settings
+from fastbridge.config import Settings, speaks_live
 from fastbridge.model.attempt import Attempt
 
 AZURE_PATH = "/openai/v1"
@@ -42,7 +42,7 @@ def warm(client: openai.AsyncOpenAI) -> None:
 async def dial(client: openai.AsyncOpenAI, model: str, attempt: Attempt, options: dict[str, Any]) -> Any:
     """A connection of the SDK's, entered. options: of the WebSocket."""
     connecting: Any
-    if not model.startswith(LIVE_MODELS):
+    if not speaks_live(model):
         connecting = client.realtime.connect(model=model, websocket_connection_options=options)  # type: ignore[arg-type]
     elif attempt.continues:
         connecting = client.live.forks.connect(session_id=attempt.continues, websocket_connection_options=options)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from fastbridge.agent.fields import BY_THE_CARRIER, BY_THE_NODE, check_voice
 from fastbridge.base.complaints import complaints
 from fastbridge.carrier.twilio.rest import credentials
-from fastbridge.config import LIVE_MODELS, Settings, load_settings
+from fastbridge.config import Settings, load_settings, speaks_live
 from fastbridge.errors import ConfigError
 from fastbridge.model.usage import is_cheaper, price_of
 from fastbridge.node.stray_settings import unknown_variables
@@ -88,7 +88,7 @@ def require_fit(settings: Settings, agent: "Agent") -> None:
 def require_price(settings: Settings) -> None:
     """ConfigError for prices that are none, and where dollars are to be counted of a model that has none."""
     price, _ = price_of(settings.model, settings.prices)
-    if settings.call_budget_tokens and settings.model.startswith(LIVE_MODELS):
+    if settings.call_budget_tokens and settings.live:
         raise ConfigError(
             f"FASTBRIDGE_CALL_BUDGET_TOKENS is no limit for {settings.model}, which is billed by the minute: give "
             "FASTBRIDGE_CALL_BUDGET_USD, and its price in FASTBRIDGE_PRICES."
@@ -110,7 +110,7 @@ def require_budget_model(settings: Settings) -> None:
         return
     if not any(getattr(settings, name) for name in BUDGETS):
         raise ConfigError(f"FASTBRIDGE_BUDGET_MODEL={other} is for a budget's end: set a budget, too, or unset it.")
-    if other.startswith(LIVE_MODELS) is not model.startswith(LIVE_MODELS):
+    if speaks_live(other) is not settings.live:
         raise ConfigError(f"FASTBRIDGE_BUDGET_MODEL={other} is spoken to otherwise than {model}: take one of its kind.")
     (price, _), (dear, _) = (price_of(each, settings.prices) for each in (other, model))
     for name, known in ((other, price), (model, dear)):

@@ -86,16 +86,14 @@ class Delegation:
         self._patience = Deadline(clock, self._stalled)
         self._end = Deadline(clock, self._take_for_ended)
         self._untold = Deadline(clock, self.told)
-        self._is_untold = False
 
     @property
     def at_work(self) -> bool:
         """Something was handed on, and what comes of it has not been told."""
-        return bool(self._works or self._begun or self._is_untold)
+        return bool(self._works or self._begun or self._untold.pending)
 
     def told(self) -> None:
         """The voice has begun to speak, or does not: nothing more is to be expected of work that has ended."""
-        self._is_untold = False
         self._untold.clear()
 
     def created(self) -> None:
@@ -180,7 +178,6 @@ class Delegation:
             self._end.set(END_SECONDS)
         if not works[key].called and works[key].ended:
             del works[key]
-            self._is_untold = True
             self._untold.set(TELL_SECONDS)
         if works and all(work.ended and not work.open_calls for work in works.values()):
             works.clear()

@@ -6,6 +6,7 @@ turn it begins by itself. Nothing can be cancelled: it stops when it hears the c
 lane refuses.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -60,6 +61,11 @@ class ResponseController(ResponseControl):
         """As always; and there is nothing to send."""
         super().cancel()
         return False
+
+    def resume(self) -> None:
+        """As always; and another session was told nothing yet."""
+        self._waiting = deque(_untold(each) for each in self._waiting)
+        super().resume()
 
     def created(self, response_id: str, metadata: object = None) -> str | None:
         self._asked_again = False
@@ -135,3 +141,9 @@ class ResponseController(ResponseControl):
         self.counters["creates_repeated"] += 1
         self._ask(self._requested)
         return True
+
+
+def _untold(create: Create) -> Create:
+    if create.wish is None or not create.wish.told:
+        return create
+    return replace(create, wish=replace(create.wish, told=False))
