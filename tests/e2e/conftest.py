@@ -18,10 +18,11 @@ from scripted_model import Model
 
 ALONE = {"test_attacks_beside_calls"}
 FOUR = {"test_calls", "test_demo", "test_load", "test_transfer", "test_uvicorn", "test_workers"}
-SHARE_A_NODE = {"test_attacks", "test_attacks_http", "test_attacks_model", "test_log"}
+SHARE_A_NODE = {"test_attacks", "test_attacks_http", "test_attacks_model"}
 """Their tests count what the node of their file has seen: those stay together that have no node of their own."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in ALONE:

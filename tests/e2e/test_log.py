@@ -1,6 +1,6 @@
 """What a real node writes of a whole call: how many lines, in which form, and nothing that was said in confidence.
 
-The same call through three nodes: one in production, one in development, one that is told to show all it can.
+The same call through nodes in production, in development, and told to show all they can.
 """
 
 import asyncio
@@ -71,6 +71,7 @@ NODES = {
     "production, live": {"LOG_LEVEL": "INFO", "LOG_JSON": "1", **model_of(LIVE)},
     "everything, live": {"LOG_LEVEL": "DEBUG", "LOG_JSON": "1", **dict.fromkeys(EVERYTHING, "1"), **model_of(LIVE)},
 }
+LINES = {"production": (10, 30), "development": (100, 500), "production, live": (10, 35)}
 SETTINGS = {
     "OPENAI_API_KEY": f"sk-proj-{CANARY}0123456789",
     "LOG_TRANSCRIPTS": "0",
@@ -167,23 +168,28 @@ async def hold(agent: str, **settings: str) -> Seen:
         return Seen(report, record, node.log().splitlines(), metrics, answers)
 
 
+def of(*names: str) -> pytest.MarkDecorator:
+    """Whose call a test looks at. Each is held once, by the worker that has all tests of it."""
+    return pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names])
+
+
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
-    async def scene() -> list[Seen]:
+def held() -> dict[str, Seen]:
+    return {}
+
+
+@pytest.fixture
+def seen(name: str, held: dict[str, Seen], tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    if name not in held:
         path = tmp_path_factory.mktemp("agent") / "private_agent.py"
         path.write_text(AGENT)
-        found: list[Seen] = []
-        for live in (False, True):  # not all at once: their callers would want for time
-            nodes = [settings for name, settings in NODES.items() if name.endswith("live") is live]
-            found += await asyncio.gather(*(hold(f"{path}:agent", **settings) for settings in nodes))
-        return found
-
-    return dict(zip(NODES, asyncio.run(scene()), strict=True))
+        held[name] = asyncio.run(hold(f"{path}:agent", **NODES[name]))
+    return held[name]
 
 
-@pytest.mark.parametrize("name", NODES)
-def test_it_was_the_call_that_was_meant(seen: dict[str, Seen], name: str) -> None:
-    report, record = seen[name].report, seen[name].record
+@of(*NODES)
+def test_it_was_the_call_that_was_meant(seen: Seen, name: str) -> None:
+    report, record = seen.report, seen.record
     assert (report.errors, report.ended_by) == ([], "caller")
     assert len(report.clears) == 1 or (name.endswith("live") and report.clears), "an answer may take a filler's place"
     assert 20_000 < record["duration_ms"] < 60_000
@@ -191,47 +197,46 @@ def test_it_was_the_call_that_was_meant(seen: dict[str, Seen], name: str) -> Non
     assert len(record["barge_ins"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "least", "most"), [("production", 10, 30), ("development", 100, 500), ("production, live", 10, 35)]
-)
-def test_lines_of_one_call(seen: dict[str, Seen], name: str, least: int, most: int) -> None:
-    sid = seen[name].report.call_sid
-    lines = [line for line in seen[name].lines if sid in line and not line.startswith(TRACEBACK)]
+@of(*LINES)
+def test_lines_of_one_call(seen: Seen, name: str) -> None:
+    least, most = LINES[name]
+    sid = seen.report.call_sid
+    lines = [line for line in seen.lines if sid in line and not line.startswith(TRACEBACK)]
     assert least <= len(lines) <= most
     for words in ("[CALL_START]", "[TOOL_CALL]", "[BARGE-IN]", "[CALL_METRICS]", "[CALL_END]", "Frame accounting OK"):
         assert any(words in line for line in lines)
 
 
-@pytest.mark.parametrize("name", ["production", "everything", "production, live", "everything, live"])
-def test_each_line_is_one_json_object(seen: dict[str, Seen], name: str) -> None:
-    found = [json.loads(line) for line in seen[name].lines]
+@of("production", "everything", "production, live", "everything, live")
+def test_each_line_is_one_json_object(seen: Seen) -> None:
+    found = [json.loads(line) for line in seen.lines]
     assert all(list(each)[:4] == ["timestamp", "level", "module", "message"] for each in found)
     assert any("Traceback" in each.get("exception", "") for each in found)
 
 
-def test_each_line_has_the_human_form(seen: dict[str, Seen]) -> None:
-    lines = seen["development"].lines
+@of("development")
+def test_each_line_has_the_human_form(seen: Seen) -> None:
+    lines = seen.lines
     assert [line for line in lines if not HUMAN.match(line) and not line.startswith(TRACEBACK)] == []
     assert any(line.startswith(f"{TRACEBACK}Traceback") for line in lines)
 
 
-@pytest.mark.parametrize("name", NODES)
-def test_nothing_that_was_said_in_confidence_is_anywhere(seen: dict[str, Seen], name: str) -> None:
-    node = seen[name]
-    assert [line for line in node.lines if CANARY in line] == []
-    assert CANARY not in node.metrics
-    assert CANARY not in json.dumps(node.record)
-    assert [answer for answer in node.answers if CANARY in answer] == []
+@of(*NODES)
+def test_nothing_that_was_said_in_confidence_is_anywhere(seen: Seen) -> None:
+    assert [line for line in seen.lines if CANARY in line] == []
+    assert CANARY not in seen.metrics
+    assert CANARY not in json.dumps(seen.record)
+    assert [answer for answer in seen.answers if CANARY in answer] == []
 
 
-@pytest.mark.parametrize("name", NODES)
-def test_prometheus_reads_what_was_counted_of_the_call(seen: dict[str, Seen], name: str) -> None:
+@of(*NODES)
+def test_prometheus_reads_what_was_counted_of_the_call(seen: Seen) -> None:
     samples = {
         (sample.name, *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(seen[name].metrics)
+        for family in text_string_to_metric_families(seen.metrics)
         for sample in family.samples
     }
-    assert samples["fastbridge_calls_total", "inbound", seen[name].record["end_reason"]] == 1
-    books = seen[name].record["accounting"]
+    assert samples["fastbridge_calls_total", "inbound", seen.record["end_reason"]] == 1
+    books = seen.record["accounting"]
     assert samples["fastbridge_caller_frames_total", "forwarded"] == books["forwarded"]
     assert samples["fastbridge_tool_calls_total", "error"] == 1
