@@ -27,7 +27,7 @@ COMPILED := $(patsubst src/fastbridge/%.pyi,fastbridge.%,$(wildcard src/fastbrid
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
-unexport PYTHONPATH PYTHONHOME
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 # $(call install,VENV,KIND): both distributions, compiled in build/KIND and sim/build/KIND, where each module says so, then
 # installed, where neither is: one whose files went over to the other would take them along as it goes. Modules kept from an

@@ -16,15 +16,19 @@ from attacker import RunningNode
 from environment import clear_environment
 from scripted_model import Model
 
-ALONE = {"test_attacks_beside_calls"}
+ALONE = {"test_attacks_beside_calls", "test_documented_tests"}
 FOUR = {"test_calls", "test_demo", "test_load", "test_transfer", "test_uvicorn", "test_workers"}
 SHARE_A_NODE = {"test_attacks", "test_attacks_http", "test_attacks_model"}
 """Their tests count what the node of their file has seen: those stay together that have no node of their own."""
+TIMEOUT_SECONDS = 300.0
+"""A machine that is three times slower is no failure: what must come in time says so itself."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
         if item.path.stem in ALONE:
             item.add_marker("alone")
         elif item.path.stem in FOUR or item.path.parent.name == "strangers":  # whose scenes are many calls at once

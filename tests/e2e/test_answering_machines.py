@@ -39,7 +39,7 @@ def call_out(
                 )
                 async with node:
                     headers = {"Authorization": f"Bearer {KEY}"}
-                    async with httpx2.AsyncClient(trust_env=False, headers=headers) as http:
+                    async with httpx2.AsyncClient(trust_env=False, headers=headers, timeout=30.0) as http:
                         answer = await http.post(f"{node.url}/calls", json={"to": TO, **asked})
                     async with asyncio.timeout(90):
                         report = await twilio.ended(answer.json()["call_sid"])

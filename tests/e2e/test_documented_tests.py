@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import documented
 
 TESTS = [block for block in documented.blocks("python") if block.is_test]
@@ -23,7 +21,6 @@ def run(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
 
 
-@pytest.mark.timeout(300)
 def test_they_pass(tmp_path: Path) -> None:
     (tmp_path / "my_agent.py").write_text(AGENT.text)
     done = run(tmp_path)
@@ -31,7 +28,6 @@ def test_they_pass(tmp_path: Path) -> None:
     assert f"{COUNT} passed" in done.stdout
 
 
-@pytest.mark.timeout(300)
 def test_they_fail_where_there_is_no_agent(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert done.returncode == 1, done.stdout

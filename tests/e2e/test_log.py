@@ -126,7 +126,7 @@ async def ask_badly(node: NodeProcess) -> list[str]:
     incoming = f"{node.url}/webhook/incoming_call"
     form = {"CallSid": CANARY, "AccountSid": CANARY, "From": CANARY, "To": CANARY, "CallStatus": CANARY}
     answers = []
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=30.0) as http:
         for signature in ({}, {"X-Twilio-Signature": CANARY}):
             for url in (incoming, f"{incoming}?note={CANARY}", f"{node.url}/{CANARY}"):
                 response = await http.post(url, data=form, headers=signature)
@@ -159,7 +159,7 @@ async def hold(agent: str, **settings: str) -> Seen:
         )
         report = await caller.call()
         answers = await ask_badly(node)
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with httpx2.AsyncClient(trust_env=False, timeout=30.0) as http:
             metrics = (await http.get(f"{node.url}/metrics")).text
         record = await node.record(report.call_sid)
         await node.stop()

@@ -84,7 +84,10 @@ class Shop:
 @asynccontextmanager
 async def shop(folder: Path, settings: dict[str, str], **api: Any) -> AsyncIterator[Shop]:
     scenario = Scenario(greeting=Say("Hello, this is the clinic."), turns=[Say("We open at nine.")])
-    async with ModelServer(scenario) as model, httpx2.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}) as http:
+    async with (
+        ModelServer(scenario) as model,
+        httpx2.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}, timeout=30.0) as http,
+    ):
         node = NodeProcess(model.base_url, settings=settings)
         async with CarrierApi(node.account_sid, node.auth_token, **{"callees": {}, **api}) as twilio:
             node.set(

@@ -81,7 +81,10 @@ class Shop:
 @asynccontextmanager
 async def shop(folder: Path, **api: Any) -> AsyncIterator[Shop]:
     scenario = Scenario(greeting=Say("Hello, this is the clinic."), turns=[])
-    async with ModelServer(scenario) as model, httpx2.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}) as http:
+    async with (
+        ModelServer(scenario) as model,
+        httpx2.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}, timeout=30.0) as http,
+    ):
         node = NodeProcess(model.base_url)
         options = {"recording_ready_seconds": 0.2, "callees": {}, **api}
         async with CarrierApi(node.account_sid, node.auth_token, **options) as twilio:
@@ -150,7 +153,7 @@ def test_one_that_was_made_is_fetched_served_linked_and_deleted(tmp_path: Path) 
         head = await shop.http.head(f"{shop.node.url}/recordings/{sid}")
         assert (head.status_code, head.headers["content-length"], head.content) == (200, str(len(file)), b"")
         link = (await shop.http.post(f"{shop.node.url}/recordings/{sid}/link", json={"seconds": 60})).json()["url"]
-        async with httpx2.AsyncClient() as stranger:
+        async with httpx2.AsyncClient(timeout=30.0) as stranger:
             assert (await stranger.get(f"{shop.node.url}/recordings/{sid}")).status_code == 401
             assert (await stranger.get(link)).content == file
         assert (await shop.http.delete(f"{shop.node.url}/recordings/{sid}")).status_code == 204
@@ -178,8 +181,8 @@ def test_killed_at_any_moment_the_worker_loses_none_and_fetches_none_twice(tmp_p
 
     async def test(shop: Shop) -> None:
         sids = {shop.record(call_sid, file): file for call_sid, file in files.items()}
-        for kill in range(21):
-            if kill == 10:
+        for kill in range(11):
+            if kill == 5:
                 sids[shop.record(CALLS[50], files[CALLS[0]])] = files[CALLS[0]]
             worker = shop.work()
             await shop.until(lambda: shop.log.count("Worker started") == len(shop.workers))

@@ -101,7 +101,7 @@ def test_a_tunnel_opens_before_the_node_and_ends_with_it(workers, tmp_path):
         sid, path = "CA" + "1" * 32, "/webhook/incoming_call"
         form = {"CallSid": sid, "AccountSid": node.account_sid}
         headers = {"X-Twilio-Signature": sign(node.auth_token, CLOUDFLARED_URL + path, form)}
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with httpx2.AsyncClient(trust_env=False, timeout=30.0) as http:
             answer = await http.post(node.url + path, data=form, headers=headers)
         assert f'url="wss{CLOUDFLARED_URL.removeprefix("https")}/media/' in answer.text
         assert tunnel.exists()

@@ -44,7 +44,7 @@ def test_a_call_through_the_operators_command_outlives_the_signal(tmp_path, dial
         async with (
             ModelServer(conversation) as model,
             NodeProcess(model.base_url, settings=settings, command=command) as node,
-            httpx2.AsyncClient(trust_env=False) as http,
+            httpx2.AsyncClient(trust_env=False, timeout=30.0) as http,
         ):
             caller = SimulatedCaller(
                 node.url, SCRIPT, auth_token=node.auth_token, account_sid=node.account_sid, limit_seconds=60

@@ -53,7 +53,7 @@ def worker_pids(node: NodeProcess) -> dict[int, int]:
 
 async def scrape(node: NodeProcess) -> tuple[dict[str, float], dict[str, float]]:
     """Counters, and gauges, by name and labels."""
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=30.0) as http:
         text = (await http.get(f"{node.url}/metrics")).text
     counters, gauges = {}, {}
     for family in text_string_to_metric_families(text):
