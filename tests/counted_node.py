@@ -1,6 +1,6 @@
 """A node that counts the Python functions it calls, second by second: `python counted_node.py OUT.json`.
 
-Only fastbridge's own, in the loop's thread. What is compiled is not seen: that is the point.
+Of the loop's thread, the libraries' too. What is compiled is not seen: that is the point.
 """
 
 import json
@@ -10,10 +10,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from types import FrameType
 
-import fastbridge
 from fastbridge.cli import main
 
-OURS = str(Path(fastbridge.__file__).parent)
 seconds: defaultdict[int, Counter[str]] = defaultdict(Counter)
 names: dict[object, str] = {}
 
@@ -23,10 +21,8 @@ def count(frame: FrameType, event: str, argument: object) -> None:
         code = frame.f_code
         name = names.get(code)
         if name is None:
-            is_ours = code.co_filename.startswith(OURS)
-            name = names[code] = f"{Path(code.co_filename).stem}.{code.co_qualname}" if is_ours else ""
-        if name:
-            seconds[int(time.monotonic())][name] += 1
+            name = names[code] = f"{Path(code.co_filename).stem}.{code.co_qualname}"
+        seconds[int(time.monotonic())][name] += 1
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def test_frames_that_come_changed_are_told_by_their_order(model: str) -> None:
 
 @both
 def test_no_frame_costs_a_python_call(tmp_path: Path, model: str) -> None:
-    """A frame comes 50 times a second in each direction: nothing of ours in Python is called nearly so often."""
+    """A frame comes 50 times a second in each direction, with TLS: nothing in Python is called nearly so often."""
     out = tmp_path / "counts.json"
     command = (sys.executable, str(Path(__file__).parents[1] / "counted_node.py"), str(out))
     options = Options(model=model, command=command, seconds=6, settle_seconds=1, talk_ms=4000, period_ms=5000)

@@ -1,15 +1,21 @@
 """fastbridge.model.endpoint: the address and the headers that arrive at a server, for each way to name one."""
 
 import asyncio
+import functools
+import platform
+import ssl
 from typing import Any
 
 import pytest
+from openai import _base_client
 from websockets.asyncio.server import Request, ServerConnection, serve
 
 from environment import clear_environment
 from fastbridge.config import load_settings
 from fastbridge.errors import ConfigError
-from fastbridge.model.endpoint import azure_base_url, model_client
+from fastbridge.model.attempt import Attempt
+from fastbridge.model.endpoint import Endpoint, azure_base_url, model_client
+from fastbridge.sim.load_bridge import certificate
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +26,7 @@ def _clean(monkeypatch, tmp_path):
 def dialled(model: str = "gpt-realtime-2.1", **variables: str) -> Request:
     """The handshake that arrives; `{url}` in a value is the server's address."""
     requests: list[Request] = []
+    owner: Any = None
 
     async def listen(connection: ServerConnection) -> None:
         assert connection.request is not None
@@ -31,10 +38,10 @@ def dialled(model: str = "gpt-realtime-2.1", **variables: str) -> Request:
             given: dict[str, Any] = {name: value.format(url=url) for name, value in variables.items()}
             settings = load_settings(public_url="https://voice.example.com", twilio_auth_token="x" * 32, **given)
             settings.require_serving()
-            client = model_client(settings)
-            connection = await client.realtime.connect(model=model).enter()
+            endpoint = Endpoint(settings)
+            connection = await endpoint.dial(model, Attempt(owner, print, print), {})
             await connection.close()
-            await client.close()
+            await endpoint.close()
 
     asyncio.run(run())
     return requests[0]
@@ -102,3 +109,43 @@ def test_what_is_missing_is_said(variables, complaint):
     settings = load_settings(public_url="https://voice.example.com", twilio_auth_token="x" * 32, **variables)
     with pytest.raises(ConfigError, match=complaint):
         settings.require_serving()
+
+
+def test_the_certificates_of_who_is_trusted_are_read_once(monkeypatch):
+    """That stops the loop, and every call on it, for 50 ms."""
+    with certificate() as folder:
+        monkeypatch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
+        ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        ours.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+        read: list[object] = []
+        load = ssl.SSLContext.load_default_certs
+        monkeypatch.setattr(
+            ssl.SSLContext, "load_default_certs", lambda *given, **more: read.append(given) or load(*given, **more)
+        )
+        asyncio.run(dial_securely(ours))
+        assert len(read) == 1
+
+
+def test_what_machine_this_is_is_asked_before_any_call(monkeypatch):
+    """The SDK tells the service, and asks the system by a process of its own."""
+    monkeypatch.setattr(_base_client, "platform_headers", functools.cache(_base_client.platform_headers.__wrapped__))
+    asked: list[None] = []
+    monkeypatch.setattr(platform, "platform", lambda: asked.append(None) or "Linux")
+    Endpoint(load_settings(openai_api_key="sk-own"))
+    assert asked == [None]
+
+
+async def dial_securely(ours: ssl.SSLContext) -> None:
+    """Two calls, in either dialect."""
+    owner: Any = None
+
+    async def listen(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+
+    async with serve(listen, "127.0.0.1", 0, ssl=ours) as server:
+        url = f"https://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/v1"
+        endpoint = Endpoint(load_settings(openai_api_key="sk-own", openai_base_url=url))
+        for model in ("gpt-realtime-2.1", "gpt-live-1"):
+            connection = await endpoint.dial(model, Attempt(owner, print, print), {})
+            await connection.close()
+        await endpoint.close()

@@ -3,12 +3,12 @@
 import asyncio
 from typing import Any
 
-import openai
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from fastbridge.config import load_settings
 from fastbridge.model.attempt import Attempt
-from fastbridge.model.endpoint import dial, warm
+from fastbridge.model.endpoint import Endpoint
 
 
 def paths(model: str, continues: str = "") -> list[str]:
@@ -23,11 +23,11 @@ def paths(model: str, continues: str = "") -> list[str]:
         owner: Any = None
         async with serve(listen, "127.0.0.1", 0) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            client = openai.AsyncOpenAI(api_key="sk-own", base_url=f"http://127.0.0.1:{port}/v1")
-            warm(client)
-            connection = await dial(client, model, Attempt(owner, print, print, continues), {})
+            settings = load_settings(openai_api_key="sk-own", openai_base_url=f"http://127.0.0.1:{port}/v1")
+            endpoint = Endpoint(settings)
+            connection = await endpoint.dial(model, Attempt(owner, print, print, continues), {})
             await connection.close()
-            await client.close()
+            await endpoint.close()
 
     asyncio.run(run())
     return found

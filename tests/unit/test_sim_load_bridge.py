@@ -47,6 +47,9 @@ def test_a_certificate_is_trusted_by_its_authority_and_goes_with_its_folder():
         server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         server.load_cert_chain(folder / "cert.pem", folder / "key.pem")
         assert handshake(context, server) == "127.0.0.1"
+        trusted = ssl.create_default_context(cafile=str(folder / "trusted.pem"))
+        assert handshake(trusted, server) == "127.0.0.1"
+        assert len(trusted.get_ca_certs()) == len(ssl.create_default_context().get_ca_certs()) + 1
     assert not folder.exists()
 
 

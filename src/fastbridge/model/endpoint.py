@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from fastbridge.config import Settings, speaks_live
 from fastbridge.model.attempt import Attempt
+from fastbridge.net.tls import client_context
 
 AZURE_PATH = "/openai/v1"
 
@@ -34,21 +35,33 @@ def _told(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret is not None else "none"
 
 
-def warm(client: openai.AsyncOpenAI) -> None:
-    """Have the SDK import what a call will need."""
-    _ = client.realtime, client.live.forks
+class Endpoint:
+    """The service that a node's calls are connected to."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._client = client = model_client(settings)
+        self._tls = client_context() if client.base_url.scheme == "https" else None
+        # What the SDK does at first use would be a call's and stop all others: imports, and a process that asks `uname`.
+        _ = client.realtime, client.live.forks, client.default_headers
 
-async def dial(client: openai.AsyncOpenAI, model: str, attempt: Attempt, options: dict[str, Any]) -> Any:
-    """A connection of the SDK's, entered. options: of the WebSocket."""
-    connecting: Any
-    if not speaks_live(model):
-        connecting = client.realtime.connect(model=model, websocket_connection_options=options)  # type: ignore[arg-type]
-    elif attempt.continues:
-        connecting = client.live.forks.connect(session_id=attempt.continues, websocket_connection_options=options)  # type: ignore[arg-type]
-    else:
-        connecting = client.live.connect(websocket_connection_options=options)  # type: ignore[arg-type]
-    return await connecting.enter()
+    async def dial(self, model: str, attempt: Attempt, options: dict[str, Any]) -> Any:
+        """A connection of the SDK's, entered. options: of the WebSocket."""
+        if self._tls is not None:
+            options = {**options, "ssl": self._tls}
+        connecting: Any
+        if not speaks_live(model):
+            connecting = self._client.realtime.connect(model=model, websocket_connection_options=options)  # type: ignore[arg-type]
+        elif attempt.continues:
+            connecting = self._client.live.forks.connect(
+                session_id=attempt.continues,
+                websocket_connection_options=options,  # type: ignore[arg-type]
+            )
+        else:
+            connecting = self._client.live.connect(websocket_connection_options=options)  # type: ignore[arg-type]
+        return await connecting.enter()
+
+    async def close(self) -> None:
+        await self._client.close()
 
 
 def azure_base_url(endpoint: str) -> str:

@@ -30,7 +30,7 @@ from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
 from fastbridge.model.attempt import Attempt
 from fastbridge.model.breaker import Breaker
-from fastbridge.model.endpoint import dial, model_client, warm
+from fastbridge.model.endpoint import Endpoint
 from fastbridge.model.errors import model_error
 from fastbridge.model.socket import MAX_MODEL_MESSAGE_BYTES, MODEL_BUFFER_BYTES, RealtimeSocket
 from fastbridge.net import descriptors
@@ -116,9 +116,8 @@ class Node:
         self.transfers = transfers(settings, self.spawn)
         self.placer = self._make_placer() if settings.api_keys is not None else None
         self._watching: asyncio.Task[None] | None = None
-        self._openai = model_client(settings)
+        self._endpoint = Endpoint(settings)
         # The SDK imports most of itself at first use: 0.3 s that would be a caller's, and a stall of all the others.
-        warm(self._openai)
         importlib.import_module("websockets.sync.client")
 
     def _make_placer(self) -> Placer:
@@ -319,7 +318,7 @@ class Node:
         }
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                connection = await dial(self._openai, attempt.model or model or self.settings.model, attempt, options)
+                connection = await self._endpoint.dial(attempt.model or model or self.settings.model, attempt, options)
         except Exception as error:
             attempt.on_model_failed(model_error(error))
             return
@@ -344,7 +343,7 @@ class Node:
             _, unfinished = await asyncio.wait(self._tasks, timeout=CLOSE_GRACE_SECONDS + 0.5)
             for task in unfinished:
                 task.cancel()
-        await self._openai.close()
+        await self._endpoint.close()
         if self.placer is not None:
             await self.placer.close()
         if self.transfers is not None:

@@ -210,7 +210,7 @@ async def _bridge(options: Options, calls: int, model_port: int, places: Places)
                 load_bridge.tls_in_front(model_port, folder, places.others)
             )
             url = f"https://127.0.0.1:{port}/v1"
-            environment["SSL_CERT_FILE"] = str(folder / "ca.pem")
+            environment["SSL_CERT_FILE"] = str(folder / "trusted.pem")
         node = await stack.enter_async_context(
             load_bridge.started(
                 options.bridge, url, places.bridge, environment, options.command, realtime=options.realtime

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -102,7 +103,8 @@ def openssl() -> str:
 
 @contextlib.contextmanager
 def certificate() -> Iterator[Path]:
-    """A folder with ca.pem, cert.pem and key.pem, good for 127.0.0.1 and for today. ConfigError without `openssl`."""
+    """A folder with cert.pem and key.pem, good for 127.0.0.1 and for today, ca.pem, whose they are, and trusted.pem: that
+    and all whom this machine trusts, since to read those is a part of what TLS costs. ConfigError without `openssl`."""
     command = openssl()
     folder = Path(tempfile.mkdtemp(prefix="fastbridge-load-"))
     new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
@@ -121,6 +123,9 @@ def certificate() -> Iterator[Path]:
             made = subprocess.run([command, *arguments], cwd=folder, capture_output=True, text=True, check=False)
             if made.returncode != 0:
                 raise ConfigError(f"openssl could not make a certificate: {made.stderr.strip().rpartition(chr(10))[2]}")
+        others = ssl.get_default_verify_paths().cafile
+        trusted = [folder / "ca.pem", *([Path(others)] if others else [])]
+        (folder / "trusted.pem").write_bytes(b"\n".join(file.read_bytes() for file in trusted))
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
