@@ -41,7 +41,7 @@ class Endpoint:
     def __init__(self, settings: Settings) -> None:
         self._client = client = model_client(settings)
         self._tls = client_context() if client.base_url.scheme == "https" else None
-        # What the SDK does at first use would be a call's and stop all others: imports, and a process that asks `uname`.
+        # What the SDK does at first use would be a call's, and stop all others: imports, a process that asks `uname`.
         _ = client.realtime, client.live.forks, client.default_headers
 
     async def dial(self, model: str, attempt: Attempt, options: dict[str, Any]) -> Any:

@@ -103,8 +103,9 @@ def openssl() -> str:
 
 @contextlib.contextmanager
 def certificate() -> Iterator[Path]:
-    """A folder with cert.pem and key.pem, good for 127.0.0.1 and for today, ca.pem, whose they are, and trusted.pem: that
-    and all whom this machine trusts, since to read those is a part of what TLS costs. ConfigError without `openssl`."""
+    """A folder with cert.pem and key.pem, good for 127.0.0.1 and for today, ca.pem, whose they are, and trusted.pem:
+    that and all whom this machine trusts, since to read those is a part of what TLS costs. ConfigError without
+    `openssl`."""
     command = openssl()
     folder = Path(tempfile.mkdtemp(prefix="fastbridge-load-"))
     new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
