@@ -3,8 +3,11 @@
 import asyncio
 import gc
 import json
+import subprocess
+import sys
 import threading
 import weakref
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,6 +58,13 @@ def make_node(agent: Agent | None = None, **settings: Any) -> Node:
         "database_url": "none",
     }
     return Node(load_settings(**{**given, **settings}), agent or Agent())
+
+
+def test_nothing_is_imported_in_a_call():
+    """In a process of its own: others have imported all there is."""
+    script = Path(__file__).parents[1] / "first_use.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def begin(node: Node, carrier: Carrier) -> Any:

@@ -117,8 +117,9 @@ class Node:
         self.placer = self._make_placer() if settings.api_keys is not None else None
         self._watching: asyncio.Task[None] | None = None
         self._endpoint = Endpoint(settings)
-        # The SDK imports most of itself at first use: 0.3 s that would be a caller's, and a stall of all the others.
-        importlib.import_module("websockets.sync.client")
+        # What is imported at first use would be in somebody's call, and stop all the others: for 0.3 s, and for 30 ms.
+        for name in ("websockets.sync.client", "openai.lib._websocket", "anyio._backends._asyncio"):
+            importlib.import_module(name)
 
     def _make_placer(self) -> Placer:
         """Who places calls, for those with a key."""
