@@ -64,7 +64,7 @@ class Scene:
     # The facts.
 
     line_up = True
-    interrupts_unnoticed = said_unheard = tools_at_work = False
+    interrupts_unnoticed = said_unheard = tools_at_work = handed_on = leave_asked = False
     noise_response = ""
 
     def __getattr__(self, fact: str) -> Any:
