@@ -77,6 +77,13 @@ def test_an_answer_to_the_machine_is_no_message(out):
     assert asked(out) == [TEXT]
 
 
+def test_behind_the_beep_it_counts_with_what_was_said_before_it(out):
+    sign(out, SIGN_BEEP)
+    says(out, 1.0, f"{OTHER} {TEXT}")
+    assert heard_to_the_end(out) == "left"
+    assert asked(out) == [TEXT]
+
+
 def test_nor_behind_the_beep(out):
     sign(out, SIGN_BEEP)
     says(out, 1.0, OTHER)
@@ -149,6 +156,7 @@ class TestTheLineIsLost:
         says(out, 1.0, TEXT)
         sign(out, SIGN_BEEP)
         assert heard_to_the_end(out) == "left"
+        assert out.appended("instructions") == []
         assert len(out.written("media")) - before <= 50 + PREROLL_FRAMES
 
     @pytest.mark.parametrize("seconds", [0.3, 1.5])
@@ -164,6 +172,31 @@ class TestTheLineIsLost:
         assert out.call.live
         assert heard_to_the_end(out) == "left"
         assert asked(out) == [TEXT]
+
+    def test_and_waits_for_the_beep_again(self, out):
+        before = len(out.written("media"))
+        out.says(2.0, TEXT)
+        out.advance(1.0)
+        self.lost(out)
+        says(out, 1.0, TEXT)
+        assert len(out.written("media")) == before
+
+    def test_a_beep_that_comes_then_has_all_of_it_said_behind_it(self, out):
+        """What goes on is what was begun too early; now it is begun anew, and what is said then is judged again."""
+        out.line.clear()
+        out.do(out.call.answered_by._speak, "silence")
+        out.says(2.0, TEXT)
+        out.advance(1.0)
+        self.lost(out)
+        out.says(2.0, "Please call us back.")
+        out.advance(1.0)
+        sign(out, SIGN_BEEP)
+        out.voice.clear()
+        out.advance(1.0)
+        says(out, 1.0, OTHER)
+        assert heard_to_the_end(out) == "saying"
+        says(out, 1.0, TEXT)
+        assert heard_to_the_end(out) == "left"
 
     def test_behind_all_of_it_nothing_more_is_said(self, out):
         says(out, 1.0, TEXT)

@@ -248,6 +248,22 @@ def test_a_tool_call_is_of_its_session(scene):
     assert scene.asked == ["greeting"]
 
 
+@pytest.mark.parametrize("waiting", ["tool_result", "hold", "goodbye"])
+def test_what_broke_off_is_not_gone_on_with_where_a_tools_result_has_something_said(scene, waiting):
+    scene.calls_a_tool()
+    scene.under_way = GREETING
+    scene.responses.awaits = lambda *purposes: waiting in purposes
+    scene.do("line_lost")
+    assert scene.asked == []
+
+
+def test_what_broke_off_is_gone_on_with_where_a_tools_result_has_nothing_said(scene):
+    scene.calls_a_tool()
+    scene.under_way = GREETING
+    scene.do("line_lost")
+    assert scene.asked == ["greeting"]
+
+
 def test_who_spoke_when_the_line_was_lost_is_asked_once(scene):
     scene.do("speech_started", "line_lost", "line_up")
     scene.loop.advance(RESUME_SECONDS)

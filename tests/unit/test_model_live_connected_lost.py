@@ -1,12 +1,13 @@
 """fastbridge.model.live.connected: a session that is lost at an awkward moment, and what becomes of what was under way."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from call_rig import Control
 from fastbridge.agent import Agent, CallContext
-from fastbridge.model.live.responses import ANSWER
+from fastbridge.model.live.responses import ANSWER, REACT
 from helpers import LOUD
 from live_rig import LiveRig
 
@@ -20,6 +21,12 @@ def desk(**fields: Any) -> Agent:
     async def order(number: int) -> str:
         """The state of an order."""
         return f"order {number} is on its way"
+
+    @agent.tool
+    async def search(number: int) -> str:
+        """It takes long."""
+        await asyncio.sleep(4.0)
+        return "nothing"
 
     @agent.tool
     def connect_me(context: CallContext) -> str:
@@ -102,6 +109,61 @@ class TestWorkWithoutACall:
         assert told.startswith("One moment")
         assert len(told) < len("One moment, let me see what I can find.")
 
+    def test_in_whose_words_it_breaks_off_is_told_with_those_that_were_heard(self, rig):
+        """However soon another session begins."""
+        hands_on(rig, "")
+        rig.says(3.0, "One moment, let me see what I can find.")
+        rig.advance(0.5)
+        rig.delta_of(LOUD * 15)  # 300 ms in one piece
+        lose(rig)
+        rig.advance(0.1)
+        assert rig.call.assistant.playing
+        rig.connect()
+        told = rig.sent("session.start")[-1]["session"]["input"][-1]["content"][0]["text"]
+        assert told == "One moment,"
+
+    def test_for_which_an_answer_was_asked_for_is_asked_for_once(self, rig):
+        hands_on(rig, "")
+        rig.advance(2.6)
+        assert (rig.appended("instructions"), rig.call.turns.counters["turn_unanswered"]) == ([], 1)
+        lose(rig)
+        comes_back(rig)
+        assert rig.appended("instructions") == [ANSWER]
+
+    def test_that_goes_on_with_a_tools_result_is_asked_for_by_that(self, rig):
+        asks(rig)
+        rig.says(0.5, "One moment.")
+        rig.advance(1.5)
+        rig.delegates(("call_1", "order", '{"number": 7}'))
+        rig.advance(0.2)
+        assert rig.call.session.handed_on
+        lose(rig)
+        assert [create.purpose for create in rig.call.session.responses._waiting] == ["tool_result"]
+        comes_back(rig)
+        assert rig.appended("instructions") == [REACT]
+
+    def test_beside_words_of_our_own_waits_for_those(self, rig):
+        """They are said to their end."""
+        hands_on(rig)
+        rig.do(rig.call.say, "Your number is 4711, do not forget it.")
+        rig.says(3.0, "Your number is 4711, do not forget it.")
+        rig.advance(1.0)
+        lose(rig)
+        comes_back(rig)
+        assert "Go on from exactly there" in rig.appended("instructions")[-1]
+
+    @pytest.mark.parametrize(("tool", "wait_seconds"), [("order", 0.5), ("search", 5.0)])
+    def test_of_a_tool_in_the_words_about_it_is_asked_for_by_its_result(self, rig, tool, wait_seconds):
+        """It has answered, or has not: those words are not gone on with."""
+        asks(rig)
+        rig.says(3.0, "One moment, let me see what I can find.")
+        rig.delegates(("call_1", tool, '{"number": 7}'))
+        rig.advance(0.5)
+        lose(rig)
+        comes_back(rig)
+        rig.advance(wait_seconds)
+        assert rig.appended("instructions") == [REACT]
+
     def test_of_which_all_was_said_is_not(self, rig):
         hands_on(rig)
         rig.works("response.completed", response={"id": "resp_dlg_1"})
@@ -156,6 +218,15 @@ class TestWorkWithoutACall:
 
     def test_is_waited_for_in_company(self, rig):
         hands_on(rig)
+        rig.advance(2.0)
+        assert rig.call.dead_air.fillers == {"response": 1}
+
+    def test_that_is_handed_on_when_all_was_said_is_too(self, rig):
+        asks(rig)
+        rig.says(0.5, "One moment.")
+        rig.advance(2.5)
+        rig.echo_marks()
+        rig.delegates(ends=False)
         rig.advance(2.0)
         assert rig.call.dead_air.fillers == {"response": 1}
 

@@ -277,6 +277,8 @@ def test_another_session_knows_nothing_of_it(scene):
     scene.delegation.forget()
     assert not scene.answers(0)
     assert scene.sent == []
+    scene.begun().calls("call_1")  # its ids begin anew
+    assert len(scene.called) == 2
 
 
 def test_what_is_at_work_is_bounded(scene):
