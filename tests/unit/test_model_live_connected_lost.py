@@ -1,4 +1,4 @@
-"""fastbridge.model.live.connected: a session that is lost at an awkward moment, and what becomes of what was under way."""
+"""fastbridge.model.live.connected: a session lost at an awkward moment, and what becomes of what was under way."""
 
 import asyncio
 from typing import Any

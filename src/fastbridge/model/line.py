@@ -150,7 +150,7 @@ class ModelLine(Machine[State, Event]):
     @property
     def returning(self) -> bool:
         """There was a session, and another is being tried for."""
-        return self.state in (State.DIALLING, State.OPENING, State.PAUSING) and self._stats.ready_ms is not None
+        return self.state in DEADLINES_SECONDS and self._stats.ready_ms is not None
 
     @property
     def connected_seconds(self) -> float:
@@ -226,7 +226,7 @@ class ModelLine(Machine[State, Event]):
         self._lose(error)
 
     def _lose(self, error: ModelError) -> None:
-        if self.state not in (State.DIALLING, State.OPENING, State.UP):
+        if self._attempt is None:  # not begun, lost before, or given up
             return
         was_up = self.up
         self.counters["losses" if was_up else "dial_failures"] += 1
