@@ -7,7 +7,9 @@
 Real sockets, a real node in a process of its own, the simulated caller and model. Between node and model stands a relay
 that resets the connection of each call in turn at any moment, in the middle of an answer and in the middle of a tool,
 and notes when what passed. The call is without its assistant from the reset until a new session is confirmed, hears the
-caller and, where the dialect has a stream that never pauses, has begun it.
+caller and, where the dialect has a stream that never pauses, has begun it. Of that the node's own is the time until it
+has connected again; what lies behind is for the most part the model's, and this process's: relay, model and callers are
+in it, and how late it was meanwhile is printed beside the longest.
 
 Every word of an answer has sound of its own, so that one that is heard twice is seen; every tool notes that it ran.
 """
@@ -90,14 +92,31 @@ CONFIRMED = {"session.updated", "session.started"}
 HEARD = {"input_audio_buffer.append", "session.input_audio.append"}
 AUDIO = "session.output_audio.delta"
 WHEN = ("at any moment", "in an answer", "in a tool")
+LOOK_SECONDS = 0.005
 AFTER_SECONDS = 0.7
 """The middle of an answer and of a tool, from its beginning."""
 
 
+class Lateness:
+    """How late a timer of this process was at most."""
+
+    def __init__(self) -> None:
+        self.most = 0.0
+
+    async def watch(self) -> None:
+        while True:
+            due = time.monotonic() + LOOK_SECONDS
+            await asyncio.sleep(LOOK_SECONDS)
+            self.most = max(self.most, time.monotonic() - due)
+
+
 class Loss(NamedTuple):
-    """One reset: when it was, and seconds until the next session was confirmed, heard the caller, and streamed."""
+    """One reset: when it was, seconds until the node had connected again, and until the next session was confirmed,
+    heard the caller, and streamed. late: this process, at most."""
 
     when: str
+    connected: float
+    late: float
     confirmed: float
     heard: float
     streamed: float
@@ -110,11 +129,12 @@ class Loss(NamedTuple):
 class Line:
     """A call's way to the model, over all its connections."""
 
-    def __init__(self, streams: bool) -> None:
+    def __init__(self, streams: bool, lateness: Lateness) -> None:
         self.losses: list[Loss] = []
         self.connection: ServerConnection | None = None
         self.began = asyncio.Event()
         self._streams = streams
+        self._lateness = lateness
         self._wanted = ""
         self._lost = 0.0
         self._cause = ""
@@ -125,10 +145,17 @@ class Line:
         if self.connection is None or self._lost:
             return
         self._lost, self._cause, self._seen = time.monotonic(), cause, {}
+        self._lateness.most = 0.0
         raw = self.connection.transport.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.transport.abort()
         self.connection = None
+
+    def connected(self, connection: ServerConnection, at: float) -> None:
+        """Another connection of the call's, which came then."""
+        self.connection = connection
+        if self._lost:
+            self._seen.setdefault("connected", at - self._lost)
 
     def want(self, what: str) -> None:
         """The next time an answer or a tool begins, `began` is set."""
@@ -150,7 +177,7 @@ class Line:
             if kind in kinds and (name == "confirmed" or "confirmed" in self._seen):
                 self._seen.setdefault(name, now)
         if "heard" in self._seen and (not self._streams or "streamed" in self._seen):
-            self.losses.append(Loss(self._cause, **{"streamed": 0.0, **self._seen}))
+            self.losses.append(Loss(self._cause, late=self._lateness.most, **{"streamed": 0.0, **self._seen}))
             self._lost = 0.0
 
 
@@ -162,9 +189,10 @@ def _is_call(kind: str, text: str) -> bool:
 class Relay:
     """Between node and model. `lines`: by the case that the session's instructions name."""
 
-    def __init__(self, model: ModelServer, streams: bool) -> None:
+    def __init__(self, model: ModelServer, streams: bool, lateness: Lateness) -> None:
         self._model_url = model.base_url
         self._streams = streams
+        self._lateness = lateness
         self.lines: dict[str, Line] = {}
 
     async def __aenter__(self) -> str:
@@ -176,14 +204,14 @@ class Relay:
         await self._server.wait_closed()
 
     async def _talk(self, node: ServerConnection) -> None:
-        request = node.request
+        came, request = time.monotonic(), node.request
         assert request is not None
         url = self._model_url.removesuffix("/v1").replace("http", "ws", 1) + request.path
         key = {"Authorization": request.headers["Authorization"]}
         options: dict[str, Any] = {"compression": None, "max_size": None, "ping_interval": None, "proxy": None}
         async with connect(url, additional_headers=key, **options) as model:
-            back = asyncio.create_task(self._pass(model, node, node))
-            await self._pass(node, model, node)
+            back = asyncio.create_task(self._pass(model, node, node, came))
+            await self._pass(node, model, node, came)
             back.cancel()
 
     async def _pass(
@@ -191,24 +219,25 @@ class Relay:
         source: ServerConnection | ClientConnection,
         sink: ServerConnection | ClientConnection,
         node: ServerConnection,
+        came: float,
     ) -> None:
         line = None
         with contextlib.suppress(ConnectionClosed):
             async for text in source:
                 assert isinstance(text, str)
-                line = line or self._line_of(source, node, text)
+                line = line or self._line_of(source, node, text, came)
                 if line is not None:
                     line.passed(node, text)
                 await sink.send(text)
 
-    def _line_of(self, source: object, node: ServerConnection, text: str) -> Line | None:
+    def _line_of(self, source: object, node: ServerConnection, text: str, came: float) -> Line | None:
         if source is not node:
             return next((line for line in self.lines.values() if line.connection is node), None)
         named = re.search(r"case=(\w+)", text)
         if named is None:
             return None
-        line = self.lines.setdefault(named[1], Line(self._streams))
-        line.connection = node
+        line = self.lines.setdefault(named[1], Line(self._streams, self._lateness))
+        line.connected(node, came)
         return line
 
 
@@ -267,7 +296,7 @@ class Play:
 class Run:
     """One dialect: some calls through one node."""
 
-    def __init__(self, dialect: str, calls: int, minutes: float, start_ms: float) -> None:
+    def __init__(self, dialect: str, calls: int, minutes: float, start_ms: float, lateness: Lateness) -> None:
         self.dialect = dialect
         self.reports: list[CallReport] = []
         self.records: list[dict[str, Any]] = []
@@ -275,6 +304,7 @@ class Run:
         self.ran: list[str] = []
         self.alarms: list[str] = []
         self.play = Play()
+        self._lateness = lateness
         self._calls, self._seconds, self._start_ms = calls, minutes * 60, start_ms
 
     async def hold(self) -> None:
@@ -299,7 +329,7 @@ class Run:
             return self.play.answer_for(case, request)
 
         model = await stack.enter_async_context(ModelServer(Scenario(script=script, update_ms=self._start_ms)))
-        relay = Relay(model, self.dialect == "live")
+        relay = Relay(model, self.dialect == "live", self._lateness)
         url = await stack.enter_async_context(relay)
         return case, model, relay, await stack.enter_async_context(NodeProcess(url, agent, settings=settings))
 
@@ -337,7 +367,11 @@ class Run:
             if of:
                 name = f"{when or 'all'} ({len(of)})"
                 print(f"  without the assistant, ms, {name}: {percentiles([1000 * loss.without for loss in of])}")
-        for name in ("confirmed", "heard", "streamed"):
+        if self.losses:
+            when, *parts = max(self.losses, key=lambda loss: loss.without)
+            told = ", ".join(f"{name} {1000 * part:.0f}" for name, part in zip(Loss._fields[1:], parts, strict=True))
+            print(f"  the longest was {when}: {told}")
+        for name in ("connected", "confirmed", "heard", "streamed"):
             print(f"    until {name}, ms: {percentiles([1000 * getattr(loss, name) for loss in self.losses])}")
         ran, heard = Counter(self.ran), b"".join(report.heard for report in self.reports)
         counts = Counter(min(heard.count(mark), 2) for mark in self.play.marks.values())
@@ -376,8 +410,11 @@ async def lose_again_and_again(relay: Relay, case: str) -> None:
 
 
 async def play(dialects: Sequence[str], calls: int, minutes: float, start_ms: float) -> None:
-    runs = [Run(dialect, calls, minutes, start_ms) for dialect in dialects]
+    lateness = Lateness()
+    runs = [Run(dialect, calls, minutes, start_ms, lateness) for dialect in dialects]
+    watching = asyncio.create_task(lateness.watch())
     await asyncio.gather(*(run.hold() for run in runs))
+    watching.cancel()
     for run in runs:
         run.print()
 

@@ -62,10 +62,13 @@ class LineScene(Alone):
         self.dialled: list[Attempt] = []
         self.links: list[Link] = []
         self.confirmed: Any = None
+        self.refused: Any = None
         self.trips = self.resets = 0
         self.stats = CallStats()
         note = self.journal.append
-        self.opening = SimpleNamespace(connected=lambda send: None, close=lambda: note("opening closed"))
+        self.opening = SimpleNamespace(
+            connected=lambda send: None, close=lambda: note("opening closed"), fail=lambda error: self.refused(error)
+        )
         self.session: Any = SimpleNamespace(
             expires_at_s=None,
             connected=lambda send: note(("connected", send)),
@@ -120,7 +123,7 @@ class LineScene(Alone):
         self.resets += 1
 
     def _new_opening(self, confirmed: Any, fail: Any, model: str = "") -> Any:
-        self.confirmed = confirmed
+        self.confirmed, self.refused = confirmed, fail
         return self.opening
 
     # --- the world ---

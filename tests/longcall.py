@@ -20,6 +20,8 @@ ANSWER = Say("We are open from nine to five on every working day, all year.")
 SHORT = Say("Yes, that is so.")
 GREETING = Say("Hello, how can I help you?")
 TURN_SECONDS = 14.0
+OWN_LINES = 10
+"""Of each hook."""
 ADVERSITIES = (
     *("interruptions", "unanswered", "tools", "slow_tools", "failing_tools", "refused_tools", "appointments"),
     *("failures", "drops", "keys", "hooks", "complaints", "rubbish", "silent_answers", "own_lines"),
@@ -33,6 +35,8 @@ class LongCall:
         self.adversities = frozenset(adversities)
         self.turns = turns
         self.responses = self.asked = 0
+        self.noted_later = 0
+        """Hooks that ran when the record had been made: of what was being said when the caller hung up."""
         scenario = Scenario(script=self._answer, caller_transcripts=["And when, please?"], speed=4.0)
         scenario = replace(scenario, disruptions=self._disruptions())
         if "unanswered" in self.adversities:
@@ -149,8 +153,9 @@ class LongCall:
 
         @agent.on_transcript
         async def noted(context: CallContext, turn: Any) -> None:
+            self.noted_later += self.stage.call.document is not None
             if "own_lines" in self:
-                for number in range(5):
+                for number in range(OWN_LINES // 2):
                     context.log("CRM", "looked at", number=number)
                     context.log(f"NOTE_{self.responses}", "written down")
             if "hooks" in self:

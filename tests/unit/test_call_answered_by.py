@@ -184,7 +184,9 @@ class TestAMachine:
         call.sign(SIGN_MACHINE)
         call.cancelled()
         call.begin("resp_x", "item_x")
+        call.delta(SECOND, "resp_x", "item_x")
         assert len(call.sent("response.cancel")) == 2
+        assert call.call.assistant.unheard_ms == 0
 
     def test_is_not_heard_by_the_model(self, out):
         call = out(agent(), greeting_lock=False).greeted()

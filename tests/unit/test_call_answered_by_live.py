@@ -7,7 +7,7 @@ import pytest
 from call_rig import Control
 from fastbridge._answering import SIGN_BEEP, SIGN_MACHINE
 from fastbridge.agent import Agent, AnsweredBy
-from fastbridge.call.answered_by import MOST_OTHERS, State, share_of
+from fastbridge.call.answered_by import MOST_OTHERS, State
 from helpers import LOUD
 from live_rig import LiveRig
 from virtual import call_context
@@ -16,6 +16,8 @@ TEXT = "This is Maple Street Dental. Please call us back."
 OTHER = "Hello? Is anybody there?"
 PARAPHRASE = "Hi, this is Maple Street Dental, please call us back soon."
 UTTERANCE_END_SECONDS = 1.0
+PREROLL_FRAMES = 16
+"""And of the pause behind an utterance."""
 
 
 @pytest.fixture
@@ -75,6 +77,13 @@ def test_an_answer_to_the_machine_is_no_message(out):
     assert asked(out) == [TEXT]
 
 
+def test_behind_the_beep_it_counts_with_what_was_said_before_it(out):
+    sign(out, SIGN_BEEP)
+    says(out, 1.0, f"{OTHER} {TEXT}")
+    assert heard_to_the_end(out) == "left"
+    assert asked(out) == [TEXT]
+
+
 def test_nor_behind_the_beep(out):
     sign(out, SIGN_BEEP)
     says(out, 1.0, OTHER)
@@ -84,7 +93,7 @@ def test_nor_behind_the_beep(out):
     assert heard_to_the_end(out) == "left"
 
 
-@pytest.mark.parametrize("text", [TEXT, PARAPHRASE, f"{OTHER} {TEXT}"])
+@pytest.mark.parametrize("text", [TEXT, PARAPHRASE, f"Hi! {TEXT}"])
 def test_it_is_where_most_of_it_was_said(out, text):
     says(out, 1.0, text)
     sign(out, SIGN_BEEP)
@@ -105,18 +114,93 @@ def test_not_for_ever(out):
     assert heard_to_the_end(out) == "left"
 
 
-@pytest.mark.parametrize(
-    ("said", "share"),
-    [(TEXT, 1.0), (TEXT.upper(), 1.0), ("", 0.0), ("xyz", 0.0), (f"Well. {TEXT} Bye.", 1.0), (TEXT[:20], 0.41)],
-)
-def test_the_share_of_a_message(said, share):
-    assert share_of(TEXT, said) == pytest.approx(share, abs=0.05)
+def test_nor_is_an_answer_in_one_breath_with_it(out):
+    before = len(out.written("media"))
+    says(out, 1.0, f"{OTHER} {TEXT}")
+    assert asked(out) == [TEXT, TEXT]
+    says(out, 0.5, TEXT)
+    sign(out, SIGN_BEEP)
+    assert heard_to_the_end(out) == "left"
+    assert len(out.written("media")) - before <= 25 + PREROLL_FRAMES
 
 
-def test_the_share_of_a_message_of_two_letters():
-    assert (share_of("Hi", "hi"), share_of("Hi", "Who?")) == (1.0, 0.0)
+def test_an_answer_to_the_machine_behind_it_is_not_heard(out):
+    """Nor is what the model says on top, which does not stop when it is told so."""
+    before = len(out.written("media"))
+    says(out, 0.5, TEXT)
+    says(out, 1.0, OTHER)
+    sign(out, SIGN_BEEP)
+    assert heard_to_the_end(out) == "left"
+    assert len(out.written("media")) - before <= 25 + PREROLL_FRAMES
 
 
-def test_the_share_in_other_letters():
-    assert share_of("שלום, מדברת המרפאה. נא לחזור אלינו.", "שלום, מדברת המרפאה. נא לחזור אלינו.") == 1.0
-    assert share_of("שלום, מדברת המרפאה. נא לחזור אלינו.", "הלו? מי שם?") < 0.3
+class TestTheLineIsLost:
+    def lost(self, rig: LiveRig, seconds: float = 0.3) -> None:
+        """In the middle of what is said, for so long."""
+        rig.voice.clear()
+        rig.streaming = False
+        rig.lose_model()
+        for _ in range(round(seconds / 0.1)):
+            rig.advance(0.1)
+            rig.echo_marks()
+        rig.connect()
+        rig.started_session(2)
+
+    def test_before_the_beep_it_is_said_anew(self, out):
+        before = len(out.written("media"))
+        out.says(2.0, TEXT)
+        out.advance(1.0)
+        self.lost(out)
+        assert asked(out) == [TEXT, TEXT]
+        assert out.appended("instructions") == []
+        says(out, 1.0, TEXT)
+        sign(out, SIGN_BEEP)
+        assert heard_to_the_end(out) == "left"
+        assert out.appended("instructions") == []
+        assert len(out.written("media")) - before <= 50 + PREROLL_FRAMES
+
+    @pytest.mark.parametrize("seconds", [0.3, 1.5])
+    def test_behind_it_the_rest_of_it_is_said_and_that_is_all(self, out, seconds):
+        sign(out, SIGN_BEEP)
+        out.says(2.0, TEXT)
+        out.advance(1.0)
+        self.lost(out, seconds)
+        assert out.call.record()["answered_by"]["message"] == "saying"
+        assert "Go on from exactly there" in out.appended("instructions")[-1]
+        out.advance(0.3)
+        says(out, 1.0, "Please call us back.")
+        assert out.call.live
+        assert heard_to_the_end(out) == "left"
+        assert asked(out) == [TEXT]
+
+    def test_and_waits_for_the_beep_again(self, out):
+        before = len(out.written("media"))
+        out.says(2.0, TEXT)
+        out.advance(1.0)
+        self.lost(out)
+        says(out, 1.0, TEXT)
+        assert len(out.written("media")) == before
+
+    def test_a_beep_that_comes_then_has_all_of_it_said_behind_it(self, out):
+        """What goes on is what was begun too early; now it is begun anew, and what is said then is judged again."""
+        out.line.clear()
+        out.do(out.call.answered_by._speak, "silence")
+        out.says(2.0, TEXT)
+        out.advance(1.0)
+        self.lost(out)
+        out.says(2.0, "Please call us back.")
+        out.advance(1.0)
+        sign(out, SIGN_BEEP)
+        out.voice.clear()
+        out.advance(1.0)
+        says(out, 1.0, OTHER)
+        assert heard_to_the_end(out) == "saying"
+        says(out, 1.0, TEXT)
+        assert heard_to_the_end(out) == "left"
+
+    def test_behind_all_of_it_nothing_more_is_said(self, out):
+        says(out, 1.0, TEXT)
+        self.lost(out)
+        assert asked(out) == [TEXT]
+        sign(out, SIGN_BEEP)
+        assert heard_to_the_end(out) == "left"

@@ -64,7 +64,7 @@ class Scene:
     # The facts.
 
     line_up = True
-    interrupts_unnoticed = said_unheard = tools_at_work = False
+    interrupts_unnoticed = said_unheard = tools_at_work = handed_on = leave_asked = False
     noise_response = ""
 
     def __getattr__(self, fact: str) -> Any:
@@ -243,6 +243,22 @@ def test_a_tool_call_is_of_its_session(scene):
     """Another session may use the same ids."""
     scene.calls_a_tool()
     scene.do("line_lost", "line_up")
+    scene.under_way = GREETING
+    scene.do("line_lost")
+    assert scene.asked == ["greeting"]
+
+
+@pytest.mark.parametrize("waiting", ["tool_result", "hold", "goodbye"])
+def test_what_broke_off_is_not_gone_on_with_where_a_tools_result_has_something_said(scene, waiting):
+    scene.calls_a_tool()
+    scene.under_way = GREETING
+    scene.responses.awaits = lambda *purposes: waiting in purposes
+    scene.do("line_lost")
+    assert scene.asked == []
+
+
+def test_what_broke_off_is_gone_on_with_where_a_tools_result_has_nothing_said(scene):
+    scene.calls_a_tool()
     scene.under_way = GREETING
     scene.do("line_lost")
     assert scene.asked == ["greeting"]

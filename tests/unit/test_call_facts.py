@@ -27,7 +27,7 @@ def call(**changed: Any) -> Any:
         "greeting": {"locked": False, "awaited": False},
         "answered_by": {"waits": False},
         "fallback": {"ending": False},
-        "line": {"up": True},
+        "line": {"up": True, "returning": False},
         "tools": {"busy": False, "running": 0, "running_tools": []},
         "stats": {"ready_ms": 200},
         "idle": {"caller_speaking": False},
@@ -35,7 +35,7 @@ def call(**changed: Any) -> Any:
         "hangup": {"asked": False, "firm": False, "transferred_to": None},
         "privacy": {"on": False},
         "responses": {"busy": False, "says_last_word": False},
-        "session": {"ready": True},
+        "session": {"ready": True, "handed_on": False},
     }
     live = changed.pop("live", True)
     for name, value in changed.items():
@@ -63,6 +63,7 @@ PASSED_ON = {
     "running_tools": {"tools__running_tools": ["look_up"]},
     "tools_at_work": {"tools__busy": True},
     "private": {"privacy__on": True},
+    "handed_on": {"session__handed_on": True},
 }
 """What one part alone says, and what makes it say something else."""
 QUESTIONS = [name for name, member in vars(Facts).items() if isinstance(member, property) and name not in PASSED_ON]
@@ -120,6 +121,7 @@ def test_nothing_happens():
         ({"tools__busy": True}, {"model_works"}, {"quiet", "between_responses", "between_turns"}),
         ({"line__up": False}, {"model_tells_of_the_caller"}, {"between_responses", "between_turns"}),
         ({"session__ready": False}, set(), {"attentive", "speechless"}),
+        ({"session__handed_on": True}, set(), {"between_responses", "between_turns"}),
         ({"privacy__on": True}, set(), {"attentive", "speechless"}),
         ({"hangup__transferred_to": "reception"}, {"transferred"}, set()),
     ],
@@ -131,6 +133,13 @@ def test_one_thing_happens(changed, gained, lost):
 
 def test_a_session_that_is_not_ready_works_on_nothing_that_is_heard():
     assert "quiet" in true_of(session__ready=False, responses__busy=True, tools__busy=True)
+
+
+def test_one_that_will_be_ready_again_does():
+    lost: dict[str, Any] = {"line__up": False, "session__ready": False, "line__returning": True}
+    assert "quiet" in true_of(**lost)
+    assert "quiet" not in true_of(**lost, responses__busy=True)
+    assert "quiet" not in true_of(**lost, tools__busy=True)
 
 
 @pytest.mark.parametrize(("last_word", "quiet"), [(True, False), (False, True)])
@@ -179,6 +188,9 @@ def test_what_may_not_be_interrupted(against):
         ({"tools__running": 1, "responses__busy": True}, "tool"),
         ({"responses__busy": True, "turns__owed": True}, "response"),
         ({"turns__owed": True}, "answer"),
+        ({"session__handed_on": True}, "response"),
+        ({"session__handed_on": True, "turns__owed": True}, "answer"),
+        ({"session__handed_on": True, "turns__speaking": True}, None),
         ({"turns__owed": True, "turns__speaking": True}, None),
         ({"line__up": False, "fallback__ending": True}, None),
         ({"tools__running": 1, "privacy__on": True}, None),

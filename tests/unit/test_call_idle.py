@@ -15,6 +15,7 @@ class Rig:
         self.began = self.loop.time()
         self.attentive = True
         self.quiet = True
+        self.handed_on = False
         self.journal: list[tuple[str, int]] = []
         given = {"seconds": 20, "prompts": 2, "noise_seconds": 120, **options}
         self.silence = Silence(
@@ -106,6 +107,17 @@ def test_the_models_own_prompts_are_in_the_place_of_ours(make):
     assert [what for what, _ in rig.journal] == ["give up"]
     rig.loop.do(rig.silence.model_asks)
     assert len(rig.journal) == 1
+
+
+def test_what_the_model_has_handed_on_is_no_silence(make):
+    rig = make()
+    rig.handed_on = True
+    rig.loop.advance(60)
+    rig.handed_on = False
+    rig.loop.advance(19)
+    assert rig.journal == []
+    rig.loop.advance(3)
+    assert [what for what, _ in rig.journal] == ["prompt 1"]
 
 
 @pytest.mark.parametrize("options", [{}, {"seconds": 0}])

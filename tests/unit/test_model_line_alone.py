@@ -21,7 +21,7 @@ from fastbridge.model.line import (
     State,
 )
 from fastbridge.model.port import LineChanged, LineLost, LineUp, ModelGivenUp
-from line_scene import GONE, HOPELESS, MOMENT, OUTAGE_SECONDS, LineScene
+from line_scene import GONE, HOPELESS, MOMENT, OUTAGE_SECONDS, RENEW_SECONDS, LineScene
 
 LIVE = [State.DIALLING, State.OPENING, State.UP, State.PAUSING]
 BUSY = ModelUnavailable("busy", "http_503")
@@ -147,6 +147,21 @@ class TestLost:
         scene.advance(BLOCKED_SECONDS + 1)
         assert scene.line.up
 
+    @pytest.mark.parametrize("ready", [True, False])
+    def test_that_ends_the_line_ends_it(self, scene, ready):
+        """Of those who are told of the loss, one gives the model up."""
+        scene.at(State.UP)
+        scene.advance(RENEW_SECONDS + 1)
+        scene.connect()
+        if ready:
+            scene.do(scene.confirmed)
+        scene.session.disconnected = lambda: scene.line.give_up(HOPELESS)
+        scene.do(scene.line.failed, scene.dialled[0], GONE)
+        assert scene.line.state is State.DOWN
+        assert [link.hang_ups for link in scene.links] == [1, 1]
+        assert scene.told[-1] == ModelGivenUp(LOST, HOPELESS)
+        assert len(scene.dialled) == 2
+
     def test_the_first_loss_of_a_session_is_dialled_again_soon_whatever_came_before(self, scene):
         scene.do(scene.line.start)
         for _ in range(2):
@@ -155,6 +170,21 @@ class TestLost:
         scene.up()
         scene.fail()
         assert scene.pauses_seconds == pytest.approx(BACKOFF_SECONDS[0], abs=0.011)
+
+
+@pytest.mark.parametrize("state", [State.DIALLING, State.OPENING, State.PAUSING])
+def test_it_is_returning_when_there_was_a_session_before(scene, state):
+    scene.at(state)
+    assert not scene.line.returning
+    scene.stats.ready_ms = 200
+    assert scene.line.returning
+
+
+@pytest.mark.parametrize("state", [State.UP, State.DOWN, State.CLOSED])
+def test_what_is_there_or_will_never_be_is_not_returning(scene, state):
+    scene.at(state)
+    scene.stats.ready_ms = 200
+    assert not scene.line.returning
 
 
 class TestTries:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fastbridge.agent import Agent
+from fastbridge.errors import ModelUnavailable
 from fastbridge.model.live.responses import REACT
 from helpers import LOUD
 from live_rig import LiveRig
@@ -183,6 +184,23 @@ class TestStored:
         assert stored.call.line.counters["renewal_failures"] == 1
         stored.advance(30.5)
         assert stored.attempt.continues == ""
+
+    def test_one_whose_connection_is_refused_is_followed_by_another(self, stored):
+        stored.advance(11.0)
+        assert stored.attempt.continues == "live_sess_1"
+        stored.do(stored.attempt.on_model_failed, ModelUnavailable("not found", "http_404"))
+        assert stored.call.line.counters["renewal_failures"] == 1
+        stored.advance(30.5)
+        assert (len(stored.dialled), stored.attempt.continues) == (3, "")
+
+    def test_one_that_was_can_be_again_when_its_successor_is_lost_unused(self, stored):
+        renew(stored)
+        stored.says(3.0)
+        stored.advance(0.1)
+        confirm(stored)
+        stored.do(stored.attempt.on_model_lost, 1006, "")
+        stored.advance(30.5)
+        assert (len(stored.dialled), stored.attempt.continues) == (3, "live_sess_1")
 
     def test_one_that_is_not_is_not(self, renewing):
         renew(renewing)

@@ -242,11 +242,43 @@ def test_a_tool_of_ours_has_a_deadline_of_its_own(scene):
     assert scene.gave_up == 0
 
 
+def test_a_call_is_not_run_again_when_its_work_was_given_up(scene):
+    scene.begun().calls("call_1")
+    scene.answers(0)
+    scene.ends()
+    scene.loop.advance(PATIENCE_SECONDS + 1)
+    assert scene.gave_up == 1
+    scene.calls("call_1")
+    assert len(scene.called) == 1
+
+
+@pytest.mark.parametrize("key", ["dlg_1", ""])
+def test_a_call_that_runs_outlives_a_response_behind_it(scene, key):
+    """Its end is told twice, or another response has come between, under the same name."""
+    scene.begun(key).calls("call_1", key=key).ends(key)
+    scene.ends(key)
+    assert scene.delegation.at_work
+    assert scene.answers(0)
+    assert scene.kinds == ["item.create", "create"]
+
+
+def test_two_whose_ends_are_not_told_are_taken_for_ended(scene):
+    scene.begun("dlg_1").begun("dlg_2").calls("call_1", key="dlg_1").calls("call_2", key="dlg_2")
+    scene.ends("dlg_2")
+    scene.answers(0)
+    scene.answers(1)
+    scene.loop.advance(END_SECONDS + 0.1)
+    assert scene.kinds == ["item.create", "item.create", "create"]
+    assert scene.loop.failures == []
+
+
 def test_another_session_knows_nothing_of_it(scene):
     scene.begun().calls("call_1").ends()
     scene.delegation.forget()
     assert not scene.answers(0)
     assert scene.sent == []
+    scene.begun().calls("call_1")  # its ids begin anew
+    assert len(scene.called) == 2
 
 
 def test_what_is_at_work_is_bounded(scene):

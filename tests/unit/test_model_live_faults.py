@@ -1,9 +1,12 @@
 """Whole calls over the simulated GPT-Live, through each of its faults: no rule is broken, and nobody waits for long."""
 
+from dataclasses import replace
+
 import pytest
 
 from fastbridge.agent import Agent
 from fastbridge.sim import AfterAssistant, CallTool, HangUp, Interrupt, Live, Say, Scenario, Speak, live_faults
+from fastbridge.sim.disruption import Disruption, Drop, On
 from fastbridge.sim.faults import Fault
 from fastbridge.testing import VirtualCall
 
@@ -76,6 +79,20 @@ def test_a_session_that_ends_every_twenty_seconds_is_never_missed() -> None:
     assert call.record is not None
     assert call.record["model_line"]["reconnects"] >= 2
     assert call.waits(over_ms=LONGEST_WAIT_MS) == []
+
+
+def test_work_that_is_lost_while_the_model_behind_the_voice_thinks_is_done_all_the_same() -> None:
+    """The voice has said that it sees to it, no tool has been called, and the next session knows nothing of it."""
+    thinking = replace(SPOKEN, first_delta_ms=4000.0, live=Live(acknowledgement="One moment."))
+    lost = Disruption(On("session.delegation.created", after_ms=2500), Drop())
+    fault = Fault("lost", "Lost.", lambda base, attempt: base if attempt else replace(base, disruptions=[lost]))
+    call = VirtualCall(desk(), [ASKS[0], HangUp(AfterAssistant(9000))], fault(thinking), patience_ms=30_000)
+    assert call.errors == []
+    assert call.record is not None
+    assert call.record["model_line"]["reconnects"] == 1
+    assert [tool["outcome"] for tool in call.record["tools"]] == ["ok"]
+    assert call.turns[-1] == ("assistant", NINE.transcript)
+    assert call.waits(over_ms=2000) == []
 
 
 def test_a_stored_session_is_continued() -> None:

@@ -6,7 +6,6 @@ what the machine says. It is said once, and when it was heard the call is hung u
 back, at any time, so that nobody who speaks is hung up on.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
@@ -23,6 +22,7 @@ from fastbridge.base.conversation import Turn
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.machine import Machine
 from fastbridge.call.happenings import LeaveAsked, MachineFound, MachineLetTalk, PersonFound
+from fastbridge.call.message_words import letters_before, share_of
 from fastbridge.config import Settings
 from fastbridge.model.instructions import FAX_ANSWERED, MACHINE_ANSWERED, MESSAGE_LEFT, PERSON_AFTER_ALL
 from fastbridge.model.port import Model, Tell, Wish, saying
@@ -41,6 +41,8 @@ MOST_OTHERS = 2
 """Answers to what the machine has said, taken for the message: so often it is waited for again."""
 SHARE = 0.6
 """Of the message: then it was the message that was said."""
+LETTERS_BEFORE = 12
+"""Said before it: more is an answer to the machine, in one breath with the message."""
 MAX_TURNS = 6
 """Turns that somebody may have taken, and still be a machine: each of its pauses ends one."""
 CARRIER = "carrier"
@@ -157,6 +159,7 @@ class WhoAnswered(Machine[State, Event]):
         self._text = self._behind = ""
         self._response_id = ""
         self._others = 0
+        self._rest_is_due = False  # some of the message was heard, and then the line to the model was lost
         self._look = Deadline(clock, self._listen)
         self._reply = Deadline(clock, self._leave)
 
@@ -271,7 +274,7 @@ class WhoAnswered(Machine[State, Event]):
 
     def _wait(self) -> None:
         """The message is asked for, and kept in the lane until the beep."""
-        self._response_id = ""
+        self._response_id, self._rest_is_due = "", False
         self._give_way()
         self._assistant.hold()
         self._to(Event.MESSAGE)
@@ -311,17 +314,34 @@ class WhoAnswered(Machine[State, Event]):
             self._leave()
 
     def response_created(self, response_id: str, purpose: str) -> None:
-        if purpose == PURPOSE:
+        if purpose == PURPOSE or (purpose == "continuation" and self._rest_is_due):
             self._response_id = response_id
-        elif self.state is State.WAITING:
-            self._session.responses.cancel()  # the model answers what the machine has said
+        elif self.state is State.WAITING:  # the model answers what the machine has said
+            self._assistant.refuse()
+            self._session.responses.cancel()
+
+    def line_lost(self) -> None:
+        """A message that breaks off before the beep is asked for anew, all of it; behind that, the rest of it."""
+        responses = self._session.responses
+        if not self._response_id or responses.response_id != self._response_id or not responses.running:
+            return
+        self._response_id = ""
+        self._rest_is_due = self.state is State.SAYING
+        if self.state is State.WAITING:
+            responses.cancel()
+            self._assistant.clear()
+            self._assistant.hold()
+            responses.create(PURPOSE, saying(self._text))
 
     def transcribed(self, turn: Turn) -> None:
         """Was it the message? A model that streams answers what it has heard of the machine, whatever it was asked."""
         asked = bool(self._response_id) and self.state in (State.WAITING, State.SAYING)
         if self._assistant.gate is None or not asked or turn.response_id != self._response_id or not turn.text:
             return
-        if self._others >= MOST_OTHERS or share_of(self._text, turn.text) >= SHARE:
+        if self._rest_is_due or self._others >= MOST_OTHERS:
+            return
+        is_said = share_of(self._text, turn.text) >= SHARE
+        if is_said and (self.state is State.SAYING or letters_before(self._text, turn.text) <= LETTERS_BEFORE):
             return
         self._others += 1
         self._response_id = ""
@@ -329,7 +349,7 @@ class WhoAnswered(Machine[State, Event]):
         if self.state is State.WAITING:
             self._assistant.clear()
             self._assistant.hold()
-        self._session.responses.create(PURPOSE, replace(saying(self._text), told=True))
+        self._session.responses.create(PURPOSE, replace(saying(self._text), told=not is_said))
 
     def played(self, response_id: str) -> None:
         if self.state is State.SAYING and response_id == self._response_id:
@@ -378,14 +398,3 @@ class WhoAnswered(Machine[State, Event]):
             self._assistant.clear()
             self._caller.unlock()
             self._session.responses.create("person", Wish(PERSON_AFTER_ALL))
-
-
-def share_of(message: str, said: str) -> float:
-    """How much of a message was said, 0 to 1, in runs of three letters: of any language, and in linear time."""
-    wanted = _runs(message)
-    return (wanted & _runs(said)).total() / wanted.total()
-
-
-def _runs(text: str) -> Counter[str]:
-    folded = text.casefold()
-    return Counter(folded[at : at + 3] for at in range(max(len(folded) - 2, 1)))

@@ -18,6 +18,7 @@ from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model.errors import is_hopeless
 from fastbridge.model.instructions import FILTERED, REPEAT, REPROMPT
 from fastbridge.model.port import OWN_TURN, Create, Model, Tell, Wish
+from fastbridge.model.response_states import MOOT
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 
@@ -47,6 +48,10 @@ class Moment(Protocol):
     def noise_response(self) -> str: ...
     @property
     def tools_at_work(self) -> bool: ...
+    @property
+    def handed_on(self) -> bool: ...
+    @property
+    def leave_asked(self) -> bool: ...
 
 
 class Answers:
@@ -211,10 +216,29 @@ class Answers:
         self._retry.clear()
         self._redo = None
         create = responses.suspend()
-        if create is not None and self._tool_response != response_id:
-            self._resume(create, self.spoke(response_id))
-        elif create is None and self._facts.owed_at_loss and not self._answer_will_come():
+        if create is not None and self._tool_response == response_id and self._tools_will_ask():
+            pass  # for what follows
+        elif self._work_is_lost(create):
+            if create is not None and self.spoke(response_id):
+                self._session.break_off()
             self._resume(OWN_TURN, False)
+        elif create is not None:
+            self._resume(create, self.spoke(response_id))
+        elif self._facts.owed_at_loss and not self._answer_will_come():
+            self._resume(OWN_TURN, False)
+
+    def _tools_will_ask(self) -> bool:
+        """They are at work, or what is to be said of their results waits. Nothing is where they were the last."""
+        return self._facts.tools_at_work or self._session.responses.awaits("tool_result", "hold", "goodbye")
+
+    def _work_is_lost(self, create: Create | None) -> bool:
+        """What the model had handed on was an answer to the caller, and another session knows nothing of it. create:
+        what was being said."""
+        facts = self._facts
+        if not facts.handed_on or facts.tools_at_work or facts.leave_asked:
+            return False
+        said_meanwhile = create is None or create.purpose in TO_THE_CALLER | MOOT
+        return said_meanwhile and not self._session.responses.awaits(*TO_THE_CALLER)
 
     def _answer_will_come(self) -> bool:
         """Asked for again, the model would call a tool once more that is at work: its result asks for the answer."""

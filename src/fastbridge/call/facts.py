@@ -22,16 +22,12 @@ class Playing(Protocol):
     def held(self) -> bool: ...
 
 
-class Arriving(Protocol):
-    """The caller's lane."""
-
+class Arriving(Protocol):  # the caller's lane
     @property
     def last_media_ns(self) -> int: ...
 
 
-class Ear(Protocol):
-    """The detector."""
-
+class Ear(Protocol):  # the detector
     @property
     def speaking(self) -> bool: ...
 
@@ -58,6 +54,8 @@ class Conversing(Protocol):
     @property
     def ready(self) -> bool: ...
     @property
+    def handed_on(self) -> bool: ...
+    @property
     def responses(self) -> Generating: ...
 
 
@@ -66,11 +64,11 @@ class Connected(Protocol):
 
     @property
     def up(self) -> bool: ...
+    @property
+    def returning(self) -> bool: ...
 
 
-class Holding(Protocol):
-    """An interruption."""
-
+class Holding(Protocol):  # an interruption
     @property
     def held(self) -> bool: ...
 
@@ -348,6 +346,11 @@ class Facts:
         return self._of.tools.busy
 
     @property
+    def handed_on(self) -> bool:
+        """The model has others do something, and what comes of it is still to be told."""
+        return self._of.session.handed_on
+
+    @property
     def model_works(self) -> bool:
         """The model has something to say or is about to; a tool runs for it, or its result has not been told."""
         return self._of.session.responses.busy or self.tools_at_work
@@ -360,7 +363,7 @@ class Facts:
             return False
         if self._of.hangup.firm:
             return not session.responses.says_last_word
-        return not (session.ready and self.model_works)
+        return not ((session.ready or self._of.line.returning) and self.model_works)
 
     @property
     def speechless(self) -> bool:
@@ -371,7 +374,7 @@ class Facts:
     @property
     def between_responses(self) -> bool:
         """A moment in which another session can take over, if it must: nothing would be lost."""
-        return self._of.line.up and not (self.model_works or self._of.fallback.ending)
+        return self._of.line.up and not (self.model_works or self.handed_on or self._of.fallback.ending)
 
     @property
     def between_turns(self) -> bool:
@@ -394,4 +397,4 @@ class Facts:
             return "lost" if busy or of.turns.owed or tools else "idle"
         if tools:
             return "tool"
-        return "response" if busy else "answer" if of.turns.owed else None
+        return "response" if busy else "answer" if of.turns.owed else "response" if self.handed_on else None

@@ -64,6 +64,8 @@ class Room(Protocol):
 
     @property
     def quiet(self) -> bool: ...
+    @property
+    def handed_on(self) -> bool: ...
 
 
 class Silence(Machine[State, Event]):
@@ -145,7 +147,7 @@ class Silence(Machine[State, Event]):
         elif self._noise_ns is not None and 0 < self._noise_seconds <= self._elapsed(self._noise_ns):
             self._to(Event.GIVE_UP)
             self._give_up_noise()
-        elif self.caller_speaking or not self._room.quiet:
+        elif self.caller_speaking or self._room.handed_on or not self._room.quiet:
             self._stir()
         elif self.state is State.BUSY or (
             self.state is State.PROMPTED and self._elapsed(self._since_ns) >= PROMPTED_SECONDS

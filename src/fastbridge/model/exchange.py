@@ -37,6 +37,11 @@ class Exchange:
     def expires_at_s(self) -> float | None:
         return self._opening.expires_at_s
 
+    @property
+    def handed_on(self) -> bool:
+        """The model has others do something, and what comes of it is still to be told."""
+        return False
+
     def send(self, event: dict[str, Any]) -> bool:
         """A client event to the model; to nobody while there is no session that knows the conversation: the next one
         is told all of it."""

@@ -148,6 +148,11 @@ class ModelLine(Machine[State, Event]):
         return self.state is State.UP
 
     @property
+    def returning(self) -> bool:
+        """There was a session, and another is being tried for."""
+        return self.state in DEADLINES_SECONDS and self._stats.ready_ms is not None
+
+    @property
     def connected_seconds(self) -> float:
         """For how long the call has had a session, by our clock."""
         now_ns = self._clock.now_ns()
@@ -221,17 +226,20 @@ class ModelLine(Machine[State, Event]):
         self._lose(error)
 
     def _lose(self, error: ModelError) -> None:
-        if self.state not in (State.DIALLING, State.OPENING, State.UP):
+        if self._attempt is None:  # not begun, lost before, or given up
             return
         was_up = self.up
         self.counters["losses" if was_up else "dial_failures"] += 1
-        successor = None if is_hopeless(error) else self._renewal.take()
         self._drop()
         if was_up:
             self._down_since_ns = self._clock.now_ns()
             self._outage.set(self._settings.outage_seconds)
             self._tell(LineLost())
         self._session.disconnected()
+        if self.state is State.DOWN:
+            return  # one of those who were told has given it up
+        successor = None if is_hopeless(error) else self._renewal.take()
+        self._renewal.close()
         if successor is not None:
             self._trouble.lost(error, tries=self.tries)
             self._succeed(*successor)
@@ -258,9 +266,8 @@ class ModelLine(Machine[State, Event]):
         """Without a link: caller frames wait."""
         self._count_connected()
         link, self.link, self._attempt = self.link, None, None
-        for deadline in (self._healthy, self._blocked):
-            deadline.clear()
-        self._renewal.close()
+        self._healthy.clear()
+        self._blocked.clear()
         self._caller.shut()
         if link is not None:
             link.hang_up()
@@ -282,6 +289,7 @@ class ModelLine(Machine[State, Event]):
             return
         self._to(Event.GIVE_UP)
         self._trouble.given_up(error)
+        self._renewal.close()
         self._drop()
         self._session.disconnected()
         self._pause.clear()
@@ -329,10 +337,8 @@ class ModelLine(Machine[State, Event]):
     def ring_full(self, full: bool) -> None:
         """The assistant's ring is full, or half empty again: stop and go for whoever reads from the model."""
         self._ring_full = full
-        if self.link is not None and full:
-            self.link.pause_reading()
-        elif self.link is not None:
-            self.link.resume_reading()
+        if self.link is not None:
+            (self.link.pause_reading if full else self.link.resume_reading)()
 
     def _blocked_too_long(self) -> None:
         self.lose("the model's socket takes no audio", "upload_blocked")

@@ -28,6 +28,10 @@ class SessionOpening:
         self._asked = False
         self._send: Callable[[dict[str, Any]], object] | None = None
 
+    def fail(self, error: ModelError) -> None:
+        """Its connection says so."""
+        self._failed(error)
+
     def _identify(self, session: dict[str, Any]) -> None:
         """What the model says of the session that it has begun."""
         self.session_id = text_of(session.get("id")) or "unnamed"

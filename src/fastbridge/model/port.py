@@ -220,6 +220,9 @@ class Opening(Protocol):
     def feed(self, event: dict[str, Any]) -> None:
         """An event of a session that is not in use yet. Malformed for one that lacks what it must have."""
 
+    def fail(self, error: ModelError) -> None:
+        """Its connection could not be had, or is no more."""
+
     def close(self) -> None: ...
 
 
@@ -264,6 +267,8 @@ class Model(Protocol):
     def responses(self) -> Responses: ...
     @property
     def ready(self) -> bool: ...
+    @property
+    def handed_on(self) -> bool: ...
     @property
     def turn_end_seconds(self) -> float: ...
     @property

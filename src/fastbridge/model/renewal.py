@@ -151,7 +151,11 @@ class Renewal(Machine[State, Event]):
         self._opening.connected(lambda event: link.send_text(encode_event(event)))
 
     def failed(self, attempt: Attempt, error: ModelError) -> None:
-        if attempt is self._attempt:
+        if attempt is not self._attempt:
+            return
+        if self.state is State.OPENING and self._opening is not None:
+            self._opening.fail(error)  # what cannot be continued is begun anew the next time
+        else:
             self._fail(error)
 
     def paused(self, attempt: Attempt, paused: bool) -> None:

@@ -68,6 +68,10 @@ class Connected(Exchange, Requests):
         self._opening = self._own_opening()
 
     @property
+    def handed_on(self) -> bool:
+        return self._delegation.at_work
+
+    @property
     def stored_id(self) -> str:
         """Of the session under way, for another to continue it; empty where none may, or one could not."""
         return self._opening.session_id if self.settings.live_store and self.ready and not self._forks_fail else ""

@@ -122,7 +122,8 @@ class Delegation:
             self._begun = max(0, self._begun - 1)
             if len(self._works) >= MAX_WORK:
                 self._complete(self._works.pop(next(iter(self._works))))
-            work = self._works[key] = Work(work.open_calls if work is not None else set())
+            unanswered = work.open_calls if work is not None else set()
+            work = self._works[key] = Work(unanswered, called=bool(unanswered))
         return work
 
     def _call(self, work: Work, item: dict[str, Any]) -> None:
@@ -173,10 +174,10 @@ class Delegation:
     def _settle(self, key: str) -> None:
         """All is answered, and nothing under way: the model behind the voice, which is one for all that was handed on,
         goes on. Or it asked nothing: what it found is being said."""
-        works = self._works
-        if not works[key].open_calls and not works[key].ended:
+        works, work = self._works, self._works[key]
+        if not work.open_calls and not work.ended:
             self._end.set(END_SECONDS)
-        if not works[key].called and works[key].ended:
+        if not work.called and work.ended:
             del works[key]
             self._untold.set(TELL_SECONDS)
         if works and all(work.ended and not work.open_calls for work in works.values()):
@@ -192,11 +193,14 @@ class Delegation:
             self._done()
 
     def _take_for_ended(self) -> None:
-        for key, work in list(self._works.items()):
-            if work.called and not work.open_calls:
-                work.ended = True
-                self._settle(key)
-                self._complete(work)
+        taken = [key for key, work in self._works.items() if work.called and not work.open_calls]
+        works = [self._works[key] for key in taken]
+        for work in works:
+            work.ended = True
+        if taken:
+            self._settle(taken[0])
+        for work in works:
+            self._complete(work)
 
     def _stalled(self) -> None:
         """Calls of ours that still run have their own deadlines; all else has been waited for long enough."""
@@ -211,6 +215,7 @@ class Delegation:
     def forget(self) -> None:
         """Another session: it knows nothing of this one's work."""
         self.stalls = 0
+        self._seen.clear()
         self._drop()
 
     def _drop(self) -> None:
@@ -218,7 +223,6 @@ class Delegation:
         self._begun = self._calls = 0
         for work in works.values():
             self._complete(work)
-        self._seen.clear()
         self.close()
 
     def close(self) -> None:

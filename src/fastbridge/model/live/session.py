@@ -189,6 +189,7 @@ class Session(Connected):
 
     def _on_delegation(self, event: dict[str, Any]) -> None:
         self._delegation.created()
+        self.on_asked()
 
     def _on_response_event(self, event: dict[str, Any]) -> None:
         self._delegation.event(text_of(event.get("delegation_id")), within(event, "event"))
