@@ -71,7 +71,7 @@ class Session(Exchange, Requests):
         """Deltas that were recordings of ours: no progress of the model's."""
         self._rejection: ModelError | None = None  # of a create, while that is dealt with
         self._calls = FunctionCalls()
-        self._counted: deque[str] = deque(maxlen=64)  # responses of which it is known what they have cost
+        self._untold: deque[str] = deque(maxlen=64)  # responses of which it is not known what they have cost
         self._turn_events = TurnEvents(self.counters)
         self.responses = ResponseController(clock=clock, send=self.send, progress=self._progress, listener=self)
         self._config: dict[str, Any] | None = self._apply(agent, settings)
@@ -135,7 +135,7 @@ class Session(Exchange, Requests):
     def _forget(self) -> None:
         """Ids of a session say nothing in the next."""
         self._calls.forget()
-        self._counted.clear()
+        self._untold.clear()
         self._telling.forget()
         self._turn_events.forget()
         self.responses.forget()
@@ -226,6 +226,7 @@ class Session(Exchange, Requests):
             self.counters["unconfirmed_responses"] += 1
             return
         if not self.responses.knows(response_id):
+            self._untold.append(response_id)
             self._tell(port.ResponseBeginning())
         purpose = self.responses.created(response_id, response.get("metadata"))
         if purpose is None:  # told before, or not wanted: its audio is refused by its id
@@ -320,10 +321,10 @@ class Session(Exchange, Requests):
     def _count(self, response_id: str, response: dict[str, Any]) -> bool:
         """What it has cost, once, be it told when nobody waits for its end any more."""
         before = self.usage.total_tokens
-        if response_id not in self._counted:
+        if response_id in self._untold:
             self.usage.add(object_of(response.get("usage")))
         if self.usage.total_tokens != before:
-            self._counted.append(response_id)
+            self._untold.remove(response_id)
         return self.usage.total_tokens != before
 
     # --- the response controller's side ---
