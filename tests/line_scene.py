@@ -56,6 +56,7 @@ class LineScene(Alone):
     between_responses = between_turns = False
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reads: Any = None  # who reads what a session that we have closed still says
         super().__init__()
         monkeypatch.setattr("fastbridge.model.line.random.uniform", lambda low, high: high)
         self.journal: list[Any] = []
@@ -74,6 +75,7 @@ class LineScene(Alone):
             connected=lambda send: note(("connected", send)),
             disconnected=lambda: note("disconnected"),
             replay=lambda: self._note("replay", 3),
+            parting=lambda: self.reads,
             move=lambda opening, send: note(("move", opening, send)),
             new_opening=self._new_opening,
         )

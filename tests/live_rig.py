@@ -8,6 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from call_rig import CallRig, Control
 from fastbridge.agent import Agent
+from fastbridge.model.farewell import FAREWELL_SECONDS
 from fastbridge.model.live.words import MAX_TOKENS, tokens_of
 from helpers import LOUD, QUIET
 
@@ -17,6 +18,8 @@ SILENT = b"\xff" * 160
 
 class LiveRig(CallRig):
     """`speech`: what the model is about to say, frame by frame; without any it streams silence."""
+
+    farewell_seconds = FAREWELL_SECONDS
 
     def __init__(self, agent: Agent | None = None, *, control: Control | None = None, **settings: Any) -> None:
         super().__init__(agent, control=control, **{"model": "gpt-live-1", **settings})

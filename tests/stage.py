@@ -11,6 +11,7 @@ from typing import Any
 from fastbridge.agent import Agent
 from fastbridge.call.call import Call
 from fastbridge.config import Settings
+from fastbridge.model.farewell import FAREWELL_SECONDS
 from fastbridge.observe import stats
 from fastbridge.sim.carrier import CarrierStream
 from fastbridge.sim.scenario import Say, Scenario
@@ -162,6 +163,7 @@ class Stage:
         """Whatever happened, nothing is left behind and every book balances."""
         try:
             self.loop.do(self.call.close, "shutdown")
+            self.loop.advance(FAREWELL_SECONDS if self.live else 0)
             self.model.close()
             if self._line is not None:
                 self._line.cancel()

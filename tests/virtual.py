@@ -72,8 +72,8 @@ class RecordingModel:
         self.hang_ups = 0
         self.reading = True
         self.untaken = 0
-        self.redirected = False
-        """Its messages go to the lane, and not to the attempt any more."""
+        self.feed: Callable[[bytes], object] | None = None
+        """Where its messages go, if not to the attempt any more."""
 
     def write(self, frame: bytes) -> None:
         assert not self.hang_ups, "written after the hang-up"
@@ -93,7 +93,11 @@ class RecordingModel:
         return self.untaken
 
     def redirect(self, sink: Any, feed_message: Callable[[bytes], object]) -> None:
-        self.redirected = True
+        self.feed = feed_message
+
+    @property
+    def redirected(self) -> bool:
+        return self.feed is not None
 
     def hang_up(self) -> None:
         self.hang_ups += 1
@@ -113,6 +117,9 @@ def call_context(**changes: Any) -> CallContext:
 class Rig:
     """One real Call. Settings' fields are keyword arguments; an agent without a greeting is the default. DSP is
     off, so that what the model hears is what the caller said, byte for byte."""
+
+    farewell_seconds = 0.0
+    """For which its socket may outlive a call."""
 
     def __init__(self, agent: Agent | None = None, *, loop: VirtualLoop | None = None, **settings: Any) -> None:
         self.loop = loop or VirtualLoop()
@@ -152,7 +159,7 @@ class Rig:
         """End of the test: the call must leave nothing behind, however it went."""
         try:
             self.do(self.call.close, "shutdown")
-            self.loop.advance(0)
+            self.loop.advance(self.farewell_seconds)
             self.assert_settled()
         finally:
             self.loop.close()

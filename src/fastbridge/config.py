@@ -48,7 +48,12 @@ LANGUAGE_CODE = r"^([A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3})?$"
 
 def speaks_live(model: str) -> bool:
     """Whether a model of this name speaks as a stream without end."""
-    return model.startswith(LIVE_MODELS)
+    return model.lower().startswith(LIVE_MODELS)
+
+
+def model_name(given: str) -> str:
+    """As the service knows it: the names of those that speak so are small letters, however they are typed."""
+    return given.lower() if speaks_live(given) else given
 
 
 def _env(default: Any, *variables: str, what: str, per_call: bool = False, **bounds: Any) -> Any:
@@ -378,6 +383,8 @@ class Settings(BaseSettings):
         if value or info.field_name in ("greeting", "public_url") or info.field_name is None:
             return value
         return cls.model_fields[info.field_name].get_default()
+
+    _name_model = field_validator("model", "budget_model")(model_name)
 
     @field_validator("voice")
     @classmethod

@@ -30,10 +30,10 @@ REALTIME = {
 LIVE = {
     "FASTBRIDGE_MODEL": "gpt-live-1",
     "FASTBRIDGE_BUDGET_MODEL": "gpt-live-mini",
-    "FASTBRIDGE_CALL_BUDGET_USD": "4",
+    "FASTBRIDGE_CALL_BUDGET_USD": "4.5",
     "FASTBRIDGE_PRICES": json.dumps({"gpt-live-1": {"minute": 6}, "gpt-live-mini": {"minute": 0.1}}),
 }
-"""The goodbye is set aside, as 5 s: there is room for two answers between four fifths and all of it."""
+"""The goodbye is set aside, as 9 s: there is room for two answers between four fifths and all of it."""
 
 
 async def held(settings: dict[str, str]) -> dict[str, Any]:

@@ -61,3 +61,35 @@ def test_more_businesses_than_are_told_apart_count_for_the_node(days: Days, monk
     for business in ("a", "b", "c", "a"):
         days.spending.spend(business, 1.0)
     assert (days.spending.of("a"), days.spending.of("c"), days.spending.total()) == (2.0, 0.0, 4.0)
+
+
+class TestAside:
+    """What calls under way will cost in any case."""
+
+    def test_is_known_by_business_in_all_and_without_ones_own(self, days: Days) -> None:
+        first, second, third = object(), object(), object()
+        ledger = days.spending
+        ledger.set_aside(first, "7", 0.5)
+        ledger.set_aside(second, "7", 0.25)
+        ledger.set_aside(third, "", 1.0)
+        assert (ledger.aside(), ledger.aside("7"), ledger.aside("8")) == (1.75, 0.75, 0.0)
+        assert (ledger.aside(but=first), ledger.aside("7", but=first), ledger.aside("7", but=third)) == (
+            1.25,
+            0.25,
+            0.75,
+        )
+
+    def test_takes_the_place_of_what_was_said_before(self, days: Days) -> None:
+        call = object()
+        for usd in (0.1, 0.3, 0.2):
+            days.spending.set_aside(call, "7", usd)
+        assert (days.spending.aside(), days.spending.aside("7")) == (pytest.approx(0.2), pytest.approx(0.2))
+
+    def test_of_calls_that_are_over_is_nothing_exactly(self, days: Days) -> None:
+        calls = [object() for _ in range(20)]
+        for index, call in enumerate(calls * 3):
+            days.spending.set_aside(call, str(index % 3), 0.1 * (index % 7 + 1))
+        for call in calls:
+            days.spending.set_aside(call, "", 0.0)
+            days.spending.set_aside(call, "", 0.0)
+        assert (days.spending.aside(), days.spending.aside("1"), days.spending._aside_of) == (0.0, 0.0, {})

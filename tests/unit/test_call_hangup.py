@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from call_rig import CallRig, Control
 from fastbridge.call.hangup import (
     ACT_SECONDS,
     DEADLINES_SECONDS,
@@ -203,3 +204,44 @@ def test_every_state_that_is_not_final_has_a_deadline_or_rests():
 def test_an_event_without_a_row_is_an_error(rig):
     with pytest.raises(IllegalEvent):
         rig.loop.do(rig.departure._to, Event.DONE)
+
+
+class TestNow:
+    """Nothing is waited for any more."""
+
+    @pytest.fixture
+    def call(self):
+        call = CallRig(control=Control(), silence_seconds=0).up()
+        yield call
+        call.shut()
+
+    def test_a_call_that_is_left_ends(self, call):
+        call.begin("resp_1", "item_1")  # which has no end
+        call.do(call.call.hangup.hang_up)
+        call.do(call.call.hangup.leave_now, "budget")
+        assert (call.call.end_reason, call.control.done) == ("budget", [])
+
+    def test_nor_is_the_carriers_answer(self, call):
+        call.control.seconds = 7
+        call.do(call.call.hangup.hang_up, "budget", True)
+        call.advance(1)
+        assert (call.call.live, len(call.control.done)) == (True, 1)
+        call.do(call.call.hangup.leave_now, "budget")
+        assert call.call.end_reason == "budget"
+
+    def test_so_does_one_that_nobody_leaves(self, call):
+        call.do(call.call.hangup.leave_now, "budget")
+        assert call.call.end_reason == "budget"
+
+    def test_whoever_is_to_be_connected_is_so_now(self, call):
+        call.control.seconds = 2
+        call.begin("resp_1", "item_1")
+        call.do(call.call.transfer, "+14155550123")
+        call.advance(0.5)
+        assert (call.call.hangup.state, call.control.done) == (State.ASKED, [])
+        for _ in range(2):
+            call.do(call.call.hangup.leave_now, "budget")
+            call.advance(0.5)
+        assert (call.call.live, len(call.control.done)) == (True, 1)
+        call.advance(2)
+        assert call.call.end_reason == "transferred"

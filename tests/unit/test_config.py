@@ -424,3 +424,25 @@ class TestWhatUsedToStartSilently:
         monkeypatch.setenv("FASTBRIDGE_VOICE", "Ara")
         monkeypatch.setenv("OPENAI_BASE_URL", "https://realtime.example.com/v1")
         assert load_settings().voice == "Ara"
+
+
+@pytest.mark.parametrize(
+    ("given", "model", "live"),
+    [
+        ("GPT-Live-1", "gpt-live-1", True),
+        ("Gpt-LIVE-1-Mini", "gpt-live-1-mini", True),
+        ("gpt-live-1", "gpt-live-1", True),
+        ("My-Deployment", "My-Deployment", False),
+    ],
+)
+def test_a_live_model_is_one_however_its_name_is_typed(monkeypatch, given, model, live):
+    monkeypatch.setenv("FASTBRIDGE_MODEL", given)
+    monkeypatch.setenv("FASTBRIDGE_BUDGET_MODEL", given)
+    settings = load_settings()
+    assert (settings.model, settings.budget_model, settings.live) == (model, model, live)
+
+
+@pytest.mark.parametrize("given", ["", "  "])
+def test_without_a_name_the_model_behind_a_live_one_is_the_default(monkeypatch, given):
+    monkeypatch.setenv("FASTBRIDGE_LIVE_BACKEND_MODEL", given)
+    assert load_settings().live_backend_model == "gpt-5.5"

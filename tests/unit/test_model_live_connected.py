@@ -8,6 +8,7 @@ import pytest
 
 from fastbridge.agent import Agent
 from fastbridge.errors import ModelUnavailable
+from fastbridge.model.farewell import FAREWELL_SECONDS
 from fastbridge.model.live.responses import REACT
 from helpers import LOUD
 from live_rig import LiveRig
@@ -141,6 +142,7 @@ class TestSuccessor:
         confirm(renewing)
         renewing.advance(0.3)
         assert renewing.call.line.counters["renewals"] == 1
+        renewing.advance(FAREWELL_SECONDS)
         assert renewing.old.hang_ups == 1
         assert renewing.call.session.session_id == "live_sess_2"
 
@@ -211,3 +213,72 @@ def test_words_have_no_event_of_their_own(rig):
     rig.up()
     rig.call.session.on_words("item", "words")
     assert rig.call.session.turns == {}
+
+
+class TestFarewell:
+    """What a session has lasted, all told, the service says when it has been closed."""
+
+    @staticmethod
+    def closed(seconds: float) -> bytes:
+        return json_of({"type": "session.closed", "reason": "close_requested", "usage": {"seconds": seconds}})
+
+    def test_a_calls_last_session_tells_after_its_end_and_the_record_has_it(self, rig):
+        documents = []
+        rig.call._accounted = lambda document, more_usd: documents.append(document)
+        rig.up()
+        rig.advance(20)
+        rig.model({"type": "session.usage.updated", "usage": {"seconds": 15}})
+        rig.do(rig.call.close, "customer_hangup")
+        before = rig.call.document
+        assert (before["model_seconds"]["billed"], rig.model_link.hang_ups, len(rig.ended)) == (15, 0, 1)
+        rig.do(rig.model_link.feed, b"no JSON")
+        rig.do(rig.model_link.feed, json_of({"type": "session.output_audio.delta", "delta": "/w=="}))
+        assert (rig.model_link.hang_ups, documents) == (0, [])
+        rig.do(rig.model_link.feed, self.closed(21))
+        assert (rig.model_link.hang_ups, documents) == (1, [rig.call.document])
+        assert rig.call.document == before | {
+            "model_seconds": before["model_seconds"] | {"billed": 21},
+            "cost": rig.call.document["cost"],
+        }
+        assert before["model_seconds"]["billed"] == 15, "a thread may be writing it"
+        assert rig.loop.pending_timers() == []
+
+    def test_one_that_tells_nothing_is_waited_for_so_long_and_no_longer(self, rig):
+        rig.up()
+        rig.do(rig.call.close, "customer_hangup")
+        assert (len(rig.carrier_link.closed), rig.model_link.hang_ups) == (1, 0)
+        rig.advance(FAREWELL_SECONDS + 0.01, line=False)
+        assert rig.model_link.hang_ups == 1
+        rig.do(rig.model_link.feed, self.closed(21))
+        assert (rig.model_link.hang_ups, rig.call.document["model_seconds"]["billed"]) == (1, None)
+
+    @pytest.mark.parametrize("usage", [{}, None, {"seconds": float("nan")}, {"seconds": -1}, {"seconds": 1e9}])
+    def test_what_is_no_account_changes_nothing(self, rig, usage):
+        rig.call._accounted = lambda document, more_usd: pytest.fail("nothing was told")
+        rig.up()
+        rig.do(rig.call.close, "customer_hangup")
+        before = rig.call.document
+        rig.do(rig.model_link.feed, json_of({"type": "session.closed", "usage": usage}))
+        assert (rig.model_link.hang_ups, rig.call.document) == (1, before)
+
+    def test_one_that_has_a_successor_tells_beside_that(self, renewing):
+        renew(renewing)
+        confirm(renewing)
+        renewing.advance(0.2)
+        renewing.model({"type": "session.usage.updated", "usage": {"seconds": 3}})
+        renewing.do(renewing.old.feed, self.closed(14))
+        renewing.model({"type": "session.usage.updated", "usage": {"seconds": 4}})
+        assert (renewing.old.hang_ups, renewing.call.session.billed_seconds) == (1, 18)
+
+    def test_one_that_never_began_is_hung_up(self, rig):
+        rig.connected()
+        rig.do(rig.call.close, "customer_hangup")
+        assert rig.model_link.hang_ups == 1
+
+    def test_one_that_was_lost_has_nothing_to_say(self, rig):
+        rig.up()
+        rig.lose_model()
+        rig.advance(0.2)
+        rig.connect()
+        rig.do(rig.call.close, "customer_hangup")
+        assert [link.hang_ups for link in rig.model_links] == [1, 1]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fastbridge.errors import ConfigError
-from fastbridge.model.usage import KINDS, MINUTE, PRICES, PRICES_DATE, Usage, cost_usd, is_cheaper, price_of
+from fastbridge.model.usage import KINDS, MAX_TOKENS, MINUTE, PRICES, PRICES_DATE, Usage, cost_usd, is_cheaper, price_of
 
 DONE = {
     "total_tokens": 320,
@@ -97,12 +97,42 @@ def test_the_operators_prices_come_first():
 
 
 @pytest.mark.parametrize(
-    "given", ["x", "[]x", "1", '{"m": {}}', '{"m": 1}', '{"m": null}', "[" * 100_000]
-    + [json.dumps({"m": dict.fromkeys(KINDS, bad)}) for bad in (-1, "1", True, None, float("nan"), float("inf"))],
-)  # fmt: skip
-def test_a_bad_price_list_is_said_in_a_sentence(given):
-    with pytest.raises(ConfigError, match="FASTBRIDGE_PRICES must be a JSON object"):
+    ("given", "what"),
+    [
+        ("x", "it is no JSON at character 1"),
+        ('{"m": {"minute": 1}', "it is no JSON at character 20"),
+        ("[]x", "it is no JSON at character 3"),
+        ("[" * 100_000, "it is no JSON"),
+        ("1", "it is no object"),
+        ("[]", "it is no object"),
+        ('{"m": 1}', "that of 'm' is no object"),
+        ('{"m": null}', "that of 'm' is no object"),
+        ('{"m": {}}', "that of 'm' lacks text_in"),
+        ('{"m": {"text_in": 1}}', "that of 'm' lacks text_cached"),
+        ('{"m": {"minutes": 1}}', "that of 'm' has 'minutes', which nothing is billed by"),
+        ('{"m": {"minute": "1"}}', "minute in that of 'm' is no number of dollars"),
+        (
+            json.dumps({"m": {**PRICE, MINUTE: 0.05}}),
+            "that of 'm' has a price for a minute and others beside it: keep what the model is billed by",
+        ),
+        *(
+            (json.dumps({"m": dict.fromkeys(KINDS, bad)}), "text_in in that of 'm' is no number of dollars")
+            for bad in (-1, "1", True, None, float("nan"), float("inf"), 1e300)
+        ),
+    ],
+)
+def test_a_bad_price_list_is_said_in_a_sentence(given, what):
+    with pytest.raises(ConfigError) as caught:
         price_of("gpt-realtime", given)
+    assert str(caught.value) == (
+        "FASTBRIDGE_PRICES must be a JSON object of models, each with the dollars for a million tokens as text_in, "
+        f"text_cached, text_out, audio_in, audio_cached, audio_out, or for a minute: {what}."
+    )
+
+
+def test_capital_letters_make_no_other_model():
+    assert price_of("GPT-Realtime-2.1") == price_of("gpt-realtime-2.1")
+    assert price_of("gpt-live-1", '{"GPT-Live-1": {"minute": 1}}') == ({MINUTE: 1.0}, "setting")
 
 
 def test_what_is_cheaper():
@@ -113,5 +143,12 @@ def test_what_is_cheaper():
     assert not is_cheaper({**mini, "text_out": 100.0}, dear), "in every kind"
 
 
+def test_of_one_response_there_are_so_many_tokens_and_no_more():
+    usage = Usage()
+    usage.add({"total_tokens": MAX_TOKENS + 1, "input_tokens": MAX_TOKENS})
+    assert (usage.total_tokens, usage.input_tokens) == (0, MAX_TOKENS)
+
+
 def test_what_has_come_since():
+    assert Usage(text_in=7, total_tokens=9).plus(Usage(text_in=2)) == Usage(text_in=9, total_tokens=9)
     assert Usage(text_in=7, total_tokens=9).less(Usage(text_in=2, total_tokens=2)) == Usage(text_in=5, total_tokens=7)

@@ -39,6 +39,15 @@ def test_a_day_that_is_spent_is_everybodys() -> None:
     assert budget.is_spent("8")
 
 
+def test_what_the_calls_under_way_will_cost_in_any_case_is_spent() -> None:
+    budget = DayBudget(settings(business_budget_usd=1.0, day_budget_usd=2.0), lambda since: {}, Spending(lambda: NOW_S))
+    budget.spending.spend("7", 0.9)
+    budget.spending.set_aside("a call", "7", 0.1)
+    assert [budget.is_spent(business) for business in ("7", "8", "")] == [True, False, False]
+    budget.spending.set_aside("another", "8", 1.0)
+    assert budget.is_spent("")
+
+
 def test_the_records_of_today_are_asked_for() -> None:
     asked: list[str] = []
 

@@ -6,6 +6,7 @@ from environment import clear_environment
 from fastbridge.agent import Agent
 from fastbridge.config import load_settings
 from fastbridge.errors import ConfigError
+from fastbridge.model.usage import KINDS
 from fastbridge.node import fitness
 from fastbridge.node.node import Node
 
@@ -159,6 +160,12 @@ def test_tokens_are_no_limit_for_a_model_that_is_billed_by_the_minute():
         fitness.require_fit(load_settings(model="gpt-live-1", call_budget_tokens=400), Agent())
     with pytest.raises(ConfigError, match="is no limit for gpt-live-1"):
         fitness.require_fit(load_settings(call_budget_tokens=400), Agent(model="gpt-live-1"))
+
+
+def test_nor_is_such_a_model_billed_by_the_token():
+    prices = json.dumps({"gpt-live-1": dict.fromkeys(KINDS, 1)})
+    with pytest.raises(ConfigError, match="FASTBRIDGE_PRICES has gpt-live-1 by the token"):
+        fitness.require_fit(load_settings(model="GPT-Live-1", prices=prices), Agent())
 
 
 MINUTES = json.dumps({"gpt-live-1": {"minute": 0.05}, "gpt-live-mini": {"minute": 0.02}, "my-model": {"minute": 0.02}})

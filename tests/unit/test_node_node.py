@@ -22,6 +22,7 @@ from fastbridge.carrier.admission import Admission
 from fastbridge.carrier.port import RecordingTold
 from fastbridge.carrier.twilio.messages import Start
 from fastbridge.config import load_settings
+from fastbridge.model.port import Accounted
 from fastbridge.model.socket import RealtimeSocket
 from fastbridge.node.node import Node
 from fastbridge.store import records as store
@@ -328,6 +329,27 @@ def test_a_tool_that_ends_after_its_call_is_in_the_record_that_is_stored(tmp_pat
     assert (tool["outcome"], tool["done_late"]["result"]) == ("abandoned", "Booked")
     assert (["ok"], 1) in snapshot["tools_done_late"]
     assert (["abandoned"], 1) in snapshot["tool_calls"]
+
+
+def test_a_session_that_tells_what_it_has_lasted_after_its_call_is_in_the_record_that_is_stored(tmp_path):
+    url = f"sqlite:///{tmp_path}/calls.db"
+    prices = json.dumps({"gpt-live-1": {"minute": 0.6}})
+
+    async def scene() -> Any:
+        node = make_node(database_url=url, model="gpt-live-1", prices=prices)
+        call = begin(node, Carrier())
+        call.close("customer_hangup")
+        call.session._seconds.session.tell({"seconds": 60})
+        call._tell(Accounted())
+        call._tell(Accounted())
+        await node.close()
+        return await node.collect()
+
+    snapshot = asyncio.run(asyncio.wait_for(scene(), 10))
+    with store.reading(url) as connection:
+        (record,) = store.find(connection, CALL_SID)
+    assert (record["model_seconds"]["billed"], record["cost"]["usd"]) == (60, 0.6)
+    assert snapshot["cost_dollars"] == [([], 0.6)]
 
 
 def test_a_scrape_sees_the_node_and_its_calls():

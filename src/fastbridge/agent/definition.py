@@ -22,7 +22,7 @@ from fastbridge.agent.privacy import PrivateControl, WithPrivacy
 from fastbridge.agent.schema import Arguments
 from fastbridge.agent.tool import Tool
 from fastbridge.agent.variants import WithVariants
-from fastbridge.config import Settings
+from fastbridge.config import Settings, model_name
 from fastbridge.errors import ConfigError
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog, OwnLog
@@ -290,7 +290,7 @@ class Agent(WithHooks, WithJobs, WithVariants):
 
     def call_settings(self, settings: _S) -> _S:
         """The node's settings with this agent's own."""
-        own = {**self.settings, **({"model": self.model} if self.model else {})}
+        own = {**self.settings, **({"model": model_name(self.model)} if self.model else {})}
         return settings.model_copy(update=own) if own else settings
 
     def answers(self, from_number: str) -> bool:

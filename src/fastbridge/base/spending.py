@@ -21,6 +21,8 @@ class Spending:
         self._ended: dict[str, float] = {}
         """Of `_own`: what is in the records, or will be."""
         self._others: dict[str, float] = {}
+        self._aside: dict[object, tuple[str, float]] = {}
+        self._aside_usd, self._aside_of = 0.0, dict[str, float]()
 
     @property
     def day(self) -> int:
@@ -36,6 +38,26 @@ class Spending:
         """A call that has cost so much, all told, goes to the records."""
         self._turn_over()
         self._add(self._ended, business_id, usd)
+
+    def set_aside(self, call: object, business_id: str, usd: float) -> None:
+        """What this call under way is going to cost in any case, beyond what it has: in place of what it said before.
+        0 when it is over."""
+        name, before = self._aside.pop(call, (business_id, 0.0))
+        self._aside_usd += usd - before
+        self._aside_of[name] = self._aside_of.get(name, 0.0) + usd - before
+        if usd:
+            self._aside[call] = name, usd
+        elif not any(each == name for each, _ in self._aside.values()):
+            del self._aside_of[name]
+        if not self._aside:
+            self._aside_usd = 0.0  # and what rounding has left of it
+
+    def aside(self, business_id: str | None = None, *, but: object = None) -> float:
+        """What is set aside for calls of this business, or of all; `but` for this one."""
+        name, own = self._aside.get(but, ("", 0.0))
+        if business_id is None:
+            return max(self._aside_usd - own, 0.0)
+        return max(self._aside_of.get(business_id, 0.0) - (own if name == business_id else 0.0), 0.0)
 
     def recorded(self, day: int, by_business: Mapping[str, float]) -> None:
         """What the records of that day say, ours among them."""

@@ -77,7 +77,8 @@ class Assembly(Parts):
     task beside the audio. ended(call): all is settled, take the call off the books. breaker: shared by all calls.
     recorder: the carrier's recordings, local_recorder: the node's own; None: there are none to be had.
     tool_done_late: see Aftermath. legs: who calls a human for a caller. transfer_done(outcome, document): such a
-    transfer is over; the document is the record with that in it, None while the call lives."""
+    transfer is over; the document is the record with that in it, None while the call lives. accounted(document,
+    more_usd): the service has told what the call's last session has lasted, and this is the record now."""
 
     def __init__(
         self,
@@ -102,6 +103,7 @@ class Assembly(Parts):
         lookup: Lookup | None = None,
         spending: Spending | None = None,
         tool_done_late: Callable[[str, dict[str, Any] | None], object] = lambda outcome, document: None,
+        accounted: Callable[[dict[str, Any], float], object] = lambda document, more_usd: None,
     ) -> None:
         self.settings = settings
         self.agent = agent.in_language(settings.language)
@@ -118,6 +120,7 @@ class Assembly(Parts):
         self.facts = Facts(self)
         self._carrier = carrier
         self._ended = ended
+        self._accounted = accounted
         self._spawn = spawn
         self._beat: Beat | None = None
         self._tell = Dispatcher(self, self._failed)

@@ -1,8 +1,9 @@
 """What a call may cost: the model is told when most of it is spent, and a call that has spent it ends with a goodbye.
 
-The service tells what a response has cost when it is done. So one under way is reckoned by what there is to be read
-again, which is all that was said, and by the audio that has come of it; and the goodbye is paid for in advance: it
-begins so early that with it the call has cost what it may, not more. What is left may be spent with a cheaper model.
+The service tells what a response has cost when it is done; until then it is reckoned (`reckoning`). The goodbye is paid
+for in advance: it begins so early that with it the call has cost what it may, not more. A model that says anything else
+then is not paid for it: one that is billed by tokens is cancelled, and a session that is billed by the minute ends when
+the goodbye's time is over. What is left may be spent with a cheaper model.
 """
 
 import math
@@ -11,12 +12,13 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from fastbridge.agent.definition import Agent, CallContext
-from fastbridge.base.clock import Clock
+from fastbridge.base.clock import Clock, Deadline
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.languages import first_in
 from fastbridge.base.machine import Machine
 from fastbridge.base.spending import Spending
-from fastbridge.call.happenings import CheaperModelWanted, CutShort, LastWord, LeaveAsked
+from fastbridge.call.happenings import CheaperModelWanted, CutShort, LastWord, LeaveAsked, LeaveNow
+from fastbridge.call.reckoning import Enqueued, Reckoning, speak
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError
 from fastbridge.model.instructions import BUDGET_NEAR, GOODBYE
@@ -28,13 +30,22 @@ from fastbridge.observe.call_log import CallLog
 
 NEAR = 0.8
 """Of what may be spent: the model is told."""
-TOKENS_A_FRAME = 0.4
-"""20 ms of the assistant's audio. Source: OpenAI, "Managing costs": one token for 50 ms."""
-WORDS_A_TOKEN = 0.25
-"""Tokens of text that come with one of audio: what is said is written down, too."""
 GOODBYE_TOKENS = 100
-GOODBYE_SECONDS = 5.0
-"""The same."""
+"""Of audio: five seconds."""
+GOODBYE_SECONDS = 9.0
+"""Of a session that is billed by the minute: 2.5 s until it begins, 5 s of speech, 1.1 s of silence until that is known
+to be over, and what it takes the carrier to hang up."""
+MIN_GOODBYE_SECONDS = 3.0
+"""Where there is less, none is begun: it would be cut off before it is one."""
+SPARE_TOKENS = 20
+"""A goodbye may take a second more of audio."""
+OVERDRAFT_USD = 0.01
+"""By so much a goodbye may cost more than is left. Of tokens: by its own, not by what it reads."""
+PATIENCE_MS = 8000
+"""What was paid for and is not heard yet is heard to its end before the goodbye, unless there is more of it."""
+LOOK_SECONDS = 1.0
+GLANCE_SECONDS = 0.05
+"""Audio may come many times faster than it is heard."""
 
 
 class State(StrEnum):
@@ -56,20 +67,33 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
 
 
 class Cap(NamedTuple):
-    """whose: `call`, `business` or `day`. spent, most: dollars, or tokens. goodbye: what that would add."""
+    """whose: `call`, `business` or `day`. spent, most: dollars, or tokens. goodbye: what that would add. answer: what
+    is read for the next answer, which nobody can keep the model from. aside: what other calls will cost in any case."""
 
     whose: str
     spent: float
     most: float
     goodbye: float
     unit: str
+    answer: float
+    aside: float = 0.0
+
+    @property
+    def ended(self) -> float:
+        """What will be spent if the call ends now, with a goodbye."""
+        return self.spent + self.goodbye + self.aside
+
+    @property
+    def sure(self) -> float:
+        """What will be spent if it does not."""
+        return self.ended + self.answer
 
 
-class Playing(Protocol):
+class Playing(Enqueued, Protocol):
     """The assistant's lane."""
 
     @property
-    def frames_enqueued(self) -> int: ...
+    def unheard_ms(self) -> float: ...
 
 
 class Moment(Protocol):
@@ -77,6 +101,8 @@ class Moment(Protocol):
 
     @property
     def attentive(self) -> bool: ...
+    @property
+    def leaving(self) -> bool: ...
 
 
 class Budget(Machine[State, Event]):
@@ -110,48 +136,61 @@ class Budget(Machine[State, Event]):
         self.ledger = Ledger(settings.model, settings.prices)
         self._session = session
         self._assistant = assistant
+        self._reckoning = Reckoning(agent, session, assistant)
         self._seconds = seconds
         self._spending = spending
         self._log = log
         self._tell = tell
         self._booked_usd = 0.0
-        self._asked = Usage()  # as it was when the last response was done
-        self._last = Usage()  # of the last response
-        self._grown_by = 0  # what the caller, and others, had added to the conversation before it
-        self._frames = 0
+        self._recorded_usd = 0.0
+        self._until_seconds = math.inf  # of its sessions: the goodbye's last
+        self._allowed_tokens = 0  # of audio, of the last response, once all is spent
+        self._glance_at = 0  # frames of the response under way: then it may be time
+        self._due = Deadline(clock, self._glance)
+        self._over = False
 
     def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
         self._language = agent.language
+        self._reckoning.use(agent)
+
+    def response_created(self, response_id: str, purpose: str) -> None:
+        """It reads all that was said: that is paid for, whatever comes of it."""
+        self._reckoning.response_begun()
+        self.look()
 
     def response_done(self, response_id: str, status: str, error: ModelError | None) -> None:
         """What it has cost is known."""
-        usage, before = self._session.usage, self._asked
-        if usage.total_tokens > before.total_tokens:
-            last, self._last = self._last, usage.less(before)
-            if last.input_tokens:
-                self._grown_by = max(self._last.input_tokens - last.input_tokens - last.output_tokens, 0)
-            self._asked = Usage(**vars(usage))
-        self._frames = self._assistant.frames_enqueued
+        self._reckoning.response_done(response_id)
+        self.look()
+
+    def usage_told(self, response_id: str) -> None:
+        """What one has cost that was over before."""
+        self._reckoning.usage_told(response_id)
         self.look()
 
     def look(self) -> None:
         """To be called once a second, and when something was paid for."""
-        self._book()
-        if self.state is State.SPENT:
-            self._bound_the_goodbye()
+        if self._over:
             return
+        self._due.clear()
+        self._book()
         caps = list(self._caps())
-        over = [cap for cap in caps if cap.spent + cap.goodbye >= cap.most]
-        if over:
-            self._end(over[0])
-        elif self.state is State.WITHIN and self._facts.attentive:
-            near = [cap for cap in caps if cap.spent + cap.goodbye >= NEAR * cap.most]
-            if near:
-                self._to(Event.NEAR)
-                events.budget_near(self._log, **_told(near[0]))
-                self._session.note("system", BUDGET_NEAR)
-                if self._settings.budget_model:
-                    self._tell(CheaperModelWanted(self._settings.budget_model))
+        if self.state is State.SPENT:
+            self._bound_the_goodbye(caps)
+            return
+        over = max(caps, key=lambda cap: cap.sure / cap.most, default=None)
+        if over is None:
+            return
+        if over.sure >= over.most and (self._session.ready or over.spent >= over.most):
+            self._end(over, caps)
+            return
+        if self.state is State.WITHIN and self._facts.attentive and over.sure >= NEAR * over.most:
+            self._to(Event.NEAR)
+            events.budget_near(self._log, **_told(over))
+            self._session.note("system", BUDGET_NEAR)
+            if self._settings.budget_model:
+                self._tell(CheaperModelWanted(self._settings.budget_model))
+        self._look_again(caps)
 
     def model_changed(self, model: str) -> None:
         self.ledger.change(model, self._session.usage, self._seconds())
@@ -164,79 +203,142 @@ class Budget(Machine[State, Event]):
 
     def close(self) -> None:
         """The call is over: it has cost what the service has told."""
+        self._over = True
+        self._due.clear()
         self._book()
         if self._spending is not None:
-            self._spending.ended(self._business_id, self._booked_usd)
+            self._spending.set_aside(self, self._business_id, 0.0)
+        self.accounted()
 
-    def _book(self) -> None:
+    def accounted(self) -> None:
+        """The service has told, of a call that is over, what it will be in the records."""
+        if not self._over:
+            return
         usd = self.ledger.usd(self._session.usage, self._seconds()) or 0.0
-        if self._spending is not None and usd > self._booked_usd:
-            self._spending.spend(self._business_id, usd - self._booked_usd)
-            self._booked_usd = usd
+        if self._spending is not None and usd > self._recorded_usd:
+            self._spending.ended(self._business_id, usd - self._recorded_usd)
+            self._recorded_usd = usd
+            self._book()
 
-    def _end(self, cap: Cap) -> None:
+    # --- when to look ---
+
+    @property
+    def _usd_a_second(self) -> float:
+        """Of a session that is billed by the minute."""
+        return self.ledger.more_usd(Usage(), 3600.0) / 3600
+
+    def _look_again(self, caps: list[Cap]) -> None:
+        """Sooner than in a second, where it may be time before."""
+        usd_a_second = self._usd_a_second
+        if usd_a_second:
+            seconds = min(((cap.most - cap.sure) / usd_a_second for cap in caps if cap.unit == "usd"), default=math.inf)
+            if seconds < LOOK_SECONDS:
+                self._due.set(max(seconds, GLANCE_SECONDS))
+        elif self._session.responses.generating:
+            second = round(LOOK_SECONDS * 50)
+            frames = second
+            for cap, ahead in zip(caps, self._caps(ahead=second), strict=True):
+                if ahead.sure > cap.sure:
+                    frames = min(frames, int(second * (cap.most - cap.sure) / (ahead.sure - cap.sure)))
+            self._glance_at = self._reckoning.frames + max(frames, 1)
+            self._due.set(GLANCE_SECONDS)
+
+    def _glance(self) -> None:
+        if self._usd_a_second or self.state is State.SPENT or self._reckoning.frames >= self._glance_at:
+            self.look()
+        elif self._session.responses.generating:
+            self._due.set(GLANCE_SECONDS)
+
+    # --- the end ---
+
+    def _end(self, cap: Cap, caps: list[Cap]) -> None:
         self._to(Event.SPEND)
         self.capped_by = cap.whose
         events.budget_spent(self._log, **_told(cap))
-        self._tell(CutShort("budget"))
+        usd_a_second, responses = self._usd_a_second, self._session.responses
+        if usd_a_second:
+            left = [each.most + OVERDRAFT_USD - each.spent - each.aside for each in caps if each.unit == "usd"]
+            seconds = min([GOODBYE_SECONDS, *(usd / usd_a_second for usd in left)])
+            affordable = seconds >= MIN_GOODBYE_SECONDS
+            self._until_seconds = self._seconds() + (seconds if affordable else 0.0)
+        else:
+            affordable = all(each.ended - each.most <= _overdraft(each) for each in caps)
+        self._allowed_tokens = GOODBYE_TOKENS + SPARE_TOKENS if affordable else 0
+        going_on = affordable and responses.running
+        if usd_a_second or going_on or self._assistant.unheard_ms > PATIENCE_MS:
+            self._tell(CutShort("budget"))
         self._tell(LastWord())
-        self._session.responses.cancel()
-        if self._session.ready:
-            self._session.responses.create("goodbye", Wish(first_in(self._language, GOODBYE)), firm=True)
+        if affordable or usd_a_second or not responses.running:
+            responses.cancel()
+        if affordable and self._session.ready:
+            responses.create("goodbye", Wish(first_in(self._language, GOODBYE)), firm=True)
         self._tell(LeaveAsked(EndReason.BUDGET, True))
+        self._bound_the_goodbye(list(self._caps()))
 
-    def _bound_the_goodbye(self) -> None:
-        """A model that says anything else at this point is not paid for it."""
-        if self._running().audio_out > 2 * GOODBYE_TOKENS:
-            self._session.responses.cancel()
+    def _bound_the_goodbye(self, caps: list[Cap]) -> None:
+        """A model that says anything else at this point is not paid for it, nor one that says nothing."""
+        if not self._facts.leaving:  # a transfer was on its way, and has failed
+            self._tell(LeaveAsked(EndReason.BUDGET, True))
+        seconds = self._until_seconds - self._seconds()
+        if seconds <= 0:
+            self._tell(LeaveNow(EndReason.BUDGET))
+        elif seconds < LOOK_SECONDS:
+            self._due.set(max(seconds, GLANCE_SECONDS))
+        elif self._session.responses.running and not self._usd_a_second:
+            spent = any(cap.spent >= cap.most for cap in caps)
+            if spent and self._reckoning.running().audio_out >= self._allowed_tokens:
+                self._session.responses.cancel()
+            else:
+                self._due.set(GLANCE_SECONDS)
 
-    def _caps(self) -> Iterator[Cap]:
-        """Those that are set."""
-        settings, running = self._settings, self._running()
-        goodbye = self._conversation(running)
-        _speak(goodbye, GOODBYE_TOKENS)
-        if settings.call_budget_tokens:
-            spent = self._session.usage.total_tokens + running.total_tokens
-            yield Cap("call", spent, settings.call_budget_tokens, goodbye.total_tokens, "tokens")
-        running_usd = self.ledger.more_usd(running)
-        goodbye_usd = self.ledger.more_usd(goodbye, GOODBYE_SECONDS)
-        if settings.call_budget_usd:
-            spent_usd = (self.ledger.usd(self._session.usage, self._seconds()) or 0.0) + running_usd
-            yield Cap("call", spent_usd, settings.call_budget_usd, goodbye_usd, "usd")
+    # --- the books ---
+
+    def _book(self) -> None:
         if self._spending is None:
             return
-        if settings.business_budget_usd and self._business_id:
-            spent_usd = self._spending.of(self._business_id) + running_usd
-            yield Cap("business", spent_usd, settings.business_budget_usd, goodbye_usd, "usd")
-        if settings.day_budget_usd:
-            yield Cap("day", self._spending.total() + running_usd, settings.day_budget_usd, goodbye_usd, "usd")
+        usd = self.ledger.usd(self._reckoning.total, self._seconds()) or 0.0
+        if usd > self._booked_usd:
+            self._spending.spend(self._business_id, usd - self._booked_usd)
+            self._booked_usd = usd
 
-    def _running(self) -> Usage:
-        """What the response under way will be found to have cost so far."""
-        if not self._session.responses.generating:
-            return Usage()
-        reckoned = self._conversation(Usage())
-        _speak(reckoned, round(max(self._assistant.frames_enqueued - self._frames, 0) * TOKENS_A_FRAME))
-        return reckoned
+    def _caps(self, ahead: int = 0) -> Iterator[Cap]:
+        """Those that are set. ahead: when so many frames more have come of the response under way."""
+        settings, total, running = self._settings, self._reckoning.total, self._reckoning.running(ahead)
+        none = running.total_tokens or self.state is State.SPENT
+        answer = Usage() if none else self._reckoning.conversation(running)
+        goodbye = self._reckoning.conversation(running)
+        speak(goodbye, GOODBYE_TOKENS)
+        if settings.call_budget_tokens:
+            spent = total.total_tokens + running.total_tokens
+            yield Cap("call", spent, settings.call_budget_tokens, goodbye.total_tokens, "tokens", answer.total_tokens)
+        running_usd, answer_usd = self.ledger.more_usd(running), self.ledger.more_usd(answer)
+        goodbye_usd = self.ledger.more_usd(goodbye, self._goodbye_seconds)
+        if settings.call_budget_usd:
+            spent_usd = (self.ledger.usd(total, self._seconds()) or 0.0) + running_usd
+            yield Cap("call", spent_usd, settings.call_budget_usd, goodbye_usd, "usd", answer_usd)
+        if self._spending is not None:
+            if not ahead:
+                self._spending.set_aside(self, self._business_id, running_usd + goodbye_usd + answer_usd)
+            yield from self._days(self._spending, running_usd, goodbye_usd, answer_usd)
 
-    def _conversation(self, running: Usage) -> Usage:
-        """What a response would read that was asked for now: what the last one read and said, what the caller adds from
-        one to the next, and what the one under way has said."""
-        last, read = self._last, Usage()
-        if last.input_tokens:
-            read.text_in = last.text_in + last.text_out + running.text_out
-            read.audio_in = last.audio_in + last.audio_out + running.audio_out + self._grown_by
-            read.text_cached, read.audio_cached = last.text_cached, last.audio_cached
-            read.input_tokens = last.input_tokens + last.output_tokens + running.output_tokens + self._grown_by
-        read.total_tokens = read.input_tokens
-        return read
+    @property
+    def _goodbye_seconds(self) -> float:
+        """What is left of it, once it has begun."""
+        return max(min(GOODBYE_SECONDS, self._until_seconds - self._seconds()), 0.0)
+
+    def _days(self, spending: Spending, running_usd: float, goodbye_usd: float, answer_usd: float) -> Iterator[Cap]:
+        business_usd, day_usd = self._settings.business_budget_usd, self._settings.day_budget_usd
+        if business_usd and self._business_id:
+            spent_usd = spending.of(self._business_id) + running_usd
+            aside_usd = spending.aside(self._business_id, but=self)
+            yield Cap("business", spent_usd, business_usd, goodbye_usd, "usd", answer_usd, aside_usd)
+        if day_usd:
+            aside_usd = spending.aside(but=self)
+            yield Cap("day", spending.total() + running_usd, day_usd, goodbye_usd, "usd", answer_usd, aside_usd)
 
 
-def _speak(usage: Usage, tokens: int) -> None:
-    """So much audio of the assistant's, besides."""
-    usage.audio_out, usage.text_out = tokens, round(tokens * WORDS_A_TOKEN)
-    usage.output_tokens = usage.audio_out + usage.text_out
-    usage.total_tokens += usage.output_tokens
+def _overdraft(cap: Cap) -> float:
+    return OVERDRAFT_USD + 1e-9 if cap.unit == "usd" else GOODBYE_TOKENS
 
 
 def _told(cap: Cap) -> dict[str, str]:

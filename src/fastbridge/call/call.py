@@ -149,6 +149,17 @@ class Call(Assembly):
         self._guarded(self.log.finish)()
         record.report(self, self.document)
 
+    def accounted(self) -> None:
+        """The service has told what a session has lasted. Of a call that is over the record says so then."""
+        if self.document is None:
+            return
+        self.budget.accounted()
+        before = self.late_tools.document or self.document
+        document = record.accounted(self, before)
+        if document is not None:
+            self.document = self.late_tools.document = document
+            self._accounted(document, (document["cost"]["usd"] or 0.0) - (before["cost"]["usd"] or 0.0))
+
     def record(self) -> dict[str, Any]:
         """The call as one JSON document."""
         return record.record(self)

@@ -255,6 +255,14 @@ class Hangup(Departure):
         """End the call when all was heard."""
         self.ask(Errand("hang_up", reason, self._hang_up, firm=firm))
 
+    def leave_now(self, reason: str) -> None:
+        """Whoever was to be connected to somebody is so now; of all others the call ends, as the stream does."""
+        if self.asked and self.errand is not None and self.errand.reason == EndReason.TRANSFERRED:
+            if self.state is State.ASKED:
+                self._leave(Event.EXPIRED)
+            return
+        self._tell(EndCall(reason))
+
     def destination(self, wanted: str) -> str | None:
         """The number behind one of the agent's own destinations; None where nobody can be connected to it."""
         number = self._agent.destination(wanted)

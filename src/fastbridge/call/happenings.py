@@ -189,6 +189,12 @@ class LeaveAsked(NamedTuple):
     firm: bool
 
 
+class LeaveNow(NamedTuple):
+    """Nothing is waited for any more, heard or not. reason: why the call ends, where it is not transferred."""
+
+    reason: str
+
+
 class LeaveTakenBack(NamedTuple):
     """The caller had something to say: the call goes on."""
 

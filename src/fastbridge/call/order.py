@@ -23,6 +23,7 @@ from fastbridge.call.happenings import (
     Interrupted,
     LastWord,
     LeaveAsked,
+    LeaveNow,
     LeaveTakenBack,
     MachineFound,
     MachineLetTalk,
@@ -58,6 +59,7 @@ from fastbridge.carrier.port import (
     StartedAgain,
 )  # fmt: skip
 from fastbridge.model.port import (
+    Accounted,
     AudioTooFast,
     CreateFailed,
     LineChanged,
@@ -82,6 +84,7 @@ from fastbridge.model.port import (
     ToolsAsked,
     Transcribed,
     TurnCommitted,
+    UsageTold,
 )  # fmt: skip
 
 ORDER: Mapping[type, str] = {
@@ -103,10 +106,11 @@ ORDER: Mapping[type, str] = {
     ResponseAsked: "dead_air.review",
     ResponseBeginning: "barge_in.new_response",
     ResponseCreated: "books.response_created greeting.response_created turns.response_created "
-    "answers.response_created answered_by.response_created dead_air.response_created",
+    "answers.response_created answered_by.response_created dead_air.response_created budget.response_created",
     MessageBegun: "transcripts.review",
     ResponseDone: "books.response_done tools.response_done greeting.response_done answers.response_done "
     "dead_air.review transcripts.review budget.response_done",
+    UsageTold: "budget.usage_told",
     ResponseStuck: "answers.response_stuck",
     CreateFailed: "books.create_failed answers.create_failed dead_air.review",
     Transcribed: "books.transcribed barge_in.transcribed idle.transcribed transcripts.written_down "
@@ -117,6 +121,7 @@ ORDER: Mapping[type, str] = {
     # The line to the model.
     SessionUseless: "line.lose",
     ModelHopeless: "line.give_up",
+    Accounted: "accounted",
     LineLost: "turns.line_lost upload_watch.noticed answered_by.line_lost answers.line_lost",
     LineChanged: "dead_air.late",
     LineUp: "media_gap.line_up upload_watch.noticed format_watch.line_up answers.line_up turns.line_up greeting.ready "
@@ -169,6 +174,7 @@ ORDER: Mapping[type, str] = {
     CutShort: "barge_in.cut_short",
     LastWord: "transfers.withdraw barge_in.giving_up turns.last_word answers.last_word",
     LeaveAsked: "transfers.withdraw hangup.hang_up",
+    LeaveNow: "hangup.leave_now",
     LeaveTakenBack: "idle.resume",
     EndCall: "close",
     Second: "trace.second line.check format_watch.listen upload_watch.check carrier_watch.check idle.look "

@@ -110,10 +110,7 @@ def record(call: Parts) -> dict[str, Any]:
         "consent_ms": moments.consent_ms,
         "private": {"stretches": moments.private_stretches, "ms": moments.private_ms},
         "model_line": {**call.line.counters, "apologised": call.fallback.apologised},
-        "model_seconds": {
-            "connected": round(call.line.connected_seconds, 1),
-            "billed": call.session.billed_seconds,
-        },
+        "model_seconds": _seconds(call),
         "answers": {**call.turns.counters, **call.answers.counters, **call.format_watch.counters},
         "waiting": call.dead_air.summary(),
         "tokens": vars(call.session.usage),
@@ -135,6 +132,12 @@ def amended(call: Parts, document: dict[str, Any]) -> dict[str, Any]:
         if outcome == "caller_gone":
             now["end_reason"] = str(EndReason.CUSTOMER_HANGUP)
     return document | now
+
+
+def accounted(call: Parts, document: dict[str, Any]) -> dict[str, Any] | None:
+    """The document of a call of whose session the service has told afterwards what it has lasted; None: it knew."""
+    now = {"model_seconds": _seconds(call), "cost": _cost(call)}
+    return None if now == {name: document[name] for name in now} else document | now
 
 
 def report(call: Parts, document: dict[str, Any]) -> None:
@@ -254,6 +257,10 @@ def _masked_texts(said: "list[Turn]", mask: Mask) -> dict[str, str]:
 def session_seconds(call: Parts) -> float:
     """How long its sessions have lasted: by the service's account, and by ours where that is behind."""
     return max(call.session.billed_seconds or 0.0, call.line.connected_seconds)
+
+
+def _seconds(call: Parts) -> dict[str, float | None]:
+    return {"connected": round(call.line.connected_seconds, 1), "billed": call.session.billed_seconds}
 
 
 def _cost(call: Parts) -> dict[str, Any]:

@@ -49,6 +49,10 @@ class Exchange:
             self._send_now(event)
         return self.ready
 
+    def parting(self) -> Callable[[bytes], bool] | None:
+        """See `port.Session`: in most dialects a session that is closed has nothing more to say."""
+        return None
+
     def _send_now(self, event: dict[str, Any]) -> None:
         if self._send is not None and not self.closed:
             self._send(encode_event(event))

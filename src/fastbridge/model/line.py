@@ -21,6 +21,7 @@ from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model.attempt import Attempt, Feed, ModelLink
 from fastbridge.model.breaker import Breaker
 from fastbridge.model.errors import is_busy, is_hopeless
+from fastbridge.model.farewell import part
 from fastbridge.model.port import LineChanged, LineLost, LineUp, ModelChanged, ModelGivenUp, Opening, Session, Tell
 from fastbridge.model.renewal import Boundary, Renewal
 from fastbridge.observe import events
@@ -353,7 +354,7 @@ class ModelLine(Machine[State, Event]):
         self.counters["renewals"] += 1
         self._blocked.clear()
         if old is not None:
-            old.hang_up()
+            part(old, self._clock, self._session.parting())
         self._carry_on(link)
         events.realtime_renewed(self._log, self.counters["renewals"])
 
@@ -397,4 +398,4 @@ class ModelLine(Machine[State, Event]):
         self._renewal.close()
         link, self.link, self._attempt = self.link, None, None
         if link is not None:
-            link.hang_up()
+            part(link, self._clock, self._session.parting())

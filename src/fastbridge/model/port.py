@@ -113,6 +113,12 @@ class ResponseDone(NamedTuple):
     error: ModelError | None
 
 
+class UsageTold(NamedTuple):
+    """What a response has cost, told after its end was."""
+
+    response_id: str
+
+
 class ResponseStuck(NamedTuple):
     """It makes no progress and is being cancelled; its end is still to come."""
 
@@ -150,6 +156,10 @@ class ToolsAsked(NamedTuple):
 class ToolNotRun(NamedTuple):
     name: str
     why: str
+
+
+class Accounted(NamedTuple):
+    """A session that we have closed has told what it has lasted, all told."""
 
 
 class LineLost(NamedTuple):
@@ -246,6 +256,9 @@ class Session(Protocol):
     def connected(self, send: Callable[[bytes], object]) -> None: ...
     def disconnected(self) -> None: ...
     def move(self, opening: Any, send: Callable[[bytes], object]) -> None: ...
+    def parting(self) -> Callable[[bytes], bool] | None:
+        """Who reads what the session just closed still says: True when that was all. None: nothing is awaited."""
+
     def replay(self) -> int: ...
     def malformed(self, kind: str, cause: str) -> None: ...
 

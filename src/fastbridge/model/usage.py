@@ -5,7 +5,6 @@ model without a price has no cost: None, never a guess. The transcription's toke
 """
 
 import json
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,9 @@ from fastbridge.errors import ConfigError
 
 MINUTE = "minute"
 """A session's, where it is billed by time."""
+MAX_DOLLARS = 1e9
+MAX_TOKENS = 10_000_000
+"""Of one response, more than any model reads: what is no such number is no count."""
 KINDS = ("text_in", "text_cached", "text_out", "audio_in", "audio_cached", "audio_out")
 PRICES_DATE = "2026-11"
 _REALTIME = {"text_in": 4.0, "text_cached": 0.4, "audio_in": 32.0, "audio_cached": 0.4, "audio_out": 64.0}
@@ -71,8 +73,12 @@ class Usage:
         """What has come since it was `before`."""
         return Usage(**{name: count - getattr(before, name) for name, count in vars(self).items()})
 
+    def plus(self, other: "Usage") -> "Usage":
+        """Both together."""
+        return Usage(**{name: count + getattr(other, name) for name, count in vars(self).items()})
+
     def _count(self, name: str, count: object) -> None:
-        if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 1 << 40:
+        if isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= MAX_TOKENS:
             setattr(self, name, getattr(self, name) + count)
 
 
@@ -99,10 +105,10 @@ def is_cheaper(price: dict[str, float], than: dict[str, float]) -> bool:
 def price_of(model: str, given: str = "") -> tuple[dict[str, float] | None, str | None]:
     """A model's price and where it is from: `setting`, or the table's date. A dated snapshot has its model's price.
 
-    given: FASTBRIDGE_PRICES, a JSON object of models, each with all of KINDS, or with MINUTE alone. ConfigError if it
-    is anything else.
+    given: FASTBRIDGE_PRICES, a JSON object of models, each with all of KINDS, or with MINUTE alone. ConfigError, which
+    says what is wrong, if it is anything else. Capital letters make no difference.
     """
-    own = _parsed(given)
+    own, model = _parsed(given), model.lower()
     name = model if model in own or model in PRICES else _without_date(model)
     if name in own:
         return own[name], "setting"
@@ -120,23 +126,41 @@ def _parsed(given: str) -> dict[str, dict[str, float]]:
         return {}
     try:
         prices = json.loads(given)
-        return {str(model): _price(price) for model, price in dict(prices).items()}
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise ConfigError(
-            "FASTBRIDGE_PRICES must be a JSON object of models, each with the dollars for a million tokens as "
-            f"{', '.join(KINDS)}, or for a {MINUTE}."
-        ) from None
+    except (ValueError, RecursionError) as error:
+        where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
+        raise _bad(f"it is no JSON{where}") from None
+    if not isinstance(prices, dict):
+        raise _bad("it is no object")
+    return {model.lower(): _price(model, price) for model, price in prices.items()}
 
 
-def _price(given: dict[str, object]) -> dict[str, float]:
+def _price(model: str, given: object) -> dict[str, float]:
+    whose = f"that of {model[:80]!r}"
+    if not isinstance(given, dict):
+        raise _bad(f"{whose} is no object")
+    if MINUTE in given and len(given) > 1:
+        raise _bad(f"{whose} has a price for a {MINUTE} and others beside it: keep what the model is billed by")
     kinds = (MINUTE,) if MINUTE in given else KINDS
-    return {kind: _dollars(given[kind]) for kind in kinds}
+    for kind in given:
+        if kind not in kinds:
+            raise _bad(f"{whose} has {kind[:80]!r}, which nothing is billed by")
+    for kind in kinds:
+        if kind not in given:
+            raise _bad(f"{whose} lacks {kind}")
+        if not _are_dollars(given[kind]):
+            raise _bad(f"{kind} in {whose} is no number of dollars")
+    return {kind: float(given[kind]) for kind in kinds}
 
 
-def _dollars(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise ValueError("not a price")
-    return float(value)
+def _are_dollars(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_DOLLARS
+
+
+def _bad(what: str) -> ConfigError:
+    return ConfigError(
+        "FASTBRIDGE_PRICES must be a JSON object of models, each with the dollars for a million tokens as "
+        f"{', '.join(KINDS)}, or for a {MINUTE}: {what}."
+    )
 
 
 def _part(usage: dict[str, Any], name: str) -> dict[str, Any]:

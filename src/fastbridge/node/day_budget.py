@@ -32,9 +32,13 @@ class DayBudget:
         return bool(self._business_usd or self._day_usd)
 
     def is_spent(self, business_id: str) -> bool:
-        if self._day_usd and self.spending.total() >= self._day_usd:
+        """Or will be, by the goodbyes of the calls under way."""
+        spending = self.spending
+        if self._day_usd and spending.total() + spending.aside() >= self._day_usd:
             return True
-        return bool(self._business_usd and business_id and self.spending.of(business_id) >= self._business_usd)
+        if not (self._business_usd and business_id):
+            return False
+        return spending.of(business_id) + spending.aside(business_id) >= self._business_usd
 
     async def watch(self) -> None:
         """For as long as the node lives."""

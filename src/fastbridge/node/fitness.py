@@ -15,7 +15,7 @@ from fastbridge.base.complaints import complaints
 from fastbridge.carrier.twilio.rest import credentials
 from fastbridge.config import Settings, load_settings, speaks_live
 from fastbridge.errors import ConfigError
-from fastbridge.model.usage import is_cheaper, price_of
+from fastbridge.model.usage import MINUTE, is_cheaper, price_of
 from fastbridge.node.stray_settings import unknown_variables
 from fastbridge.store.database import NO_DATABASE, open_engine
 from fastbridge.store.records import try_folder, unusable
@@ -92,6 +92,11 @@ def require_price(settings: Settings) -> None:
         raise ConfigError(
             f"FASTBRIDGE_CALL_BUDGET_TOKENS is no limit for {settings.model}, which is billed by the minute: give "
             "FASTBRIDGE_CALL_BUDGET_USD, and its price in FASTBRIDGE_PRICES."
+        )
+    if settings.live and price is not None and MINUTE not in price:
+        raise ConfigError(
+            f"FASTBRIDGE_PRICES has {settings.model} by the token, which is billed by the minute: give its price for a "
+            f"{MINUTE}."
         )
     budgets = {
         "FASTBRIDGE_CALL_BUDGET_USD": settings.call_budget_usd,

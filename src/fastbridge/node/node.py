@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fastbridge._pacing import Pacer
@@ -32,6 +33,7 @@ from fastbridge.model.attempt import Attempt
 from fastbridge.model.breaker import Breaker
 from fastbridge.model.endpoint import Endpoint
 from fastbridge.model.errors import model_error
+from fastbridge.model.farewell import FAREWELL_SECONDS
 from fastbridge.model.socket import MAX_MODEL_MESSAGE_BYTES, MODEL_BUFFER_BYTES, RealtimeSocket
 from fastbridge.net import descriptors
 from fastbridge.net.connections import Connections
@@ -224,10 +226,11 @@ class Node:
             recorder=self.recorder,
             local_recorder=self.local_recorder,
             legs=self.transfers,
-            transfer_done=self._transfer_done,
+            transfer_done=partial(self._amended, "transfers"),
             lookup=lookup,
             spending=self.budget.spending if self.budget.wanted else None,
-            tool_done_late=self._tool_done_late,
+            tool_done_late=partial(self._amended, "tools_done_late"),
+            accounted=self._accounted,
         )
         self._calls.add(call)
         self.directory.add(call)
@@ -252,13 +255,12 @@ class Node:
             self.metrics.end(call, call.document)
             self.store.put(call.document, jobs=tuple(self.agent.jobs))
 
-    def _tool_done_late(self, outcome: str, document: dict[str, Any] | None) -> None:
-        self.metrics.add("tools_done_late", 1, outcome)
-        if document is not None:
-            self.store.update(document)
+    def _accounted(self, document: dict[str, Any], more_usd: float) -> None:
+        self.metrics.add("cost_dollars", max(more_usd, 0.0))
+        self.store.update(document)
 
-    def _transfer_done(self, outcome: str, document: dict[str, Any] | None) -> None:
-        self.metrics.add("transfers", 1, outcome)
+    def _amended(self, counter: str, outcome: str, document: dict[str, Any] | None) -> None:
+        self.metrics.add(counter, 1, outcome)
         if document is not None:
             self.store.update(document)
 
@@ -341,7 +343,7 @@ class Node:
         if self._expiry is not None:
             self._expiry.cancel()
         if self._tasks:
-            _, unfinished = await asyncio.wait(self._tasks, timeout=CLOSE_GRACE_SECONDS + 0.5)
+            _, unfinished = await asyncio.wait(self._tasks, timeout=FAREWELL_SECONDS + CLOSE_GRACE_SECONDS + 0.5)
             for task in unfinished:
                 task.cancel()
         await self._endpoint.close()

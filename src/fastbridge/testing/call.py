@@ -23,6 +23,7 @@ from fastbridge.call.call import Call
 from fastbridge.carrier.twilio.rest import CarrierRest, api_url
 from fastbridge.carrier.twilio.webhook import own_parameters
 from fastbridge.config import Settings
+from fastbridge.model.farewell import FAREWELL_SECONDS
 from fastbridge.node.agent_file import load_agent
 from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.log_format import HumanFormatter, Scrubber
@@ -183,6 +184,8 @@ class VirtualCall:
             call = await self._begun()
             await self._carrier.over
             await self._goes_on()
+            if self.model.live:
+                await asyncio.sleep(FAREWELL_SECONDS)  # what the session has cost, all told, is in the record
             if self._loop.tasks:
                 await asyncio.wait(self._loop.tasks, timeout=LAST_SECONDS)
             with contextlib.suppress(TimeoutError):

@@ -11,6 +11,7 @@ from typing import Any
 from fastbridge._assistant import AssistantLane
 from fastbridge.agent.definition import Agent
 from fastbridge.base.clock import Clock
+from fastbridge.base.json_text import object_of, parse_event
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError
 from fastbridge.model import port
@@ -65,6 +66,7 @@ class Connected(Exchange, Requests):
         self._base_frames = 0  # of the stream, before this session
         self._forks_fail = False
         self._told: list[Said] | None = None  # what the session was told of when it started
+        self._parting: Callable[[bytes], bool] | None = None
         self._opening = self._own_opening()
 
     @property
@@ -150,7 +152,7 @@ class Connected(Exchange, Requests):
 
     def move(self, opening: Opening, send: Callable[[bytes], object]) -> None:
         """Go on, at rest, on another connection, which is open and confirmed."""
-        self._send_now({"type": "session.close"})
+        self._take_leave()
         self.caller_turns.forget()
         self._opening.close()
         self._opening = opening
@@ -204,13 +206,35 @@ class Connected(Exchange, Requests):
         self._count_stream()
         self.caller_turns.close()
         if self.ready:
-            self._send_now({"type": "session.close"})
+            self._take_leave()
         self.closed = True
         self._send = None
         self._stream.close()
         self._delegation.close()
         self._opening.close()
         self.responses.close()
+
+    def _take_leave(self) -> None:
+        """The session is closed by us, and is to tell what it has lasted."""
+        if self._send is None:
+            return
+        self._send_now({"type": "session.close"})
+        account = self._seconds.session
+
+        def reads(message: bytes) -> bool:
+            event = parse_event(message) or {}
+            kind = event.get("type")
+            if kind in ("session.closed", "session.usage.updated"):
+                account.tell(object_of(event.get("usage")))
+            if kind == "session.closed":
+                self._tell(port.Accounted())
+            return kind == "session.closed"
+
+        self._parting = reads
+
+    def parting(self) -> Callable[[bytes], bool] | None:
+        reads, self._parting = self._parting, None
+        return reads
 
     def _count_stream(self) -> None:
         """What the gate made of the stream, for the record."""

@@ -170,7 +170,7 @@ class Session(Connected):
             self._tell(port.ModelSign())
 
     def _on_closed(self, event: dict[str, Any]) -> None:
-        self._seconds.tell(object_of(event.get("usage")))
+        self._seconds.session.tell(object_of(event.get("usage")))
         reason = text_of(event.get("reason"))
         code = "session_expired" if reason == "expired" else f"closed_{reason or 'unsaid'}"
         self._tell(port.SessionFailed(ModelUnavailable("the model ended the session", code, "session_closed")))
@@ -210,7 +210,7 @@ class Session(Connected):
             self.responses.tell_instead(port.Wish(NOT_FOUND_OUT))
 
     def _on_usage(self, event: dict[str, Any]) -> None:
-        self._seconds.tell(within(event, "usage"))
+        self._seconds.session.tell(within(event, "usage"))
 
     def _on_error(self, event: dict[str, Any]) -> None:
         given = object_of(event.get("error"))

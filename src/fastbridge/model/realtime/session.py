@@ -5,7 +5,7 @@ mean for the call is told as events of `model.port`. Unknown events are ignored,
 """
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -71,6 +71,7 @@ class Session(Exchange, Requests):
         """Deltas that were recordings of ours: no progress of the model's."""
         self._rejection: ModelError | None = None  # of a create, while that is dealt with
         self._calls = FunctionCalls()
+        self._untold: deque[str] = deque(maxlen=64)  # responses of which it is not known what they have cost
         self._turn_events = TurnEvents(self.counters)
         self.responses = ResponseController(clock=clock, send=self.send, progress=self._progress, listener=self)
         self._config: dict[str, Any] | None = self._apply(agent, settings)
@@ -134,6 +135,7 @@ class Session(Exchange, Requests):
     def _forget(self) -> None:
         """Ids of a session say nothing in the next."""
         self._calls.forget()
+        self._untold.clear()
         self._telling.forget()
         self._turn_events.forget()
         self.responses.forget()
@@ -224,6 +226,7 @@ class Session(Exchange, Requests):
             self.counters["unconfirmed_responses"] += 1
             return
         if not self.responses.knows(response_id):
+            self._untold.append(response_id)
             self._tell(port.ResponseBeginning())
         purpose = self.responses.created(response_id, response.get("metadata"))
         if purpose is None:  # told before, or not wanted: its audio is refused by its id
@@ -305,13 +308,24 @@ class Session(Exchange, Requests):
         response_id, status = id_of(response.get("id")), text_of(response.get("status")) or "unknown"
         self._lane.end_response(response_id)
         self._settle_calls(self._calls.response_ended(response_id, status, response.get("output")))
-        if not self.responses.finished(response_id, status):
+        wanted, told = self.responses.finished(response_id, status), self._count(response_id, response)
+        if not wanted:
+            if told:
+                self._tell(port.UsageTold(response_id))
             return
-        self.usage.add(object_of(response.get("usage")))
         self._telling.answered()
         if status == "completed":
             self.history.learn_speed(self._received_ms())
         self._tell(port.ResponseDone(response_id, status, response_error(response)))
+
+    def _count(self, response_id: str, response: dict[str, Any]) -> bool:
+        """What it has cost, once, be it told when nobody waits for its end any more."""
+        before = self.usage.total_tokens
+        if response_id in self._untold:
+            self.usage.add(object_of(response.get("usage")))
+        if self.usage.total_tokens != before:
+            self._untold.remove(response_id)
+        return self.usage.total_tokens != before
 
     # --- the response controller's side ---
 
