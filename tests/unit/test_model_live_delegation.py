@@ -188,6 +188,19 @@ def test_the_same_call_again_is_not_run_again(scene):
     assert (len(scene.called), scene.counters["duplicate_calls"]) == (1, 1)
 
 
+def test_a_call_id_that_comes_again_in_another_item_is_a_call_again(scene):
+    scene.begun().calls("call_0", id="item_1").ends()
+    scene.answers(0)
+    scene.calls("call_0", id="item_1")  # an event that came twice
+    scene.event("response.created")
+    scene.calls("call_0", id="item_2").calls("call_0", id="item_3").ends()
+    assert (len(scene.called), scene.counters["duplicate_calls"]) == (3, 1)
+    assert scene.answers(1)
+    assert scene.kinds == ["item.create", "create", "item.create"], "one of them still runs"
+    assert scene.answers(2)
+    assert scene.kinds[-2:] == ["item.create", "create"]
+
+
 def test_one_that_was_cut_off_is_not_run_and_answered(scene):
     scene.begun().calls("call_1", status="incomplete").ends()
     assert (scene.called, scene.not_run[0][0]) == ([], "order")

@@ -2,8 +2,9 @@
 
 The voice says that it delegates, not what; the calls come inside the events of the model behind it. A response of that
 one has as many calls as it likes, which run side by side; when it has ended and all of them are answered it is asked
-to go on, once. Work that makes no progress is given up, so that nobody waits for ever. Calls are known by their ids,
-within a session: what an earlier one was asked is told to the next in words.
+to go on, once. Work that makes no progress is given up, so that nobody waits for ever. Calls are known by call id and
+item, within a session: a call id may come again in another item. What an earlier session was asked is told to the next
+in words.
 """
 
 from collections import Counter, deque
@@ -13,7 +14,7 @@ from typing import Any
 
 from fastbridge.base.clock import Clock, Deadline
 from fastbridge.base.conversation import ToolCall
-from fastbridge.base.json_text import id_of, object_of, text_of
+from fastbridge.base.json_text import id_of, id_text, object_of, text_of
 from fastbridge.model.history import History
 
 PATIENCE_SECONDS = 25.0
@@ -42,7 +43,7 @@ class Work:
     """A response of the model behind the voice. open_calls: not answered yet. told: under which ids of the voice's its
     calls were."""
 
-    open_calls: set[str] = field(default_factory=set)
+    open_calls: list[ToolCall] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
     called: bool = False
     ended: bool = False
@@ -82,7 +83,7 @@ class Delegation:
         self._works: dict[str, Work] = {}
         self._begun = 0  # delegations of which no response has been seen yet
         self._calls = 0  # since it was last asked to go on
-        self._seen: deque[str] = deque(maxlen=MAX_REMEMBERED)
+        self._seen: deque[tuple[str, str]] = deque(maxlen=MAX_REMEMBERED)  # (call id, item id, if it has one)
         self._patience = Deadline(clock, self._stalled)
         self._end = Deadline(clock, self._take_for_ended)
         self._untold = Deadline(clock, self.told)
@@ -122,17 +123,18 @@ class Delegation:
             self._begun = max(0, self._begun - 1)
             if len(self._works) >= MAX_WORK:
                 self._complete(self._works.pop(next(iter(self._works))))
-            work = self._works[key] = Work(work.open_calls if work is not None else set())
+            work = self._works[key] = Work(work.open_calls if work is not None else [])
         return work
 
     def _call(self, work: Work, item: dict[str, Any]) -> None:
         call_id, name = id_of(item.get("call_id")), text_of(item.get("name"))
-        if call_id in self._seen:
+        known = (call_id, id_text(item.get("id")))
+        if known in self._seen:
             self._counters["duplicate_calls"] += 1
             return
-        self._seen.append(call_id)
+        self._seen.append(known)
         call = self._history.add_call(call_id, name, text_of(item.get("arguments")))
-        work.open_calls.add(call_id)
+        work.open_calls.append(call)
         work.called = True
         self._calls += 1
         status = text_of(item.get("status")) or "completed"
@@ -161,10 +163,10 @@ class Delegation:
     def answer(self, call: ToolCall, output: str) -> bool:
         """A call's result. False where this session knows of no such call."""
         call.output = output
-        key = next((key for key, work in self._works.items() if call.call_id in work.open_calls), None)
+        key = next((key for key, work in self._works.items() if call in work.open_calls), None)
         if key is None:
             return False
-        self._works[key].open_calls.discard(call.call_id)
+        self._works[key].open_calls.remove(call)
         item = {"type": "function_call_output", "call_id": call.call_id, "output": output}
         self._send({"type": "response.item.create", "item": item})
         self._settle(key)
