@@ -53,7 +53,7 @@ class LiveSession:
     def __init__(self, service: "Service", socket: ServerConnection, case: "Case", fork: "LiveSession | None") -> None:
         self._service = service
         self._socket = socket
-        self._fork = fork
+        self.fork = fork
         self._ids = itertools.count(1)
         self._outgoing: asyncio.Queue[Event] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
@@ -134,7 +134,7 @@ class LiveSession:
             self._hear(event)
             return
         self.events.append({**event, "at": time.monotonic()})
-        fault = unknown_in(event, FORK_EVENTS if self._fork is not None else CLIENT_EVENTS)
+        fault = unknown_in(event, FORK_EVENTS if self.fork is not None else CLIENT_EVENTS)
         handle = getattr(self, "_on_" + kind.replace(".", "_"), None)
         appended = re.fullmatch(r"session\.(commentary|instructions|thinking)\.append", kind)
         if fault or (handle is None and appended is None):

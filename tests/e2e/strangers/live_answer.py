@@ -118,7 +118,7 @@ class Work:
             response["error"] = {"code": "server_error", "message": error.get("message", "")}
         if status != "in_progress":
             usage = {"input_tokens": 30, "output_tokens": 10, "total_tokens": 40}
-            usage |= {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
+            usage |= {"input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
             response["usage"] = usage
         return response
 
@@ -204,7 +204,7 @@ class Answer:
     ) -> str:
         """Have the model behind the voice call a function; its call id. As in `Response.call`."""
         if self._work is None or self._work.ended:
-            self._work = self._delegate()
+            self._work = self.delegate()
         text = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
         call_id = call_id or self.session.name("call")
         self._work.call(name, text, call_id, finish=finish, part=part)
@@ -212,7 +212,8 @@ class Answer:
         await asyncio.sleep(0)
         return call_id
 
-    def _delegate(self) -> Work:
+    def delegate(self) -> Work:
+        """Hand something on."""
         work = Work(self.session, self.session.name("dlg"))
         delegation = {"id": work.delegation_id, "target": "responses", "type": "delegation", "response_id": work.id}
         self.session.emit("session.delegation.created", offset_ms=self.session.ms, delegation=delegation)

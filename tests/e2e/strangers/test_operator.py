@@ -78,19 +78,37 @@ async def test_what_was_not_heard_of_an_answer_is_not_in_the_log(house):
     assert 1000 < turn["heard_ms"] < 3500
 
 
+def calls_with_null(r):
+    """A call whose arguments are null, from its first event to its last."""
+    item = {"id": "item_null", "type": "function_call", "name": "look_up", "call_id": "call_null"}
+    item |= {"arguments": None, "status": "completed"}
+    r.session.items["item_null"] = item
+    if r.session.case.live:
+        work = r.delegate()
+        work.open_calls.add("call_null")
+        emit, place = work.emit, {"output_index": 0}
+    else:
+        r.output.append(item)
+        emit, place = r.session.emit, {"response_id": r.id, "output_index": 0}
+    emit("response.output_item.added", **place, item=item | {"status": "in_progress"})
+    called = {"item_id": "item_null", "call_id": "call_null", "name": "look_up"}
+    emit("response.function_call_arguments.delta", **place, **called, delta=None)
+    emit("response.function_call_arguments.done", **place, **called, arguments=None)
+    emit("response.output_item.done", **place, item=item)
+    if r.session.case.live:
+        work.end()
+
+
+@both
 async def test_null_is_nothing_and_no_word(house):
     async def answer(r):
         if r.number == 1:
-            item = {"id": "item_null", "type": "function_call", "name": "look_up", "call_id": "call_null"}
-            item |= {"arguments": None, "status": "completed"}
-            r.session.items["item_null"] = item
-            r.output.append(item)
-            place = {"response_id": r.id, "output_index": 0}
-            r.session.emit("response.output_item.added", **place, item=item | {"status": "in_progress"})
-            called = {"item_id": "item_null", "call_id": "call_null", "name": "look_up"}
-            r.session.emit("response.function_call_arguments.delta", **place, **called, delta=None)
-            r.session.emit("response.function_call_arguments.done", **place, **called, arguments=None)
-            r.session.emit("response.output_item.done", **place, item=item)
+            calls_with_null(r)
+        elif house.live:
+            at = {"start_ms": r.session.ms, "end_ms": r.session.ms + 100}
+            r.session.emit("session.output_transcript.delta", delta=None, **at)
+            r.session.emit("session.output_audio.delta", delta=None)
+            await r.say("Here I am.", 800)
         else:
             item = await r.say("Here I am.", 800, part=0.4)
             r.emit("response.output_audio_transcript.delta", item, content_index=0, delta=None)
@@ -101,10 +119,14 @@ async def test_null_is_nothing_and_no_word(house):
         await call.phone.hears("Good morning.")
         await call.phone.speak(800)
         await until(lambda: "item_null" in call.model.session.items, 8, "the first answer")
-        heard = "conversation.item.input_audio_transcription."
-        turn = next(item["id"] for item in call.model.session.items.values() if item.get("role") == "user")
-        call.model.session.emit(heard + "delta", item_id=turn, content_index=0, delta=None)
-        call.model.session.emit(heard + "completed", item_id=turn, content_index=0, transcript=None)
+        if house.live:
+            at = {"start_ms": 0, "end_ms": 100}
+            call.model.session.emit("session.input_transcript.delta", delta=None, **at)
+        else:
+            heard = "conversation.item.input_audio_transcription."
+            turn = next(item["id"] for item in call.model.session.items.values() if item.get("role") == "user")
+            call.model.session.emit(heard + "delta", item_id=turn, content_index=0, delta=None)
+            call.model.session.emit(heard + "completed", item_id=turn, content_index=0, transcript=None)
         await call.phone.hears("Here I am.")
         assert call.model.outputs("call_null")
         assert call.ran == ["look_up"]
