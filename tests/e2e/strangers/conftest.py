@@ -14,10 +14,11 @@ from e2e.dialects import LIVE, REALTIME
 from e2e.strangers.house import House
 
 HERE = Path(__file__).parent
+HouseOf = Callable[[pytest.FixtureRequest, str], House]
 
 
 @pytest.fixture(scope="session")
-def house_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[pytest.FixtureRequest, str], House]]:
+def house_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HouseOf]:
     """The house of a test's file, with its SETTINGS, COMMAND and FILES if it has any. Its chosen scenes have begun."""
     houses: dict[tuple[str, str], House] = {}
     with ExitStack() as stack:
@@ -44,7 +45,7 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def house(request: pytest.FixtureRequest, house_of: Callable[[pytest.FixtureRequest, str], House], dialect: str) -> House:
+def house(request: pytest.FixtureRequest, house_of: HouseOf, dialect: str) -> House:
     return house_of(request, dialect)
 
 

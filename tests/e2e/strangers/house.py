@@ -150,7 +150,8 @@ def brief(event: dict[str, Any]) -> str:
     if event["type"] == "response.event":
         event = event["event"]
     inner = event.get("item") or event.get("response") or event.get("error") or event
-    words = ("name", "call_id", "output", "status", "instructions", "tool_choice", "code", "audio_end_ms", "content", "delta")
+    words = ("name", "call_id", "output", "status", "instructions", "tool_choice", "code", "audio_end_ms", "content")
+    words += ("delta", "reason")
     return f"{event['type']} " + ", ".join(f"{key}={str(inner[key])[:150]}" for key in words if inner.get(key))
 
 

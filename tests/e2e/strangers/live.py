@@ -40,8 +40,9 @@ MOST_CHARS = 4000
 """Of 500 tokens, in any language: what is longer is surely too long."""
 CLIENT_EVENTS: TypeAdapter[Any] = TypeAdapter(ClientEvent)
 FORK_EVENTS: TypeAdapter[Any] = TypeAdapter(ForkClientEvent)
+OUTPUT = {"type": "function_call_output", "call_id": "1", "output": ""}
 for adapter in (CLIENT_EVENTS, FORK_EVENTS):  # the first time takes half a second, which no scene should wait for
-    adapter.validate_python({"type": "response.item.create", "item": {"type": "function_call_output", "call_id": "1", "output": ""}})
+    adapter.validate_python({"type": "response.item.create", "item": OUTPUT})
 APPENDED = {"commentary": True, "instructions": True, "thinking": False}
 """What may be appended, and whether something is said of it."""
 
@@ -103,9 +104,8 @@ class LiveSession:
     async def close(self, reason: str) -> None:
         """The session ends, and says why."""
         self.emit("session.closed", reason=reason, session=self._public(), usage=self._usage())
-        while not self._outgoing.empty():
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.02)
+        self._tasks[1].cancel()  # the stream
+        await asyncio.sleep(0.05)
         await self._socket.close(1000, reason)
 
     def name(self, kind: str) -> str:
@@ -371,4 +371,5 @@ def extras_of(model: Any, path: str = "") -> list[str]:
     if not isinstance(model, BaseModel):
         return []
     own = [f"{path}.{name}" for name in model.model_extra or {}]
-    return own + [each for name in type(model).model_fields for each in extras_of(getattr(model, name), f"{path}.{name}")]
+    parts = [(getattr(model, name), f"{path}.{name}") for name in type(model).model_fields]
+    return own + [each for part, at in parts for each in extras_of(part, at)]

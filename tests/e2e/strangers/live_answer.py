@@ -117,9 +117,9 @@ class Work:
         if error:
             response["error"] = {"code": "server_error", "message": error.get("message", "")}
         if status != "in_progress":
-            usage = {"input_tokens": 30, "output_tokens": 10, "total_tokens": 40}
-            usage |= {"input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
-            response["usage"] = usage
+            usage: Event = {"input_tokens": 30, "output_tokens": 10, "total_tokens": 40}
+            usage |= {"input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}}
+            response["usage"] = usage | {"output_tokens_details": {"reasoning_tokens": 0}}
         return response
 
 

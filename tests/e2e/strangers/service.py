@@ -36,8 +36,8 @@ class Case:
     for it. words: what the caller is heard to say, turn by turn; None: no transcript. hears: detect turns by ear.
     answers_turns: do so by itself where the session asks for it. greets: say the greeting. lag: seconds from a
     cancellation to its end, in which the response goes on. mangle: after how many seconds an event of that type is
-    sent, once for each; none: never. Of a stream, delta_bytes: how much is in the next delta, late: how many seconds it
-    is late, words_late: how many the words are behind the sound. began, ended: when the caller's turns did (monotonic)."""
+    sent, once for each; none: never. Of a stream, delta_bytes: how much is in the next delta, late: by how many seconds
+    it is late, words_late: how many the words are behind the sound. began, ended: when the caller's turns did."""
 
     answer: Callable[[Any], Awaitable[None]]
     words: list[str | None] = field(default_factory=list)
