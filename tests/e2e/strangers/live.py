@@ -36,6 +36,8 @@ SPOKEN_ABOUT_SECONDS = 0.4
 """From a commentary to what is said of it."""
 FRAGMENT_FRAMES = 12
 USAGE_SECONDS = 2.0
+CROSSED = {"response_in_progress"}
+"""Errors that mean only that two events crossed on their way, or that work is slow."""
 MOST_CHARS = 4000
 """Of 500 tokens, in any language: what is longer is surely too long."""
 CLIENT_EVENTS: TypeAdapter[Any] = TypeAdapter(ClientEvent)
@@ -121,7 +123,7 @@ class LiveSession:
                 self._outgoing.put_nowait(event)
 
     def error(self, code: str | None, message: str, cause: Event | None = None, param: str | None = None) -> None:
-        if cause is not None:
+        if cause is not None and code not in CROSSED:
             self.refused.append(f"{code}: {message} ({json.dumps(cause)[:200]})")
         error = {"type": "invalid_request_error", "code": code or "", "message": message, "param": param}
         self.emit("error", error=error | {"client_event_id": (cause or {}).get("event_id")})

@@ -20,7 +20,9 @@ from fastbridge.model.history import History
 PATIENCE_SECONDS = 25.0
 """Without an event of the work, or an answer of ours: it is given up."""
 END_SECONDS = 3.0
-"""All calls of a response are answered, and its end is not told: it is taken for ended."""
+"""All calls of a response are answered, and nothing more is told of it, not even its end: it is taken for ended."""
+REFUSED_SECONDS = 8.0
+"""The model behind the voice may not go on, as long as a response of its is under way: that has so long to show."""
 TELL_SECONDS = 1.5
 """Work has ended, and the voice says what came of it: it begins so soon."""
 MAX_WORK = 16
@@ -33,6 +35,9 @@ ENDED = frozenset({"response.completed", "response.failed", "response.incomplete
 
 TOO_MANY = "too much was asked at once"
 CUT_OFF = "it was cut off before it was complete"
+
+GO_ON_ID = "go_on_"
+"""How the names of our requests to go on begin."""
 
 Called = Callable[[ToolCall], str]
 NotRun = Callable[[str, str], object]
@@ -83,6 +88,8 @@ class Delegation:
         self._works: dict[str, Work] = {}
         self._begun = 0  # delegations of which no response has been seen yet
         self._calls = 0  # since it was last asked to go on
+        self._asks = 0  # to go on
+        self._again = False  # the last of them was refused
         self._seen: deque[tuple[str, str]] = deque(maxlen=MAX_REMEMBERED)  # (call id, item id, if it has one)
         self._patience = Deadline(clock, self._stalled)
         self._end = Deadline(clock, self._take_for_ended)
@@ -108,6 +115,8 @@ class Delegation:
         kind = text_of(event.get("type"))
         if self._works or self._begun:
             self._patience.set(PATIENCE_SECONDS)
+        if self._end.pending:
+            self._end.set(END_SECONDS)
         if kind == "response.created":
             self._work(key)
         elif kind == "response.output_item.done":
@@ -178,20 +187,29 @@ class Delegation:
         works = self._works
         if not works[key].open_calls and not works[key].ended:
             self._end.set(END_SECONDS)
-        if not works[key].called and works[key].ended:
+        if not works[key].called and works[key].ended and not self._again:
             del works[key]
             self._untold.set(TELL_SECONDS)
         if works and all(work.ended and not work.open_calls for work in works.values()):
             works.clear()
             self._begun += 1
             self._calls = 0
-            self._send({"type": "response.create"})
+            self._asks += 1
+            self._again = False
+            self._send({"type": "response.create", "event_id": f"{GO_ON_ID}{self._asks}"})
         if works or self._begun:
             self._patience.set(PATIENCE_SECONDS)
         else:
             self._patience.clear()
             self._end.clear()
             self._done()
+
+    def refused(self, event_id: str) -> None:
+        """An error answers our request to go on. A response that we took for ended was not: at its end it is asked for
+        again. Or there is none, and nothing will come."""
+        if event_id == f"{GO_ON_ID}{self._asks}" and self._begun:
+            self._again = True
+            self._patience.set(REFUSED_SECONDS)
 
     def _take_for_ended(self) -> None:
         for key, work in list(self._works.items()):
@@ -218,6 +236,7 @@ class Delegation:
     def _drop(self) -> None:
         works, self._works = self._works, {}
         self._begun = self._calls = 0
+        self._again = False
         for work in works.values():
             self._complete(work)
         self._seen.clear()
