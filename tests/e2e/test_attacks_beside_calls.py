@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="load runs on Li
 CALLS = 50
 POST = f"POST /webhook/incoming_call HTTP/1.1\r\nHost: {HOST}\r\n"
 FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
-SECONDS = {REALTIME: 3.0, LIVE: 2.0}
+SECONDS = 3.0
 """Of each attack."""
 SETTLE_SECONDS = 4.0
 """Between the last call's start and the load's first measurement."""
@@ -148,7 +148,7 @@ def beside(attacks: Sequence[Attack], dialect: str) -> dict[str, Any]:
 
 async def measured(attacks: Sequence[Attack], dialect: str, output: Path) -> dict[str, Any]:
     """What the load says of its calls; what it printed, and `webhook_seconds` by attack."""
-    model_port, seconds = free_port(), SECONDS[dialect]
+    model_port = free_port()
     settings = {
         **model_of(dialect),
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
@@ -160,7 +160,7 @@ async def measured(attacks: Sequence[Attack], dialect: str, output: Path) -> dic
     }
     async with NodeProcess(f"http://127.0.0.1:{model_port}/v1", settings=settings) as node:
         target = Target(int(node.url.rpartition(":")[2]))
-        options = ["--calls", CALLS, "--seconds", len(attacks) * seconds, "--json", output, "--no-tls"]
+        options = ["--calls", CALLS, "--seconds", len(attacks) * SECONDS, "--json", output, "--no-tls"]
         options += ["--model", dialect]
         options += ["--bridge", node.url, "--pid", node.pid, "--model-port", model_port, "--public-url", PUBLIC_URL]
         options += ["--auth-token", AUTH_TOKEN, "--account-sid", ACCOUNT_SID]
@@ -168,29 +168,29 @@ async def measured(attacks: Sequence[Attack], dialect: str, output: Path) -> dic
             sys.executable, "-m", "fastbridge", "load", *map(str, options),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        taken = await asyncio.to_thread(under_all, target, attacks, seconds)
+        taken = await asyncio.to_thread(under_all, target, attacks)
         printed = (await load.communicate())[0].decode()
     assert load.returncode in (0, 1), printed
     [run] = json.loads(await asyncio.to_thread(output.read_text))["runs"]
     return run | {"printed": printed, "webhook_seconds": taken}
 
 
-def under_all(target: Target, attacks: Sequence[Attack], seconds: float) -> dict[str, list[float]]:
+def under_all(target: Target, attacks: Sequence[Attack]) -> dict[str, list[float]]:
     """One attack after the other, once the calls are up."""
     assert eventually(lambda: target.metric("fastbridge_calls_live") >= CALLS, 30), "the calls do not come up"
     time.sleep(SETTLE_SECONDS)
-    taken = {attack.__name__: under(attack, target, seconds) for attack in attacks}
+    taken = {attack.__name__: under(attack, target) for attack in attacks}
     assert target.metric("fastbridge_calls_live") >= CALLS, "a call was dropped"
     return taken
 
 
-def under(attack: Attack, target: Target, seconds: float) -> list[float]:
+def under(attack: Attack, target: Target) -> list[float]:
     over = threading.Event()
     attackers = [threading.Thread(target=attack, args=(target, over)) for _ in range(2)]
     for thread in attackers:
         thread.start()
     try:
-        return sorted(probes(target, seconds))
+        return sorted(probes(target, SECONDS))
     finally:
         over.set()
         for thread in attackers:
@@ -210,9 +210,11 @@ def probes(target: Target, seconds: float) -> Iterator[float]:
 
 
 def assert_calls_go_on(result: dict[str, Any]) -> None:
+    """What a stream does not send of a pause is a distance, and no gap: there it is how late the rest comes."""
     assert result["setup_failures"] == []
     assert result["uplink"]["lost"] == 0, result["printed"]
-    assert result["downlink"]["spacing"]["max"] < MAX_GAP_MS, result["printed"]
+    gaps = result["downlink"]["late" if result["model"] == LIVE else "spacing"]
+    assert gaps["max"] < MAX_GAP_MS, result["printed"]
 
 
 def assert_webhooks_are_answered(result: dict[str, Any], attack: Attack) -> None:
@@ -226,7 +228,12 @@ def test_no_call_is_dropped_and_nobody_hears_a_gap(dialect):
     result = beside(STRANGERS, dialect)
     assert_calls_go_on(result)
     assert result["held"] == CALLS
-    assert result["integrity"]["faults"] == 0, result["printed"]
+    whole = result["integrity"]
+    if dialect == REALTIME:
+        assert whole["faults"] == 0, result["printed"]
+    else:  # a greeting is in the stream before the load knows whose session it is: one call's loss, another's gain
+        assert whole["altered"] == whole["repeated"] == 0, result["printed"]
+        assert whole["lost"] <= whole["foreign"], result["printed"]
 
 
 @both
