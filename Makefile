@@ -52,7 +52,7 @@ demo: $(VENV)/.installed ## a simulated phone call through the real node: no acc
 test: $(VENV)/.installed ## the tests, on the installed package
 	@$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),-n auto --ignore=tests/e2e)
 	@$(if $(ARGS),,$(VENV)/bin/python -m pytest -n 6 --dist loadgroup -m "not (alone or four)" tests/e2e)
-	@$(if $(ARGS),,$(VENV)/bin/python -m pytest -n 4 -m four tests/e2e)
+	@$(if $(ARGS),,$(VENV)/bin/python -m pytest -n 4 --dist loadgroup -m four tests/e2e)
 	@$(if $(ARGS),,$(VENV)/bin/python -m pytest -m alone tests/e2e)
 
 build: $(VENV)/.installed ## compile and install into .venv

@@ -255,9 +255,13 @@ cdef class Model:
 
     cdef void link(self, Session *session, int caller) noexcept nogil:
         """Whose audio comes here. Provisional by the order of arrival, proven by the audio."""
-        if session.caller == caller:
+        cdef int before = session.caller, displaced = self.callers[caller].session
+        if before == caller:
             return
-        self.counted.relinked += session.caller >= 0
+        self.counted.relinked += before >= 0
+        if before >= 0 and displaced >= 0:  # they change places: a session of nobody's would have no turns
+            self.sessions[displaced].caller = before
+            self.callers[before].session = displaced
         session.caller = caller
         self.callers[caller].session = <int>(session - self.sessions)
 

@@ -1,8 +1,8 @@
 """One node and one model that obeys, for all tests of a file; and nodes of a test's own, with the settings it wants.
 
 Most of these tests wait for deadlines, six at once: `-n 6 --dist loadgroup -m "not (alone or four)"`. Those that hold
-calls in real time bear three others beside them: `-n 4 -m four`. Those that judge when each frame comes need the
-machine: `-m alone`.
+calls in real time bear three others beside them: `-n 4 --dist loadgroup -m four`. Those that judge when each frame
+comes need the machine: `-m alone`.
 """
 
 from collections.abc import Callable, Iterator

@@ -24,9 +24,10 @@ def model_of(dialect: str) -> dict[str, str]:
 NO_MODEL = "the model takes no part"
 NO_CALL = "no call is held"
 ANY_MODEL = "the node's end of it is the same whatever the model speaks, and is held in the file's other tests"
+NO_END = "a stream's voice that falls silent has ended: no event says that it was to go on"
+STOPS_ITSELF = "a stream's voice stops by itself for the caller; one that does not means to go on, and is heard"
 ONE_DIALECT = {
     "test_attacks.py": NO_MODEL,
-    "test_attacks_beside_calls.py": "the doors are the same whatever the model speaks, and the figures are compared",
     "test_attacks_flood.py": NO_MODEL,
     "test_attacks_http.py": NO_MODEL,
     "test_attacks_live.py": "the fields, the stream and the work of GPT-Live alone",
@@ -57,7 +58,9 @@ ONE_DIALECT = {
     "test_live.py": "renewal by fork, and one call of each kind",
     "test_outbound.py::test_everything_that_goes_wrong_leaves_one_call_and_one_record_each": NO_MODEL,
     "test_outbound.py::test_the_command_tells_how_it_went": NO_MODEL,
-    "test_recordings.py": NO_MODEL,
+    "test_recordings.py::test_a_call_that_is_recorded_can_be_heard": NO_MODEL,
+    "test_recordings.py::test_killed_at_any_moment_the_worker_loses_none_and_fetches_none_twice": NO_MODEL,
+    "test_recordings.py::test_one_that_was_made_is_fetched_served_linked_and_deleted": NO_MODEL,
     "test_reverse_proxies.py": NO_MODEL,
     "test_start_and_stop.py": NO_CALL,
     "test_transfer.py::test_busy": ANY_MODEL,
@@ -65,6 +68,20 @@ ONE_DIALECT = {
     "test_transfer.py::test_voicemail": ANY_MODEL,
     "test_uvicorn.py::test_what_cannot_work_ends_in_a_sentence": NO_CALL,
     "test_workers.py::test_a_worker_that_hangs_loses_its_new_calls_to_the_others_at_once": ANY_MODEL,
-    "strangers": "their service speaks the Realtime API, and would have to be written anew",
+    "strangers/test_answers.py::test_an_answer_that_the_model_breaks_off_is_followed_by_another": NO_END,
+    "strangers/test_answers.py::test_work_in_an_answer_that_the_node_gave_up_is_not_done": (
+        "no answer is given up while the model streams, and work that is begun is waited for"
+    ),
+    "strangers/test_asgi.py": ANY_MODEL,
+    "strangers/test_doors.py": NO_MODEL,
+    "strangers/test_floor.py::test_a_model_that_only_calls_tools_is_asked_for_words": (
+        "no answer can be asked for without tools; who calls them without end is given up in both"
+    ),
+    "strangers/test_floor.py::test_each_answer_that_comes_into_a_sentence_gives_way_to_it": STOPS_ITSELF,
+    "strangers/test_floor.py::test_the_goodbye_to_a_noisy_line_is_heard_to_its_end": (
+        "what becomes no words is no turn: a noisy line is a silent one"
+    ),
+    "strangers/test_floor.py::test_who_is_heard_by_the_node_alone_keeps_the_floor": STOPS_ITSELF,
+    "strangers/test_options.py::test_an_agents_own_come_before_them": "of these options a stream has none",
 }
 """Files and tests that are held in one dialect alone, and why."""

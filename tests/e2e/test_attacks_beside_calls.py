@@ -1,4 +1,5 @@
-"""Attacks beside fifty live calls: no call is dropped, no caller hears a gap, webhooks and health are answered.
+"""Attacks beside fifty calls, whatever their model speaks: none is dropped, no caller hears a gap, webhooks and health
+are answered.
 
 The calls are `fastbridge load`'s, in a process of its own, as the node is. One attack follows another, while
 they are measured.
@@ -15,12 +16,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from attacker import ACCOUNT_SID, AUTH_TOKEN, HOST, PUBLIC_URL, Connection, Door, Line, eventually, new_call_sid, wire
+from e2e.dialects import LIVE, REALTIME, both, model_of
 from fastbridge.sim import NodeProcess
 from fastbridge.sim.node import free_port
 
@@ -135,20 +139,18 @@ class Target(Door):
         return float(found[1]) if found else 0.0
 
 
-@pytest.fixture(scope="module")
-def beside_strangers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return asyncio.run(measured(STRANGERS, tmp_path_factory.mktemp("load") / "load.json"))
+@cache
+def beside(attacks: Sequence[Attack], dialect: str) -> dict[str, Any]:
+    """What came of the calls."""
+    with TemporaryDirectory() as folder:
+        return asyncio.run(measured(attacks, dialect, Path(folder) / "load.json"))
 
 
-@pytest.fixture(scope="module")
-def beside_callers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return asyncio.run(measured(CALLERS, tmp_path_factory.mktemp("load") / "load.json"))
-
-
-async def measured(attacks: Sequence[Attack], output: Path) -> dict[str, Any]:
+async def measured(attacks: Sequence[Attack], dialect: str, output: Path) -> dict[str, Any]:
     """What the load says of its calls; what it printed, and `webhook_seconds` by attack."""
     model_port = free_port()
     settings = {
+        **model_of(dialect),
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
         "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
         "PUBLIC_URL": PUBLIC_URL,
@@ -159,20 +161,21 @@ async def measured(attacks: Sequence[Attack], output: Path) -> dict[str, Any]:
     async with NodeProcess(f"http://127.0.0.1:{model_port}/v1", settings=settings) as node:
         target = Target(int(node.url.rpartition(":")[2]))
         options = ["--calls", CALLS, "--seconds", len(attacks) * SECONDS, "--json", output, "--no-tls"]
+        options += ["--model", dialect]
         options += ["--bridge", node.url, "--pid", node.pid, "--model-port", model_port, "--public-url", PUBLIC_URL]
         options += ["--auth-token", AUTH_TOKEN, "--account-sid", ACCOUNT_SID]
         load = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "fastbridge", "load", *map(str, options),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        taken = await asyncio.to_thread(beside, target, attacks)
+        taken = await asyncio.to_thread(under_all, target, attacks)
         printed = (await load.communicate())[0].decode()
     assert load.returncode in (0, 1), printed
     [run] = json.loads(await asyncio.to_thread(output.read_text))["runs"]
     return run | {"printed": printed, "webhook_seconds": taken}
 
 
-def beside(target: Target, attacks: Sequence[Attack]) -> dict[str, list[float]]:
+def under_all(target: Target, attacks: Sequence[Attack]) -> dict[str, list[float]]:
     """One attack after the other, once the calls are up."""
     assert eventually(lambda: target.metric("fastbridge_calls_live") >= CALLS, 30), "the calls do not come up"
     time.sleep(SETTLE_SECONDS)
@@ -207,9 +210,11 @@ def probes(target: Target, seconds: float) -> Iterator[float]:
 
 
 def assert_calls_go_on(result: dict[str, Any]) -> None:
+    """What a stream does not send of a pause is a distance, and no gap: there it is how late the rest comes."""
     assert result["setup_failures"] == []
     assert result["uplink"]["lost"] == 0, result["printed"]
-    assert result["downlink"]["spacing"]["max"] < MAX_GAP_MS, result["printed"]
+    gaps = result["downlink"]["late" if result["model"] == LIVE else "spacing"]
+    assert gaps["max"] < MAX_GAP_MS, result["printed"]
 
 
 def assert_webhooks_are_answered(result: dict[str, Any], attack: Attack) -> None:
@@ -218,18 +223,28 @@ def assert_webhooks_are_answered(result: dict[str, Any], attack: Attack) -> None
     assert taken[int(len(taken) * 0.99)] < MAX_WEBHOOK_SECONDS
 
 
-def test_no_call_is_dropped_and_nobody_hears_a_gap(beside_strangers):
-    assert_calls_go_on(beside_strangers)
-    assert beside_strangers["held"] == CALLS
-    assert beside_strangers["integrity"]["faults"] == 0, beside_strangers["printed"]
+@both
+def test_no_call_is_dropped_and_nobody_hears_a_gap(dialect):
+    result = beside(STRANGERS, dialect)
+    assert_calls_go_on(result)
+    assert result["held"] == CALLS
+    whole = result["integrity"]
+    if dialect == REALTIME:
+        assert whole["faults"] == 0, result["printed"]
+    else:  # a greeting is in the stream before the load knows whose session it is: one call's loss, another's gain
+        assert whole["altered"] == whole["repeated"] == 0, result["printed"]
+        assert whole["lost"] <= whole["foreign"], result["printed"]
 
 
+@both
 @pytest.mark.parametrize("attack", STRANGERS)
-def test_webhooks_are_answered(beside_strangers, attack):
-    assert_webhooks_are_answered(beside_strangers, attack)
+def test_webhooks_are_answered(attack, dialect):
+    assert_webhooks_are_answered(beside(STRANGERS, dialect), attack)
 
 
-def test_a_caller_that_stalls_is_no_gap_at_others(beside_callers):
+@both
+def test_a_caller_that_stalls_is_no_gap_at_others(dialect):
     """The load's model speaks to him too, counts him, and misses what he has not taken: no fault of the others'."""
-    assert_calls_go_on(beside_callers)
-    assert_webhooks_are_answered(beside_callers, by_a_carrier_that_stalls)
+    result = beside(CALLERS, dialect)
+    assert_calls_go_on(result)
+    assert_webhooks_are_answered(result, by_a_carrier_that_stalls)

@@ -15,16 +15,16 @@ def held_in_both(test: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 
 def of_one_dialect() -> Iterator[str]:
-    """`file::test`; of a file in which all are, the file; the strangers are one house."""
-    yield "strangers"
-    for path in sorted(HERE.glob("test_*.py")):
+    """`file::test`; of a file in which all are, the file."""
+    for path in sorted([*HERE.glob("test_*.py"), *HERE.glob("strangers/test_*.py")]):
         tests = [
             node
             for node in ast.parse(path.read_text(encoding="utf-8")).body
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
         ]
-        alone = [f"{path.name}::{test.name}" for test in tests if not held_in_both(test)]
-        yield from [path.name] if len(alone) == len(tests) else alone
+        name = path.relative_to(HERE).as_posix()
+        alone = [f"{name}::{test.name}" for test in tests if not held_in_both(test)]
+        yield from [name] if len(alone) == len(tests) else alone
 
 
 def test_each_test_is_held_in_both_or_in_the_list() -> None:

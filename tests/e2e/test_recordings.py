@@ -14,10 +14,25 @@ from typing import Any
 import httpx2
 import pytest
 
+from e2e.dialects import both, model_of
 from fastbridge.carrier.port import RecordingBegun, RecordingChange
 from fastbridge.carrier.twilio.api import TwilioApi
 from fastbridge.carrier.twilio.recordings import TwilioRecordings
-from fastbridge.sim import Callee, CarrierApi, ModelServer, NodeProcess, Say, Scenario, Speak
+from fastbridge.sim import (
+    AfterAssistant,
+    AfterMs,
+    Callee,
+    CallTool,
+    CarrierApi,
+    Dtmf,
+    HangUp,
+    ModelServer,
+    NodeProcess,
+    Say,
+    Scenario,
+    Speak,
+)
+from fastbridge.sim.audio import level_dbfs, speech, to_frames
 from recording_rig import KEY, start_worker, wav
 
 LIMIT_SECONDS = 60.0
@@ -203,3 +218,72 @@ def test_killed_at_any_moment_the_worker_loses_none_and_fetches_none_twice(tmp_p
         assert "Traceback" not in shop.log
 
     run(tmp_path, test, faults=slow)
+
+
+AGENT = '''
+from fastbridge import Agent, CallContext
+
+agent = Agent(greeting="Hello, this is the clinic.", greeting_lock=False, record="carrier")
+
+
+@agent.tool(timeout_seconds=30, filler="")
+async def take_card(context: CallContext) -> str:
+    """Take the caller's card number by the keys of the telephone."""
+    async with context.private():
+        return f"{len(await context.gather_async(max_digits=16, end='#', timeout_seconds=20))} digits"
+'''
+WHO = ("local", "carrier")
+CARD = [
+    Speak("caller_appointment"),
+    Speak("caller_accepts", AfterMs(3500)),
+    Dtmf("424242#", AfterMs(200)),
+    HangUp(AfterAssistant(1200)),
+]
+"""The second sentence is said where all is private."""
+
+
+@both
+def test_both_lanes_are_recorded_but_for_what_is_private(tmp_path: Path, dialect: str) -> None:
+    """By the node, and at the same time another call by the carrier."""
+    (tmp_path / "clinic.py").write_text(AGENT)
+    turns = [CallTool("take_card", {}), Say("Thank you, that is all.")]
+    settings = {**model_of(dialect), "FASTBRIDGE_RECORDINGS_DIR": str(tmp_path / "ours")}
+
+    async def test() -> None:
+        scenario = Scenario(greeting=Say("Hello, this is the clinic."), turns=turns)
+        async with (
+            ModelServer(scenario) as model,
+            NodeProcess(model.base_url, f"{tmp_path}/clinic.py:agent", settings=settings) as node,
+        ):
+            local, carrier = await asyncio.gather(*[node.caller(CARD, query=f"record={who}").call() for who in WHO])
+            records = [await node.record(report.call_sid) for report in (local, carrier)]
+            log = node.log()
+        assert [*local.errors, *carrier.errors, *model.errors, *node.api.errors] == []
+        assert log.count("Frame accounting OK") == 2
+        for record in records:
+            assert record is not None
+            assert [(tool["name"], tool["outcome"]) for tool in record["tools"]] == [("take_card", "ok")]
+            assert record["private"]["stretches"] == 1
+            assert "424242" not in str(record)
+        kept, paused = records[0]["recording"], records[1]["carrier_recording"]
+        assert paused["state"] == "stopped"
+        assert 0 < paused["paused_seconds"] * 1000 < records[1]["private"]["ms"] + 2000
+        assert [path.name for path in (tmp_path / "ours").iterdir()] == [kept["file"]]
+        assert kept["dropped_frames"] == 0
+        caller, assistant = lanes(tmp_path / "ours" / kept["file"])
+        assert abs(len(caller) * 20 - len(local.said) / 8) < 1500, "it ends when the call does"
+        assert abs(spoken_ms(caller) - spoken_ms(to_frames(speech("caller_appointment")))) < 200
+        unheard_ms = spoken_ms(to_frames(local.heard)) - spoken_ms(assistant)
+        assert -200 < unheard_ms < 700, "of the answer its beginning, where it falls into the half second of privacy"
+
+    asyncio.run(test())
+
+
+def lanes(path: Path) -> tuple[list[bytes], list[bytes]]:
+    """Left and right of the node's own file, in frames."""
+    audio = path.read_bytes().partition(b"data")[2][4:]
+    return to_frames(audio[0::2]), to_frames(audio[1::2])
+
+
+def spoken_ms(frames: list[bytes]) -> int:
+    return 20 * sum(level_dbfs(frame) > -45 for frame in frames)

@@ -8,7 +8,7 @@ import pytest
 
 from fastbridge._loadlive import LIVE_SCRIPT_NAMES
 from fastbridge.sim import load_live_events
-from load_rig import SILENCE, Rig
+from load_rig import SILENCE, STOP, End, Rig, connected
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="load runs on Linux")
 
@@ -62,6 +62,27 @@ def test_what_it_is_told_to_say_begins_with_a_frame_and_is_whole(delta_bytes):
         rig.until("media", 5)
         assert rig.players.integrity()["faults"] == 0
         assert rig.players.histograms["response_to_first_frame"].count == 1
+
+
+def test_a_stream_goes_on_where_two_sessions_came_in_another_order_than_their_calls():
+    with Rig(live=True, calls=2, period_ms=10_000) as rig:
+        rig.configure()
+        (ours, carriers), (others, models) = connected(), connected()
+        carrier, other = End(ours, masked=False), Rig.__new__(Rig)
+        other.live, other.model = True, End(others, masked=True)
+        sid = b"MZ" + b"2" * 32
+        rig.players.adopt_caller(1, carriers.detach(), stream_sid=sid, started_ns=time.monotonic_ns(), stop=STOP)
+        rig.players.adopt_model(models.detach(), 1)
+        other.configure()
+        for _ in range(5):  # the second caller's frames come to the first session
+            rig.append(b64decode(carrier.next("media")["media"]["payload"]))
+        time.sleep(0.3)
+        began = time.monotonic()
+        heard = sum(len(b64decode(other.model.next(AUDIO)["delta"])) for _ in range(50))
+        assert heard == 8000
+        assert time.monotonic() - began < 3
+        carrier.close()
+        other.model.close()
 
 
 def test_words_have_their_place_by_the_sessions_clock():

@@ -24,6 +24,13 @@ def spoken(history: History, text: str = TEXT, item_id: str = "item_1") -> Histo
     return history
 
 
+def test_what_was_heard_of_a_turn_begins_with_its_first_word(history):
+    """A stream's fragments have their spaces in front."""
+    turn = spoken(history, " " + TEXT).turns["item_1"]
+    history.cut(turn, 1000, 6000)
+    assert turn.text.startswith("one")
+
+
 class TestBreakOff:
     def test_keeps_the_words_that_the_audio_had_room_for(self, history):
         spoken(history)

@@ -12,6 +12,7 @@ from fastbridge.model.live.delegation import (
     MAX_CALLS,
     MAX_WORK,
     PATIENCE_SECONDS,
+    REFUSED_SECONDS,
     TELL_SECONDS,
     TOO_MANY,
     Delegation,
@@ -188,6 +189,19 @@ def test_the_same_call_again_is_not_run_again(scene):
     assert (len(scene.called), scene.counters["duplicate_calls"]) == (1, 1)
 
 
+def test_a_call_id_that_comes_again_in_another_item_is_a_call_again(scene):
+    scene.begun().calls("call_0", id="item_1").ends()
+    scene.answers(0)
+    scene.calls("call_0", id="item_1")  # an event that came twice
+    scene.event("response.created")
+    scene.calls("call_0", id="item_2").calls("call_0", id="item_3").ends()
+    assert (len(scene.called), scene.counters["duplicate_calls"]) == (3, 1)
+    assert scene.answers(1)
+    assert scene.kinds == ["item.create", "create", "item.create"], "one of them still runs"
+    assert scene.answers(2)
+    assert scene.kinds[-2:] == ["item.create", "create"]
+
+
 def test_one_that_was_cut_off_is_not_run_and_answered(scene):
     scene.begun().calls("call_1", status="incomplete").ends()
     assert (scene.called, scene.not_run[0][0]) == ([], "order")
@@ -208,6 +222,41 @@ def test_without_progress_it_is_given_up(scene):
     assert scene.gave_up == 0
     scene.loop.advance(2)
     assert (scene.gave_up, scene.delegation.at_work, scene.counters["delegations_stalled"]) == (1, False, 1)
+
+
+def test_a_response_that_goes_on_behind_its_calls_is_waited_for(scene):
+    scene.begun().calls("call_1")
+    scene.answers(0)
+    for _ in range(3):
+        scene.loop.advance(END_SECONDS - 0.5)
+        scene.event("response.output_item.added")
+    assert scene.kinds == ["item.create"]
+    scene.ends()
+    assert scene.kinds == ["item.create", "create"]
+
+
+def test_to_go_on_is_asked_again_where_the_response_had_not_ended(scene):
+    scene.begun().calls("call_1")
+    scene.answers(0)
+    scene.loop.advance(END_SECONDS + 0.1)
+    scene.loop.do(scene.delegation.refused, scene.sent[-1]["event_id"])
+    assert scene.kinds == ["item.create", "create"]
+    scene.ends()
+    assert scene.kinds == ["item.create", "create", "create"]
+    scene.event("response.created")
+    scene.ends()
+    assert (scene.kinds[3:], scene.delegation.at_work) == ([], True)  # until the voice has told it
+
+
+def test_who_may_not_go_on_is_given_up_soon(scene):
+    scene.begun().calls("call_1").ends()
+    scene.answers(0)
+    scene.loop.do(scene.delegation.refused, "go_on_nobody")
+    scene.loop.advance(REFUSED_SECONDS + 0.1)
+    assert scene.gave_up == 0
+    scene.loop.do(scene.delegation.refused, scene.sent[-1]["event_id"])
+    scene.loop.advance(REFUSED_SECONDS + 0.1)
+    assert (scene.gave_up, scene.delegation.at_work) == (1, False)
 
 
 def test_how_often_in_a_row_is_known(scene):

@@ -205,7 +205,8 @@ class TestTool:
         greeted.delegates(("call_1", "order", '{"number": 7}'))
         greeted.advance(0.1)
         item = {"type": "function_call_output", "call_id": "call_1", "output": "order 7 is on its way"}
-        assert greeted.worked == [{"type": "response.item.create", "item": item}, {"type": "response.create"}]
+        create = {"type": "response.create", "event_id": "go_on_1"}
+        assert greeted.worked == [{"type": "response.item.create", "item": item}, create]
         greeted.says(1.0, "It is on its way.")
         greeted.advance(2.0)
         assert greeted.call.stats.tool_calls[0]["outcome"] == "ok"
@@ -217,7 +218,7 @@ class TestTool:
         greeted.advance(0.1)
         assert [message["type"] for message in greeted.worked] == ["response.item.create"] * 2
         greeted.works("response.completed", response={"id": "resp_dlg_1"})
-        assert greeted.worked[-1] == {"type": "response.create"}
+        assert greeted.worked[-1]["type"] == "response.create"
 
     def test_calls_that_are_answered_at_once_are_one_round_all_the_same(self, greeted):
         """More of them than a turn has rounds, each with its answer before the next is told of."""
@@ -250,12 +251,23 @@ class TestTool:
         assert greeted.call.turns.counters["turn_unanswered"] == 1
         assert greeted.appended("instructions") == []
 
+    def test_it_is_asked_to_go_on_again_where_it_was_told_that_it_may_not_yet(self, greeted):
+        asks(greeted, "Where is order 7?")
+        greeted.delegates(("call_1", "order", '{"number": 7}'), ends=False)
+        greeted.says(6.0, "Let me see.")
+        greeted.advance(4.0)
+        assert [message["type"] for message in greeted.worked] == ["response.item.create", "response.create"]
+        error = {"type": "invalid_request_error", "code": "x", "message": "A response is in progress."}
+        greeted.model({"type": "error", "event_id": "e", "error": error | {"client_event_id": "go_on_1"}})
+        greeted.works("response.completed", response={"id": "resp_dlg_1"})
+        assert greeted.worked[-1] == {"type": "response.create", "event_id": "go_on_2"}
+
     def test_the_caller_may_have_gone_on(self, greeted):
         asks(greeted, "Where is order 7?")
         greeted.delegates(("call_1", "order", '{"number": 7}'), ends=False)
         asks(greeted, "Never mind.")
         greeted.works("response.completed", response={"id": "resp_dlg_1"})
-        assert greeted.worked[-1] == {"type": "response.create"}
+        assert greeted.worked[-1]["type"] == "response.create"
 
     def test_work_that_comes_to_nothing_is_said_to_have(self, greeted):
         asks(greeted, "Where is order 7?")

@@ -150,7 +150,7 @@ class History:
                 received_ms = max(received_ms, int(MIN_MS_PER_CHARACTER / self._speed * len(turn.text)))
             turn.heard_ms = heard_ms
             turn.heard_share = heard_ms / received_ms if heard_ms and received_ms else 0.0
-            turn.text = cut_to(turn.text, turn.heard_share)
+            turn.text = cut_to(turn.text.lstrip(), turn.heard_share)  # a first fragment may begin with a space
 
     def cut_off(self, item_id: str, heard_ms: int, received_ms: int) -> tuple[Turn | None, int, int] | None:
         """An item of the assistant's was interrupted: its turn, and what was heard and received of all of it, by the

@@ -283,7 +283,7 @@ class Phone:
     def ms_of(self, text: str) -> int:
         """How much of the answer with these words was heard, all its frames counted once. ms."""
         numbers = {number for number, words in self.names.items() if text in words}
-        return FRAME_MS * len({h for h in list(self.heard) if h.kind == "answer" and h.what in numbers})
+        return FRAME_MS * len({h for h in self.heard if h.kind == "answer" and h.what in numbers})
 
     def first_heard(self, text: str) -> int:
         """The tick in which the answer with these words was first heard; a day from now for never."""

@@ -1,4 +1,5 @@
-"""The model's side: the OpenAI Realtime API on a WebSocket, as its reference has it, led by a scenario.
+"""The model's side: the OpenAI Realtime API on a WebSocket, as its reference has it, led by a scenario. GPT-Live is
+at the same door (`live.py`), and a call is told the same of both (`Case`).
 
 A scenario is a coroutine that is given each `Response` of a call and says what is in it. Turn detection listens to the
 audio itself, or, with `hears=False`, leaves it to the scenario. What the API would refuse is refused with its errors;
@@ -18,6 +19,7 @@ from typing import Any
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from e2e.strangers.live import PATH, LiveSession
 from e2e.strangers.response import Response
 from e2e.strangers.sound import FRAME, FRAME_MS, is_loud
 
@@ -34,22 +36,33 @@ class Case:
     for it. words: what the caller is heard to say, turn by turn; None: no transcript. hears: detect turns by ear.
     answers_turns: do so by itself where the session asks for it. greets: say the greeting. lag: seconds from a
     cancellation to its end, in which the response goes on. mangle: after how many seconds an event of that type is
-    sent, once for each; none: never."""
+    sent, once for each; none: never. Of a stream, delta_bytes: how much is in the next delta, late: by how many seconds
+    it is late, words_late: how many the words are behind the sound. began, ended: when the caller's turns did."""
 
-    answer: Callable[[Response], Awaitable[None]]
+    answer: Callable[[Any], Awaitable[None]]
     words: list[str | None] = field(default_factory=list)
     hears: bool = True
     answers_turns: bool = True
     greets: bool = True
     lag: float = 0.0
     mangle: Callable[[str], list[float]] = lambda kind: [0.0]
+    delta_bytes: Callable[[], int] = lambda: 3 * FRAME
+    late: Callable[[], float] = lambda: 0.0
+    words_late: float = 0.0
     numbers: Any = field(default_factory=itertools.count)
-    sessions: list["Session"] = field(default_factory=list)
+    sessions: list[Any] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
+    began: list[float] = field(default_factory=list)
+    ended: list[float] = field(default_factory=list)
 
     @property
-    def session(self) -> "Session":
+    def session(self) -> Any:
         return self.sessions[-1]
+
+    @property
+    def live(self) -> bool:
+        """Its model streams."""
+        return any(isinstance(session, LiveSession) for session in self.sessions)
 
     def events(self, kind: str) -> list[Event]:
         """What clients sent of that type, in all sessions of this call."""
@@ -57,14 +70,25 @@ class Case:
 
     def outputs(self, call_id: str = "") -> list[str]:
         """What function calls were answered, of one call or all."""
-        created = (event["item"] for event in self.events("conversation.item.create"))
+        created = [event["item"] for event in self.events("conversation.item.create")]
+        created += [event["item"] for event in self.events("response.item.create")]
         found = [item for item in created if item["type"] == "function_call_output"]
         return [item["output"] for item in found if item["call_id"] == call_id or not call_id]
 
     @property
     def creates(self) -> list[Event]:
-        """The responses that were asked for, but for the greeting."""
-        return self.events("response.create")[1:]
+        """The responses that were asked for, in a stream the words, but for the greeting."""
+        if not self.live:
+            return self.events("response.create")[1:]
+        asked = [*self.events("session.commentary.append"), *self.events("session.instructions.append")]
+        return sorted((event for event in asked if event.get("event_id")), key=lambda event: event["at"])[1:]
+
+    @property
+    def notes(self) -> list[tuple[float, str]]:
+        """What the model was told that nobody said, and when."""
+        created = [(event["at"], event["item"]) for event in self.events("conversation.item.create")]
+        told = [(at, json.dumps(item["content"])) for at, item in created if item["type"] == "message"]
+        return told + [(event["at"], event["content"]) for event in self.events("session.thinking.append")]
 
 
 class Service:
@@ -72,6 +96,7 @@ class Service:
 
     def __init__(self) -> None:
         self.cases: dict[str, Case] = {}
+        self.stored: dict[str, LiveSession] = {}
         self.refuse = 0
         self._server: Server | None = None
 
@@ -89,12 +114,20 @@ class Service:
     def _admit(self, socket: ServerConnection, request: Any) -> Any:
         if self.refuse:
             return socket.respond(self.refuse, json.dumps({"error": {"code": "refused", "message": "refused"}}))
-        if not request.path.startswith("/v1/realtime?model=") or "Bearer sk-" not in request.headers["Authorization"]:
+        known = request.path.startswith("/v1/realtime?model=") or PATH.fullmatch(request.path)
+        if not known or "Bearer sk-" not in request.headers["Authorization"]:
             return socket.respond(401, "no key, or no such path")
         return None
 
     async def _talk(self, socket: ServerConnection) -> None:
-        await Session(self, socket).run()
+        live = PATH.fullmatch(socket.request.path if socket.request is not None else "")
+        nobody = Case(Response.nothing)
+        if live is None:
+            await Session(self, socket).run()
+        elif live[1] is None or live[1] in self.stored:
+            await LiveSession(self, socket, nobody, self.stored.get(live[1])).run()
+        else:
+            await socket.close(1008, "no such session")
 
 
 class Session:
@@ -284,6 +317,7 @@ class Session:
 
     def speech_started(self) -> None:
         self.speaking, self._item = True, self.name("item")
+        self.case.began.append(time.monotonic())
         start = max(0, self._audio_ms - 300)
         self.emit("input_audio_buffer.speech_started", audio_start_ms=start, item_id=self._item)
         detection = self.settings["audio"]["input"]["turn_detection"] or {}
@@ -291,6 +325,7 @@ class Session:
             self.response.cancel("turn_detected")
 
     def speech_stopped(self) -> None:
+        self.case.ended.append(time.monotonic())
         self.emit("input_audio_buffer.speech_stopped", audio_end_ms=self._audio_ms, item_id=self._item)
         detection = self.settings["audio"]["input"]["turn_detection"] or {}
         self.commit(answered=detection.get("create_response", True) and self.case.answers_turns)

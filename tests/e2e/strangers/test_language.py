@@ -2,12 +2,14 @@
 
 import re
 
+from e2e.dialects import both
 from e2e.strangers.phone import Phone
 
 SETTINGS = {"FASTBRIDGE_LANGUAGE": "he", "FASTBRIDGE_MAX_CALLS": "1", "FASTBRIDGE_OUTAGE_SECONDS": "2"}
 HEBREW = re.compile('<Play|<Say[^>]*language="he-IL"[^>]*>[^<]*[\u05d0-\u05ea]')
 
 
+@both
 async def test_what_the_node_says_by_itself_is_hebrew(house):
     async def answer(r):
         await r.say("Shalom.", 600)

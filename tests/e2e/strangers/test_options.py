@@ -1,4 +1,7 @@
-"""What an operator of a noisy line sets reaches the model: by the environment, and by an agent for one number."""
+"""What an operator of a noisy line sets reaches the model: by the environment, and by an agent for one number.
+A model that streams has other options, and is told none that it does not know."""
+
+from e2e.dialects import both
 
 SETTINGS = {
     "SERVER_VAD_THRESHOLD": "0.75",
@@ -8,6 +11,8 @@ SETTINGS = {
     "FASTBRIDGE_SPEED": "1.2",
     "FASTBRIDGE_TRANSCRIPTION_LANGUAGE": "he",
     "FASTBRIDGE_TRANSCRIPTION_PROMPT": "Dana, Netanya",
+    "FASTBRIDGE_LIVE_BACKEND_MODEL": "gpt-5.5-mini",
+    "FASTBRIDGE_REASONING_EFFORT": "low",
 }
 OURS = {"create_response": True, "interrupt_response": False}
 
@@ -25,8 +30,16 @@ async def settings_of(house, **changes):
     return session.settings
 
 
+@both
 async def test_the_environments_reach_the_model(house):
     settings = await settings_of(house)
+    if house.live:
+        behind = settings["delegation"]["responses"]
+        assert (behind["model"], behind["reasoning"]) == ("gpt-5.5-mini", {"effort": "low"})
+        assert {"look_up", "hang_up", "transfer_call"} <= {tool["name"] for tool in behind["tools"]}
+        assert settings["instructions"].startswith("You answer the phone.")
+        assert set(settings) == {"model", "instructions", "store", "audio", "delegation"}
+        return
     given, taken = settings["audio"]["input"], settings["audio"]["output"]
     detection = {"type": "server_vad", "threshold": 0.75, "silence_duration_ms": 900, "prefix_padding_ms": 400}
     assert given["turn_detection"].items() >= (detection | OURS).items()

@@ -1,5 +1,5 @@
 """Little calls at random: what the model does, in which order, how it ends; what the caller does, and when. Nobody is
-left in silence, no line stays open, the books balance, and our code raises nothing.
+left in silence, no line stays open, the books balance, no tool runs twice, and our code raises nothing.
 
 FASTBRIDGE_STRANGERS_CALLS is how many, FASTBRIDGE_STRANGERS_SEED where they begin; a call's seed is all there is to it
 but the time of the machine.
@@ -8,14 +8,17 @@ but the time of the machine.
 import asyncio
 import os
 import re
+from collections import Counter
 from random import Random
 
-from e2e.strangers.sound import FRAME_MS
+from e2e.dialects import both
+from e2e.strangers.sound import FRAME, FRAME_MS
 
 HOUSE = "operator and random"
 CALLS = int(os.environ.get("FASTBRIDGE_STRANGERS_CALLS", "14"))
+CALLS_IN_A_STREAM = int(os.environ.get("FASTBRIDGE_STRANGERS_CALLS", "8"))
 FIRST = int(os.environ.get("FASTBRIDGE_STRANGERS_SEED", "1"))
-AT_ONCE = 24
+AT_ONCE = int(os.environ.get("FASTBRIDGE_STRANGERS_AT_ONCE", "24"))
 WAIT_MS = 4000
 OVER_MS = 1000
 HALF = "This is only half of"
@@ -51,6 +54,26 @@ LATE = [
 ]
 
 
+LATE_IN_A_STREAM = [
+    ("session.output_transcript.delta", {"delta": " late", "start_ms": 0, "end_ms": 200}),
+    ("session.input_transcript.delta", {"delta": " late", "start_ms": 0, "end_ms": 200}),
+    ("session.output_transcript.delta", {"delta": "", "start_ms": 1, "end_ms": 1}),
+    ("session.output_audio.delta", {"delta": ""}),
+    ("session.output_audio.delta", {"delta": "no base64"}),
+    ("session.usage.updated", {"usage": {"seconds": -1}}),
+    ("session.usage.updated", {"usage": None}),
+    ("session.delegation.created", {"offset_ms": 0, "delegation": {"id": "dlg_x", "target": "client"}}),
+    ("response.event", {"delegation_id": "dlg_of_nobody", "event": {"type": "response.completed"}}),
+    ("response.event", {"delegation_id": None, "event": {}}),
+    ("session.of_a_new_kind", {}),
+    ("info", {"code": "x", "message": "y"}),
+]
+
+
+NEEDED = {"session.input_transcript.delta", "response.event"}
+"""Of these none is lost: nobody could tell what the caller said without words, or that a call waits for its output."""
+
+
 def as_it_is(kind):
     return [0.0]
 
@@ -63,7 +86,7 @@ async def speaks(r, random):
 
 
 async def is_cut(r, random):
-    if random.random() < 0.5:
+    if random.random() < 0.5 and not r.session.case.live:  # whose voice ends as it does
         await r.say(HALF, 1200, part=random.choice([0, 0.2, 0.7]))
     if random.random() < 0.3:
         await r.call("look_up", '{"what": "x', finish=False, part=random.choice([0, 5, 99]))
@@ -84,6 +107,14 @@ async def works(r, random):
 
 async def babbles(r, random):
     """Events twice, too late, of nothing."""
+    if r.session.case.live:
+        await r.say("Again and again.", 800)
+        for _ in range(random.randint(1, 4)):
+            kind, extra = random.choice(LATE_IN_A_STREAM)
+            r.emit(kind, **extra)
+        if random.random() < 0.5:
+            r.session.error(random.choice(["", "server_error", "invalid_value"]), "An error that ends nothing.")
+        return
     item = await r.say("Again and again.", 800)
     done = {"item": {"id": item["id"], "type": "message", "status": "completed"}}
     ended = {"response": {"id": r.id, "status": "completed", "output": []}}
@@ -96,12 +127,17 @@ async def babbles(r, random):
 
 async def ends_the_call(r, random):
     await speaks(r, random)
-    await r.call("hang_up")
+    if r.cause != "work":
+        await r.call("hang_up")
 
 
 async def loses_the_line(r, random):
     await r.say(HALF, 1600, part=random.choice([0, 0.5]))
-    await r.session.drop(random.choice([1000, 1001, 1011]))
+    reason = random.choice(["", "", "expired", "content", "connection_lost"])
+    if r.session.case.live and reason:
+        await r.session.close(reason)
+    else:
+        await r.session.drop(random.choice([1000, 1001, 1011]))
 
 
 async def says_nothing(r, random):
@@ -125,14 +161,28 @@ def shuffles(random):
     begun = []
 
     def mangle(kind):
-        if kind == "response.done":
+        if kind in ("response.done", "session.output_transcript.delta"):
             begun.append(kind)
-        if not begun or kind.startswith("session") or random.random() > share:
+        if not begun or kind in ("session.created", "session.updated", "session.started") or random.random() > share:
             return [0.0]
         late = random.choice([0.02, 0.2, 0.7])
-        return random.choice([[late], [0.0, late], [late, late], []])
+        ways = [[late], [0.0, late], [late, late], []]
+        return random.choice(ways[:3] if kind in NEEDED else ways)
 
     return mangle
+
+
+def streams(random):
+    """How its audio comes: in deltas of what size, how late."""
+    sizes = random.choice([[FRAME], [3 * FRAME], [10 * FRAME], [1, 37, 161, 999, 2400]])
+    late = random.choice([0.0, 0.0, 0.05, 0.15])
+    words_late = random.choice([0.0, 0.0, 0.3, 0.9])
+    delta, delay = Random(random.random()), Random(random.random())
+    return {
+        "delta_bytes": lambda: delta.choice(sizes),
+        "late": lambda: delay.random() * late,
+        "words_late": words_late,
+    }
 
 
 async def calls_and_talks(call, random):
@@ -170,11 +220,14 @@ async def one(house, seed, faults):
         await play(r, model)
 
     words = [caller.choice([None, "", "Yes.", "What do you have on Friday?"]) for _ in range(20)]
+    if house.live:  # what becomes no words is no turn
+        words = [said or "Hm." for said in words]
     ending = caller.choice(["hangs up", "hangs up", "vanishes", "talks on", "waits"])
     fault = ""
     try:
         kind, lag, mangle = "silent" if ending == "waits" else "", model.choice([0, 0, 0.3]), shuffles(model)
-        async with house.call(answer, kind=kind, words=words, lag=lag, mangle=mangle) as call:
+        stream = streams(model) if house.live else {}
+        async with house.call(answer, kind=kind, words=words, lag=lag, mangle=mangle, **stream) as call:
             await calls_and_talks(call, caller)
             if ending == "waits":
                 await call.phone.over(90)
@@ -183,11 +236,20 @@ async def one(house, seed, faults):
             elif ending == "talks on":
                 call.phone.talking = True
                 await call.phone.rest(300)
-            fault = silence_in(call.phone) or spoken_over(call.phone) or (torn(call) if mangle is as_it_is else "")
+            fault = silence_in(call.phone) or spoken_over(call.phone) or twice(call)
+            fault = fault or (torn(call) if mangle is as_it_is and not house.live else "")
             assert not fault, fault
     except Exception as error:
         notes = "\n".join(getattr(error, "__notes__", []))
         faults.append((seed, ending, played, f"{type(error).__name__}: {str(error)[:400]}", notes))
+
+
+def twice(call):
+    """Tools that ran more often than the model called them."""
+    items = [item for session in call.model.sessions for item in session.items.values()]
+    called = Counter(item["name"] for item in items if item["type"] == "function_call")
+    ran = Counter(name.split(" ")[0] for name in call.ran)
+    return ", ".join(f"{name} ran {ran[name]} times of {called[name]}" for name in ran if ran[name] > called[name])
 
 
 def torn(call):
@@ -227,19 +289,21 @@ def silence_in(phone):
     return ""
 
 
+@both
 async def test_little_calls_at_random(house):
     gate = asyncio.Semaphore(AT_ONCE)
+    calls = CALLS_IN_A_STREAM if house.live else CALLS
     faults = []
 
     async def next_one(seed):
         async with gate:
             await one(house, seed, faults)
 
-    await asyncio.gather(*(next_one(seed) for seed in range(FIRST, FIRST + CALLS)))
+    await asyncio.gather(*(next_one(seed) for seed in range(FIRST, FIRST + calls)))
     told = "\n\n".join(
         f"--- seed {seed}, {ending}, {played}: {fault}\n{story}" for seed, ending, played, fault, story in faults
     )
-    assert not faults, f"{len(faults)} of {CALLS} calls\n{told}"
+    assert not faults, f"{len(faults)} of {calls} calls\n{told}"
     log = house.node.log()
     assert not [line for line in log.splitlines() if OURS.search(line)]
     assert log.count("Traceback") == log.count("    RuntimeError: the till is on fire\n")

@@ -2,8 +2,9 @@
 
 The voice says that it delegates, not what; the calls come inside the events of the model behind it. A response of that
 one has as many calls as it likes, which run side by side; when it has ended and all of them are answered it is asked
-to go on, once. Work that makes no progress is given up, so that nobody waits for ever. Calls are known by their ids,
-within a session: what an earlier one was asked is told to the next in words.
+to go on, once. Work that makes no progress is given up, so that nobody waits for ever. Calls are known by call id and
+item, within a session: a call id may come again in another item. What an earlier session was asked is told to the next
+in words.
 """
 
 from collections import Counter, deque
@@ -13,13 +14,15 @@ from typing import Any
 
 from fastbridge.base.clock import Clock, Deadline
 from fastbridge.base.conversation import ToolCall
-from fastbridge.base.json_text import id_of, object_of, text_of
+from fastbridge.base.json_text import id_of, id_text, object_of, text_of
 from fastbridge.model.history import History
 
 PATIENCE_SECONDS = 25.0
 """Without an event of the work, or an answer of ours: it is given up."""
 END_SECONDS = 3.0
-"""All calls of a response are answered, and its end is not told: it is taken for ended."""
+"""All calls of a response are answered, and nothing more is told of it, not even its end: it is taken for ended."""
+REFUSED_SECONDS = 8.0
+"""The model behind the voice may not go on, as long as a response of its is under way: that has so long to show."""
 TELL_SECONDS = 1.5
 """Work has ended, and the voice says what came of it: it begins so soon."""
 MAX_WORK = 16
@@ -33,6 +36,9 @@ ENDED = frozenset({"response.completed", "response.failed", "response.incomplete
 TOO_MANY = "too much was asked at once"
 CUT_OFF = "it was cut off before it was complete"
 
+GO_ON_ID = "go_on_"
+"""How the names of our requests to go on begin."""
+
 Called = Callable[[ToolCall], str]
 NotRun = Callable[[str, str], object]
 
@@ -42,7 +48,7 @@ class Work:
     """A response of the model behind the voice. open_calls: not answered yet. told: under which ids of the voice's its
     calls were."""
 
-    open_calls: set[str] = field(default_factory=set)
+    open_calls: list[ToolCall] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
     called: bool = False
     ended: bool = False
@@ -82,7 +88,9 @@ class Delegation:
         self._works: dict[str, Work] = {}
         self._begun = 0  # delegations of which no response has been seen yet
         self._calls = 0  # since it was last asked to go on
-        self._seen: deque[str] = deque(maxlen=MAX_REMEMBERED)
+        self._asks = 0  # to go on
+        self._again = False  # the last of them was refused
+        self._seen: deque[tuple[str, str]] = deque(maxlen=MAX_REMEMBERED)  # (call id, item id, if it has one)
         self._patience = Deadline(clock, self._stalled)
         self._end = Deadline(clock, self._take_for_ended)
         self._untold = Deadline(clock, self.told)
@@ -107,6 +115,8 @@ class Delegation:
         kind = text_of(event.get("type"))
         if self._works or self._begun:
             self._patience.set(PATIENCE_SECONDS)
+        if self._end.pending:
+            self._end.set(END_SECONDS)
         if kind == "response.created":
             self._work(key)
         elif kind == "response.output_item.done":
@@ -122,18 +132,19 @@ class Delegation:
             self._begun = max(0, self._begun - 1)
             if len(self._works) >= MAX_WORK:
                 self._complete(self._works.pop(next(iter(self._works))))
-            unanswered = work.open_calls if work is not None else set()
+            unanswered = work.open_calls if work is not None else []
             work = self._works[key] = Work(unanswered, called=bool(unanswered))
         return work
 
     def _call(self, work: Work, item: dict[str, Any]) -> None:
         call_id, name = id_of(item.get("call_id")), text_of(item.get("name"))
-        if call_id in self._seen:
+        known = (call_id, id_text(item.get("id")))
+        if known in self._seen:
             self._counters["duplicate_calls"] += 1
             return
-        self._seen.append(call_id)
+        self._seen.append(known)
         call = self._history.add_call(call_id, name, text_of(item.get("arguments")))
-        work.open_calls.add(call_id)
+        work.open_calls.append(call)
         work.called = True
         self._calls += 1
         status = text_of(item.get("status")) or "completed"
@@ -162,10 +173,10 @@ class Delegation:
     def answer(self, call: ToolCall, output: str) -> bool:
         """A call's result. False where this session knows of no such call."""
         call.output = output
-        key = next((key for key, work in self._works.items() if call.call_id in work.open_calls), None)
+        key = next((key for key, work in self._works.items() if call in work.open_calls), None)
         if key is None:
             return False
-        self._works[key].open_calls.discard(call.call_id)
+        self._works[key].open_calls.remove(call)
         item = {"type": "function_call_output", "call_id": call.call_id, "output": output}
         self._send({"type": "response.item.create", "item": item})
         self._settle(key)
@@ -177,20 +188,29 @@ class Delegation:
         works, work = self._works, self._works[key]
         if not work.open_calls and not work.ended:
             self._end.set(END_SECONDS)
-        if not work.called and work.ended:
+        if not work.called and work.ended and not self._again:
             del works[key]
             self._untold.set(TELL_SECONDS)
         if works and all(work.ended and not work.open_calls for work in works.values()):
             works.clear()
             self._begun += 1
             self._calls = 0
-            self._send({"type": "response.create"})
+            self._asks += 1
+            self._again = False
+            self._send({"type": "response.create", "event_id": f"{GO_ON_ID}{self._asks}"})
         if works or self._begun:
             self._patience.set(PATIENCE_SECONDS)
         else:
             self._patience.clear()
             self._end.clear()
             self._done()
+
+    def refused(self, event_id: str) -> None:
+        """An error answers our request to go on. A response that we took for ended was not: at its end it is asked for
+        again. Or there is none, and nothing will come."""
+        if event_id == f"{GO_ON_ID}{self._asks}" and self._begun:
+            self._again = True
+            self._patience.set(REFUSED_SECONDS)
 
     def _take_for_ended(self) -> None:
         taken = [key for key, work in self._works.items() if work.called and not work.open_calls]
@@ -221,6 +241,7 @@ class Delegation:
     def _drop(self) -> None:
         works, self._works = self._works, {}
         self._begun = self._calls = 0
+        self._again = False
         for work in works.values():
             self._complete(work)
         self.close()

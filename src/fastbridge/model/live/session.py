@@ -22,7 +22,7 @@ from fastbridge.model.exchange import Handler
 from fastbridge.model.live.caller_turns import CallerTurns, Ear
 from fastbridge.model.live.caller_turns import State as Hearing
 from fastbridge.model.live.connected import Connected
-from fastbridge.model.live.delegation import Delegation
+from fastbridge.model.live.delegation import GO_ON_ID, Delegation
 from fastbridge.model.live.requests import SIGN_ID
 from fastbridge.model.live.responses import ResponseController
 from fastbridge.model.live.spoken import Spoken
@@ -218,6 +218,8 @@ class Session(Connected):
         if event_id.startswith(SIGN_ID):
             self._tell(port.ModelSign())
             return
+        if event_id.startswith(GO_ON_ID):
+            self._delegation.refused(event_id)
         error = read_error(event.get("error") or event, "the model reports an error")
         code = error.code or ""
         self.counters[f"error_{code}" if code in FATAL_ERRORS else "error_other"] += 1
