@@ -134,8 +134,7 @@ class ModelLine(Machine[State, Event]):
         self._busy_tries = 0
         self._down_since_ns = clock.began_ns
         self._ring_full = False
-        self._untaken_bytes = 0
-        self._untaken_ns = 0
+        self._untaken_bytes = self._untaken_ns = 0
         self._connected_ns: int | None = None  # a session is in use since then
         self._connected_before_ns = 0
         self._renewal = Renewal(self, clock=clock, settings=settings, session=session, facts=facts)
