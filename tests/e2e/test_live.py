@@ -66,6 +66,11 @@ async def hold(agent: str, scenario: Scenario, script: list[Any], seconds: float
         )
         report = await caller.call()
         record = await node.record(report.call_sid)
+        for _ in range(50):  # the session's last account is waited for beside the call
+            if record is None or record["model_seconds"]["billed"] is not None:
+                break
+            await asyncio.sleep(0.1)
+            record = await node.record(report.call_sid)
     assert model.errors == []
     assert report.errors == []
     assert record is not None
@@ -82,6 +87,7 @@ def test_a_greeting_a_question_a_tool_and_its_answer(agent):
     (session,) = held.model.live_sessions
     assert list(session.tool_outputs.values()) == ["Monday: nine to five"]
     assert held.record["model_seconds"]["connected"] > 5
+    assert held.record["model_seconds"]["billed"] == pytest.approx(session.billed_seconds, abs=1)
     assert held.report.gaps() == []
 
 
