@@ -339,6 +339,28 @@ def test_the_minutes_of_a_call_are_booked_as_they_pass() -> None:
     assert spending.of("7") == pytest.approx(0.3)
 
 
+@pytest.mark.parametrize("settings", [{"price": {"minute": 0.6}}, {}])
+def test_whoever_is_leaving_leaves_with_his_own_last_words(settings: dict[str, Any]) -> None:
+    """A transfer, or a hang-up that the agent wanted: it is not taken back, and nothing is said over it."""
+    scene = Scene(call_budget_usd=1.2, **settings)
+    scene.facts.leaving = True
+    scene.responses.running = True
+    scene.seconds, scene.session.usage.audio_out = 119, 100_000
+    scene.budget.look()
+    assert (scene.budget.capped_by, scene.told, scene.responses.created) == ("call", [], [])
+
+
+def test_whoever_is_leaving_has_no_longer_than_is_paid_for() -> None:
+    scene = Scene(price={"minute": 0.6}, call_budget_usd=1.2)
+    scene.facts.leaving = True
+    scene.seconds = 119
+    scene.budget.look()
+    assert not scene.out_of_time
+    scene.seconds = 121
+    scene.budget.look()
+    assert scene.out_of_time
+
+
 class TestAGoodbyeByTheMinute:
     """It has its time, and a model that does anything else with it is not heard any longer."""
 

@@ -34,39 +34,39 @@ def test_what_was_heard_of_a_turn_begins_with_its_first_word(history):
 class TestBreakOff:
     def test_keeps_the_words_that_the_audio_had_room_for(self, history):
         spoken(history)
-        assert history.break_off(1000) == "one two three"
+        assert history.break_off(history.chars_of(1000)) == "one two three"
         assert (history.turns["item_1"].text, history.turns["item_1"].ended) == ("one two three", True)
 
     def test_at_the_speed_that_was_learned(self, history):
         spoken(history)
         history.learn_speed(len(TEXT) * 200)
         spoken(history, TEXT, "item_2")
-        assert history.break_off(1000) == "one"
+        assert history.break_off(history.chars_of(1000)) == "one"
         spoken(history, TEXT, "item_3")
-        assert history.break_off(1600) == "one two"
+        assert history.break_off(history.chars_of(1600)) == "one two"
 
     def test_all_of_it_where_there_was_audio_for_all(self, history):
-        assert spoken(history).break_off(60_000) == TEXT
+        assert spoken(history).break_off(history.chars_of(60_000)) == TEXT
 
     def test_without_audio_nothing_was_said(self, history):
-        assert spoken(history).break_off(0) == ""
+        assert spoken(history).break_off(history.chars_of(0)) == ""
 
     def test_without_a_message_neither(self, history):
-        assert history.break_off(1000) == ""
+        assert history.break_off(history.chars_of(1000)) == ""
 
     def test_what_an_interruption_has_cut_stays_as_it_is(self, history):
         turn = spoken(history).turns["item_1"]
         history.cut(turn, 5000, 6000)
         cut = turn.text
-        assert history.break_off(10) == cut
+        assert history.break_off(history.chars_of(10)) == cut
 
     def test_what_was_heard_before_a_recording_counts(self, history):
         spoken(history)
         history.played_before("item_1", 1000)
-        assert history.break_off(500) == "one two three four"
+        assert history.break_off(history.chars_of(500)) == "one two three four"
 
     def test_no_words_are_added_later(self, history):
-        spoken(history).break_off(1000)
+        spoken(history).break_off(history.chars_of(1000))
         history.add_words("item_1", " late")
         assert history.end_words("item_1", "all of it") is None
         assert history.turns["item_1"].text == "one two three"

@@ -7,7 +7,10 @@ import pytest
 
 from call_rig import Control
 from fastbridge.agent import Agent, CallContext
+from fastbridge.base.end_reasons import EndReason
+from fastbridge.call.happenings import LeaveAsked
 from fastbridge.model.live.responses import ANSWER, REACT
+from fastbridge.model.port import Wish
 from helpers import LOUD
 from live_rig import LiveRig
 
@@ -114,7 +117,7 @@ class TestWorkWithoutACall:
         hands_on(rig, "")
         rig.says(3.0, "One moment, let me see what I can find.")
         rig.advance(0.5)
-        rig.delta_of(LOUD * 15)  # 300 ms in one piece
+        rig.delta_of(LOUD * 20)  # 400 ms in one piece
         lose(rig)
         rig.advance(0.1)
         assert rig.call.assistant.playing
@@ -229,6 +232,39 @@ class TestWorkWithoutACall:
         rig.delegates(ends=False)
         rig.advance(2.0)
         assert rig.call.dead_air.fillers == {"response": 1}
+
+
+class TestAnAnswer:
+    @pytest.mark.parametrize("words", [30, 12])
+    def test_is_gone_on_with_from_the_words_that_came(self, rig, words):
+        """However fast it speaks: the fragments tell where each of them is said."""
+        asks(rig)
+        for number in range(words):
+            rig.says(4.0 / words, f" word{number}")
+            rig.advance(4.0 / words - 0.02)
+        rig.delta_of(LOUD)
+        lose(rig)
+        comes_back(rig)
+        told = rig.sent("session.start")[-1]["session"]["input"][-1]["content"][0]["text"]
+        assert told.split() == [f"word{number}" for number in range(words)]
+
+
+class TestABudgetsGoodbye:
+    def test_that_breaks_off_is_said_to_its_end(self, rig):
+        rig.do(lambda: rig.call.session.responses.create("goodbye", Wish("Say goodbye."), firm=True))
+        rig.do(rig.call._tell, LeaveAsked(EndReason.BUDGET, True))
+        rig.says(3.0, "I have to end this call now, goodbye.")
+        rig.advance(1.2)
+        lose(rig)
+        comes_back(rig)
+        assert "Go on from exactly there" in rig.appended("instructions")[-1]
+        rig.advance(1.0)
+        assert rig.control.done == []
+        rig.says(1.0, " now, goodbye.")
+        for _ in range(30):
+            rig.advance(0.1)
+            rig.echo_marks()
+        assert [what for what, *_ in rig.control.done] == ["hang_up"]
 
 
 class TestTheLastWords:

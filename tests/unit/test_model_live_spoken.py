@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from fastbridge.model.history import BLANK, History
-from fastbridge.model.live.spoken import MAX_WAITING_CHARS, Spoken
+from fastbridge.model.live.spoken import MAX_FRAGMENTS, MAX_WAITING_CHARS, Spoken
 
 
 @pytest.fixture
@@ -90,3 +90,41 @@ def test_of_what_is_private_no_late_word_is_kept(spoken):
     spoken.end(2000)
     spoken.words(" it", 1900)
     assert text(spoken, "live_1") == BLANK
+
+
+class TestAhead:
+    """Of its sound: by the place that each fragment has."""
+
+    def test_is_what_begins_behind_this_place(self, spoken):
+        spoken.begin("live_1", 1000)
+        spoken.words(" Hello", 1000, 1200)
+        spoken.words(" you", 1200, 1400)
+        assert [spoken.ahead_chars(at_ms) for at_ms in (1000, 1200, 1400)] == [10, 4, 0]
+
+    def test_of_a_fragment_under_way_is_its_share(self, spoken):
+        spoken.begin("live_1", 1000)
+        spoken.words(" Hello to you", 1000, 2000)
+        assert spoken.ahead_chars(1500) == 6
+
+    def test_counts_what_has_waited_for_its_sound(self, spoken):
+        spoken.words(" Hello", 900, 1300)
+        spoken.begin("live_1", 1000)
+        assert spoken.ahead_chars(1100) == 3
+
+    def test_a_fragment_without_a_length_is_said_at_once(self, spoken):
+        spoken.begin("live_1", 1000)
+        spoken.words(" Hello", 1000, 1000)
+        assert (spoken.ahead_chars(1000), spoken.ahead_chars(1001)) == (6, 0)
+
+    @pytest.mark.parametrize("over", [lambda spoken: spoken.end(2000), lambda spoken: spoken.forget()])
+    def test_of_what_is_over_nothing_is(self, spoken, over):
+        spoken.begin("live_1", 1000)
+        spoken.words(" Hello", 1000, 9000)
+        over(spoken)
+        assert spoken.ahead_chars(1000) == 0
+
+    def test_is_bounded(self, spoken):
+        spoken.begin("live_1", 0)
+        for number in range(MAX_FRAGMENTS + 10):
+            spoken.words("a", number, number + 1)
+        assert spoken.ahead_chars(0) == MAX_FRAGMENTS

@@ -180,7 +180,7 @@ class Answers:
 
     def _again(self, create: Create, spoke: bool) -> None:
         if spoke:
-            self._ask("continuation", Create("continuation", self._session.break_off()))
+            self._ask("continuation", Create("continuation", self._session.break_off(), create.firm))
         else:
             self._ask(create.purpose, create)
 

@@ -256,14 +256,18 @@ class Budget(Machine[State, Event]):
         self.capped_by = cap.whose
         events.budget_spent(self._log, **_told(cap))
         usd_a_second, responses = self._usd_a_second, self._session.responses
+        leaving = self._facts.leaving  # with last words of its own, which are the goodbye
         if usd_a_second:
             left = [each.most + OVERDRAFT_USD - each.spent - each.aside for each in caps if each.unit == "usd"]
             seconds = min([GOODBYE_SECONDS, *(usd / usd_a_second for usd in left)])
             affordable = seconds >= MIN_GOODBYE_SECONDS
-            self._until_seconds = self._seconds() + (seconds if affordable else 0.0)
+            self._until_seconds = self._seconds() + (seconds if affordable or leaving else 0.0)
         else:
             affordable = all(each.ended - each.most <= _overdraft(each) for each in caps)
         self._allowed_tokens = GOODBYE_TOKENS + SPARE_TOKENS if affordable else 0
+        if leaving:
+            self._bound_the_goodbye(list(self._caps()))
+            return
         going_on = affordable and responses.running
         if usd_a_second or going_on or self._assistant.unheard_ms > PATIENCE_MS:
             self._tell(CutShort("budget"))

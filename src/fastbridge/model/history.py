@@ -163,14 +163,17 @@ class History:
         self.cut(turn, heard_ms, received_ms)
         return turn, heard_ms, received_ms
 
-    def break_off(self, received_ms: int) -> str:
-        """Nothing more comes of the message under way, of which this much audio came: its words, as far as they are
-        or will be heard."""
+    def chars_of(self, received_ms: int) -> int:
+        """So many characters of the message under way take so long to say."""
+        return int(self.whole_ms(self.speaking_item, received_ms) * self.chars_per_ms)
+
+    def break_off(self, chars: int) -> str:
+        """Nothing more comes of the message under way, of which so many characters were said: its words, as far as
+        they are or will be heard."""
         turn = self.turns.get(self.speaking_item)
         if turn is None:
             return ""
         turn.ended = True
-        chars = int(self.whole_ms(turn.item_id, received_ms) * self.chars_per_ms)
         if turn.heard_ms is None and len(turn.text) > chars:
             turn.text = cut_to(turn.text, chars / len(turn.text))
         return turn.text

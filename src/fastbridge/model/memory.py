@@ -27,7 +27,7 @@ class Memory:
 
     def break_off(self) -> Wish:
         """The answer under way will not be finished in this session: the wish for the response that continues it."""
-        return Wish(continuation(self.history.break_off(self._received_ms())), words_only=False)
+        return Wish(continuation(self.history.break_off(self._said_chars())), words_only=False)
 
     def unsay(self, response_id: str) -> None:
         """Nothing of this response was heard, whatever its words were."""
@@ -38,6 +38,10 @@ class Memory:
     def stalled(self) -> None:
         """A recording of ours goes between the audio that came of the message under way and the rest of it."""
         self.history.played_before(self.history.speaking_item, self._received_ms())
+
+    def _said_chars(self) -> int:
+        """Of the message under way, as many of its words as its audio has said: its words may be far ahead of that."""
+        return self.history.chars_of(self._received_ms())
 
     def _received_ms(self) -> int:
         """Audio of the message under way that came since the lane began to count it."""

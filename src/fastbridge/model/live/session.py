@@ -104,6 +104,11 @@ class Session(Connected):
         gate = self._lane.gate
         return (gate.frames_in - self._base_frames) * FRAME_MS if gate is not None else 0
 
+    def _said_chars(self) -> int:
+        """Fragments tell where in the stream they are said."""
+        turn = self.turns.get(self.history.speaking_item)
+        return max(0, len(turn.text) - self.spoken.ahead_chars(self._stream_ms)) if turn is not None else 0
+
     def on_utterance(self, begins: bool) -> None:
         if not self.closed:
             (self._utterance_begins if begins else self._utterance_ends)()
@@ -185,7 +190,7 @@ class Session(Connected):
         self.caller_turns.heard(text_of(event.get("delta")), start_ms, end_ms, self.spoken.begun_ms)
 
     def _on_words(self, event: dict[str, Any]) -> None:
-        self.spoken.words(text_of(event.get("delta")), _span(event)[0])
+        self.spoken.words(text_of(event.get("delta")), *_span(event))
 
     def _on_delegation(self, event: dict[str, Any]) -> None:
         self._delegation.created()

@@ -4,12 +4,16 @@ Words may come before their sound, with it or after it. Those before the first s
 that is over are added to it. Bounded; nothing here sends.
 """
 
+from collections import deque
+
 from fastbridge.model.history import History
 
 SLACK_MS = 400
 """By so much the clock of words and the place in the stream may differ."""
 MAX_WAITING_CHARS = 2000
 """Words without a sound; the oldest are forgotten."""
+MAX_FRAGMENTS = 256
+"""Whose place is known; the oldest are forgotten, since their sound has come."""
 
 
 class Spoken:
@@ -24,6 +28,7 @@ class Spoken:
         self._last_id = ""
         self._last_end_ms = -1
         self._waiting = ""
+        self._places: deque[tuple[int, int, int]] = deque(maxlen=MAX_FRAGMENTS)  # start, end, characters
 
     def begin(self, item_id: str, at_ms: int) -> None:
         """An utterance; empty for one that nobody wants."""
@@ -36,20 +41,32 @@ class Spoken:
         if self.begun_ms is not None:
             self._last_id, self._last_end_ms = self.item_id, at_ms
         self.item_id, self.begun_ms = "", None
+        self._places.clear()
 
-    def words(self, text: str, start_ms: int) -> None:
-        """A fragment."""
+    def words(self, text: str, start_ms: int, end_ms: int = 0) -> None:
+        """A fragment, and where in the stream it is said."""
         if self.begun_ms is not None and not self._is_of_the_last(start_ms):
             if self.item_id:
                 self._history.add_words(self.item_id, text)
+                self._places.append((start_ms, end_ms, len(text)))
         elif self._last_end_ms >= 0 and start_ms <= self._last_end_ms + (0 if self.begun_ms is not None else SLACK_MS):
             self._add_to_the_last(text)
         else:
             self._waiting = (self._waiting + text)[-MAX_WAITING_CHARS:]
+            self._places.append((start_ms, end_ms, len(text)))
+
+    def ahead_chars(self, at_ms: int) -> int:
+        """Of the utterance under way, as many characters as are said behind this place in the stream."""
+        ahead = 0.0
+        for start_ms, end_ms, chars in self._places:
+            length_ms = max(end_ms - start_ms, 1)
+            ahead += chars * min(max(start_ms + length_ms - at_ms, 0), length_ms) / length_ms
+        return round(ahead)
 
     def forget(self) -> None:
         """Another session counts by its own clock."""
         self.item_id, self.begun_ms, self._last_id, self._last_end_ms, self._waiting = "", None, "", -1, ""
+        self._places.clear()
 
     def _is_of_the_last(self, start_ms: int) -> bool:
         """Said before the utterance under way began, and not just before."""
