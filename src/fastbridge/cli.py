@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "choose_agent", "load_agent", "main"]
 
 app = typer.Typer(
-    help="Put a speech AI on your phone line: Twilio Media Streams to the OpenAI Realtime API.",
+    help="Put a speech AI on your phone line: Twilio Media Streams to the OpenAI Realtime API or GPT-Live.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # rich costs half of what --help may take
