@@ -88,7 +88,7 @@ class Scene:
             note=lambda role, text: self.notes.append(text),
         )
         self.assistant = SimpleNamespace(frames_enqueued=0, unheard_ms=0)
-        self.facts = SimpleNamespace(attentive=True, leaving=False)
+        self.facts = SimpleNamespace(attentive=True, leaving=False, leave_asked=False)
         caps = dict.fromkeys(("call_budget_usd", "call_budget_tokens", "business_budget_usd", "day_budget_usd"), 0)
         prices = json.dumps({"m": price, "cheap": {kind: usd / 10 for kind, usd in price.items()}})
         self.budget = Budget(
@@ -343,7 +343,7 @@ def test_the_minutes_of_a_call_are_booked_as_they_pass() -> None:
 def test_whoever_is_leaving_leaves_with_his_own_last_words(settings: dict[str, Any]) -> None:
     """A transfer, or a hang-up that the agent wanted: it is not taken back, and nothing is said over it."""
     scene = Scene(call_budget_usd=1.2, **settings)
-    scene.facts.leaving = True
+    scene.facts.leaving = scene.facts.leave_asked = True
     scene.responses.running = True
     scene.seconds, scene.session.usage.audio_out = 119, 100_000
     scene.budget.look()
@@ -352,7 +352,7 @@ def test_whoever_is_leaving_leaves_with_his_own_last_words(settings: dict[str, A
 
 def test_whoever_is_leaving_has_no_longer_than_is_paid_for() -> None:
     scene = Scene(price={"minute": 0.6}, call_budget_usd=1.2)
-    scene.facts.leaving = True
+    scene.facts.leaving = scene.facts.leave_asked = True
     scene.seconds = 119
     scene.budget.look()
     assert not scene.out_of_time

@@ -103,6 +103,8 @@ class Moment(Protocol):
     def attentive(self) -> bool: ...
     @property
     def leaving(self) -> bool: ...
+    @property
+    def leave_asked(self) -> bool: ...
 
 
 class Budget(Machine[State, Event]):
@@ -256,7 +258,7 @@ class Budget(Machine[State, Event]):
         self.capped_by = cap.whose
         events.budget_spent(self._log, **_told(cap))
         usd_a_second, responses = self._usd_a_second, self._session.responses
-        leaving = self._facts.leaving  # with last words of its own, which are the goodbye
+        leaving = self._facts.leave_asked  # with last words of its own, which are the goodbye
         if usd_a_second:
             left = [each.most + OVERDRAFT_USD - each.spent - each.aside for each in caps if each.unit == "usd"]
             seconds = min([GOODBYE_SECONDS, *(usd / usd_a_second for usd in left)])
