@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed
 
 from e2e.strangers.live_answer import Answer, Utterance, Work
 from e2e.strangers.sound import FRAME, FRAME_MS, QUIET, is_loud
+from e2e.strangers.wire import Wire
 
 if TYPE_CHECKING:
     from e2e.strangers.service import Case, Service
@@ -49,16 +50,15 @@ APPENDED = {"commentary": True, "instructions": True, "thinking": False}
 """What may be appended, and whether something is said of it."""
 
 
-class LiveSession:
+class LiveSession(Wire):
     """One connection. `events` is what the client sent, but for audio, with `at`: when it came (monotonic). fork: the
     stored session that this one goes on from."""
 
     def __init__(self, service: "Service", socket: ServerConnection, case: "Case", fork: "LiveSession | None") -> None:
+        super().__init__(socket)
         self._service = service
-        self._socket = socket
         self.fork = fork
         self._ids = itertools.count(1)
-        self._outgoing: asyncio.Queue[Event] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self.id = self.name("live")
         self.case = case
@@ -94,14 +94,6 @@ class LiveSession:
                 task.cancel()
             if self.response is not None:
                 self.response.abandon()
-
-    async def _write(self) -> None:
-        while True:
-            await self._socket.send(json.dumps(await self._outgoing.get(), separators=(",", ":")))
-
-    async def drop(self, code: int = 1011) -> None:
-        """The connection ends without a word of the session's."""
-        await self._socket.close(code, "dropped")
 
     async def close(self, reason: str) -> None:
         """The session ends, and says why."""

@@ -5,7 +5,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from e2e.strangers.response import DELTA_SECONDS, NUMBERS, StoppedError
+from e2e.strangers.response import DELTA_SECONDS, NUMBERS, StoppedError, perform
 from e2e.strangers.sound import answer, frames
 
 if TYPE_CHECKING:
@@ -145,15 +145,7 @@ class Answer:
         self._task = asyncio.create_task(self._play())
 
     async def _play(self) -> None:
-        try:
-            if self.number == 0 and self.session.case.greets:
-                await self.say("Good morning.", 600)
-            else:
-                await self.session.case.answer(self)
-        except StoppedError:
-            pass
-        except Exception as error:
-            self.session.refused.append(f"the scenario itself failed: {error!r}")
+        await perform(self)
         for utterance in self._said:
             await utterance.done.wait()
         if self.status == "in_progress":

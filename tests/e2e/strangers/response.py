@@ -21,6 +21,20 @@ class StoppedError(Exception):
     """The scenario has ended this response itself."""
 
 
+async def perform(response: Any) -> None:
+    """What the scenario says in it: a `Response`, or a stream's `Answer`."""
+    session = response.session
+    try:
+        if response.number == 0 and session.case.greets:
+            await response.say("Good morning.", 600)
+        else:
+            await session.case.answer(response)
+    except StoppedError:
+        pass
+    except Exception as error:
+        session.refused.append(f"the scenario itself failed: {error!r}")
+
+
 class Response:
     """number: of the call, the greeting is 0. cause: `create` or `turn`. request: what the client wanted of it."""
 
@@ -45,15 +59,7 @@ class Response:
         self._task = asyncio.create_task(self._play())
 
     async def _play(self) -> None:
-        try:
-            if self.number == 0 and self.session.case.greets:
-                await self.say("Good morning.", 600)
-            else:
-                await self.session.case.answer(self)
-        except StoppedError:
-            pass
-        except Exception as error:
-            self.session.refused.append(f"the scenario itself failed: {error!r}")
+        await perform(self)
         if self.status == "in_progress":
             self.end()
 

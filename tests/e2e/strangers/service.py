@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from e2e.strangers.live import PATH, LiveSession
 from e2e.strangers.response import Response
 from e2e.strangers.sound import FRAME, FRAME_MS, is_loud
+from e2e.strangers.wire import Wire
 
 Event = dict[str, Any]
 LOUD_FRAMES = 4
@@ -130,14 +131,13 @@ class Service:
             await socket.close(1008, "no such session")
 
 
-class Session:
+class Session(Wire):
     """One connection. `events` is what the client sent, but for audio, with `at`: when it came (monotonic)."""
 
     def __init__(self, service: Service, socket: ServerConnection) -> None:
+        super().__init__(socket)
         self._service = service
-        self._socket = socket
         self._ids = itertools.count(1)
-        self._outgoing: asyncio.Queue[Event] = asyncio.Queue()
         self.case = Case(Response.nothing)
         self.events: list[Event] = []
         self.sent: list[Event] = []
@@ -166,13 +166,6 @@ class Session:
             writer.cancel()
             if self.response is not None:
                 self.response.abandon()
-
-    async def _write(self) -> None:
-        while True:
-            await self._socket.send(json.dumps(await self._outgoing.get(), separators=(",", ":")))
-
-    async def drop(self, code: int = 1011) -> None:
-        await self._socket.close(code, "dropped")
 
     def name(self, kind: str) -> str:
         return f"{kind}_{id(self):x}{next(self._ids):06}"
