@@ -18,7 +18,7 @@ def take(archive: Archive, step: str) -> None:
     if step in TOLD:
         archive.told(step, channels=2)
     elif step == "missed":
-        archive.store.missed(SID)
+        archive.missed()
     elif step == "stored":
         archive.stored(release=True)
     elif step == "lost":

@@ -14,7 +14,7 @@ from fastbridge.recordings import api
 from fastbridge.recordings.api import MAX_DOWNLOADS
 from fastbridge.recordings.links import Links
 from fastbridge.recordings.media_store import MediaStore
-from fastbridge.store.recordings import ABSENT, DELETED, FETCH, LOST, WANTED
+from fastbridge.store.recordings import ABSENT, DELETED, FETCH, LOST, WANTED, RecordingRow
 from recording_rig import CALL, SID, sid, wav
 from unit.test_outbound_api import problem
 from unit.test_store_recordings import Archive as Rows
@@ -174,6 +174,23 @@ class TestMiss:
         path.unlink() if content is None else path.write_bytes(content)
         assert desk.get().status_code == 202
         assert desk.rows.jobs == [f"{FETCH}:{SID}:1", f"{FETCH}:{SID}:2"]
+
+    def test_is_none_where_a_worker_stores_it_meanwhile(
+        self, desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        caplog.set_level("INFO")
+        desk.rows.told()
+        missed = desk.rows.store.missed
+
+        def late(seen: RecordingRow) -> bool:
+            desk.have()
+            return missed(seen)
+
+        monkeypatch.setattr(desk.rows.store, "missed", late)
+        answer = desk.get()
+        assert (answer.status_code, answer.content == FILE) == (200, True)
+        assert desk.rows.jobs == [f"{FETCH}:{SID}:1"]
+        assert "Cache miss" not in caplog.text
 
     def test_is_one_that_was_lost(self, desk: Desk) -> None:
         desk.rows.told()

@@ -113,7 +113,7 @@ def test_what_is_in_the_store_and_not_in_its_row_is_found_where_the_carrier_has_
 def test_but_not_one_that_was_spoilt(desk: Desk, content: bytes) -> None:
     assert desk.do()
     (desk.folder / f"{SID}.wav").write_bytes(content)
-    desk.archive.store.missed(SID)
+    desk.archive.missed()
     desk.carrier.files.clear()
     desk.carrier.states[SID] = FileDetails("gone")
     assert not desk.do()

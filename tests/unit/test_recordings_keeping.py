@@ -80,7 +80,7 @@ def test_and_stays_when_ours_is_not(desk: Desk, content: bytes | None) -> None:
 
 
 def test_one_that_is_wanted_anew_is_left_alone(desk: Desk) -> None:
-    desk.archive.store.missed(SID)
+    desk.archive.missed()
     assert desk.do()
     assert (desk.path.exists(), desk.carrier.deleted) == (True, [])
 

@@ -50,6 +50,11 @@ class Archive:
         assert row is not None
         return row
 
+    def missed(self) -> bool:
+        """Whoever asks has read the row just before."""
+        row = self.store.get(SID)
+        return row is not None and self.store.missed(row)
+
     @property
     def jobs(self) -> list[str]:
         """Those in the outbox, by their keys."""
@@ -160,7 +165,7 @@ class TestTheRecord:
 class TestMissed:
     def test_puts_one_job_however_many_ask(self, archive: Archive) -> None:
         archive.told("in-progress")
-        assert [archive.store.missed(SID) for _ in range(3)] == [True, False, False]
+        assert [archive.missed() for _ in range(3)] == [True, False, False]
         assert archive.jobs == [f"{FETCH}:{SID}:1"]
 
     @pytest.mark.parametrize("state", [STORED, LOST])
@@ -171,15 +176,31 @@ class TestMissed:
         else:
             archive.store.not_stored(SID, LOST, "no")
         assert archive.row.state == state
-        assert [archive.store.missed(SID) for _ in range(3)] == [True, False, False]
+        assert [archive.missed() for _ in range(3)] == [True, False, False]
         assert archive.row.state == WANTED
         assert archive.jobs == [f"{FETCH}:{SID}:1", f"{FETCH}:{SID}:2"]
 
-    def test_of_what_is_deleted_or_unknown_is_nothing(self, archive: Archive) -> None:
-        assert not archive.store.missed(SID)
+    @pytest.mark.parametrize("state", [WANTED, LOST, STORED])
+    def test_is_no_news_of_one_that_was_stored_since_it_was_looked_for(self, archive: Archive, state: str) -> None:
         archive.told()
+        if state == LOST:
+            archive.store.not_stored(SID, LOST, "no")
+        elif state == STORED:
+            archive.stored()
+        seen = archive.row
+        assert seen.state == state
+        archive.now_s += 0.1
+        archive.stored()
+        assert not archive.store.missed(seen)
+        assert archive.row.state == STORED
+        assert archive.jobs == [f"{FETCH}:{SID}:1"]
+
+    def test_of_what_is_deleted_is_nothing(self, archive: Archive) -> None:
+        archive.told()
+        seen = archive.row
         archive.store.delete(SID)
-        assert not archive.store.missed(SID)
+        assert not archive.store.missed(seen)
+        assert not archive.missed()
         assert archive.row.state == DELETED
 
 

@@ -109,17 +109,21 @@ class _Desk:
     async def _found(self, sid: str) -> File | Response:
         """Or the answer that there is none now. Problem, if there will be none."""
         row = await self._row(sid)
-        kept = await _look(self._files, sid) if row.state == STORED else None
-        if kept is None or kept.size_bytes != row.size_bytes:
-            return await self._missed(row)
-        return File(sid, kept.size_bytes, f'"{row.etag}"', _moment(row.stored_s))
+        file = await self._file(row)
+        if file is None:
+            if await asyncio.to_thread(self._rows.missed, row):
+                notices.recording_missed(sid, row.call_sid)
+            row = await self._row(sid)  # by a worker, it may be there by now
+            file = await self._file(row)
+        if file is None:
+            return JSONResponse(shown(row), 202, {"Retry-After": str(AGAIN_SECONDS), **_ALWAYS})
+        return file
 
-    async def _missed(self, row: RecordingRow) -> Response:
-        """It is on its way, or is from now on."""
-        if await asyncio.to_thread(self._rows.missed, row.recording_sid):
-            notices.recording_missed(row.recording_sid, row.call_sid)
-        row = await self._row(row.recording_sid)
-        return JSONResponse(shown(row), 202, {"Retry-After": str(AGAIN_SECONDS), **_ALWAYS})
+    async def _file(self, row: RecordingRow) -> File | None:
+        kept = await _look(self._files, row.recording_sid) if row.state == STORED else None
+        if kept is None or kept.size_bytes != row.size_bytes:
+            return None
+        return File(row.recording_sid, kept.size_bytes, f'"{row.etag}"', _moment(row.stored_s))
 
     async def _row(self, sid: str) -> RecordingRow:
         row = await asyncio.to_thread(self._rows.get, sid) if len(sid) == 34 else None

@@ -140,13 +140,16 @@ class RecordingStore(Store):
         with self._begin() as connection:
             return [RecordingRow(**row) for row in connection.execute(query.limit(limit)).mappings()]
 
-    def missed(self, recording_sid: str) -> bool:
-        """Somebody wants it, and its file is not in the store. Whether that is news: a job was put."""
+    def missed(self, seen: RecordingRow) -> bool:
+        """Somebody wants it, and its file was not in the store when the row was as it is given. Whether that is news: a
+        job was put. A file that was stored since then is not fetched again."""
         with self._begin() as connection:
-            it, now = RECORDINGS.c.recording_sid == recording_sid, self._now_s()
-            again = RECORDINGS.c.state.in_((STORED, LOST))
-            _set(connection, it, again, state=WANTED, stored_s=None, job_s=None, problem=None)
-            return _first_job(connection, recording_sid, now)
+            c, now = RECORDINGS.c, self._now_s()
+            unchanged = [c.recording_sid == seen.recording_sid, c.state == seen.state]
+            unchanged.append(c.stored_s.is_not_distinct_from(seen.stored_s))
+            again = c.state.in_((STORED, LOST))
+            _set(connection, *unchanged, again, state=WANTED, stored_s=None, job_s=None, problem=None)
+            return _first_job(connection, seen.recording_sid, now)
 
     def delete(self, recording_sid: str) -> bool:
         """From now on nobody gets it; its files go by a job. False if that was so, or there is no such."""
