@@ -14,7 +14,7 @@ from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -26,7 +26,7 @@ from fastbridge.net.http_socket import WebhookSocket
 from fastbridge.node import fitness
 from fastbridge.node.agent_file import choose_agent
 from fastbridge.node.drain import Drain
-from fastbridge.node.server import create_app
+from fastbridge.node.server import announce, create_app
 from fastbridge.observe import log_policy as log
 from fastbridge.observe import notices
 from fastbridge.observe.limits import RateLimiter
@@ -65,7 +65,8 @@ class Application:
         """From the server's start to its end. Whatever stops the start is told in the protocol's words: uvicorn takes
         an exception for an app that does not care, and would go on without a node."""
         try:
-            self._app = begin(hosting(receive))
+            app, server = begin(hosting(receive))
+            self._app = app
         except Exception as error:
             if not isinstance(error, ConfigError):  # a bug of ours
                 logger.exception("the node could not be made")
@@ -74,11 +75,18 @@ class Application:
             words = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
             await send({"type": "lifespan.startup.failed", "message": f"fastbridge: {words}"})
             return
-        await self._app(scope, receive, send)
+
+        async def told(message: Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                announce_when_it_listens(app.state.node.settings, server)
+
+        await app(scope, receive, told)
 
 
-def begin(config: uvicorn.Config) -> Starlette:
-    """The node's app, and the uvicorn of this configuration made fit to serve it. ConfigError where that cannot be."""
+def begin(config: uvicorn.Config) -> tuple[Starlette, uvicorn.Server | None]:
+    """The node's app, and the uvicorn of this configuration made fit to serve it; its server, if it is known.
+    ConfigError where that cannot be."""
     settings = settings_under(config)
     log.configure_from(settings)
     log.take_over_uvicorn()
@@ -92,7 +100,7 @@ def begin(config: uvicorn.Config) -> Starlette:
     server = signalled_server(config)
     if server is not None and not config.should_reload:  # whoever edits code does not want to wait for a call's end
         Signals(server, Drain(app.state.node)).take()
-    return app
+    return app, server
 
 
 def hosting(receive: Receive) -> uvicorn.Config:
@@ -141,6 +149,15 @@ def signalled_server(config: uvicorn.Config) -> uvicorn.Server | None:
     """The server that SIGTERM would stop, if it is this one: none is, outside the main thread."""
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return server if isinstance(server, uvicorn.Server) and server.config is config else None
+
+
+def announce_when_it_listens(settings: Settings, server: uvicorn.Server | None) -> None:
+    """Of which uvicorn tells nobody. At once, where the server is not known."""
+    if server is None or server.started:
+        announce(settings)
+    elif not server.should_exit:
+        loop = asyncio.get_running_loop()
+        loop.call_later(LOOK_SECONDS, announce_when_it_listens, settings, server)
 
 
 class Signals:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
+import socket
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from fastbridge.carrier.twilio.media_socket import CarrierSocket
 from fastbridge.errors import ConfigError
 from fastbridge.net.http_socket import WebhookSocket
 from fastbridge.node import drain
+from fastbridge.observe import events
 from fastbridge.observe import log_policy as log
 from fastbridge.observe.limits import RateLimiter
 
@@ -269,6 +271,35 @@ def test_a_stream_that_comes_as_messages_is_refused_aloud(caplog):
     asyncio.run(scene())
     assert sent == [{"type": "websocket.close", "code": 1011}]
     assert asgi.NOT_STARTED in caplog.messages
+
+
+# Ready
+
+
+def test_it_says_that_it_is_ready_when_calls_can_come(monkeypatch):
+    """Which uvicorn tells nobody: it opens its port after the lifespan's start."""
+    monkeypatch.setattr(asgi, "LOOK_SECONDS", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    config = config_of(port=port)
+    server = signalled(config)
+    open_: list[bool] = []
+
+    def ready(*_: Any) -> None:
+        with socket.create_connection(("127.0.0.1", port), 5):
+            open_.append(True)
+        server.should_exit = True
+
+    monkeypatch.setattr(events, "boot", ready)
+    asyncio.run(asyncio.wait_for(server._serve(), 20))  # not `serve`: the signals are the test's own
+    assert open_ == [True]
+
+
+def test_it_says_so_once_the_start_is_over_where_the_server_is_not_known(monkeypatch):
+    said: list[bool] = []
+    monkeypatch.setattr(events, "boot", lambda *_: said.append(True))
+    assert not start(config_of()).should_exit
+    assert said == [True]
 
 
 # Signals

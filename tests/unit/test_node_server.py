@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from fastbridge.carrier.twilio.media_socket import CarrierSocket
 from fastbridge.config import load_settings
 from fastbridge.node import drain, server
 from fastbridge.node.server import create_server
+from fastbridge.observe import events
 
 CALL_SID = "CA" + "12" * 16
 ACCOUNT_SID = "AC" + "34" * 16
@@ -109,6 +111,29 @@ def test_a_second_signal_ends_it_now(monkeypatch):
     assert not draining.exits()
     draining.signal()
     assert draining.exits()
+
+
+def test_it_says_that_it_is_ready_when_calls_can_come(monkeypatch):
+    """Who reads the line calls at once."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    answers: list[bool] = []
+
+    def ready(*_: Any) -> None:
+        with socket.create_connection(("127.0.0.1", port), 5):
+            answers.append(True)
+
+    async def begin() -> None:
+        running = Draining(monkeypatch, port=port, database_url="none").server
+        running.config.load()
+        running.lifespan = running.config.lifespan_class(running.config)
+        await running.startup()
+        running.should_exit = True
+        await running.shutdown()
+
+    monkeypatch.setattr(events, "boot", ready)
+    asyncio.run(begin())
+    assert answers == [True]
 
 
 # Who answers

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import gc
 import os
-from collections.abc import AsyncIterator, Iterator
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.metadata import version
 from types import FrameType
 from typing import Any
@@ -52,7 +53,6 @@ def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", succ
         if settings.metrics_port:
             await exporter.start(settings.metrics_host, settings.metrics_port)
         node.begin()
-        events.boot(version("fastbridge"), settings.public_url, settings.model)
         # What is alive now lives until the end: no collection need look at it again.
         gc.collect()
         gc.freeze()
@@ -87,12 +87,23 @@ def create_app(settings: Settings, agent: Agent, *, token_prefix: str = "", succ
     return app
 
 
-class Server(uvicorn.Server):
-    """uvicorn, which drains at the first signal and stops at the second."""
+def announce(settings: Settings) -> None:
+    """Who reads this line calls at once: it is written when calls can come."""
+    events.boot(version("fastbridge"), settings.public_url, settings.model)
 
-    def __init__(self, config: uvicorn.Config, served: Drainable) -> None:
+
+class Server(uvicorn.Server):
+    """uvicorn, which drains at the first signal and stops at the second. listens(): called as soon as it does."""
+
+    def __init__(self, config: uvicorn.Config, served: Drainable, listens: Callable[[], object] | None = None) -> None:
         super().__init__(config)
         self._drain = Drain(served)
+        self._listens = listens
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._listens is not None:
+            self._listens()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self._drain.begin():
@@ -135,7 +146,8 @@ def server_config(
 def create_server(settings: Settings, agent: Agent) -> Server:
     """The node and the server it is served by, neither of them running yet."""
     app = create_app(settings, agent)
-    return Server(server_config(app, settings, http=WebhookSocket), app.state.node)
+    config = server_config(app, settings, http=WebhookSocket)
+    return Server(config, app.state.node, lambda: announce(settings))
 
 
 def serve(settings: Settings, agent: Agent) -> None:
