@@ -56,6 +56,31 @@ def test_one_call_in_full(url, call, capsys):
     assert f"{call['accounting']['frames_in']} = {call['accounting']['forwarded']} + 0" in shown
 
 
+def fact(name: str, shown: str) -> str:
+    """A line of the table at the top."""
+    (line,) = [line for line in shown.splitlines() if line.split("  ")[0].strip() == name]
+    return line.strip()[len(name) :].strip()
+
+
+def test_a_model_that_is_paid_by_the_minute_has_its_time(url, call, capsys):
+    browse.show_call(url, call["call_sid"])
+    shown = capsys.readouterr().out
+    (model,) = call["cost"]["models"]
+    assert fact("model", shown) == f"{model['model']} (0:0{int(model['seconds'])}, {model['tokens']} tokens)"
+    assert fact("cost", shown) == f"${call['cost']['usd']:.4f}"
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_of_two_models_each_has_its_own(call, older, capsys):
+    used = [{"model": "dear", "tokens": 9, "seconds": 61.6, "usd": 1}, {"model": "cheap", "tokens": 0, "seconds": 3661}]
+    cost = {"usd": None} if older else {"usd": None, "models": used}
+    browse._console().print(browse._facts({**call, "cost": cost}))
+    shown = capsys.readouterr().out
+    two = "dear (1:01, 9 tokens), then cheap (61:01, 0 tokens)"
+    assert fact("model", shown) == (f"unknown ({call['tokens']['total_tokens']} tokens)" if older else two)
+    assert fact("cost", shown) == "no price known"
+
+
 def test_what_a_peer_said_does_not_reach_the_terminal_raw(url, call, capsys):
     browse.show_call(url, call["call_sid"])
     shown = capsys.readouterr().out

@@ -118,7 +118,8 @@ def _facts(record: dict[str, Any]) -> Table:
         + (f" ({reasons})" if reasons else ""),
         "our frames": f"{pacing['tx']} of {pacing['frames_enqueued']} sent, {pacing['tx_late_frames']} late, "
         f"{pacing['tx_schedule_resets']} resets, {pacing['underruns']} underruns, p99 {pacing['interval_p99_ms']} ms",
-        "tokens": f"{record['tokens']['total_tokens']} ({_dollars(record['cost']['usd']) or 'no price known'})",
+        "model": ", then ".join(map(_used, _models(record))),
+        "cost": _dollars(record["cost"]["usd"]) or "no price known",
         "errors": ", ".join(record["errors"]) or "none",
     }
     table = Table("", "", box=None, show_header=False)
@@ -126,6 +127,18 @@ def _facts(record: dict[str, Any]) -> Table:
         if value is not None:
             table.add_row(Text(name, style="dim"), _cell(value))
     return table
+
+
+def _models(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each in its turn. Records of older versions have the sum alone."""
+    cost = record["cost"]
+    whole = {"model": cost.get("model", "unknown"), "tokens": record["tokens"]["total_tokens"]}
+    return cost.get("models") or [whole]
+
+
+def _used(model: dict[str, Any]) -> str:
+    lasted = f"{_length(round(model['seconds'] * 1000))}, " if "seconds" in model else ""
+    return f"{model['model']} ({lasted}{model['tokens']} tokens)"
 
 
 def _cell(value: object) -> Text:
