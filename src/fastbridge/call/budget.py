@@ -89,6 +89,18 @@ class Cap(NamedTuple):
         return self.ended + self.answer
 
 
+class Ahead(NamedTuple):
+    """What will be spent that the service has not told of: the response under way, a goodbye, and what is read for the
+    next answer."""
+
+    running: Usage
+    goodbye: Usage
+    answer: Usage
+    running_usd: float
+    goodbye_usd: float
+    answer_usd: float
+
+
 class Playing(Enqueued, Protocol):
     """The assistant's lane."""
 
@@ -176,10 +188,12 @@ class Budget(Machine[State, Event]):
             return
         self._due.clear()
         self._book()
-        caps = list(self._caps())
         if self.state is State.SPENT:
-            self._bound_the_goodbye(caps)
+            self._bound_the_goodbye()
             return
+        ahead = self._ahead()
+        self._set_aside(ahead)
+        caps = list(self._caps(ahead))
         over = max(caps, key=lambda cap: cap.sure / cap.most, default=None)
         if over is None:
             return
@@ -239,7 +253,7 @@ class Budget(Machine[State, Event]):
         elif self._session.responses.generating:
             second = round(LOOK_SECONDS * 50)
             frames = second
-            for cap, ahead in zip(caps, self._caps(ahead=second), strict=True):
+            for cap, ahead in zip(caps, self._caps(self._ahead(second)), strict=True):
                 if ahead.sure > cap.sure:
                     frames = min(frames, int(second * (cap.most - cap.sure) / (ahead.sure - cap.sure)))
             self._glance_at = self._reckoning.frames + max(frames, 1)
@@ -268,7 +282,7 @@ class Budget(Machine[State, Event]):
             affordable = all(each.ended - each.most <= _overdraft(each) for each in caps)
         self._allowed_tokens = GOODBYE_TOKENS + SPARE_TOKENS if affordable else 0
         if leaving:
-            self._bound_the_goodbye(list(self._caps()))
+            self._bound_the_goodbye()
             return
         going_on = affordable and responses.running
         if usd_a_second or going_on or self._assistant.unheard_ms > PATIENCE_MS:
@@ -279,10 +293,12 @@ class Budget(Machine[State, Event]):
         if affordable and self._session.ready:
             responses.create("goodbye", Wish(first_in(self._language, GOODBYE)), firm=True)
         self._tell(LeaveAsked(EndReason.BUDGET, True))
-        self._bound_the_goodbye(list(self._caps()))
+        self._bound_the_goodbye()
 
-    def _bound_the_goodbye(self, caps: list[Cap]) -> None:
+    def _bound_the_goodbye(self) -> None:
         """A model that says anything else at this point is not paid for it, nor one that says nothing."""
+        ahead = self._ahead()
+        self._set_aside(ahead)
         if not self._facts.leaving:  # a transfer was on its way, and has failed
             self._tell(LeaveAsked(EndReason.BUDGET, True))
         seconds = self._until_seconds - self._seconds()
@@ -291,7 +307,7 @@ class Budget(Machine[State, Event]):
         elif seconds < LOOK_SECONDS:
             self._due.set(max(seconds, GLANCE_SECONDS))
         elif self._session.responses.running and not self._usd_a_second:
-            spent = any(cap.spent >= cap.most for cap in caps)
+            spent = any(cap.spent >= cap.most for cap in self._caps(ahead))
             if spent and self._reckoning.running().audio_out >= self._allowed_tokens:
                 self._session.responses.cancel()
             else:
@@ -307,40 +323,46 @@ class Budget(Machine[State, Event]):
             self._spending.spend(self._business_id, usd - self._booked_usd)
             self._booked_usd = usd
 
-    def _caps(self, ahead: int = 0) -> Iterator[Cap]:
-        """Those that are set. ahead: when so many frames more have come of the response under way."""
-        settings, total, running = self._settings, self._reckoning.total, self._reckoning.running(ahead)
+    def _set_aside(self, ahead: Ahead) -> None:
+        """The other calls of today can count on it."""
+        if self._spending is not None:
+            self._spending.set_aside(self, self._business_id, ahead.running_usd + ahead.goodbye_usd + ahead.answer_usd)
+
+    def _ahead(self, frames: int = 0) -> Ahead:
+        """frames: that are still to come of the response under way."""
+        running = self._reckoning.running(frames)
         none = running.total_tokens or self.state is State.SPENT
         answer = Usage() if none else self._reckoning.conversation(running)
         goodbye = self._reckoning.conversation(running)
         speak(goodbye, GOODBYE_TOKENS)
+        usd = self.ledger.more_usd
+        return Ahead(running, goodbye, answer, usd(running), usd(goodbye, self._goodbye_seconds), usd(answer))
+
+    def _caps(self, ahead: Ahead) -> Iterator[Cap]:
+        """Those that are set."""
+        settings, total = self._settings, self._reckoning.total
+        running, goodbye, answer = (usage.total_tokens for usage in (ahead.running, ahead.goodbye, ahead.answer))
         if settings.call_budget_tokens:
-            spent = total.total_tokens + running.total_tokens
-            yield Cap("call", spent, settings.call_budget_tokens, goodbye.total_tokens, "tokens", answer.total_tokens)
-        running_usd, answer_usd = self.ledger.more_usd(running), self.ledger.more_usd(answer)
-        goodbye_usd = self.ledger.more_usd(goodbye, self._goodbye_seconds)
+            yield Cap("call", total.total_tokens + running, settings.call_budget_tokens, goodbye, "tokens", answer)
         if settings.call_budget_usd:
-            spent_usd = (self.ledger.usd(total, self._seconds()) or 0.0) + running_usd
-            yield Cap("call", spent_usd, settings.call_budget_usd, goodbye_usd, "usd", answer_usd)
+            spent_usd = (self.ledger.usd(total, self._seconds()) or 0.0) + ahead.running_usd
+            yield Cap("call", spent_usd, settings.call_budget_usd, ahead.goodbye_usd, "usd", ahead.answer_usd)
         if self._spending is not None:
-            if not ahead:
-                self._spending.set_aside(self, self._business_id, running_usd + goodbye_usd + answer_usd)
-            yield from self._days(self._spending, running_usd, goodbye_usd, answer_usd)
+            yield from self._days(self._spending, ahead)
 
     @property
     def _goodbye_seconds(self) -> float:
         """What is left of it, once it has begun."""
         return max(min(GOODBYE_SECONDS, self._until_seconds - self._seconds()), 0.0)
 
-    def _days(self, spending: Spending, running_usd: float, goodbye_usd: float, answer_usd: float) -> Iterator[Cap]:
+    def _days(self, spending: Spending, ahead: Ahead) -> Iterator[Cap]:
         business_usd, day_usd = self._settings.business_budget_usd, self._settings.day_budget_usd
+        more = (ahead.goodbye_usd, "usd", ahead.answer_usd)
         if business_usd and self._business_id:
-            spent_usd = spending.of(self._business_id) + running_usd
-            aside_usd = spending.aside(self._business_id, but=self)
-            yield Cap("business", spent_usd, business_usd, goodbye_usd, "usd", answer_usd, aside_usd)
+            spent_usd = spending.of(self._business_id) + ahead.running_usd
+            yield Cap("business", spent_usd, business_usd, *more, spending.aside(self._business_id, but=self))
         if day_usd:
-            aside_usd = spending.aside(but=self)
-            yield Cap("day", spending.total() + running_usd, day_usd, goodbye_usd, "usd", answer_usd, aside_usd)
+            yield Cap("day", spending.total() + ahead.running_usd, day_usd, *more, spending.aside(but=self))
 
 
 def _overdraft(cap: Cap) -> float:
