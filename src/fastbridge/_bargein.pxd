@@ -82,6 +82,7 @@ cdef class Detector:
     cdef readonly int loud_frames
     cdef readonly bint speaking
     cdef int voice_frames
+    cdef int64_t quiet_frames               # since the last of a voice; -1 before there was one
 
     cdef bint judge(
         self, const uint8_t *ulaw, Py_ssize_t count, const uint8_t *playing, Py_ssize_t playing_count

@@ -55,6 +55,9 @@ class Detector:
     def voice_ms(self) -> int:
         """From the beginning of his voice to the last of it so far, short gaps included; 0 when not speaking."""
     @property
+    def quiet_ms(self) -> int | None:
+        """From the last frame of his voice to the last of all; None before there was one."""
+    @property
     def why(self) -> str:
         """Of WHY, for the last whole frame."""
     @property

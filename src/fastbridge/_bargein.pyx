@@ -305,6 +305,7 @@ cdef class Detector:
         self.voicing = 0.0
         self.why_code = WHY_QUIET
         self.loud_frames = self.voices = self.loud_run = self.bridged = self.voice_frames = 0
+        self.quiet_frames = -1
         self.fired = self.speaking = False
 
     cdef bint judge(
@@ -546,17 +547,21 @@ cdef class Detector:
     cdef void follow_voice(self) noexcept nogil:
         """Hysteresis: what begins a voice is more than what lets it go on."""
         self.loud_run = self.loud_run + 1 if self.why_code > WHY_ECHO else 0
+        if self.quiet_frames >= 0:
+            self.quiet_frames += 1
         if not self.speaking:
             self.voice_frames = 0
             self.bridged = 0
             if self.loud_run >= VOICE_BEGINS and self.why_code == WHY_VOICE:
                 self.speaking = True
+                self.quiet_frames = 0
                 self.voice_frames = min(self.loud_run, <int>WINDOW_FRAMES)
             return
         self.bridged += 1
         if self.loud_run > 0 and self.logit >= self.keep:
             self.voice_frames += self.bridged
             self.bridged = 0
+            self.quiet_frames = 0
         elif self.bridged >= VOICE_ENDS:
             self.speaking = False
             self.voice_frames = 0
@@ -575,6 +580,10 @@ cdef class Detector:
     @property
     def voice_ms(self) -> int:
         return 20 * self.voice_frames
+
+    @property
+    def quiet_ms(self) -> int | None:
+        return 20 * self.quiet_frames if self.quiet_frames >= 0 else None
 
     @property
     def why(self) -> str:

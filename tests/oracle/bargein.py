@@ -152,6 +152,7 @@ class Detector:
         self.floor_dbfs, self._voicing = EMPTY_DBFS, 0.0
         self.why_code = self.loud_frames = self._voices = self._loud_run = self._bridged = self._voice_frames = 0
         self._fired = self.speaking = False
+        self.quiet_ms: int | None = None
 
     def feed(self, frame: bytes, playing: bytes | None) -> bool:
         edge = False
@@ -323,16 +324,19 @@ class Detector:
 
     def _follow(self) -> None:
         self._loud_run = self._loud_run + 1 if self.why_code > WHY.index("echo") else 0
+        if self.quiet_ms is not None:
+            self.quiet_ms += 20
         if not self.speaking:
             self._voice_frames = self._bridged = 0
             if self._loud_run >= VOICE_BEGINS and self.why == "voice":
                 self.speaking = True
+                self.quiet_ms = 0
                 self._voice_frames = min(self._loud_run, FRAMES)
             return
         self._bridged += 1
         if self._loud_run > 0 and self._logit >= self._keep:
             self._voice_frames += self._bridged
-            self._bridged = 0
+            self._bridged = self.quiet_ms = 0
         elif self._bridged >= VOICE_ENDS:
             self.speaking = False
             self._voice_frames = 0

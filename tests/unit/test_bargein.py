@@ -230,6 +230,22 @@ class TestSpeaking:
         runs(detector, [QUIET])
         assert (detector.speaking, detector.voice_ms) == (False, 0)
 
+    def test_the_quiet_after_it_is_known_until_it_begins_again(self, bargein):
+        detector = listening(bargein)
+        assert detector.quiet_ms is None
+        runs(detector, [LOUD] * 10, playing=None)
+        assert detector.quiet_ms == 0
+        runs(detector, [QUIET] * 6 + [LOUD], playing=None)
+        assert detector.quiet_ms == 0
+        runs(detector, [QUIET] * 300)
+        assert (detector.speaking, detector.quiet_ms) == (False, 6000)
+        runs(detector, [LOUD], playing=None)
+        assert (detector.speaking, detector.quiet_ms) == (False, 6020), "a click is no voice"
+        runs(detector, [LOUD] * 9, playing=None)
+        assert detector.quiet_ms == 0
+        detector.reset()
+        assert detector.quiet_ms is None
+
     def test_not_with_a_noise(self, bargein, mulaw):
         rng = random.Random(6)
         detector = listening(bargein)
@@ -294,7 +310,8 @@ def test_any_bytes_and_both_twins_agree_on_everything(frames, sensitivity, echo)
         for frame, playing in frames:
             edge = detector.feed(frame, playing)
             seen[-1].append((edge, detector.why, detector.loud_frames, detector.speaking, detector.voice_ms,
+                             detector.quiet_ms,
                              detector.features, detector.confidence, detector.level_dbfs, detector.floor_dbfs,
                              detector.echo_dbfs, detector.threshold_dbfs))  # fmt: skip
     assert seen[0] == seen[1]
-    assert all(math.isfinite(value) for row in seen[1] for value in row[6:])
+    assert all(math.isfinite(value) for row in seen[1] for value in row[7:])

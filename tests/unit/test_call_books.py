@@ -22,11 +22,13 @@ class Desk:
         self.stats = CallStats()
         self.fuses = {"responses": 0}
         self.facts = SimpleNamespace(private=False)
+        self.detector = SimpleNamespace(quiet_ms=None)
         log = CallLog("CA1")
         self.books = Books(
             clock=CallClock(self.loop.clock, lambda callback: callback),
             facts=self.facts,
             assistant=SimpleNamespace(frames_sent=1, first_frame_bytes=160),
+            detector=self.detector,
             stats=self.stats,
             log=log,
             trouble=Trouble(log, self.stats),
@@ -61,6 +63,26 @@ def test_a_response_time_is_from_the_end_of_his_speech_to_our_first_frame_once(d
     desk.books.first_frame("resp_1")
     desk.books.first_frame("resp_2")
     assert desk.stats.response_ms == [700]
+
+
+def test_what_a_caller_waits_is_from_the_last_of_his_voice_where_it_was_heard(desk):
+    def answered(quiet_ms: int | None) -> int | None:
+        desk.books.speech_stopped()
+        desk.loop.advance(0.5)
+        desk.detector.quiet_ms = quiet_ms
+        desk.books.first_frame("resp_1")
+        return desk.stats.pause_ms[-1]  # type: ignore[no-any-return]
+
+    assert answered(None) is None
+    assert answered(480) == 480
+    assert answered(520) is None, "his voice of before the last answer"
+    desk.loop.advance(3)
+    desk.books.first_frame("local_filler_1")
+    assert answered(3100) == 3100, "a filler is no answer"
+    desk.loop.advance(3)
+    desk.books.first_frame("resp_2")
+    assert answered(3100) is None, "nor what he said before we spoke without a turn of his"
+    assert len(desk.stats.response_ms) == len(desk.stats.pause_ms) == 5
 
 
 def test_turns_are_the_callers(desk):

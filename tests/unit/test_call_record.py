@@ -42,12 +42,13 @@ def test_the_metrics_line_sums_the_record_up():
     try:
         rig.up()
         document = rig.call.record()
-        document["timings_ms"]["responses"] = [100, 201]
+        document["timings_ms"] |= {"responses": [100, 201], "pauses": [700, None, 801]}
         fields = record.metrics(document)
-        assert fields["response_ms"] == 150
+        assert (fields["response_ms"], fields["pause_ms"]) == (150, 750)
         assert fields["tx"] == document["pacing"]["tx"]
-        document["timings_ms"]["responses"] = []
-        assert record.metrics(document)["response_ms"] is None
+        document["timings_ms"] |= {"responses": [], "pauses": [None]}
+        fields = record.metrics(document)
+        assert (fields["response_ms"], fields["pause_ms"]) == (None, None)
     finally:
         rig.shut()
 

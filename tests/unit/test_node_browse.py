@@ -70,6 +70,25 @@ def test_a_model_that_is_paid_by_the_minute_has_its_time(url, call, capsys):
     assert fact("cost", shown) == f"${call['cost']['usd']:.4f}"
 
 
+@pytest.mark.parametrize(
+    ("timings", "shown"),
+    [
+        ({"pauses": [700, None, 900, 2000], "responses": [1, 2, 3, 4]}, "median 900 ms, longest 2000 ms"),
+        ({"responses": [300, 500]}, "median 500 ms, longest 500 ms"),
+    ],
+)
+def test_what_a_caller_waited_for_answers(call, timings, shown, capsys):
+    """Records of older versions have it without the pause by which the model knows that he is done."""
+    older = {name: value for name, value in call["timings_ms"].items() if name not in ("pauses", "responses")}
+    browse._console().print(browse._facts({**call, "timings_ms": {**older, **timings}}))
+    assert fact("answers", capsys.readouterr().out) == shown
+
+
+def test_nothing_is_said_of_answers_that_nobody_waited_for(call, capsys):
+    browse._console().print(browse._facts({**call, "timings_ms": {**call["timings_ms"], "pauses": [None]}}))
+    assert "answers" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("older", [False, True])
 def test_of_two_models_each_has_its_own(call, older, capsys):
     used = [{"model": "dear", "tokens": 9, "seconds": 61.6, "usd": 1}, {"model": "cheap", "tokens": 0, "seconds": 3661}]

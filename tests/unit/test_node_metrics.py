@@ -33,6 +33,23 @@ def a_call(**settings):
     return rig
 
 
+def test_what_a_caller_waits_is_from_the_last_of_his_voice():
+    rig, process = Rig().up(), Metrics()
+    rig.caller_says(*[LOUD] * 10)
+    rig.model({"type": "input_audio_buffer.speech_started"})
+    rig.caller_says(*[QUIET] * 25)
+    rig.model({"type": "input_audio_buffer.speech_stopped"})
+    rig.caller_says(*[QUIET] * 15)
+    rig.respond(SECOND)
+    rig.advance(0.1)
+    for _ in range(2):
+        process.fold(rig.call)
+    pauses, latencies = (process.histograms[name] for name in ("answer_pause_seconds", "response_latency_seconds"))
+    assert (sum(pauses.counts), pauses.total) == (1, pytest.approx(0.8, abs=0.03))
+    assert latencies.total == pytest.approx(0.3, abs=0.03)
+    rig.shut()
+
+
 def test_a_calls_numbers_are_taken_once_however_often_one_looks():
     rig, process = a_call(), Metrics()
     for _ in range(3):
@@ -43,6 +60,7 @@ def test_a_calls_numbers_are_taken_once_however_often_one_looks():
     assert sum(process.histograms["uplink_latency_seconds"].counts) == rig.call.caller.frames_in
     assert sum(process.histograms["response_latency_seconds"].counts) == 1
     assert process.histograms["response_latency_seconds"].total == pytest.approx(0.3, abs=0.03)
+    assert sum(process.histograms["answer_pause_seconds"].counts) == 0, "our ear has heard nobody"
     rig.caller_says(*[LOUD] * 5)
     rig.shut()
     process.fold(rig.call)

@@ -322,6 +322,7 @@ class Assembly(Parts):
             clock=clock,
             facts=facts,
             assistant=assistant,
+            detector=self.detector,
             stats=stats,
             log=log,
             trouble=self.trouble,

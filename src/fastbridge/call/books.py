@@ -23,6 +23,13 @@ class Moment(Protocol):
     def private(self) -> bool: ...
 
 
+class Ear(Protocol):
+    """The detector."""
+
+    @property
+    def quiet_ms(self) -> int | None: ...
+
+
 class Books:
     """fuses(): how often states of ours outlived their deadlines, by whose they were."""
 
@@ -32,6 +39,7 @@ class Books:
         clock: CallClock,
         facts: Moment,
         assistant: AssistantLane,
+        detector: Ear,
         stats: CallStats,
         log: CallLog,
         trouble: Trouble,
@@ -40,11 +48,13 @@ class Books:
         self._clock = clock
         self._facts = facts
         self._assistant = assistant
+        self._detector = detector
         self._stats = stats
         self._log = log
         self._trouble = trouble
         self._fuses = fuses
         self._speech_stopped_ns = 0
+        self._answered_ms = 0
 
     def speech_started(self) -> None:
         if self._stats.first_speech_ms is None:
@@ -72,9 +82,18 @@ class Books:
     def first_frame(self, response_id: str) -> None:
         if self._assistant.frames_sent == 1:
             events.first_chunk(self._log, self._assistant.first_frame_bytes)
-        if self._speech_stopped_ns and not response_id.startswith(LOCAL_ID):
+        if response_id.startswith(LOCAL_ID):
+            return
+        if self._speech_stopped_ns:
             self._stats.response_ms.append(self._clock.elapsed_ms(self._speech_stopped_ns))
+            self._stats.pause_ms.append(self._pause_ms())
             self._speech_stopped_ns = 0
+        self._answered_ms = self._clock.now_ms()
+
+    def _pause_ms(self) -> int | None:
+        """Since the last of his voice, where our ear has heard any since the answer before."""
+        quiet_ms = self._detector.quiet_ms
+        return quiet_ms if quiet_ms is not None and quiet_ms < self._clock.now_ms() - self._answered_ms else None
 
     def key(self, digit: str) -> None:
         if len(self._stats.dtmf) < MAX_DTMF:

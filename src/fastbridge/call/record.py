@@ -96,6 +96,7 @@ def record(call: Parts) -> dict[str, Any]:
             "greeting": moments.greeting_ms,
             "first_speech": moments.first_speech_ms,
             "responses": moments.response_ms,
+            "pauses": moments.pause_ms,
         },
         "turns": _turns(call),
         "caller_turns": moments.turns,
@@ -170,7 +171,7 @@ def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str)
         "transferred_to": None,
         "transfers": [],
         "answered_by": None,
-        "timings_ms": {"connect": None, "ready": None, "greeting": None, "first_speech": None, "responses": []},
+        "timings_ms": dict.fromkeys(("connect", "ready", "greeting", "first_speech")) | {"responses": [], "pauses": []},
         "turns": [],
         "caller_turns": 0,
         "silences": 0,
@@ -277,13 +278,14 @@ def _cost(call: Parts) -> dict[str, Any]:
 def metrics(document: dict[str, Any]) -> dict[str, object]:
     """The fields of the `[CALL_METRICS]` line."""
     timings, pacing, books = document["timings_ms"], document["pacing"], document["accounting"]
-    responses = timings["responses"]
+    responses, pauses = timings["responses"], [pause for pause in timings["pauses"] if pause is not None]
     outcomes = [barge_in["outcome"] for barge_in in document["barge_ins"]]
     return {
         "greeting_ms": timings["greeting"],
         "first_speech_ms": timings["first_speech"],
         "turns": document["caller_turns"],
         "response_ms": sum(responses) // len(responses) if responses else None,
+        "pause_ms": sum(pauses) // len(pauses) if pauses else None,
         "barge_in_events": outcomes.count("committed"),
         "barge_in_false": outcomes.count("resumed"),
         "silences": document["silences"],

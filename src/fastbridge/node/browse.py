@@ -104,7 +104,7 @@ def _call_tables(record: dict[str, Any]) -> list[Table | Text]:
 def _facts(record: dict[str, Any]) -> Table:
     books, pacing, timings = record["accounting"], record["pacing"], record["timings_ms"]
     reasons = ", ".join(f"{name} {count}" for name, count in books["by_reason"].items())
-    responses = sorted(timings["responses"])
+    pauses = sorted(pause for pause in timings.get("pauses", timings["responses"]) if pause is not None)
     facts = {
         "call": record["call_sid"],
         "started": f"{record['started_at']}, {record['direction']}",
@@ -113,7 +113,7 @@ def _facts(record: dict[str, Any]) -> Table:
         "length": _length(record["duration_ms"]),
         "end": " to ".join(filter(None, (record["end_reason"], record.get("transferred_to")))),
         "after": ", ".join(f"{name} {_ms(timings[name])}" for name in ("connect", "ready", "greeting", "first_speech")),
-        "answers": f"median {_ms(responses[len(responses) // 2])}, longest {_ms(responses[-1])}" if responses else None,
+        "answers": f"median {_ms(pauses[len(pauses) // 2])}, longest {_ms(pauses[-1])}" if pauses else None,
         "caller's frames": f"{books['frames_in']} = {books['forwarded']} + {books['dropped']}"
         + (f" ({reasons})" if reasons else ""),
         "our frames": f"{pacing['tx']} of {pacing['frames_enqueued']} sent, {pacing['tx_late_frames']} late, "

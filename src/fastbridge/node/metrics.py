@@ -97,7 +97,8 @@ _LIST = (
     _counter("underruns", "Times the assistant's audio ran dry within a response."),
     _counter("barge_ins", "Interruptions of the assistant.",
              source=("local", "model"), outcome=("committed", "resumed", "held")),
-    _histogram("response_latency_seconds", "From the end of the caller's speech to the answer's first frame.", SECONDS),
+    _histogram("response_latency_seconds", "From the end of a turn, when it is known, to the answer.", SECONDS),
+    _histogram("answer_pause_seconds", "From the last of the caller's voice to the answer's first frame.", SECONDS),
     _histogram("model_connect_seconds", "From a stream's start to the model's open socket.", SECONDS),
     _counter("responses", "Responses that the model began."),
     _counter("openai_errors", "Errors of the model's, expected ones included, by code.", code=ERROR_CODES),
@@ -215,6 +216,9 @@ class Metrics:
         moments = call.stats
         for latency_ms in moments.response_ms[self._since(seen, "response_ms", len(moments.response_ms)) :]:
             self.observe("response_latency_seconds", latency_ms / 1000)
+        for pause_ms in moments.pause_ms[self._since(seen, "pause_ms", len(moments.pause_ms)) :]:
+            if pause_ms is not None:
+                self.observe("answer_pause_seconds", pause_ms / 1000)
         for tool in moments.tool_calls[self._since(seen, "tool_calls", len(moments.tool_calls)) :]:
             self.add("tool_calls", 1, tool["outcome"])
         for code in moments.errors[self._since(seen, "errors", len(moments.errors)) :]:

@@ -52,7 +52,8 @@ class CallStats:
     consent_ms: int | None = None  # to be recorded
     turns: int = 0
     responses: int = 0
-    response_ms: list[int] = field(default_factory=list)  # end of the caller's speech to our first frame
+    response_ms: list[int] = field(default_factory=list)  # from when his turn was known to be over to our first frame
+    pause_ms: list[int | None] = field(default_factory=list)  # the same from the last of his voice, by our own ear
     barge_ins: list[BargeIn] = field(default_factory=list)
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     silences: int = 0  # prompts to a caller who said nothing
