@@ -1,15 +1,17 @@
 """recordings.api: files, ranges, links and deletion, and what is said to whoever asks otherwise."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import httpx2
 import pytest
 from starlette.applications import Starlette
 
 from fastbridge.base.api_keys import ApiKeys
+from fastbridge.observe.limits import RateLimiter
 from fastbridge.recordings import api
 from fastbridge.recordings.api import MAX_DOWNLOADS
 from fastbridge.recordings.links import Links
@@ -151,6 +153,46 @@ class TestFile:
             return [(await http.get(f"/recordings/{SID}")).status_code for _ in range(MAX_DOWNLOADS * 2)]
 
         assert set(desk.run(one_by_one)) == {200}, "each leaves its place"
+
+
+class TestStoreAway:
+    @pytest.fixture(autouse=True)
+    def lines(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO")
+        monkeypatch.setattr(api, "_lines", RateLimiter())
+
+    def test_before_it_is_a_problem(self, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+        desk.have()
+        desk.store.look = Mock(side_effect=TimeoutError)  # type: ignore[method-assign]
+        assert problem(desk.get(), 503)["detail"] == "The store of recordings does not answer."
+        assert "[RECORDING_SERVICE] the store of recordings does not answer: TimeoutError" in caplog.messages
+
+    def test_in_the_midst_it_ends_the_answer_in_one_line(self, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+        """Of a download there is no other sign than that it is too short. Its place is free again."""
+        desk.have()
+        sent: list[Any] = []
+
+        async def read(*_: Any) -> AsyncIterator[bytes]:
+            yield FILE[:1000]
+            raise OSError("gone")
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async def scene() -> None:
+            headers = [(b"authorization", f"Bearer {KEY}".encode())]
+            path = f"/recordings/{SID}"
+            scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers}
+            app = desk.app
+            for _ in range(MAX_DOWNLOADS + 1):
+                await app(dict(scope), asyncio.Event().wait, send)  # type: ignore[arg-type]
+
+        desk.store.read = read  # type: ignore[method-assign, assignment]
+        asyncio.run(asyncio.wait_for(scene(), 20))
+        assert [message.get("status", message.get("body")) for message in sent] == [200, FILE[:1000]] * 17
+        assert all(message.get("more_body", True) for message in sent), "nobody says that this was all"
+        away = [message for message in caplog.messages if "does not answer" in message]
+        assert away == ["[RECORDING_SERVICE] the store of recordings does not answer: OSError"]
 
 
 class TestMiss:

@@ -4,14 +4,16 @@ import asyncio
 import io
 import os
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bucket_rig import Bucket, bucket
 from fastbridge.errors import ConfigError
 from fastbridge.recordings import media_store
-from fastbridge.recordings.media_store import PIECE_BYTES, Kept, MediaStore, check, folder_of
+from fastbridge.recordings.media_store import PIECE_BYTES, Kept, MediaStore, StoreError, check, folder_of
 from recording_rig import CALL, SID, sid
 
 FILE = os.urandom(PIECE_BYTES * 2 + 7)
@@ -143,3 +145,73 @@ class TestAddress:
     def test_looking_at_an_address_makes_nothing(self, tmp_path: Path) -> None:
         check(str(tmp_path / "files"))
         assert list(tmp_path.iterdir()) == []
+
+
+# A bucket
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    with bucket(monkeypatch) as made:
+        yield made
+
+
+@pytest.mark.parametrize("size_bytes", [0, 44, len(FILE), 6_000_000])
+def test_a_bucket_has_it_as_a_folder_has(calls: Bucket, size_bytes: int) -> None:
+    """A large one goes up in parts."""
+    file = (FILE * 12)[:size_bytes]
+
+    async def scene() -> None:
+        store = MediaStore("s3://calls/of/today")
+        for _ in range(2):
+            await store.put(SID, io.BytesIO(file))
+        assert calls.objects == {f"/calls/of/today/{SID}.wav": file}
+        kept = await store.look(SID)
+        assert kept is not None
+        assert (kept.size_bytes, kept.changed.isoformat()) == (size_bytes, "2026-11-29T12:00:00+00:00")
+        assert b"".join([piece async for piece in store.read(SID, 0, size_bytes)]) == file
+        assert b"".join([piece async for piece in store.read(SID, 5, min(40, size_bytes))]) == file[5:40]
+        await store.delete(SID)
+        assert calls.objects == {}
+        assert await store.look(SID) is None
+        await store.sweep()
+
+    run(scene())
+
+
+QUESTIONS: dict[str, Callable[[MediaStore], Any]] = {
+    "look": lambda store: store.look(SID),
+    "read": lambda store: anext(store.read(SID, 0, 9)),
+    "delete": lambda store: store.delete(SID),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_bucket_that_does_not_answer_is_not_waited_for(
+    calls: Bucket, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    calls.fault = lambda method, path: 0
+    monkeypatch.setattr(media_store, "ANSWER_SECONDS", 0.2)
+
+    async def scene() -> None:
+        with pytest.raises(StoreError):
+            await asyncio.wait_for(QUESTIONS[question](MediaStore("s3://calls")), 10)
+
+    began_s = time.monotonic()
+    run(scene())
+    assert time.monotonic() - began_s < 5
+    assert calls.asked, "it was asked"
+
+
+def test_a_bucket_that_fails_for_a_moment_is_asked_again(calls: Bucket) -> None:
+    calls.objects[f"/calls/{SID}.wav"] = FILE
+    calls.fault = lambda method, path: 503 if len(calls.asked) < 3 else None
+    assert run(MediaStore("s3://calls").look(SID)).size_bytes == len(FILE)
+
+
+def test_a_bucket_that_refuses_us_says_so(calls: Bucket) -> None:
+    calls.fault = lambda method, path: 403
+    with pytest.raises(StoreError):
+        run(MediaStore("s3://calls").look(SID))
+    with pytest.raises(StoreError):
+        put(MediaStore("s3://calls"))

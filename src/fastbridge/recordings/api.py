@@ -158,7 +158,8 @@ class _Desk:
 
 
 class _Download(StreamingResponse):
-    """left(): when it is over, however it ends."""
+    """left(): when it is over, however it ends. Where the store stops answering, the client is hung up on: it knows by
+    the length that this was not all."""
 
     def __init__(
         self, pieces: AsyncIterator[bytes], status: int, headers: dict[str, str], left: Callable[[], object]
@@ -169,14 +170,26 @@ class _Download(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
+        except _StoppedError as error:
+            _say_away(error.why)
         finally:
             self._at_end()
 
 
+class _StoppedError(Exception):
+    """By the store, not by the client, of whom an OSError would tell."""
+
+    def __init__(self, why: Exception) -> None:
+        self.why = why
+
+
 async def _each(pieces: Any) -> AsyncIterator[bytes]:
     async with aclosing(pieces):
-        async for piece in pieces:
-            yield piece
+        try:
+            async for piece in pieces:
+                yield piece
+        except StoreError as error:
+            raise _StoppedError(error) from error
 
 
 async def _look(store: MediaStore, sid: str) -> Kept | None:
@@ -186,9 +199,13 @@ async def _look(store: MediaStore, sid: str) -> Kept | None:
         raise _away(error) from None
 
 
-def _away(error: Exception) -> Problem:
+def _say_away(error: Exception) -> None:
     if _lines.every("store", SAY_SECONDS):
         notices.recording_store_away(error)
+
+
+def _away(error: Exception) -> Problem:
+    _say_away(error)
     return Problem(503, "The store of recordings does not answer.", headers={"Retry-After": "5"})
 
 

@@ -31,6 +31,9 @@ SCHEMES = ("file", "s3", "gs", "az")
 WHAT_IT_IS = "a folder, or an address such as s3://bucket/recordings, gs://… or az://…"
 LEFT_SECONDS = 86_400.0
 """What a process that was killed in the midst of a write has left behind is old by then."""
+ANSWER_SECONDS = 8.0
+"""A store that has not answered a question by then does not. The library would go on for three minutes, as it may
+with a file that is put."""
 _NAME = re.compile(r"(RE|CA|OB)[0-9a-f]{32}\Z")
 StoreError = (BaseError, OSError, ValueError)
 """What the library raises where a store does not answer, or not well."""
@@ -66,7 +69,8 @@ class MediaStore:
     async def look(self, sid: str) -> Kept | None:
         """None where there is none."""
         try:
-            found = await obstore.head_async(self._store, _name(sid))
+            async with asyncio.timeout(ANSWER_SECONDS):
+                found = await obstore.head_async(self._store, _name(sid))
         except FileNotFoundError:
             return None
         return Kept(found["size"], found["last_modified"])
@@ -74,7 +78,8 @@ class MediaStore:
     async def read(self, sid: str, start: int, end: int) -> AsyncIterator[bytes]:
         """Bytes from `start` up to, without, `end`, in pieces; none is read before the one in front was taken."""
         for at in range(start, end, PIECE_BYTES):
-            piece = await obstore.get_range_async(self._store, _name(sid), start=at, end=min(at + PIECE_BYTES, end))
+            async with asyncio.timeout(ANSWER_SECONDS):
+                piece = await obstore.get_range_async(self._store, _name(sid), start=at, end=min(at + PIECE_BYTES, end))
             if len(piece) != min(PIECE_BYTES, end - at):
                 raise OSError("the file has become shorter")
             yield bytes(piece)
@@ -82,7 +87,8 @@ class MediaStore:
     async def delete(self, sid: str) -> bool:
         """Whether there was one, where the store tells."""
         try:
-            await obstore.delete_async(self._store, _name(sid))
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await obstore.delete_async(self._store, _name(sid))
         except FileNotFoundError:
             return False
         return True
