@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastbridge.base.conversation import Note
 from fastbridge.model import history as module
 from fastbridge.model.history import History, cut_to
 
@@ -276,3 +277,31 @@ class TestLength:
     def test_of_a_calls_arguments(self, history, monkeypatch):
         monkeypatch.setattr(module, "MAX_ARGUMENTS_CHARS", 20)
         assert history.add_call("call_1", "order", '{"number": "' + "7" * 99).arguments == '{"number": "77777777'
+
+
+class TestNotes:
+    def test_know_what_came_before_them(self, history):
+        history.add_note("user", "(1)")
+        spoken(history)
+        history.add_note("system", "(2)")
+        assert list(history.notes) == [Note("user", "(1)", 0), Note("system", "(2)", 1)]
+
+    def test_are_bounded_and_the_newest_win(self, history):
+        for number in range(module.MAX_NOTES + 1):
+            history.add_note("user", str(number))
+        assert (len(history.notes), history.notes[0].text) == (module.MAX_NOTES, "1")
+
+
+class TestWordsAheadOfTheirSound:
+    def test_are_taken_back(self, history):
+        spoken(history).unsay_behind("item_1", 13)
+        assert history.turns["item_1"].text == "one two three"
+        history.unsay_behind("item_1", 100)
+        assert history.turns["item_1"].text == "one two three"
+
+    @pytest.mark.parametrize("field", [{"heard_ms": 5}, {"ended": True}, {"private": True}])
+    def test_but_not_of_a_turn_whose_words_are_known(self, history, field):
+        vars(spoken(history).turns["item_1"]).update(field)
+        history.unsay_behind("item_1", 13)
+        history.unsay_behind("item_2", 13)
+        assert history.turns["item_1"].text == TEXT

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fastbridge.errors import IllegalEvent
+from fastbridge.model import history
 from fastbridge.model.history import History
 from fastbridge.model.live.caller_turns import (
     LATE_SECONDS,
@@ -14,6 +15,7 @@ from fastbridge.model.live.caller_turns import (
     MIN_VOICE_FRAMES,
     PAUSE_SECONDS,
     TRANSITIONS,
+    VOICE_OVER_SECONDS,
     CallerTurns,
     Event,
     State,
@@ -179,3 +181,20 @@ def test_at_the_end_the_words_are_there(scene):
     turn: Any = next(iter(scene.history.turns.values()))
     assert turn.text == "Hello"
     assert scene.told == ["SpeechStarted"]
+
+
+def test_one_too_many_is_told_and_understood_all_the_same(scene, monkeypatch):
+    """Who is not understood for two minutes is hung up on."""
+    monkeypatch.setattr(history, "MAX_TURNS", 0)
+    texts: list[str] = []
+    tell, scene.turns._tell = scene.turns._tell, lambda event: (tell(event), texts.extend(t.text for t in event))
+    scene.hear(" Hello", 100, 400)
+    scene.loop.advance(PAUSE_SECONDS + 0.01)
+    assert (scene.told, texts, scene.texts) == (TURN, ["Hello"], [])
+
+
+def test_whether_a_voice_is_over_is_told_by_our_ear(scene):
+    scene.ear.last_voice_ns = scene.loop.now_ns
+    assert not scene.turns.voice_is_over
+    scene.loop.advance(VOICE_OVER_SECONDS)
+    assert scene.turns.voice_is_over

@@ -9,6 +9,7 @@ import pytest
 from fastbridge.agent import Agent
 from fastbridge.errors import ModelUnavailable
 from fastbridge.model.farewell import FAREWELL_SECONDS
+from fastbridge.model.instructions import PRIVATE
 from fastbridge.model.live.responses import REACT
 from helpers import LOUD
 from live_rig import LiveRig
@@ -282,3 +283,62 @@ class TestFarewell:
         rig.connect()
         rig.do(rig.call.close, "customer_hangup")
         assert [link.hang_ups for link in rig.model_links] == [1, 1]
+
+
+def moved(rig: LiveRig, seconds: float = 6.0) -> None:
+    """The successor's session begins, and streams for so long before the call has a moment to move over."""
+    renew(rig)
+    rig.says(seconds - 1.5, "Wait.")
+    confirm(rig)
+    streamed_ms = 0
+    while not rig.call.line.counters["renewals"]:
+        rig.do(rig.attempt.feed_message, json_of({"type": "session.output_audio.delta", "delta": "/" * 213 + "w=="}))
+        streamed_ms += 20
+        rig.advance(0.02)
+        rig.echo_marks()
+    assert streamed_ms > 4000
+    rig.stream_ms = streamed_ms
+
+
+class TestTheClockOfASuccessor:
+    """It began with its session: what it says of places in its stream is by that."""
+
+    def test_an_answer_that_breaks_off_is_gone_on_with_from_its_words(self, renewing):
+        moved(renewing)
+        words = [f"word{number}" for number in range(12)]
+        for word in words:
+            renewing.says(0.25, f" {word}")
+            renewing.advance(0.23)
+        renewing.streaming = False
+        renewing.lose_model()
+        renewing.advance(0.2)
+        renewing.connect()
+        told = renewing.sent("session.start")[-1]["session"]["input"][-1]["content"][0]["text"]
+        assert told.split() == words
+
+    def test_words_that_come_behind_their_answer_are_no_other_turn(self, renewing):
+        moved(renewing)
+        renewing.line += [LOUD] * 40
+        renewing.advance(1.2)
+        spoken_ms = renewing.stream_ms - 300
+        renewing.says(1.0, "We are.")
+        place = {"start_ms": spoken_ms - 400, "end_ms": spoken_ms}
+        renewing.model({"type": "session.input_transcript.delta", "event_id": "e", "delta": "Are you open?", **place})
+        renewing.advance(4.0)
+        assert (renewing.appended("instructions"), renewing.call.stats.turns) == ([], 1)
+
+    def test_a_stream_that_ran_before_is_not_too_fast(self, renewing):
+        moved(renewing, 9.0)
+        renewing.advance(3.0)
+        assert renewing.call.format_watch.counters == {}
+
+
+class TestAPrivateSection:
+    def test_is_known_to_a_successor(self, renewing):
+        renewing.do(renewing.call.begin_private, "ticket", 60.0, lambda well: None)
+        renew(renewing)
+        confirm(renewing)
+        renewing.advance(0.3)
+        assert renewing.call.line.counters["renewals"] == 1
+        assert renewing.appended("thinking") == [PRIVATE, PRIVATE]
+        renewing.do(renewing.call.end_private, "ticket")

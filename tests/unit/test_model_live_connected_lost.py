@@ -9,6 +9,7 @@ from call_rig import Control
 from fastbridge.agent import Agent, CallContext
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.call.happenings import LeaveAsked
+from fastbridge.model.instructions import NOT_TRANSFERRED
 from fastbridge.model.live.responses import ANSWER, REACT
 from fastbridge.model.port import Wish
 from helpers import LOUD
@@ -367,3 +368,37 @@ class TestTheEndOfASession:
         comes_back(rig, 1.0)
         assert rig.call.stats.barge_ins[0].outcome == "resumed"
         assert "Go on from exactly there" in rig.appended("instructions")[-1]
+
+
+class TestWhatNobodySpoke:
+    def told(self, rig: LiveRig) -> list[str]:
+        return [item["content"][0]["text"] for item in rig.sent("session.start")[-1]["session"]["input"]]
+
+    def test_keys_are_known_to_the_next_session_which_is_asked_to_react(self, rig):
+        asks(rig, "What do I press?")
+        rig.says(0.5, "Your number.")
+        rig.advance(1.5)
+        rig.press("42#")
+        assert rig.appended("instructions") == [REACT]
+        lose(rig)
+        comes_back(rig)
+        assert rig.appended("instructions") == [REACT, REACT]
+        assert "4 2" in self.told(rig)[-1]
+
+    def test_that_a_transfer_has_failed_while_there_was_no_session_is_known_to_the_next(self):
+        control = Control()
+        control.well, control.seconds = False, 1.0
+        agent = desk(transfer_to={"clinic": "+15550100002"})
+        rig = LiveRig(agent, control=control, silence_seconds=0).up()
+        asks(rig)
+        rig.says(0.5, "One moment.")
+        rig.advance(1.5)
+        rig.echo_marks()
+        rig.do(rig.call.transfer, "+15550100002")
+        rig.advance(0.6)
+        assert control.done
+        lose(rig)
+        comes_back(rig, 1.5)
+        assert self.told(rig)[-1] == NOT_TRANSFERRED
+        assert rig.appended("instructions") == [REACT]
+        rig.shut()

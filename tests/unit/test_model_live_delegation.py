@@ -58,7 +58,7 @@ class Scene:
         self.loop.do(self.delegation.event, key, {"type": kind, **event})
 
     def begun(self, key: str = "dlg_1") -> "Scene":
-        self.loop.do(self.delegation.created)
+        self.loop.do(self.delegation.created, key or "dlg_0")
         self.event("response.created", key)
         return self
 
@@ -340,3 +340,112 @@ def test_an_event_without_a_delegation_is_of_one(scene):
     scene.begun("").calls("call_1", key="").ends("")
     scene.answers(0)
     assert scene.kinds == ["item.create", "create"]
+
+
+class TestWhatIsAwaited:
+    """Each delegation, and each request to go on, until something of it is seen: in whatever order that comes."""
+
+    @staticmethod
+    def created(scene: Scene, key: str = "dlg_1", response_id: str = "resp_1") -> None:
+        scene.loop.do(scene.delegation.created, key, response_id)
+
+    @staticmethod
+    def response(scene: Scene, kind: str, key: str = "dlg_1", response_id: str = "resp_1") -> None:
+        scene.event(f"response.{kind}", key, response={"id": response_id, "usage": {"total_tokens": 5}})
+
+    def told_and_at_rest(self, scene: Scene) -> bool:
+        scene.loop.do(scene.delegation.told)
+        scene.loop.advance(PATIENCE_SECONDS + 1)
+        return not scene.delegation.at_work and scene.gave_up == 0
+
+    def test_a_delegation_told_of_behind_its_response_is_that_one(self, scene):
+        self.response(scene, "created")
+        self.created(scene)
+        self.response(scene, "completed")
+        assert scene.counters["delegations"] == 0
+        assert self.told_and_at_rest(scene)
+
+    def test_and_behind_its_end(self, scene):
+        self.response(scene, "created")
+        self.response(scene, "completed")
+        self.created(scene)
+        assert self.told_and_at_rest(scene)
+
+    def test_one_whose_events_do_not_name_it_is_known_by_its_response(self, scene):
+        self.response(scene, "created", "")
+        self.created(scene)
+        self.response(scene, "completed", "")
+        assert self.told_and_at_rest(scene)
+
+    def test_one_that_is_told_of_twice_is_one(self, scene):
+        self.created(scene)
+        self.created(scene)
+        self.response(scene, "created")
+        self.created(scene)
+        self.response(scene, "completed")
+        assert scene.counters["delegations"] == 1
+        assert self.told_and_at_rest(scene)
+
+    def test_a_request_to_go_on_that_is_refused_is_made_again_and_is_one(self, scene):
+        """Another delegation is under way, of which nothing had been seen."""
+        scene.begun().calls("call_1").ends()
+        self.created(scene, "dlg_2", "resp_2")
+        scene.answers(0)
+        scene.loop.do(scene.delegation.refused, "go_on_1")
+        self.response(scene, "created", "dlg_2", "resp_2")
+        self.response(scene, "completed", "dlg_2", "resp_2")
+        assert scene.kinds == ["item.create", "create", "create"]
+        self.response(scene, "created", "dlg_1", "resp_3")
+        self.response(scene, "completed", "dlg_1", "resp_3")
+        assert self.told_and_at_rest(scene)
+
+    def test_a_response_that_nobody_has_told_of_is_not_waited_for_for_ever(self, scene):
+        self.response(scene, "created")
+        self.created(scene)
+        scene.loop.advance(PATIENCE_SECONDS + 0.1)
+        assert (scene.gave_up, scene.delegation.at_work) == (1, False)
+
+    def test_events_that_come_twice_are_events_once(self, scene):
+        """Of a response that has ended, too: it has not begun anew."""
+        self.created(scene)
+        for _ in range(2):
+            self.response(scene, "created")
+            scene.calls("call_1", id="fc_1")
+            self.response(scene, "completed")
+        scene.answers(0)
+        assert (scene.kinds, scene.usage) == (["item.create", "create"], [{"total_tokens": 5}])
+        for _ in range(2):
+            self.response(scene, "created", response_id="resp_2")
+            self.response(scene, "completed", response_id="resp_2")
+        assert len(scene.usage) == 2
+        assert self.told_and_at_rest(scene)
+
+    def test_what_is_told_of_and_never_seen_is_bounded(self, scene):
+        for number in range(1000):
+            self.created(scene, f"dlg_{number}", f"resp_{number}")
+        assert len(scene.delegation._begun) == MAX_WORK
+
+
+class TestWorkThatFails:
+    FAILED = ["response.failed", "response.incomplete", "error"]
+
+    @pytest.mark.parametrize("kind", FAILED)
+    def test_and_of_which_the_voice_says_nothing_is_given_up(self, scene, kind):
+        scene.begun().ends(kind=kind)
+        scene.loop.advance(TELL_SECONDS + 0.1)
+        assert (scene.gave_up, scene.delegation.at_work, scene.counters["delegations_failed"]) == (1, False, 1)
+        assert scene.delegation.stalls == 0
+
+    def test_of_which_it_says_something_is_not(self, scene):
+        scene.begun().ends(kind="response.failed")
+        scene.loop.do(scene.delegation.told)
+        scene.loop.advance(PATIENCE_SECONDS)
+        assert scene.gave_up == 0
+
+    @pytest.mark.parametrize("kind", FAILED)
+    def test_when_it_was_given_up_before_is_told_of_once(self, scene, kind):
+        scene.begun()
+        scene.loop.advance(PATIENCE_SECONDS + 0.1)
+        scene.ends(kind=kind)
+        scene.loop.advance(PATIENCE_SECONDS + 0.1)
+        assert (scene.gave_up, scene.delegation.at_work) == (1, False)

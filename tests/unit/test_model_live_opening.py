@@ -1,5 +1,6 @@
 """fastbridge.model.live.opening: said once, checked, given up."""
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -107,3 +108,14 @@ def test_a_confirmation_without_its_fields_is_malformed(scene):
     scene.connected()
     with pytest.raises(Malformed):
         scene.loop.do(scene.opening.feed, {"type": "session.started", "session": {}})
+
+
+def test_what_is_streamed_before_it_is_in_use_is_counted(scene):
+    """Its clock runs, from its start on."""
+    scene.connected()
+    delta = {"type": "session.output_audio.delta", "delta": b64encode(bytes(800)).decode()}
+    scene.loop.do(scene.opening.feed, delta)
+    scene.started()
+    for each in (delta, delta, {**delta, "delta": None}, {**delta, "delta": b64encode(bytes(320)).decode()}):
+        scene.loop.do(scene.opening.feed, each)
+    assert scene.opening.streamed_ms == 240

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastbridge.base.conversation import ToolCall, Turn
+from fastbridge.base.conversation import Note, ToolCall, Turn
 from fastbridge.model.live import replay
 from fastbridge.model.live.replay import in_words, items_of, said, told_of
 from fastbridge.model.live.words import tokens_of
@@ -47,3 +47,25 @@ def test_a_long_output_is_cut():
 def test_as_one_text():
     assert in_words([("user", "Hi"), ("assistant", "Ho")]) == "The caller said: Hi\nYou said: Ho"
     assert in_words([]) == ""
+
+
+def test_notes_are_told_where_they_were_made():
+    notes = [Note("user", "(The caller pressed 1.)", 1), Note("system", "(Nobody is there.)", 2)]
+    told = said(turns("Hello!", "Hi."), [ToolCall("call_1", "order", "{}", 2, "yes")], notes)
+    assert [text for _, text in told] == [
+        "Hello!",
+        "The caller has done this, without speaking: (The caller pressed 1.)",
+        "Hi.",
+        "The tool order was called with {}. It answered: yes",
+        "(Nobody is there.)",
+    ]
+    assert [role for role, _ in told] == ["assistant", "developer", "user", "developer", "developer"]
+
+
+@pytest.mark.parametrize("word", ["word ", "שלום "])
+def test_of_one_that_is_too_long_the_end_is_told(word):
+    """And not nothing at all."""
+    (item,) = items_of([("user", "Hi"), ("user", f"{word * 9000} and the end")])
+    text = item["content"][0]["text"]
+    assert text.endswith("and the end")
+    assert replay.MAX_TOKENS / 2 < tokens_of(text) <= replay.MAX_TOKENS

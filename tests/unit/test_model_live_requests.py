@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fastbridge.base.conversation import ToolCall
+from fastbridge.model import history
 from fastbridge.model.history import History
 from fastbridge.model.live.requests import HEARD_NOTHING, MIN_UNHEARD_MS, Requests
 
@@ -100,3 +101,19 @@ def test_a_result_goes_to_who_asked_or_is_told_in_words(scene):
 def test_that_a_turn_is_over_is_nothing_to_tell(scene):
     scene.requests.take_turn()
     assert scene.sent == []
+
+
+def test_of_one_too_many_nothing_is_told_for_nothing_is_known(scene, monkeypatch):
+    monkeypatch.setattr(history, "MAX_TURNS", 0)
+    assert scene.requests.truncate("live_1", 2000, 4000)
+    assert scene.sent == []
+
+
+def test_what_the_caller_did_and_what_lasts_is_told_to_the_sessions_to_come(scene):
+    scene.requests.note("user", "Keys: 123")
+    scene.requests.note("system", "Wait.")
+    scene.requests.note("system", "Nobody is there.", lasting=True)
+    assert [(note.role, note.text) for note in scene.requests.history.notes] == [
+        ("user", "Keys: 123"),
+        ("system", "Nobody is there."),
+    ]

@@ -230,3 +230,50 @@ def test_nothing_is_sent_to_cancel(scene):
 def test_an_answer_to_the_caller_is_not_awaited(scene):
     scene.loop.do(scene.controller.answer_turn)
     assert not scene.controller.awaited
+
+
+def test_a_last_word_does_not_wait_for_work(scene):
+    """Nothing is being said, and what was asked for before may take as long as it likes."""
+    scene.works = True
+    scene.create("turn")
+    scene.loop.do(scene.controller.cancel)
+    scene.loop.do(lambda: scene.controller.create("goodbye", Wish("Say goodbye."), firm=True))
+    assert scene.said == [("instructions", "Say goodbye.")]
+    assert scene.controller.says_last_word
+    assert scene.loop.do(scene.controller.created, "live_1") == "goodbye"
+    assert scene.loop.do(scene.controller.finished, "live_1", "completed")
+    assert scene.loop.do(scene.controller.created, "live_2") is None
+
+
+def test_what_was_taken_back_is_not_what_answers_the_caller(scene):
+    scene.create("silence", Wish("Ask."))
+    scene.loop.do(scene.controller.speech_started)
+    assert not scene.controller.awaited
+    scene.loop.do(scene.controller.speech_stopped)
+    scene.loop.do(scene.controller.turn_taken)
+    assert scene.loop.do(scene.controller.created, "live_1") == "turn"
+    assert scene.controller.running
+
+
+def test_who_was_given_way_to_has_no_answer(scene):
+    """An answering machine, which talks on."""
+    scene.create("greeting", saying("Hello!"))
+    scene.loop.do(scene.controller.give_way)
+    scene.loop.do(scene.controller.turn_taken)
+    assert scene.controller.awaited
+    assert scene.loop.do(scene.controller.created, "live_1") is None
+    assert scene.loop.do(scene.controller.finished, "live_1", "cancelled")
+    assert scene.loop.do(scene.controller.created, "live_2") == "turn"
+
+
+def test_what_was_not_taken_back_is_still_asked_for(scene):
+    scene.create("greeting", saying("Hello!"))
+    scene.loop.do(scene.controller.turn_taken)
+    assert scene.loop.do(scene.controller.created, "live_1") == "greeting"
+
+
+def test_behind_the_last_word_nothing_answers_the_caller(scene):
+    scene.loop.do(lambda: scene.controller.create("goodbye", Wish("Say goodbye."), firm=True))
+    scene.loop.do(scene.controller.cancel)
+    scene.loop.do(scene.controller.turn_taken)
+    assert scene.loop.do(scene.controller.created, "live_1") is None

@@ -9,6 +9,7 @@ from call_rig import Control
 from fastbridge.agent import Agent, CallContext
 from fastbridge.model.live.requests import HEARD_NOTHING
 from fastbridge.model.live.responses import ANSWER
+from fastbridge.model.port import Wish
 from helpers import LOUD, QUIET
 from live_rig import LiveRig
 
@@ -165,6 +166,56 @@ class TestTurn:
         assert greeted.appended("instructions") == []  # nobody asked for another answer
         assert not greeted.call.turns.owed
 
+    def test_whose_words_come_when_its_answer_is_over_has_its_answer(self, greeted):
+        greeted.line += [LOUD] * 40
+        greeted.advance(1.2)
+        spoken_ms = greeted.stream_ms - 300
+        greeted.says(0.4, "Yes.")
+        greeted.advance(2.0)
+        place = {"start_ms": spoken_ms - 400, "end_ms": spoken_ms}
+        greeted.model({"type": "session.input_transcript.delta", "event_id": "e", "delta": "Are you open?", **place})
+        greeted.advance(4.0)
+        assert texts(greeted)[1:] == [("caller", "Are you open?"), ("assistant", "Yes.")]
+        assert (greeted.appended("instructions"), greeted.call.stats.turns) == ([], 1)
+
+    def test_that_is_taken_while_he_is_asked_something_has_its_answer_from_the_first_word(self, greeted):
+        """He is asked whether he is there, speaks before he has heard it, and is answered."""
+        greeted.do(greeted.call.session.responses.create, "silence", Wish("Ask."))
+        greeted.line += [LOUD] * 40
+        greeted.advance(0.5)
+        greeted.hears("Yes, I am.")
+        greeted.advance(0.6)
+        before = greeted.downlink.count(LOUD)
+        greeted.says(1.0, "Good.")
+        greeted.advance(2.0)
+        assert greeted.downlink.count(LOUD) - before == 50
+        assert texts(greeted)[1:] == [("caller", "Yes, I am."), ("assistant", "Good.")]
+
+    def test_but_what_he_is_asked_while_he_speaks_he_does_not_hear(self, greeted):
+        greeted.do(greeted.call.session.responses.create, "silence", Wish("Ask."))
+        before = greeted.downlink.count(LOUD)
+        greeted.line += [LOUD] * 80
+        greeted.advance(0.5)
+        greeted.hears("Well, I")
+        greeted.says(0.6)
+        greeted.advance(1.0)
+        assert greeted.downlink.count(LOUD) == before
+
+    def test_over_a_recording_has_its_answer_from_the_first_word(self, greeted):
+        """What was asked for before he spoke is not said any more; what begins then answers him."""
+        greeted.do(greeted.call.fallback.fill, "tool", 0, 1500)
+        greeted.do(greeted.call.session.responses.create, "tool_result")
+        greeted.advance(0.3)
+        greeted.line += [LOUD] * 40
+        greeted.advance(0.6)
+        assert greeted.call.stats.barge_ins[-1].outcome == "committed"
+        greeted.hears("Hello?")
+        greeted.advance(0.5)
+        before = greeted.downlink.count(LOUD)
+        greeted.says(1.0, "I am here.")
+        greeted.advance(2.0)
+        assert greeted.downlink.count(LOUD) - before == 50
+
     def test_without_an_answer_is_asked_for(self, greeted):
         asks(greeted, "Are you open?")
         greeted.advance(2.6)
@@ -280,6 +331,31 @@ class TestTool:
         assert greeted.call.session.counters["delegations_stalled"] == 1
         assert "could not be done" in greeted.appended("instructions")[-1]
 
+    def test_work_that_fails_is_said_to_have_where_the_voice_says_nothing(self, greeted):
+        asks(greeted, "Where is order 7?")
+        greeted.delegates(ends=False)
+        greeted.says(0.5, "One moment.")
+        greeted.advance(2.0)
+        greeted.works("response.failed", response={"id": "resp_dlg_1", "error": {"code": "server_error"}})
+        greeted.advance(2.0)
+        assert "could not be done" in greeted.appended("instructions")[-1]
+        assert greeted.call.line.counters["losses"] == 0
+
+    def test_work_that_is_told_of_behind_its_response_is_done_with_it(self, greeted):
+        """Nobody waits for more of it, plays a filler, or says that it could not be done."""
+        asks(greeted, "Where is order 7?")
+        greeted.works("response.created", response={"id": "resp_dlg_1"})
+        greeted.delegates(("call_1", "order", '{"number": 7}'))
+        greeted.advance(0.1)
+        greeted.works("response.created", response={"id": "resp_2"})
+        greeted.works("response.completed", response={"id": "resp_2"})
+        greeted.says(1.0, "It is on its way.")
+        for _ in range(30):
+            greeted.advance(1.0)
+            greeted.echo_marks()
+        assert (greeted.appended("instructions"), greeted.call.session.handed_on) == ([], False)
+        assert greeted.call.dead_air.fillers == {}
+
     def test_work_that_is_lost_again_and_again_ends_the_session(self, greeted):
         for number in range(2):
             asks(greeted, "Where is order 7?")
@@ -319,6 +395,21 @@ class TestInterruption:
         cut = texts(rig)[-1][1]
         assert cut in told
         assert "a long time ago" not in cut
+
+    def test_words_that_are_ahead_of_their_sound_were_not_heard(self, greeted):
+        """All of them came with the first sound, eight seconds of it."""
+        asks(greeted, "Tell me about it.")
+        text = " ".join(f"word{number}" for number in range(16))
+        greeted.says(8.0, text)
+        greeted.advance(2.5)
+        greeted.line += [LOUD] * 40
+        greeted.advance(0.5)
+        greeted.voice.clear()
+        greeted.advance(1.5)
+        cut = [text for role, text in texts(greeted) if role == "assistant"][-1]
+        assert f'"{cut}"' in greeted.appended("thinking")[0]
+        assert "word2" in cut
+        assert "word5" not in cut
 
     def test_a_model_that_goes_on_is_heard_again(self, greeted):
         rig = self.interrupted(greeted, more=2.0)
@@ -466,6 +557,8 @@ class TestPeer:
             b'{"type":"response.event","event":[]}',
             b'{"type":"response.event","event":{"type":"response.output_item.done","item":{"type":"function_call"}}}',
             b'{"type":"session.usage.updated"}',
+            b'{"type":"session.delegation.created","delegation":null}',
+            b'{"type":"session.delegation.created","delegation":{"target":"responses"}}',
         ],
     )
     def test_what_cannot_be_is_counted(self, greeted, message):

@@ -128,3 +128,14 @@ class TestAhead:
         for number in range(MAX_FRAGMENTS + 10):
             spoken.words("a", number, number + 1)
         assert spoken.ahead_chars(0) == MAX_FRAGMENTS
+
+
+def test_where_the_last_began_that_is_wanted_is_known(spoken):
+    assert spoken.answer_ms is None
+    spoken.begin("live_1", 1000)
+    spoken.end(2000)
+    spoken.begin("", 3000)
+    spoken.end(4000)
+    assert spoken.answer_ms == 1000
+    spoken.forget()
+    assert spoken.answer_ms is None

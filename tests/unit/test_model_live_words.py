@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbridge.model.live.words import MAX_TOKENS, first_piece, pieces, tokens_of
+from fastbridge.model.live.words import MAX_TOKENS, first_piece, last_piece, pieces, tokens_of
 
 
 @pytest.mark.parametrize(("text", "most"), [("", 0), ("abc", 1), ("abcd", 2), ("שלום", 4), ("aא", 2)])
@@ -26,3 +26,8 @@ def test_a_long_text_is_cut_between_words():
     assert all(set(piece.split()) == {"word"} and tokens_of(piece) <= MAX_TOKENS for piece in found)
     assert first_piece(text) == found[0]
     assert first_piece("  ") == ""
+
+
+def test_the_end_of_a_text_is_as_it_is_or_cut_between_words():
+    assert last_piece("one  two three", 500) == "one  two three"
+    assert last_piece("one two three", 3) == "two three"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastbridge.base.conversation import ToolCall, Turn
+from fastbridge.base.conversation import Note, ToolCall, Turn
 from fastbridge.model.instructions import continuation
 from fastbridge.model.realtime import replay
 from fastbridge.model.realtime.replay import replay_items
@@ -86,3 +86,10 @@ def test_a_continuation_says_what_was_heard_last():
     assert 'and then we"' in text
     assert len(text) < 600
     assert '"' not in continuation("")
+
+
+def test_notes_are_told_where_they_were_made():
+    items = replay_items(TURNS, [ToolCall("call_1", "look", "{}", 2, "yes")], [Note("user", "(1)", 1)])
+    assert kinds(items) == ["assistant", "user", "user", "function_call", "function_call_output"]
+    assert items[1] == {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "(1)"}]}
+    assert accepted(items)

@@ -188,6 +188,28 @@ def test_a_refused_handshake_is_not_a_lost_session(realtime):
     assert realtime.events == []
 
 
+def test_who_has_hung_up_hears_nothing_more(realtime):
+    """The peer may go on for a while, and what it says is of a session that is no more."""
+    after = event(b'{"type":"after"}') + wire(1, b'{"type":', fin=False, mask=False) + wire(0, b'"x"}', mask=False)
+    realtime.opened().feed(event(b'{"type":"before"}'))
+    realtime.loop.do(realtime.socket.hang_up)
+    realtime.feed(after)
+    assert realtime.events == [b'{"type":"before"}']
+
+
+def test_not_even_what_came_with_the_message_on_which_it_did(realtime):
+    heard: list[bytes] = []
+
+    def ends(message: bytes) -> None:
+        heard.append(message)
+        realtime.socket.hang_up()
+
+    realtime.opened()
+    realtime.loop.do(realtime.socket.redirect, ends, ends)
+    realtime.feed(event(b'{"type":"end"}') + event(b'{"type":"after"}'))
+    assert heard == [b'{"type":"end"}']
+
+
 def test_hanging_up_is_no_loss_and_is_done_once(realtime):
     realtime.opened()
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""What a conversation is made of: turns, and calls of tools between them."""
+"""What a conversation is made of: turns, and between them calls of tools and notes."""
 
 from dataclasses import dataclass
 
@@ -33,3 +33,13 @@ class ToolCall:
     arguments: str
     position: int
     output: str | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that the model was told and nobody spoke. role: `user` for what the caller did, or `system`.
+    `position`: how many turns came before it."""
+
+    role: str
+    text: str
+    position: int

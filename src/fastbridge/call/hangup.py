@@ -312,7 +312,7 @@ class Hangup(Departure):
         elif errand.name == "hang_up":
             self._tell(EndCall(errand.reason))  # the stream ends, and what the carrier does behind it hangs up
         elif errand.name == "transfer":
-            self._session.note("system", NOT_TRANSFERRED)
+            self._session.note("system", NOT_TRANSFERRED, lasting=True)
             self._session.responses.create("transfer_failed", WORDS_ONLY)
 
     def _say_departed(self, errand: Errand) -> None:

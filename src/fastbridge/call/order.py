@@ -92,7 +92,7 @@ ORDER: Mapping[type, str] = {
     AgentKnown: "hooks.use tools.use hangup.use idle.use time_limit.use tool_filler.use dtmf.use fallback.use "
     "transfers.use greeting.use transcripts.use answered_by.use budget.use local_recording.use carrier_recording.use",
     # The model hears, and answers.
-    SessionReady: "line.ready answering.ready dtmf.ready privacy.ready",
+    SessionReady: "line.ready answering.ready dtmf.ready",
     SessionFailed: "line.session_failed",
     ModelSign: "upload_watch.sign",
     SpeechStarted: "books.speech_started media_gap.begin upload_watch.noticed barge_in.speech_started "
@@ -124,8 +124,8 @@ ORDER: Mapping[type, str] = {
     Accounted: "accounted",
     LineLost: "turns.line_lost upload_watch.noticed answered_by.line_lost answers.line_lost",
     LineChanged: "dead_air.late",
-    LineUp: "media_gap.line_up upload_watch.noticed format_watch.line_up answers.line_up turns.line_up greeting.ready "
-    "budget.line_up dead_air.review",
+    LineUp: "media_gap.line_up upload_watch.noticed format_watch.line_up privacy.line_up answers.line_up turns.line_up "
+    "greeting.ready budget.line_up dead_air.review",
     CheaperModelWanted: "line.change_model",
     ModelChanged: "budget.model_changed",
     ModelGivenUp: "answered_by.give_up transfers.withdraw barge_in.giving_up turns.line_lost fallback.give_up "

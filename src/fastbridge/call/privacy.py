@@ -116,7 +116,7 @@ class Privacy(Machine[State, Event]):
         self._state_deadline.set((self._until_ns - self._clock.now_ns()) / 1e9)
         self._settle(True)
 
-    def ready(self) -> None:
+    def line_up(self) -> None:
         """Another session does not know."""
         if self.on and self.state is not State.LEAVING:
             self._session.note("system", PRIVATE)

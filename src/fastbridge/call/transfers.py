@@ -153,7 +153,7 @@ class Transfers:
             self._tone.stop()
         else:
             self._tone.end_soon()
-            self._session.note("system", not_taken(self.entries[-1]["to"], outcome))
+            self._session.note("system", not_taken(self.entries[-1]["to"], outcome), lasting=True)
             self._session.responses.create("transfer_failed", WORDS_ONLY)
         self._tell(WaitChanged(0.0))
 

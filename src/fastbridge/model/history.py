@@ -4,16 +4,18 @@ Text of the assistant is cut to what the caller has heard: at an interruption by
 connection by the audio that had come. Nothing here sends, and nothing here knows a socket.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 
-from fastbridge.base.conversation import ToolCall, Turn
+from fastbridge.base.conversation import Note, ToolCall, Turn
 
 MAX_TURNS = 2000
 """Turns kept of one call; one more is counted as transcript_overflow and not kept."""
 MAX_TURN_CHARS = 20_000
 """Of one turn, some twenty minutes of speech; what is said beyond that is not kept."""
 MAX_TOOL_CALLS = 500
+MAX_NOTES = 64
+"""The oldest are forgotten."""
 MAX_ARGUMENTS_CHARS = 100_000
 """Of one call. Longer ones are cut, so they are no JSON any more, and are refused as that."""
 SPEECH_CHARS_PER_MS = 0.015
@@ -36,6 +38,8 @@ class History:
         self.untold: dict[str, Turn] = {}
         """Those that nobody has been told of yet, as they began; whoever tells of one takes it out."""
         self.tool_calls: list[ToolCall] = []
+        self.notes: deque[Note] = deque(maxlen=MAX_NOTES)
+        """What another session is to know as well."""
         self.private = False
         """What begins now is private: its words are BLANK."""
         self.speaking_item = ""
@@ -94,6 +98,10 @@ class History:
         if len(self.tool_calls) < MAX_TOOL_CALLS:
             self.tool_calls.append(call)
         return call
+
+    def add_note(self, role: str, text: str) -> None:
+        """Something that nobody spoke."""
+        self.notes.append(Note(role, text, len(self.turns)))
 
     def set_speed(self, speed: float) -> None:
         """How much faster than usual the model was told to speak."""
@@ -177,6 +185,12 @@ class History:
         if turn.heard_ms is None and len(turn.text) > chars:
             turn.text = cut_to(turn.text, chars / len(turn.text))
         return turn.text
+
+    def unsay_behind(self, item_id: str, chars: int) -> None:
+        """Of an item under way so many characters have been said so far: its other words are ahead of their sound."""
+        turn = self.turns.get(item_id)
+        if turn is not None and turn.heard_ms is None and not (turn.ended or turn.private) and len(turn.text) > chars:
+            turn.text = cut_to(turn.text, chars / len(turn.text))
 
     def learn_speed(self, received_ms: int) -> None:
         """The message under way is complete, and this long: how fast speech is here."""

@@ -35,6 +35,11 @@ class Memory:
             if turn.response_id == response_id:
                 self.history.cut(turn, 0, 0)
 
+    def _remember(self, role: str, text: str, lasting: bool) -> None:
+        """A note that the sessions to come are told, too."""
+        if lasting or role == "user":
+            self.history.add_note(role, text)
+
     def stalled(self) -> None:
         """A recording of ours goes between the audio that came of the message under way and the rest of it."""
         self.history.played_before(self.history.speaking_item, self._received_ms())

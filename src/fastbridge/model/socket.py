@@ -168,12 +168,18 @@ class RealtimeSocket(ClientConnection):
             self.transport.resume_reading()
 
     def hang_up(self) -> None:
-        """Close, once, without waiting: the peer has CLOSE_GRACE_SECONDS to answer."""
+        """Close, once, without waiting: the peer has CLOSE_GRACE_SECONDS to answer. What it still says is nobody's: the
+        call may have another session by then."""
         if self._hung_up:
             return
         self._hung_up = True
+        self.redirect(_nobody, _nobody)
         self._release()
         if self.protocol.state is OPEN:
             self.protocol.send_close(1000)
             self.send_data()
         self.loop.call_later(CLOSE_GRACE_SECONDS, self.transport.abort)
+
+
+def _nobody(message: bytes) -> None:
+    """Hears of it."""

@@ -18,6 +18,8 @@ from fastbridge.model.history import History
 PAUSE_SECONDS = 0.8
 """Without words, and VOICE_PAUSE_SECONDS of it without a voice: the turn is over."""
 VOICE_PAUSE_SECONDS = 0.5
+VOICE_OVER_SECONDS = 0.1
+"""Without a voice, by an ear that goes on for 0.2 s: who begins to speak now does not speak over him."""
 MIN_VOICE_FRAMES = 15
 """So much voice, of 20 ms each, is something that can be answered."""
 LONGEST_PAUSE_SECONDS = 8.0
@@ -76,7 +78,7 @@ class CallerTurns(Machine[State, Event]):
         self._pause = Deadline(clock, self._look)
 
     def heard(self, text: str, start_ms: int, end_ms: int, answer_ms: int | None) -> None:
-        """A fragment. answer_ms: where the assistant's answer began, if one is under way."""
+        """A fragment. answer_ms: where the assistant has spoken last, if it has."""
         if start_ms == end_ms:  # no speech: an echo of what the model was told in text
             self._counters["other_fragments"] += 1
             return
@@ -105,11 +107,17 @@ class CallerTurns(Machine[State, Event]):
             self._history.follows(self._history.speaking_item, item_id)
         else:
             self._tell(port.SpeechStarted())
-        self._turn = self._history.turn("caller", item_id)
+        # One too many is not kept, and is understood all the same.
+        self._turn = self._history.turn("caller", item_id) or Turn("caller", item_id)
 
     def _write(self, text: str) -> None:
         if self._turn is not None and self.writes:
             self._history.write(self._turn, text)
+
+    @property
+    def voice_is_over(self) -> bool:
+        """By our ear."""
+        return self._clock.now_ns() - self._ear.last_voice_ns >= VOICE_OVER_SECONDS * 1e9
 
     def settle(self) -> None:
         """What he has said so far is a turn: nothing more will be heard of it."""

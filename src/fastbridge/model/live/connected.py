@@ -64,6 +64,7 @@ class Connected(Exchange, Requests):
         self._send: Callable[[bytes], object] | None = None
         self._current = ""  # the utterance under way
         self._base_frames = 0  # of the stream, before this session
+        self._before_ms = 0  # of this session's stream, before it was in use
         self._forks_fail = False
         self._told: list[Said] | None = None  # what the session was told of when it started
         self._parting: Callable[[bytes], bool] | None = None
@@ -120,7 +121,7 @@ class Connected(Exchange, Requests):
         return fork_config()
 
     def _said(self) -> list[Said]:
-        return said(self.history.ordered(), self.tool_calls)
+        return said(self.history.ordered(), self.tool_calls, self.history.notes)
 
     @property
     def turn_end_seconds(self) -> float:
@@ -158,7 +159,7 @@ class Connected(Exchange, Requests):
         self._opening = opening
         self._send = send
         self._forget()
-        self._begin_stream()
+        self._begin_stream(opening.streamed_ms)
 
     def _forget(self) -> None:
         """Ids, and the clock, of a session say nothing in the next."""
@@ -174,9 +175,9 @@ class Connected(Exchange, Requests):
         self._begin_stream()
         self._tell(port.SessionReady())
 
-    def _begin_stream(self) -> None:
+    def _begin_stream(self, before_ms: int = 0) -> None:
         gate = self._lane.gate
-        self._base_frames = gate.frames_in if gate is not None else 0
+        self._base_frames, self._before_ms = gate.frames_in if gate is not None else 0, before_ms
         self._stream.begin()
 
     def replay(self) -> int:

@@ -3,8 +3,8 @@
 The voice says that it delegates, not what; the calls come inside the events of the model behind it. A response of that
 one has as many calls as it likes, which run side by side; when it has ended and all of them are answered it is asked
 to go on, once. Work that makes no progress is given up, so that nobody waits for ever. Calls are known by call id and
-item, within a session: a call id may come again in another item. What an earlier session was asked is told to the next
-in words.
+item, within a session: a call id may come again in another item. Work is known by its delegation and its response, in
+whatever order the two are told of. What an earlier session was asked is told to the next in words.
 """
 
 from collections import Counter, deque
@@ -30,8 +30,9 @@ MAX_WORK = 16
 MAX_CALLS = 100
 """Between two answers of the model behind the voice; one more is answered with an error, for it waits for all."""
 MAX_REMEMBERED = 256
-"""Calls that are known when they come again."""
-ENDED = frozenset({"response.completed", "response.failed", "response.incomplete", "response.cancelled"})
+"""Calls, work and responses that are known when they come again."""
+COMPLETED = "response.completed"
+ENDED = frozenset({COMPLETED, "response.failed", "response.incomplete", "response.cancelled"})
 
 TOO_MANY = "too much was asked at once"
 CUT_OFF = "it was cut off before it was complete"
@@ -52,13 +53,14 @@ class Work:
     told: set[str] = field(default_factory=set)
     called: bool = False
     ended: bool = False
+    failed: bool = False
 
 
 class Delegation:
     """One call's. send(event): to the model, if there is a session. called(call): to be run; by which id of the voice's
     it is known. asked(id): all that is to be run under it was told. not_run(name, why): one that cannot be. gave_up():
-    work made no progress. done(): all of it has come to its end, and is about to be told. usage(tokens): of a response
-    that ended."""
+    work made no progress, or has failed and the voice does not say so. done(): all of it has come to its end, and is
+    about to be told. usage(tokens): of a response that ended."""
 
     def __init__(
         self,
@@ -86,63 +88,104 @@ class Delegation:
         self._done = done
         self._usage = usage
         self._works: dict[str, Work] = {}
-        self._begun = 0  # delegations of which no response has been seen yet
+        self._begun: dict[str, str] = {}  # delegations, and their responses, of which nothing has been seen yet
+        self._asked_on = False  # the model behind the voice is to go on, and has not begun to
         self._calls = 0  # since it was last asked to go on
         self._asks = 0  # to go on
         self._again = False  # the last of them was refused
         self._seen: deque[tuple[str, str]] = deque(maxlen=MAX_REMEMBERED)  # (call id, item id, if it has one)
+        self._known: deque[str] = deque(maxlen=MAX_REMEMBERED)  # delegations and responses that have begun
+        self._over: deque[str] = deque(maxlen=MAX_REMEMBERED)  # responses that have ended
+        self._failed = False  # work that has ended, and of which nothing has been said
         self._patience = Deadline(clock, self._stalled)
         self._end = Deadline(clock, self._take_for_ended)
-        self._untold = Deadline(clock, self.told)
+        self._untold = Deadline(clock, self._unsaid)
 
     @property
     def at_work(self) -> bool:
         """Something was handed on, and what comes of it has not been told."""
-        return bool(self._works or self._begun or self._untold.pending)
+        return bool(self._under_way or self._untold.pending)
+
+    @property
+    def _under_way(self) -> bool:
+        return bool(self._works or self._begun or self._asked_on)
 
     def told(self) -> None:
-        """The voice has begun to speak, or does not: nothing more is to be expected of work that has ended."""
+        """The voice has begun to speak: nothing more is to be expected of work that has ended."""
         self._untold.clear()
+        self._failed = False
 
-    def created(self) -> None:
-        """`session.delegation.created`."""
+    def _unsaid(self) -> None:
+        """The voice says nothing of work that has ended. Of what has failed it has nothing to say."""
+        failed, self._failed = self._failed, False
+        if failed:
+            self._counters["delegations_failed"] += 1
+            self._gave_up()
+
+    def created(self, delegation_id: str, response_id: str = "") -> None:
+        """`session.delegation.created`. Its response may have been told of before, and it may be told of twice."""
+        if delegation_id in self._begun or not {delegation_id, response_id}.isdisjoint(self._known):
+            return
         self._counters["delegations"] += 1
-        self._begun += 1
+        self._begun[delegation_id] = response_id
+        if len(self._begun) > MAX_WORK:
+            self._begun.pop(next(iter(self._begun)))
         self._patience.set(PATIENCE_SECONDS)
 
     def event(self, key: str, event: dict[str, Any]) -> None:
         """An event of the model behind the voice. key: the delegation's id, or nothing."""
-        kind = text_of(event.get("type"))
-        if self._works or self._begun:
+        kind, response = text_of(event.get("type")), object_of(event.get("response"))
+        response_id = id_text(response.get("id"))
+        if response_id in self._over:  # it comes a second time
+            return
+        under_way = self._under_way
+        if under_way:
             self._patience.set(PATIENCE_SECONDS)
         if self._end.pending:
             self._end.set(END_SECONDS)
         if kind == "response.created":
-            self._work(key)
+            self._work(key, response_id)
         elif kind == "response.output_item.done":
             item = object_of(event.get("item"))
             if item.get("type") == "function_call":
-                self._call(self._work(key), item)
-        elif kind in ENDED:
-            self._ended(key, event)
+                self._call(key, item)
+        elif kind in ENDED or (kind == "error" and under_way):
+            if response_id:
+                self._over.append(response_id)
+            self._usage(object_of(response.get("usage")))
+            self._ended(key, response_id, failed=under_way and kind != COMPLETED)
 
-    def _work(self, key: str) -> Work:
+    def _begins(self, key: str, response_id: str) -> None:
+        """A response of this delegation: it is not waited for any more. One that nobody has told of is what was asked
+        for; and one without a name is whichever there is."""
+        self._patience.set(PATIENCE_SECONDS)
+        self._known += [name for name in (key, response_id) if name]
+        named = [each for each, its in self._begun.items() if each == key or (its and its == response_id)]
+        if named:
+            del self._begun[named[0]]
+        elif self._asked_on:
+            self._asked_on = False
+        elif self._begun and not key:
+            self._begun.pop(next(iter(self._begun)))
+
+    def _work(self, key: str, response_id: str = "") -> Work:
         work = self._works.get(key)
         if work is None or work.ended:
-            self._begun = max(0, self._begun - 1)
+            self._begins(key, response_id)
             if len(self._works) >= MAX_WORK:
                 self._complete(self._works.pop(next(iter(self._works))))
             unanswered = work.open_calls if work is not None else []
             work = self._works[key] = Work(unanswered, called=bool(unanswered))
         return work
 
-    def _call(self, work: Work, item: dict[str, Any]) -> None:
+    def _call(self, key: str, item: dict[str, Any]) -> None:
         call_id, name = id_of(item.get("call_id")), text_of(item.get("name"))
         known = (call_id, id_text(item.get("id")))
         if known in self._seen:
             self._counters["duplicate_calls"] += 1
             return
         self._seen.append(known)
+        work = self._work(key)
         call = self._history.add_call(call_id, name, text_of(item.get("arguments")))
         work.open_calls.append(call)
         work.called = True
@@ -155,12 +198,10 @@ class Delegation:
         self.answer(call, f'{{"error": "not run: {why}"}}')
         self._not_run(name, why)
 
-    def _ended(self, key: str, event: dict[str, Any]) -> None:
-        response = object_of(event.get("response"))
-        self._usage(object_of(response.get("usage")))
+    def _ended(self, key: str, response_id: str, *, failed: bool) -> None:
         self.stalls = 0
-        work = self._work(key)
-        work.ended = True
+        work = self._work(key, response_id)
+        work.ended, work.failed = True, failed
         self._settle(key)
         self._complete(work)
 
@@ -190,15 +231,16 @@ class Delegation:
             self._end.set(END_SECONDS)
         if not work.called and work.ended and not self._again:
             del works[key]
+            self._failed = work.failed
             self._untold.set(TELL_SECONDS)
         if works and all(work.ended and not work.open_calls for work in works.values()):
             works.clear()
-            self._begun += 1
+            self._asked_on = True
             self._calls = 0
             self._asks += 1
             self._again = False
             self._send({"type": "response.create", "event_id": f"{GO_ON_ID}{self._asks}"})
-        if works or self._begun:
+        if self._under_way:
             self._patience.set(PATIENCE_SECONDS)
         else:
             self._patience.clear()
@@ -208,7 +250,7 @@ class Delegation:
     def refused(self, event_id: str) -> None:
         """An error answers our request to go on. A response that we took for ended was not: at its end it is asked for
         again. Or there is none, and nothing will come."""
-        if event_id == f"{GO_ON_ID}{self._asks}" and self._begun:
+        if event_id == f"{GO_ON_ID}{self._asks}" and (self._asked_on or self._works):
             self._again = True
             self._patience.set(REFUSED_SECONDS)
 
@@ -235,13 +277,15 @@ class Delegation:
     def forget(self) -> None:
         """Another session: it knows nothing of this one's work."""
         self.stalls = 0
-        self._seen.clear()
+        for known in (self._seen, self._known, self._over):
+            known.clear()
         self._drop()
 
     def _drop(self) -> None:
         works, self._works = self._works, {}
-        self._begun = self._calls = 0
-        self._again = False
+        self._begun.clear()
+        self._calls = 0
+        self._asked_on = self._again = False
         for work in works.values():
             self._complete(work)
         self.close()

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 from fastbridge.base.clock import Clock, Deadline
-from fastbridge.base.json_text import within
+from fastbridge.base.json_text import text_of, within
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model.errors import read_error
 from fastbridge.model.opening import SessionOpening
 from fastbridge.observe.trouble import Trouble
 
 START_DEADLINE_SECONDS = 8.0
+BYTES_PER_MS = 8
+"""Of mu-law."""
 
 
 class Opening(SessionOpening):
@@ -33,7 +35,13 @@ class Opening(SessionOpening):
     ) -> None:
         super().__init__(ready=ready, failed=failed, trouble=trouble)
         self._config = config
+        self._streamed_bytes = 0
         self._deadline = Deadline(clock, self._expired)
+
+    @property
+    def streamed_ms(self) -> int:
+        """Of a session that is not in use yet: its clock has gone on for so long."""
+        return self._streamed_bytes // BYTES_PER_MS
 
     def connected(self, send: Callable[[dict[str, Any]], object]) -> None:
         """The socket is open."""
@@ -49,10 +57,13 @@ class Opening(SessionOpening):
             self._send({"type": "session.start", "session": config})
 
     def feed(self, event: dict[str, Any]) -> None:
-        """An event of a session that is not in use yet: of those only the opening's count."""
+        """An event of a session that is not in use yet: of those only the opening's count; and how much audio there is,
+        which nobody hears."""
         kind = event.get("type")
         if kind == "session.started":
             self.on_started(event)
+        elif kind == "session.output_audio.delta" and self.is_ready:
+            self._streamed_bytes += len(text_of(event.get("delta")).rstrip("=")) * 3 // 4
         elif kind == "error" and not self.is_ready:
             self._failed(read_error(event.get("error") or event, "the model reports an error"))
         elif kind == "session.closed":

@@ -7,8 +7,8 @@ and no more. The newest win. Pure functions; nothing here sends.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fastbridge.base.conversation import ToolCall, Turn
-from fastbridge.model.live.words import first_piece, tokens_of
+from fastbridge.base.conversation import Note, ToolCall, Turn
+from fastbridge.model.live.words import first_piece, last_piece, tokens_of
 
 MAX_ITEMS = 100
 """The service takes 128."""
@@ -21,16 +21,25 @@ Said = tuple[str, str]
 """Role (`user`, `assistant` or `developer`) and text."""
 
 
-def said(turns: Sequence[Turn], calls: Iterable[ToolCall]) -> list[Said]:
-    """All of it in order: turns, and calls of tools where they were made."""
-    pending = sorted(calls, key=lambda call: call.position)
+def said(turns: Sequence[Turn], calls: Iterable[ToolCall], notes: Iterable[Note] = ()) -> list[Said]:
+    """All of it in order: turns, and calls of tools and notes where they were made."""
+    pending = sorted([*calls, *notes], key=lambda each: each.position)
     found: list[Said] = []
     for index, turn in enumerate(turns):
         while pending and pending[0].position <= index:
-            found.append(("developer", told_of(pending.pop(0))))
+            found.append(("developer", _told(pending.pop(0))))
         if turn.text:
             found.append(("user" if turn.role == "caller" else "assistant", turn.text))
-    return found + [("developer", told_of(call)) for call in pending]
+    return found + [("developer", _told(each)) for each in pending]
+
+
+def _told(each: ToolCall | Note) -> str:
+    return noted(each.role, each.text) if isinstance(each, Note) else told_of(each)
+
+
+def noted(role: str, text: str) -> str:
+    """A note, in words."""
+    return f"The caller has done this, without speaking: {text}" if role == "user" else text
 
 
 def told_of(call: ToolCall) -> str:
@@ -42,10 +51,11 @@ def told_of(call: ToolCall) -> str:
 
 
 def items_of(told: Sequence[Said]) -> list[dict[str, Any]]:
-    """The `input` of `session.start`: at most MAX_ITEMS and MAX_TOKENS, the newest."""
+    """The `input` of `session.start`: at most MAX_ITEMS and MAX_TOKENS, the newest; of one that is longer its end."""
     kept: list[dict[str, Any]] = []
     tokens = 0
     for role, text in reversed(told):
+        text = text if kept else last_piece(text, MAX_TOKENS - ITEM_TOKENS)
         tokens += tokens_of(text) + ITEM_TOKENS
         if len(kept) >= MAX_ITEMS or tokens > MAX_TOKENS:
             break

@@ -12,7 +12,7 @@ from fastbridge.config import Settings
 from fastbridge.model.history import History
 from fastbridge.model.instructions import TAIL_CHARS
 from fastbridge.model.live.delegation import Delegation
-from fastbridge.model.live.replay import told_of
+from fastbridge.model.live.replay import noted, told_of
 from fastbridge.model.live.words import pieces
 from fastbridge.model.memory import Memory
 from fastbridge.model.port import LOCAL_ID
@@ -44,8 +44,8 @@ class Requests(Memory):
         if cut_off is None:
             return False
         turn, heard_ms, received_ms = cut_off
-        if received_ms - heard_ms >= MIN_UNHEARD_MS:
-            heard = turn.text[-TAIL_CHARS:] if turn is not None else ""
+        if turn is not None and received_ms - heard_ms >= MIN_UNHEARD_MS:  # of one too many nothing is known
+            heard = turn.text[-TAIL_CHARS:]
             self._think(HEARD.format(heard=heard) if heard else HEARD_NOTHING)
         return True
 
@@ -68,6 +68,7 @@ class Requests(Memory):
         if not self._delegation.answer(call, output):
             self._think(told_of(call))
 
-    def note(self, role: str, text: str) -> None:
-        """Something that nobody spoke: role `user` or `system`."""
-        self._think(f"The caller has done this, without speaking: {text}" if role == "user" else text)
+    def note(self, role: str, text: str, *, lasting: bool = False) -> None:
+        """See `port.Model`."""
+        self._remember(role, text, lasting)
+        self._think(noted(role, text))

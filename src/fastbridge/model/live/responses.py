@@ -44,17 +44,33 @@ class ResponseController(ResponseControl):
         self._at_work = at_work
         self._hears = hears
         self._asked_again = False  # in vain: it has said nothing since
+        self._gave_way = False  # the request under way, to whoever is to have no answer
 
     @property
     def awaited(self) -> bool:
         """What begins next was asked for, by us, and is no answer to the caller."""
-        return self.state is State.REQUESTED and self._requested is not None and self._requested.purpose != "turn"
+        if self.state is not State.REQUESTED or self._requested is None or self._is_overtaken:
+            return False
+        return self._requested.purpose != "turn"
+
+    @property
+    def _is_overtaken(self) -> bool:
+        """What was asked for was taken back because the caller speaks, who is to have an answer."""
+        return self._unwanted and not (self._gave_way or self._last_word)
 
     def create(self, purpose: str, wish: Wish | None = None, *, firm: bool = False) -> None:
-        """As always; the last word is told at once: a model that speaks stops by nothing else than what it is told."""
-        if firm and wish is not None and self.generating and not self.suspended:
-            self._ask(Create(purpose, wish, firm))
-            wish = replace(wish, told=True)
+        """As always; the last word is told at once: a model that speaks stops by nothing else than what it is told, and
+        what it was asked for before may take as long as work does."""
+        if firm and wish is not None and not self.suspended:
+            if self.state is State.REQUESTED and (self._unwanted or self._at_work()):
+                self._waiting.clear()
+                self._last_word = True
+                self._ask_instead(Create(purpose, wish, firm))
+                self._listener.on_asked()
+                return
+            if self.generating:
+                self._ask(Create(purpose, wish, firm))
+                wish = replace(wish, told=True)
         super().create(purpose, wish, firm=firm)
 
     def cancel(self) -> bool:
@@ -67,9 +83,16 @@ class ResponseController(ResponseControl):
         self._waiting = deque(_untold(each) for each in self._waiting)
         super().resume()
 
+    def give_way(self) -> None:
+        """As always; and what begins next answers nobody either."""
+        self._gave_way = self.state is State.REQUESTED
+        super().give_way()
+
     def created(self, response_id: str, metadata: object = None) -> str | None:
         self._asked_again = False
-        return super().created(response_id, metadata)
+        purpose = super().created(response_id, metadata)
+        self._gave_way = False
+        return purpose
 
     def wait_anew(self) -> None:
         """It has something to say now, what came of its work or to what the caller has said: a request under way waits
@@ -77,16 +100,27 @@ class ResponseController(ResponseControl):
         if self.state is State.REQUESTED:
             self._state_deadline.set(DEADLINES_SECONDS[State.REQUESTED])
 
+    def turn_taken(self) -> None:
+        """The caller's turn is over, and what begins next answers it, whatever was asked for before and taken back."""
+        if self.state is State.REQUESTED and self._is_overtaken:
+            self._requested, self._unwanted = OWN_TURN, False
+            self._request_id += 1
+        self.wait_anew()
+
     def tell_instead(self, wish: Wish) -> None:
         """What work was to bring will not come. Who waits for that, is told so; or, later, who waits for something
         else."""
         if not self._waits_for_work:
             self.create("reprompt", wish)
             return
-        self._requested = Create("reprompt", wish)
+        self._ask_instead(Create("reprompt", wish))
+
+    def _ask_instead(self, create: Create) -> None:
+        """Of what was requested, and has not begun."""
+        self._requested, self._unwanted = create, False
         self._request_id += 1
         self._state_deadline.set(DEADLINES_SECONDS[State.REQUESTED])
-        self._ask(self._requested)
+        self._ask(create)
 
     def answer_elsewhere(self) -> None:
         """This session is given up: what is asked for is, in another, the answer to what the caller said."""

@@ -13,7 +13,7 @@ from fastbridge._livegate import END_FRAMES
 from fastbridge.agent.definition import Agent
 from fastbridge.base.clock import Clock
 from fastbridge.base.conversation import ToolCall
-from fastbridge.base.json_text import Malformed, object_of, text_of, within
+from fastbridge.base.json_text import Malformed, id_of, id_text, object_of, text_of, within
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model import port
@@ -65,7 +65,7 @@ class Session(Connected):
         self._stream = StreamWatch(
             clock=clock,
             streamed_ns=lambda: lane.streamed_ns,
-            streamed_ms=lambda: self._stream_ms,
+            streamed_ms=lambda: self._stream_ms - self._before_ms,
             stalled=self._on_stalled,
             too_fast=lambda: self._tell(port.AudioTooFast()),
         )
@@ -100,14 +100,20 @@ class Session(Connected):
 
     @property
     def _stream_ms(self) -> int:
-        """The place in this session's stream."""
+        """The place in this session's stream, by its own clock."""
         gate = self._lane.gate
-        return (gate.frames_in - self._base_frames) * FRAME_MS if gate is not None else 0
+        return self._before_ms + ((gate.frames_in - self._base_frames) * FRAME_MS if gate is not None else 0)
 
     def _said_chars(self) -> int:
         """Fragments tell where in the stream they are said."""
         turn = self.turns.get(self.history.speaking_item)
         return max(0, len(turn.text) - self.spoken.ahead_chars(self._stream_ms)) if turn is not None else 0
+
+    def truncate(self, item_id: str, heard_ms: int, received_ms: int) -> bool:
+        """Words that are ahead of their sound were not heard."""
+        if item_id and item_id == self.spoken.item_id:
+            self.history.unsay_behind(item_id, self._said_chars())
+        return super().truncate(item_id, heard_ms, received_ms)
 
     def on_utterance(self, begins: bool) -> None:
         if not self.closed:
@@ -162,8 +168,12 @@ class Session(Connected):
     def _tell_of_caller(self, event: Any) -> None:
         if isinstance(event, port.TurnCommitted):
             self._last_turn_utterances = self._utterances
-            self.responses.wait_anew()
         self._tell(event)
+        if isinstance(event, port.TurnCommitted):
+            if self.caller_turns.voice_is_over:
+                self.responses.turn_taken()
+            else:
+                self.responses.wait_anew()
 
     def _on_session_started(self, event: dict[str, Any]) -> None:
         self._opening.on_started(event)
@@ -187,13 +197,14 @@ class Session(Connected):
 
     def _on_caller_words(self, event: dict[str, Any]) -> None:
         start_ms, end_ms = _span(event)
-        self.caller_turns.heard(text_of(event.get("delta")), start_ms, end_ms, self.spoken.begun_ms)
+        self.caller_turns.heard(text_of(event.get("delta")), start_ms, end_ms, self.spoken.answer_ms)
 
     def _on_words(self, event: dict[str, Any]) -> None:
         self.spoken.words(text_of(event.get("delta")), *_span(event))
 
     def _on_delegation(self, event: dict[str, Any]) -> None:
-        self._delegation.created()
+        given = within(event, "delegation")
+        self._delegation.created(id_of(given.get("id")), id_text(given.get("response_id")))
         self.on_asked()
 
     def _on_response_event(self, event: dict[str, Any]) -> None:

@@ -24,6 +24,8 @@ class Spoken:
         """The utterance under way, if it is one that is wanted."""
         self.begun_ms: int | None = None
         """Where in the stream it began; None where none is under way."""
+        self.answer_ms: int | None = None
+        """Where the last one began that is wanted: what was said before has been answered."""
         self._history = history
         self._last_id = ""
         self._last_end_ms = -1
@@ -33,6 +35,8 @@ class Spoken:
     def begin(self, item_id: str, at_ms: int) -> None:
         """An utterance; empty for one that nobody wants."""
         self.item_id, self.begun_ms = item_id, at_ms
+        if item_id:
+            self.answer_ms = at_ms
         words, self._waiting = self._waiting, ""
         if words and item_id:
             self._history.add_words(item_id, words)
@@ -65,7 +69,8 @@ class Spoken:
 
     def forget(self) -> None:
         """Another session counts by its own clock."""
-        self.item_id, self.begun_ms, self._last_id, self._last_end_ms, self._waiting = "", None, "", -1, ""
+        self.item_id, self.begun_ms, self.answer_ms = "", None, None
+        self._last_id, self._last_end_ms, self._waiting = "", -1, ""
         self._places.clear()
 
     def _is_of_the_last(self, start_ms: int) -> bool:

@@ -38,6 +38,14 @@ def first_piece(text: str, most: int = MAX_TOKENS) -> str:
     return next(pieces(text, most), "")
 
 
+def last_piece(text: str, most: int = MAX_TOKENS) -> str:
+    """As much of its end as that is; all of it as it is, where it is no more."""
+    if tokens_of(text) <= most:
+        return text
+    backwards = first_piece(text[::-1], most)
+    return backwards[::-1]
+
+
 def _cut(word: str, most: int) -> Iterator[str]:
     for at in range(0, len(word), most):  # a character is a token at most
         yield word[at : at + most]

@@ -7,7 +7,7 @@ tools answered what. Bounded: the newest items win. Pure functions; nothing here
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fastbridge.base.conversation import ToolCall, Turn
+from fastbridge.base.conversation import Note, ToolCall, Turn
 
 MAX_ITEMS = 60
 MAX_CHARS = 24_000
@@ -17,13 +17,15 @@ MAX_ID_CHARS = 32
 MAX_OUTPUT_CHARS = 4000
 
 
-def replay_items(turns: Sequence[Turn], calls: Iterable[ToolCall]) -> list[dict[str, Any]]:
+def replay_items(
+    turns: Sequence[Turn], calls: Iterable[ToolCall], notes: Iterable[Note] = ()
+) -> list[dict[str, Any]]:
     """The `item` objects of `conversation.item.create`, in order: at most MAX_ITEMS, MAX_CHARS of text; and whatever
     there is besides, each call that is still at work, whose answer would be refused without it."""
     kept: list[list[dict[str, Any]]] = []
     items = chars = 0
     full = False
-    for group in reversed(_groups(turns, calls)):
+    for group in reversed(_groups(turns, [*calls, *notes])):
         size = sum(_size(item) for item in group)
         full = full or items + len(group) > MAX_ITEMS or chars + size > MAX_CHARS
         if full and not _at_work(group):
@@ -34,16 +36,26 @@ def replay_items(turns: Sequence[Turn], calls: Iterable[ToolCall]) -> list[dict[
     return [item for group in reversed(kept) for item in group]
 
 
-def _groups(turns: Sequence[Turn], calls: Iterable[ToolCall]) -> list[list[dict[str, Any]]]:
-    """Turns and calls in order. A call and its answer are one group: half of it would be refused."""
-    pending = sorted(calls, key=lambda call: call.position)
+def _groups(turns: Sequence[Turn], between: Iterable[ToolCall | Note]) -> list[list[dict[str, Any]]]:
+    """Turns, and calls and notes between them, in order. A call and its answer are one group: half of it would be
+    refused."""
+    pending = sorted(between, key=lambda each: each.position)
     groups: list[list[dict[str, Any]]] = []
     for index, turn in enumerate(turns):
         while pending and pending[0].position <= index:
-            groups.append(_call_items(pending.pop(0)))
+            groups.append(_items(pending.pop(0)))
         if turn.text:
             groups.append([_message(turn)])
-    return groups + [_call_items(call) for call in pending]
+    return groups + [_items(each) for each in pending]
+
+
+def _items(each: ToolCall | Note) -> list[dict[str, Any]]:
+    return [message(each.role, each.text)] if isinstance(each, Note) else _call_items(each)
+
+
+def message(role: str, text: str) -> dict[str, Any]:
+    """What nobody spoke, as an item. role: `user` or `system`."""
+    return {"type": "message", "role": role, "content": [{"type": "input_text", "text": text}]}
 
 
 def _message(turn: Turn) -> dict[str, Any]:

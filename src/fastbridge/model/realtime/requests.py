@@ -7,6 +7,7 @@ from fastbridge._assistant import AssistantLane
 from fastbridge.base.conversation import ToolCall
 from fastbridge.model.history import History
 from fastbridge.model.memory import Memory
+from fastbridge.model.realtime.replay import message
 from fastbridge.model.realtime.telling import Telling
 from fastbridge.model.realtime.truncation import Truncation
 
@@ -46,7 +47,7 @@ class Requests(Memory):
         call.output = output
         self._telling.tell({"type": "function_call_output", "call_id": call.call_id, "output": output})
 
-    def note(self, role: str, text: str) -> None:
-        """A message in the conversation that nobody spoke: role `user` or `system`."""
-        content = [{"type": "input_text", "text": text}]
-        self._telling.tell({"type": "message", "role": role, "content": content})
+    def note(self, role: str, text: str, *, lasting: bool = False) -> None:
+        """See `port.Model`. A message in the conversation."""
+        self._remember(role, text, lasting)
+        self._telling.tell(message(role, text))

@@ -142,7 +142,7 @@ class Session(Exchange, Requests):
 
     def replay(self) -> int:
         """Tell a new session what was said; the number of items."""
-        items = replay_items(list(self.turns.values()), self.tool_calls)
+        items = replay_items(list(self.turns.values()), self.tool_calls, self.history.notes)
         self._truncation.replayed = {item["id"] for item in items if "id" in item}
         for item in items:
             self.send({"type": "conversation.item.create", "item": item})
