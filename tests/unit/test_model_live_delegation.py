@@ -427,7 +427,7 @@ class TestWhatIsAwaited:
 
 
 class TestWorkThatFails:
-    FAILED = ["response.failed", "response.incomplete", "error"]
+    FAILED = ("response.failed", "response.incomplete", "error")
 
     @pytest.mark.parametrize("kind", FAILED)
     def test_and_of_which_the_voice_says_nothing_is_given_up(self, scene, kind):

@@ -23,7 +23,8 @@ Said = tuple[str, str]
 
 def said(turns: Sequence[Turn], calls: Iterable[ToolCall], notes: Iterable[Note] = ()) -> list[Said]:
     """All of it in order: turns, and calls of tools and notes where they were made."""
-    pending = sorted([*calls, *notes], key=lambda each: each.position)
+    between: list[ToolCall | Note] = [*calls, *notes]
+    pending = sorted(between, key=lambda each: each.position)
     found: list[Said] = []
     for index, turn in enumerate(turns):
         while pending and pending[0].position <= index:

@@ -17,9 +17,7 @@ MAX_ID_CHARS = 32
 MAX_OUTPUT_CHARS = 4000
 
 
-def replay_items(
-    turns: Sequence[Turn], calls: Iterable[ToolCall], notes: Iterable[Note] = ()
-) -> list[dict[str, Any]]:
+def replay_items(turns: Sequence[Turn], calls: Iterable[ToolCall], notes: Iterable[Note] = ()) -> list[dict[str, Any]]:
     """The `item` objects of `conversation.item.create`, in order: at most MAX_ITEMS, MAX_CHARS of text; and whatever
     there is besides, each call that is still at work, whose answer would be refused without it."""
     kept: list[list[dict[str, Any]]] = []
