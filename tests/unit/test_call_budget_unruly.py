@@ -10,6 +10,7 @@ import pytest
 from call_rig import Control
 from fastbridge.agent import Agent
 from fastbridge.call.budget import GOODBYE_SECONDS
+from fastbridge.model.instructions import GOODBYE
 from fastbridge.model.usage import PRICES
 from helpers import LOUD
 from live_rig import FRAME_SECONDS, SILENT, LiveRig
@@ -180,6 +181,26 @@ class TestLive:
         rig = live(speaks, usd=seconds * A_SECOND)
         assert rig.lasted < 1 + GOODBYE_SECONDS + 0.1
         assert rig.call.document["cost"]["usd"] < seconds * A_SECOND + 0.01
+        rig.shut()
+
+    def test_work_that_goes_on_does_not_keep_the_goodbye_from_being_asked_for(self) -> None:
+        """He has waited for it, so far in vain."""
+        prices = json.dumps({"gpt-live-1": {"minute": PRICE}})
+        rig = LiveRig(Agent(), silence_seconds=0, prices=prices, call_budget_usd=BUDGET).up()
+        rig.line += [LOUD] * 50
+        rig.advance(1.0)
+        rig.hears("Where is it?")
+        rig.delegates(ends=False)
+        while rig.call.budget.capped_by is None:
+            rig.works("response.in_progress")
+            rig.advance(0.5)
+        assert rig.appended("instructions")[-1] == GOODBYE
+        rig.says(2.0, "Goodbye!")
+        for _ in range(8):
+            rig.advance(0.5)
+            rig.echo_marks()
+        assert rig.call.document["end_reason"] == "budget"
+        assert rig.downlink.rstrip(SILENT[:1]).endswith(LOUD * 100)
         rig.shut()
 
     def test_whatever_it_does_in_whatever_order(self) -> None:

@@ -78,6 +78,20 @@ def test_the_caller_comes_back_to_a_model_that_knows_and_speaks_first(rig, outco
     assert rig.asks()
 
 
+def test_who_comes_back_while_there_is_no_session_comes_back_to_one_that_knows(rig):
+    rig.asks()
+    rig.waits(5)
+    rig.lose_model()
+    rig.waits(0.1)
+    rig.told("ended", "busy")
+    assert rig.notes == []
+    rig.waits(0.1)
+    rig.connect()
+    rig.open_session(2)
+    assert rig.notes[0][1].startswith("(reception is on another call")
+    assert len(rig.creates) == 1
+
+
 def test_the_tone_is_heard_until_the_model_speaks_and_no_longer(rig):
     rig.asks()
     rig.waits(3)

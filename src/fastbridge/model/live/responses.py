@@ -81,6 +81,7 @@ class ResponseController(ResponseControl):
     def resume(self) -> None:
         """As always; and another session was told nothing yet."""
         self._waiting = deque(_untold(each) for each in self._waiting)
+        self._gave_way = False
         super().resume()
 
     def give_way(self) -> None:
