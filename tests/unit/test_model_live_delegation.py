@@ -420,6 +420,30 @@ class TestWhatIsAwaited:
         assert len(scene.usage) == 2
         assert self.told_and_at_rest(scene)
 
+    def test_a_request_to_go_on_that_met_a_response_nobody_has_told_of_is_made_again(self, scene):
+        scene.begun().calls("call_1").ends()
+        scene.answers(0)
+        self.response(scene, "created", "dlg_2", "resp_2")
+        scene.loop.do(scene.delegation.refused, "go_on_1")
+        self.response(scene, "completed", "dlg_2", "resp_2")
+        assert scene.kinds == ["item.create", "create", "create"]
+
+    @pytest.mark.parametrize(("key", "response_id"), [("", "resp_2"), ("another", "resp_1")])
+    def test_one_whose_events_name_it_half_or_not_at_all_is_that_one(self, scene, key, response_id):
+        self.created(scene)
+        self.response(scene, "created", key, response_id)
+        self.response(scene, "completed", key, response_id)
+        assert self.told_and_at_rest(scene)
+
+    def test_names_are_a_sessions(self, scene):
+        for _ in range(2):
+            self.created(scene)
+            assert scene.delegation.at_work
+            self.response(scene, "created")
+            self.response(scene, "completed")
+            scene.delegation.forget()
+        assert (len(scene.usage), scene.counters["delegations"]) == (2, 2)
+
     def test_what_is_told_of_and_never_seen_is_bounded(self, scene):
         for number in range(1000):
             self.created(scene, f"dlg_{number}", f"resp_{number}")
@@ -435,6 +459,23 @@ class TestWorkThatFails:
         scene.loop.advance(TELL_SECONDS + 0.1)
         assert (scene.gave_up, scene.delegation.at_work, scene.counters["delegations_failed"]) == (1, False, 1)
         assert scene.delegation.stalls == 0
+
+    def test_beside_other_work_it_is_too(self, scene):
+        scene.begun().ends(kind="response.failed")
+        scene.begun("dlg_2").ends("dlg_2")
+        scene.loop.advance(TELL_SECONDS + 0.1)
+        assert scene.gave_up == 1
+
+    def test_of_which_it_has_said_something_is_told_of_no_more(self, scene):
+        scene.begun().ends(kind="response.failed")
+        scene.loop.do(scene.delegation.told)
+        scene.begun("dlg_2").ends("dlg_2")
+        scene.loop.advance(TELL_SECONDS + 0.1)
+        assert scene.gave_up == 0
+
+    def test_an_error_of_nothing_is_no_work(self, scene):
+        scene.event("error")
+        assert not scene.delegation.at_work
 
     def test_of_which_it_says_something_is_not(self, scene):
         scene.begun().ends(kind="response.failed")

@@ -232,11 +232,14 @@ def test_an_answer_to_the_caller_is_not_awaited(scene):
     assert not scene.controller.awaited
 
 
-def test_a_last_word_does_not_wait_for_work(scene):
-    """Nothing is being said, and what was asked for before may take as long as it likes."""
+@pytest.mark.parametrize(("works", "taken_back"), [(True, True), (True, False), (False, True)])
+def test_a_last_word_does_not_wait_for_what_was_asked_for_before(scene, works, taken_back):
+    """Nothing is being said; and work may take as long as it likes."""
     scene.works = True
     scene.create("turn")
-    scene.loop.do(scene.controller.cancel)
+    scene.works = works
+    if taken_back:
+        scene.loop.do(scene.controller.cancel)
     scene.loop.do(lambda: scene.controller.create("goodbye", Wish("Say goodbye."), firm=True))
     assert scene.said == [("instructions", "Say goodbye.")]
     assert scene.controller.says_last_word
@@ -245,12 +248,20 @@ def test_a_last_word_does_not_wait_for_work(scene):
     assert scene.loop.do(scene.controller.created, "live_2") is None
 
 
+def test_but_for_an_answer_that_is_about_to_be_said_it_does(scene):
+    scene.create("turn")
+    scene.loop.do(lambda: scene.controller.create("goodbye", Wish("Say goodbye."), firm=True))
+    assert scene.said == [("instructions", ANSWER)]
+    assert scene.loop.do(scene.controller.created, "live_1") == "turn"
+
+
 def test_what_was_taken_back_is_not_what_answers_the_caller(scene):
     scene.create("silence", Wish("Ask."))
     scene.loop.do(scene.controller.speech_started)
     assert not scene.controller.awaited
     scene.loop.do(scene.controller.speech_stopped)
     scene.loop.do(scene.controller.turn_taken)
+    assert not scene.loop.do(scene.controller.rejected, "create_1", "late")  # that one is not asked for any more
     assert scene.loop.do(scene.controller.created, "live_1") == "turn"
     assert scene.controller.running
 
@@ -263,6 +274,22 @@ def test_who_was_given_way_to_has_no_answer(scene):
     assert scene.controller.awaited
     assert scene.loop.do(scene.controller.created, "live_1") is None
     assert scene.loop.do(scene.controller.finished, "live_1", "cancelled")
+    assert scene.loop.do(scene.controller.created, "live_2") == "turn"
+
+
+@pytest.mark.parametrize("ends", ["it begins", "the session is lost"])
+def test_but_who_comes_after_has_one(scene, ends):
+    scene.create("greeting", saying("Hello!"))
+    scene.loop.do(scene.controller.give_way)
+    if ends == "it begins":
+        scene.loop.do(scene.controller.created, "live_1")
+        scene.loop.do(scene.controller.finished, "live_1", "cancelled")
+    else:
+        scene.loop.do(scene.controller.suspend)
+        scene.loop.do(scene.controller.resume)
+    scene.create("silence", Wish("Ask."))
+    scene.loop.do(scene.controller.speech_started)
+    scene.loop.do(scene.controller.turn_taken)
     assert scene.loop.do(scene.controller.created, "live_2") == "turn"
 
 

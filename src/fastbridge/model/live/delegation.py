@@ -231,7 +231,7 @@ class Delegation:
             self._end.set(END_SECONDS)
         if not work.called and work.ended and not self._again:
             del works[key]
-            self._failed = work.failed
+            self._failed = self._failed or work.failed
             self._untold.set(TELL_SECONDS)
         if works and all(work.ended and not work.open_calls for work in works.values()):
             works.clear()
