@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 
+from call_rig import CallRig
 from fastbridge.call.idle import LOOK_SECONDS, SPEECH_SECONDS, TRANSITIONS, Event, Silence, State
 from fastbridge.errors import IllegalEvent
+from fastbridge.model import history
+from helpers import LOUD
+from live_rig import LiveRig
 from virtual import VirtualLoop
 
 
@@ -255,3 +259,27 @@ def test_the_end_of_a_call_comes_between_two_looks(make):
     rig.loop.do(rig.silence.close)
     rig.loop.advance(0.6)
     assert rig.journal == []
+
+
+@pytest.mark.parametrize("make_rig", [CallRig, LiveRig])
+def test_who_is_understood_is_no_noise_however_many_turns_came_before(make_rig, monkeypatch):
+    """Those that are too many are not kept."""
+    monkeypatch.setattr(history, "MAX_TURNS", 2)
+    rig = make_rig(silence_seconds=0, noise_seconds=30).up()
+    for number in range(8):
+        if isinstance(rig, LiveRig):
+            rig.line += [LOUD] * 40
+            rig.advance(0.5)
+            rig.hears("Yes.")
+            rig.advance(1.0)
+            rig.says(0.5, "Good.")
+        else:
+            for kind in ("speech_started", "speech_stopped"):
+                rig.model({"type": f"input_audio_buffer.{kind}", "item_id": f"item_{number}"})
+            rig.caller_turn("Yes.", f"item_{number}")
+            rig.respond(LOUD * 25, number, "Good.")
+        rig.advance(5.0)
+        rig.echo_marks()
+    assert rig.call.session.counters["transcript_overflow"] > 0
+    assert (rig.call.idle.state != "over", rig.call.line.counters["losses"]) == (True, 0)
+    rig.shut()

@@ -62,6 +62,10 @@ class History:
             self.untold[item_id] = turn
         return turn
 
+    def caller_turn(self, item_id: str) -> Turn:
+        """The same of the caller's: one too many is not kept, and is understood all the same."""
+        return self.turn("caller", item_id) or Turn("caller", item_id)
+
     def add_words(self, item_id: str, words: str) -> None:
         """Kept as they come: what is cut off is not said again in whole."""
         turn = self.turn("assistant", item_id)

@@ -107,8 +107,7 @@ class CallerTurns(Machine[State, Event]):
             self._history.follows(self._history.speaking_item, item_id)
         else:
             self._tell(port.SpeechStarted())
-        # One too many is not kept, and is understood all the same.
-        self._turn = self._history.turn("caller", item_id) or Turn("caller", item_id)
+        self._turn = self._history.caller_turn(item_id)
 
     def _write(self, text: str) -> None:
         if self._turn is not None and self.writes:

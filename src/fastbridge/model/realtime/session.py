@@ -271,8 +271,8 @@ class Session(Exchange, Requests):
         item_id, text = id_of(event.get("item_id")), text_of(event.get("transcript")).strip()
         if not text and self._turn_events.nobody_spoke(item_id):
             return
-        turn = self.history.turn("caller", item_id)
-        if turn is not None and not turn.ended:
+        turn = self.history.caller_turn(item_id)
+        if not turn.ended:
             self.history.write_down(turn, text)
             self._tell(port.Transcribed(turn))
 
@@ -280,8 +280,8 @@ class Session(Exchange, Requests):
         """Something was said that nobody could write down: the turn stands, with what there is of its words."""
         self.counters["transcription_failed"] += 1
         self._trouble.transcription_failed(read_error(event.get("error"), "not written down"))
-        turn = self.history.turn("caller", id_of(event.get("item_id")))
-        if turn is not None and not turn.ended:
+        turn = self.history.caller_turn(id_of(event.get("item_id")))
+        if not turn.ended:
             turn.ended = turn.failed = True
             self._tell(port.Transcribed(turn))
 
