@@ -96,7 +96,8 @@ class Delegation:
         self._seen: deque[tuple[str, str]] = deque(maxlen=MAX_REMEMBERED)  # (call id, item id, if it has one)
         self._known: deque[str] = deque(maxlen=MAX_REMEMBERED)  # delegations and responses that have begun
         self._over: deque[str] = deque(maxlen=MAX_REMEMBERED)  # responses that have ended
-        self._failed = False  # work that has ended, and of which nothing has been said
+        self.failed = False
+        """Work has, and nothing has been said of it since."""
         self._patience = Deadline(clock, self._stalled)
         self._end = Deadline(clock, self._take_for_ended)
         self._untold = Deadline(clock, self._unsaid)
@@ -113,11 +114,11 @@ class Delegation:
     def told(self) -> None:
         """The voice has begun to speak: nothing more is to be expected of work that has ended."""
         self._untold.clear()
-        self._failed = False
+        self.failed = False
 
     def _unsaid(self) -> None:
         """The voice says nothing of work that has ended. Of what has failed it has nothing to say."""
-        failed, self._failed = self._failed, False
+        failed, self.failed = self.failed, False
         if failed:
             self._counters["delegations_failed"] += 1
             self._gave_up()
@@ -231,7 +232,7 @@ class Delegation:
             self._end.set(END_SECONDS)
         if not work.called and work.ended and not self._again:
             del works[key]
-            self._failed = self._failed or work.failed
+            self.failed = self.failed or work.failed
             self._untold.set(TELL_SECONDS)
         if works and all(work.ended and not work.open_calls for work in works.values()):
             works.clear()

@@ -32,6 +32,8 @@ from fastbridge.model.response_states import ANSWERS, REACTIONS, State
 from fastbridge.observe.trouble import Trouble
 
 FRAME_MS = 20
+TOLD_MS = 1000
+"""A voice that has spoken for so long since work ended, in one breath with what it said before, has told of it."""
 NOT_FOUND_OUT = (
     "What you delegated has not come back and will not. Tell the caller in one short sentence that it could not be "
     "done just now."
@@ -57,6 +59,7 @@ class Session(Connected):
         self.local_deltas = 0
         self._utterances = 0
         self._last_turn_utterances = 0  # those before the caller's last turn
+        self._done_frames: int | None = None  # of the lane, when work ended in the utterance under way
         self.spoken = Spoken(self.history)
         self.caller_turns = CallerTurns(
             clock=clock, ear=ear, history=self.history, counters=self.counters, tell=self._tell_of_caller
@@ -89,7 +92,7 @@ class Session(Connected):
             asked=lambda response_id: self._tell(port.ToolsAsked(response_id)),
             not_run=lambda name, why: self._tell(port.ToolNotRun(name, why)),
             gave_up=self._on_work_lost,
-            done=lambda: self.responses.wait_anew(),
+            done=self._on_work_done,
             usage=self.usage.add_work,
         )
 
@@ -121,6 +124,7 @@ class Session(Connected):
 
     def _utterance_begins(self) -> None:
         self._delegation.told()
+        self._done_frames = None
         if self.responses.awaited:  # it says what it was asked to
             self.caller_turns.settle()
         else:
@@ -148,6 +152,9 @@ class Session(Connected):
         self.spoken.end(self._stream_ms - END_FRAMES * FRAME_MS)
         self._lane.end_response(response_id)
         status = "cancelled" if self.responses.state is State.CANCELLING else "completed"
+        if status == "completed" and self._has_told():
+            self._delegation.told()
+            self.responses.took_in(told=True)
         if not self.responses.finished(response_id, status):
             return
         if status == "completed":
@@ -157,6 +164,11 @@ class Session(Connected):
             if turn is not None:
                 self._tell(port.Transcribed(turn))
         self._tell(port.ResponseDone(response_id, status, None))
+
+    def _has_told(self) -> bool:
+        """Of work that ended while it spoke: it went on, and begins to tell of it sooner than that."""
+        since, self._done_frames = self._done_frames, None
+        return since is not None and (self._lane.frames_enqueued - since) * FRAME_MS >= TOLD_MS
 
     def _on_stalled(self) -> None:
         """The stream stands still, which it never does."""
@@ -216,6 +228,11 @@ class Session(Connected):
         response_id = f"live_{self._utterances}" if spoken else f"work_{self._utterances}"
         self._tell(port.ToolCalled(response_id, call, more=True))
         return response_id
+
+    def _on_work_done(self) -> None:
+        """And is about to be told, unless it failed."""
+        self._done_frames = None if self._delegation.failed or not self._current else self._lane.frames_enqueued
+        self.responses.wait_anew()
 
     def _on_work_lost(self) -> None:
         """The caller is told. Where that leads to work that is lost as well, this session has nobody to do any."""

@@ -1,0 +1,211 @@
+"""fastbridge.model.live.session: work that the voice hands on, in a whole call, scripted message by message."""
+
+from typing import Any
+
+import pytest
+
+from fastbridge.agent import Agent
+from fastbridge.model.live.responses import REACT
+from helpers import LOUD
+from live_rig import LiveRig
+
+HELLO = "Hello, how can I help?"
+
+
+@pytest.fixture
+def greeted():
+    agent = Agent(greeting=HELLO, greeting_lock=False)
+
+    @agent.tool
+    async def order(number: int) -> str:
+        """The state of an order."""
+        return f"order {number} is on its way"
+
+    rig = LiveRig(agent, silence_seconds=0).up()
+    rig.advance(0.8)
+    rig.says(1.0, HELLO)
+    rig.advance(2.2)
+    rig.echo_marks()
+    yield rig
+    rig.shut()
+
+
+def asks(rig: LiveRig, text: str) -> None:
+    """The caller says something, which is written down when he has; and is quiet again."""
+    rig.line += [LOUD] * 50
+    rig.advance(1.0)
+    rig.hears(text)
+    rig.advance(1.0)
+
+
+def last_turn(rig: LiveRig) -> tuple[str, str]:
+    turn: Any = rig.call.session.history.ordered()[-1]
+    return turn.role, turn.text
+
+
+def test_is_run_and_answered_and_the_work_goes_on(greeted):
+    asks(greeted, "Where is order 7?")
+    greeted.delegates(("call_1", "order", '{"number": 7}'))
+    greeted.advance(0.1)
+    item = {"type": "function_call_output", "call_id": "call_1", "output": "order 7 is on its way"}
+    create = {"type": "response.create", "event_id": "go_on_1"}
+    assert greeted.worked == [{"type": "response.item.create", "item": item}, create]
+    greeted.says(1.0, "It is on its way.")
+    greeted.advance(2.0)
+    assert greeted.call.stats.tool_calls[0]["outcome"] == "ok"
+    assert last_turn(greeted) == ("assistant", "It is on its way.")
+
+
+def test_several_at_once_are_all_answered_before_it_goes_on(greeted):
+    asks(greeted, "Where are my orders?")
+    greeted.delegates(("call_1", "order", '{"number": 7}'), ("call_2", "order", '{"number": 8}'), ends=False)
+    greeted.advance(0.1)
+    assert [message["type"] for message in greeted.worked] == ["response.item.create"] * 2
+    greeted.works("response.completed", response={"id": "resp_dlg_1"})
+    assert greeted.worked[-1]["type"] == "response.create"
+
+
+def test_calls_that_are_answered_at_once_are_one_round_all_the_same(greeted):
+    """More of them than a turn has rounds, each with its answer before the next is told of."""
+    asks(greeted, "Where are my orders?")
+    greeted.delegates(*((f"call_{number}", "no_such_tool", "{}") for number in range(15)))
+    greeted.advance(0.1)
+    assert [message["type"] for message in greeted.worked] == ["response.item.create"] * 15 + ["response.create"]
+    assert not greeted.call.tools._runner.exhausted
+    assert greeted.call.live
+
+
+def test_the_answer_may_take_its_time(greeted):
+    asks(greeted, "Where is order 7?")
+    greeted.delegates(("call_1", "order", '{"number": 7}'))
+    for _ in range(8):
+        greeted.advance(1.0)
+        greeted.works("response.in_progress")
+    assert greeted.call.line.counters["losses"] == 0
+    assert greeted.appended("instructions") == []
+
+
+def test_what_came_of_it_is_not_asked_for_just_before_it_is_said(greeted):
+    """The turn is 2.5 s without an answer just when the work has ended and its words are about to begin."""
+    asks(greeted, "Where is order 7?")
+    greeted.delegates(("call_1", "order", '{"number": 7}'))
+    greeted.works("response.created", response={"id": "resp_2"})
+    greeted.advance(1.4)
+    greeted.works("response.completed", response={"id": "resp_2"})
+    greeted.advance(1.2)
+    greeted.says(1.0, "It is on its way.")
+    greeted.advance(2.0)
+    assert greeted.call.turns.counters["turn_unanswered"] == 1
+    assert greeted.appended("instructions") == []
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.5, 3.0])
+def test_what_it_says_of_it_in_one_breath_it_is_not_asked_to_say_again(greeted, seconds):
+    """Work that ends while the voice says that it sees to it: it goes on with what came of it."""
+    asks(greeted, "Where is order 7?")
+    greeted.says(5.0, "One moment, let me see. It is on its way.")
+    greeted.delegates(("call_1", "order", '{"number": 7}'))
+    greeted.advance(0.1)
+    greeted.works("response.created", response={"id": "resp_2"})
+    greeted.advance(seconds)
+    greeted.works("response.completed", response={"id": "resp_2"})
+    greeted.advance(16.0)
+    assert (greeted.appended("instructions"), greeted.call.line.counters["losses"]) == ([], 0)
+    assert not greeted.call.session.responses.busy
+
+
+def test_what_it_had_no_time_to_say_it_is_asked_to_say(greeted):
+    asks(greeted, "Where is order 7?")
+    greeted.says(3.0, "One moment, let me see.")
+    greeted.delegates(("call_1", "order", '{"number": 7}'))
+    greeted.advance(0.1)
+    greeted.works("response.created", response={"id": "resp_2"})
+    greeted.advance(2.5)
+    greeted.works("response.completed", response={"id": "resp_2"})
+    greeted.advance(7.0)
+    assert greeted.appended("instructions") == [REACT]
+
+
+def test_it_is_asked_to_go_on_again_where_it_was_told_that_it_may_not_yet(greeted):
+    asks(greeted, "Where is order 7?")
+    greeted.delegates(("call_1", "order", '{"number": 7}'), ends=False)
+    greeted.says(6.0, "Let me see.")
+    greeted.advance(4.0)
+    assert [message["type"] for message in greeted.worked] == ["response.item.create", "response.create"]
+    error = {"type": "invalid_request_error", "code": "x", "message": "A response is in progress."}
+    greeted.model({"type": "error", "event_id": "e", "error": error | {"client_event_id": "go_on_1"}})
+    greeted.works("response.completed", response={"id": "resp_dlg_1"})
+    assert greeted.worked[-1] == {"type": "response.create", "event_id": "go_on_2"}
+
+
+def test_the_caller_may_have_gone_on(greeted):
+    asks(greeted, "Where is order 7?")
+    greeted.delegates(("call_1", "order", '{"number": 7}'), ends=False)
+    asks(greeted, "Never mind.")
+    greeted.works("response.completed", response={"id": "resp_dlg_1"})
+    assert greeted.worked[-1]["type"] == "response.create"
+
+
+def test_work_that_comes_to_nothing_is_said_to_have(greeted):
+    asks(greeted, "Where is order 7?")
+    greeted.model({
+        "type": "session.delegation.created", "event_id": "e", "offset_ms": 0,
+        "delegation": {"id": "dlg_1", "type": "delegation", "target": "responses"},
+    })  # fmt: skip
+    greeted.says(0.5, "One moment.")
+    greeted.advance(28.0)
+    assert greeted.call.session.counters["delegations_stalled"] == 1
+    assert "could not be done" in greeted.appended("instructions")[-1]
+
+
+def test_work_that_fails_is_said_to_have_where_the_voice_says_nothing(greeted):
+    asks(greeted, "Where is order 7?")
+    greeted.delegates(ends=False)
+    greeted.says(0.5, "One moment.")
+    greeted.advance(2.0)
+    greeted.works("response.failed", response={"id": "resp_dlg_1", "error": {"code": "server_error"}})
+    greeted.advance(2.0)
+    assert "could not be done" in greeted.appended("instructions")[-1]
+    assert greeted.call.line.counters["losses"] == 0
+
+
+def test_work_that_is_told_of_behind_its_response_is_done_with_it(greeted):
+    """Nobody waits for more of it, plays a filler, or says that it could not be done."""
+    asks(greeted, "Where is order 7?")
+    greeted.works("response.created", response={"id": "resp_dlg_1"})
+    greeted.delegates(("call_1", "order", '{"number": 7}'))
+    greeted.advance(0.1)
+    greeted.works("response.created", response={"id": "resp_2"})
+    greeted.works("response.completed", response={"id": "resp_2"})
+    greeted.says(1.0, "It is on its way.")
+    for _ in range(30):
+        greeted.advance(1.0)
+        greeted.echo_marks()
+    assert (greeted.appended("instructions"), greeted.call.session.handed_on) == ([], False)
+    assert greeted.call.dead_air.fillers == {}
+
+
+def test_work_that_is_lost_again_and_again_ends_the_session(greeted):
+    for number in range(2):
+        asks(greeted, "Where is order 7?")
+        greeted.delegates(work=f"dlg_{number}", ends=False)
+        greeted.says(0.5, "One moment.")
+        greeted.advance(28.0)
+    assert greeted.call.line.counters["losses"] == 1
+    assert "work_stalled" in greeted.call.stats.errors
+
+
+def test_that_answers_into_another_session_is_told_in_words(greeted):
+    call = greeted.call.session.history.add_call("call_0", "order", '{"number": 7}')
+    greeted.call.session.tool_result(call, "on its way")
+    assert greeted.appended("thinking")[-1].endswith("It answered: on its way")
+
+
+def test_what_has_failed_is_told_however_long_it_speaks_of_something_else(greeted):
+    asks(greeted, "Where is order 7?")
+    greeted.says(5.0, "One moment, let me see what I can find, it may take a while.")
+    greeted.delegates(ends=False)
+    greeted.advance(1.0)
+    greeted.works("response.failed", response={"id": "resp_dlg_1"})
+    greeted.advance(6.0)
+    assert "could not be done" in greeted.appended("instructions")[-1]
