@@ -45,6 +45,22 @@ def test_a_call_goes_on_or_ends_with_an_apology(fault: Fault) -> None:
         assert call.record["responses"]["count"] > 0
 
 
+@pytest.mark.parametrize(
+    "fault", [live_faults.gap(), live_faults.burst(), live_faults.never_started()], ids=lambda fault: fault.name
+)
+def test_each_question_is_answered_once(fault: Fault) -> None:
+    """Whatever is asked for again, and however fast a tool is beside a voice that speaks on."""
+    words = ("Alpha", "Bravo", "Charlie", "Delta", "Echo", "Foxtrot")
+    answers = [turn for word in words for turn in (HOURS, Say(f"{word}: we open at nine and close at five."))]
+    script = [*ASKS[:1] * 3, HangUp(AfterAssistant(4000))]
+    call = VirtualCall(desk(), script, fault(Scenario(greeting=HELLO, turns=answers)), patience_ms=30_000)
+    assert call.errors == []
+    said = " ".join(text for role, text in call.turns if role == "assistant")
+    assert [word for word in words if word in said] == list(words[:3])
+    assert call.record is not None
+    assert [tool["outcome"] for tool in call.record["tools"]] == ["ok"] * 3
+
+
 def test_a_whole_call_is_the_same_as_with_the_other_dialect() -> None:
     """One agent, one scenario: who speaks, and what its tools do."""
     live = VirtualCall(desk(), ASKS, SPOKEN)
