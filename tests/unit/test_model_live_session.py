@@ -1,6 +1,9 @@
 """fastbridge.model.live.session: a whole call to a model that streams without end, scripted message by message."""
 
 import json
+import math
+import random
+import struct
 from typing import Any
 
 import pytest
@@ -361,6 +364,25 @@ class TestLoss:
         assert greeted.call.session.counters["stalled"] == 1
         assert greeted.call.line.counters["losses"] == 1
         assert "stream_stalled" in greeted.call.stats.errors
+
+    def test_over_what_is_no_sound_is_one_however_much_of_that_comes_at_once(self, greeted):
+        """A delta of linear PCM is longer than it takes to find that out, and to find it out again."""
+        asks(greeted, "Tell me.")
+        greeted.streaming = False
+        noise = random.Random(1)
+        samples = [int(3000 * math.sin(0.2 * at) + noise.uniform(-200, 200)) for at in range(2400)]
+        greeted.delta_of(struct.pack("<2400h", *samples))
+        assert greeted.call.format_watch.counters == {"format_mismatch": 1}
+        assert (greeted.call.line.counters["losses"], greeted.call.line.state) == (1, "pausing")
+        assert (greeted.call.assistant.frames_unsent, greeted.call.session.responses.generating) == (0, False)
+        greeted.advance(0.2)
+        greeted.connect()
+        greeted.started_session(2)
+        assert greeted.appended("instructions") == [ANSWER]
+        greeted.says(1.0, "It is a long story.")
+        greeted.advance(3.0)
+        assert texts(greeted)[-1] == ("assistant", "It is a long story.")
+        assert greeted.downlink.count(LOUD) == 50 + 50
 
     def test_a_session_that_is_closed_is_one(self, greeted):
         greeted.model({"type": "session.closed", "event_id": "e", "reason": "expired", "usage": {"seconds": 7200}})

@@ -176,6 +176,7 @@ class Connected(Exchange, Requests):
         self._tell(port.SessionReady())
 
     def _begin_stream(self, before_ms: int = 0) -> None:
+        self._lane.reset_stream()
         gate = self._lane.gate
         self._base_frames, self._before_ms = gate.frames_in if gate is not None else 0, before_ms
         self._stream.begin()

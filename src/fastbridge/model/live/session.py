@@ -119,8 +119,13 @@ class Session(Connected):
         return super().truncate(item_id, heard_ms, received_ms)
 
     def on_utterance(self, begins: bool) -> None:
-        if not self.closed:
-            (self._utterance_begins if begins else self._utterance_ends)()
+        """What a session says that is no more, in the rest of the delta over which it was lost, is nobody's."""
+        if self.closed:
+            return
+        if begins and self.ready:
+            self._utterance_begins()
+        elif not begins and self._current:
+            self._utterance_ends()
 
     def _utterance_begins(self) -> None:
         self._delegation.told()
