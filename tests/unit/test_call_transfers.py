@@ -190,6 +190,20 @@ def test_a_caller_who_hangs_up_before_is_one_who_hung_up(rig):
     assert rig.legs.asked == ["release", "close"]
 
 
+def test_a_call_that_has_ended_is_not_done_while_the_carrier_is_still_asked(rig):
+    answered = rig.loop.create_future()
+    rig.legs.place = lambda: answered
+    rig.asks()
+    rig.loop.advance(0)
+    rig.carrier({"event": "stop", "streamSid": rig.call.stream_sid})
+    rig.loop.advance(60)
+    assert (rig.call.live, rig.call.transfers.asking) == (False, True)
+    rig.loop.do(answered.set_result, False)
+    rig.loop.advance(0)
+    assert not rig.call.transfers.asking
+    assert rig.loop.failures == []
+
+
 @pytest.mark.parametrize("how", ["hang_up", "give_up"])
 def test_what_else_is_done_with_the_call_ends_it(rig, how):
     rig.asks()
