@@ -91,6 +91,7 @@ cdef class LiveGate:
             return self.hear_pause(frame, backlog >= BACKLOG or delay_ns >= max(MOST_DELAY, wanted_ns + FRAME_NS))
         self.quiet = 0
         if self.is_open and not was_pausing:
+            self.kept = 0
             return VERDICT_PASS
         self.trim(min(BACKLOG - 1 - backlog, (wanted_ns - delay_ns + FRAME_NS - 1) // FRAME_NS))
         if self.is_open:

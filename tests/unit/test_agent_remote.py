@@ -114,3 +114,27 @@ def test_somebody_is_called_first_where_there_is_a_brief(controls, loop):
     controls.can_call = False
     assert remote.transfer("sales", "Dana.") is False
     assert controls.told == [("call_for", "+14155550199", "Dana.")]
+
+
+@pytest.mark.parametrize("brief", [None, "Dana."])
+def test_of_two_threads_that_ask_at_once_one_is_served_and_the_other_is_told(controls, loop, brief):
+    """Both have looked before either has done it, where looking is for anybody's thread."""
+    remote, ours = Remote(), threading.get_ident()
+    both = threading.Barrier(2)
+    look = controls.destination
+
+    def destination(wanted: str) -> str | None:
+        found = None if controls.told else look(wanted)
+        if threading.get_ident() != ours:
+            both.wait(5)
+        return found
+
+    controls.destination = destination
+    loop.do(remote.begin, controls)
+
+    async def elsewhere() -> list[bool]:
+        asked = [asyncio.to_thread(remote.transfer, "sales", brief) for _ in range(2)]
+        return sorted(await asyncio.gather(*asked))
+
+    assert loop.run_until_complete(elsewhere()) == [False, True]
+    assert len(controls.told) == 1

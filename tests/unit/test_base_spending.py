@@ -27,7 +27,7 @@ def test_what_is_spent_is_known_by_business_and_in_all(days: Days) -> None:
 def test_the_records_add_what_others_have_spent_and_nothing_twice(days: Days) -> None:
     ledger = days.spending
     ledger.spend("7", 0.5)
-    ledger.ended("7", 0.5)
+    ledger.ended("7", 0.5, ledger.day)
     ledger.spend("7", 0.1)  # of a call that goes on
     ledger.recorded(ledger.day, {"7": 0.75, "8": 2.0})
     assert ledger.of("7") == pytest.approx(0.85)
@@ -38,7 +38,7 @@ def test_the_records_add_what_others_have_spent_and_nothing_twice(days: Days) ->
 
 def test_a_call_that_ended_and_is_not_in_the_records_yet_costs_nothing_less(days: Days) -> None:
     days.spending.spend("7", 0.5)
-    days.spending.ended("7", 0.5)
+    days.spending.ended("7", 0.5, days.spending.day)
     days.spending.recorded(days.spending.day, {})
     assert days.spending.of("7") == 0.5
 
@@ -51,9 +51,18 @@ def test_a_new_day_begins_with_nothing_spent(days: Days) -> None:
     assert (ledger.of("7"), ledger.of("8"), ledger.total()) == (0.0, 0.0, 0.0)
     ledger.recorded(yesterday, {"8": 1.0})  # an answer that came too late
     assert ledger.total() == 0.0
-    ledger.ended("7", 0.5)
+    ledger.ended("7", 0.5, ledger.day)
     ledger.recorded(ledger.day, {"7": 0.5})
     assert ledger.total() == 0.0
+
+
+def test_a_call_of_yesterdays_takes_nothing_from_what_others_have_spent_today(days: Days) -> None:
+    """The records of today do not have it."""
+    ledger, yesterday = days.spending, days.spending.day
+    days.now_s += DAY_SECONDS
+    ledger.ended("7", 5.0, yesterday)
+    ledger.recorded(ledger.day, {"7": 9.0})
+    assert ledger.of("7") == 9.0
 
 
 def test_more_businesses_than_are_told_apart_count_for_the_node(days: Days, monkeypatch: pytest.MonkeyPatch) -> None:

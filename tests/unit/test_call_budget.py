@@ -8,7 +8,7 @@ import pytest
 
 from fastbridge.agent import Agent
 from fastbridge.base.clock import Clock
-from fastbridge.base.spending import Spending
+from fastbridge.base.spending import DAY_SECONDS, Spending
 from fastbridge.call.budget import (
     GLANCE_SECONDS,
     GOODBYE_SECONDS,
@@ -496,6 +496,16 @@ class TestAfterTheCall:
         assert spending.of("7") == pytest.approx(0.12)
         spending.recorded(spending.day, {"7": 0.12})
         assert spending.of("7") == pytest.approx(0.12)
+
+    def test_one_that_began_yesterday_is_in_no_record_of_today(self) -> None:
+        now_s = [1e9]
+        spending = Spending(lambda: now_s[0])
+        scene = Scene(price={"minute": 0.6}, business="7", spending=spending)
+        scene.seconds = 10.0
+        now_s[0] += DAY_SECONDS
+        scene.budget.close()
+        spending.recorded(spending.day, {"7": 0.25})  # another process's
+        assert spending.of("7") == pytest.approx(0.35)
 
     def test_what_was_guessed_is_spent_and_is_in_no_record(self) -> None:
         spending = Spending(lambda: 1e9)

@@ -8,6 +8,7 @@ from fastbridge.agent import Agent
 from fastbridge.call.carrier_recording import DEADLINES_SECONDS, MAX_BEGINNINGS, TRANSITIONS, State
 from fastbridge.carrier.port import RecordingBegun, Refused, TryLater, Uncertain
 from recorders import RECORDING, CarrierFake, RecordedRig
+from transfer_rig import RECEPTION, Legs
 
 REFUSED = Refused(21220, "the call is not in progress")
 LATER = TryLater(2.0, "too many requests")
@@ -249,6 +250,34 @@ class TestTransfers:
     def test_unless_the_agent_says_otherwise(self):
         rig = self.left(record_transfers=False)
         assert rig.recorder.asked == ["begin", "stop"]
+
+    def test_nor_one_that_is_just_being_begun(self):
+        agent = Agent(transfer_to={"desk": "+14155550199"}, record_transfers=False)
+        rig = RecordedRig("carrier", agent=agent, recorder=CarrierFake(seconds=3.0)).up()
+        rig.do(rig.call.transfer, "+14155550199")
+        rig.advance(1)
+        assert (rig.call.live, rig.recorder.state) == (False, "recording")
+        rig.advance(6)
+        assert (rig.recorder.asked, rig.recorder.state) == (["begin", "stop"], "stopped")
+        assert end(rig)["state"] == "uncertain"
+
+    @pytest.mark.parametrize("goes_on", [True, False])
+    def test_so_it_is_where_a_human_has_taken_the_call(self, goes_on):
+        agent = Agent(transfer_to={"desk": RECEPTION}, warm_transfer=True, record_transfers=goes_on)
+        rig = rig_of(agent=agent)
+        rig.call.transfers._legs = legs = Legs()
+        rig.advance(0.5)
+        assert rig.do(rig.call.remote.transfer, "desk", "Dana.")
+        rig.do(legs.listener.answered)
+        yes = rig.loop.create_task(legs.listener.accepted())
+        rig.advance(0.1)
+        rig.carrier({"event": "stop", "streamSid": rig.call.stream_sid})
+        rig.do(legs.listener.joined)
+        rig.advance(1)
+        assert yes.result()
+        assert rig.recorder.asked == (["begin"] if goes_on else ["begin", "stop"])
+        rig.do(legs.listener.ended, "declined")
+        rig.shut()
 
     def test_a_call_that_is_hung_up_ends_it_by_itself(self):
         rig = rig_of(agent=Agent(record_transfers=False))

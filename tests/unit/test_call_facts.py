@@ -31,7 +31,7 @@ def call(**changed: Any) -> Any:
         "tools": {"busy": False, "running": 0, "running_tools": []},
         "stats": {"ready_ms": 200},
         "idle": {"caller_speaking": False},
-        "transfers": {"holding": False},
+        "transfers": {"holding": False, "leading": False, "transferred_to": None},
         "hangup": {"asked": False, "firm": False, "transferred_to": None},
         "privacy": {"on": False},
         "responses": {"busy": False, "says_last_word": False},
@@ -106,6 +106,7 @@ def test_nothing_happens():
         ({"assistant__playing": True}, {"assistant_speaks", "may_interrupt"}, {"quiet", "speechless", "between_turns"}),
         ({"assistant__held": True}, {"assistant_speaks"}, {"quiet", "speechless", "between_turns"}),
         ({"turns__owed": True}, set(), {"quiet", "between_turns"}),
+        ({"transfers__leading": True}, set(), {"quiet"}),
         ({"turns__speaking": True}, {"model_tells_of_the_caller"}, {"between_turns"}),
         ({"idle__caller_speaking": True}, {"caller_speaks"}, {"speechless"}),
         ({"detector__speaking": True}, {"caller_is_loud"}, {"between_turns"}),
@@ -124,6 +125,7 @@ def test_nothing_happens():
         ({"session__handed_on": True}, set(), {"between_responses", "between_turns"}),
         ({"privacy__on": True}, set(), {"attentive", "speechless"}),
         ({"hangup__transferred_to": "reception"}, {"transferred"}, set()),
+        ({"transfers__transferred_to": "reception"}, {"transferred"}, set()),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",  # a set has no order
 )

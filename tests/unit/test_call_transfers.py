@@ -154,6 +154,34 @@ def test_a_caller_who_had_hung_up_is_told_so_in_the_record(rig):
     assert (outcome, amended["end_reason"], amended["transferred_to"]) == ("caller_gone", "customer_hangup", None)
 
 
+def test_who_is_being_led_to_a_human_is_not_hung_up_on(rig):
+    rig.asks()
+    rig.waits(2)
+    yes = rig.says_yes()
+    rig.do(rig.call.hang_up)
+    rig.waits(3)
+    assert (rig.call.live, rig.control.done) == (True, [])
+    rig.carrier({"event": "stop", "streamSid": rig.call.stream_sid})
+    assert rig.call.end_reason == "transferred"
+    assert rig.told("joined") is True
+    assert yes.result() is True
+    rig.loop.advance(4)
+
+
+def test_but_is_where_that_comes_to_nothing(rig):
+    rig.asks()
+    rig.waits(2)
+    yes = rig.says_yes()
+    rig.do(rig.call.hang_up)
+    rig.waits(8)
+    assert (yes.result(), rig.call.live) == (False, True)
+    rig.begin_ours("resp_9", "item_9")
+    rig.delta(LOUD * 20, "resp_9", "item_9")
+    rig.done("resp_9")
+    rig.waits(3)
+    assert (rig.call.end_reason, [done[0] for done in rig.control.done]) == ("agent_hangup", ["hang_up"])
+
+
 def test_one_who_was_led_to_nobody_was_transferred_to_nobody(rig):
     rig.asks()
     yes = rig.says_yes()
@@ -174,6 +202,20 @@ def test_a_caller_who_hangs_up_before_is_one_who_hung_up(rig):
     assert document is not None
     assert (document["end_reason"], document["transfers"][0]["outcome"]) == ("customer_hangup", "caller_gone")
     assert rig.legs.asked == ["release", "close"]
+
+
+def test_a_call_that_has_ended_is_not_done_while_the_carrier_is_still_asked(rig):
+    answered = rig.loop.create_future()
+    rig.legs.place = lambda: answered
+    rig.asks()
+    rig.loop.advance(0)
+    rig.carrier({"event": "stop", "streamSid": rig.call.stream_sid})
+    rig.loop.advance(60)
+    assert (rig.call.live, rig.call.transfers.asking) == (False, True)
+    rig.loop.do(answered.set_result, False)
+    rig.loop.advance(0)
+    assert not rig.call.transfers.asking
+    assert rig.loop.failures == []
 
 
 @pytest.mark.parametrize("how", ["hang_up", "give_up"])

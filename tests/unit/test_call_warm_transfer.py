@@ -139,6 +139,8 @@ SCENES = [
     # A yes.
     ({"move": False}, YES, "", State.RETURNED, "failed", (True, False)),
     ({}, YES, "expires", State.RETURNED, "failed", (True, False)),
+    ({}, YES, "caller_over", State.GONE, "caller_gone", (True, False)),
+    ({}, ALONE, "caller_over", State.GONE, "caller_gone", (True, False)),
     ({}, LEAVING, "caller_over", State.GONE, "caller_gone", (True, False)),
     ({}, LEAVING, "expires", State.GONE, "caller_gone", (True, False)),
     ({}, LEAVING, "ended", State.LOST, "lost", (False, False)),

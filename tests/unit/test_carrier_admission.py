@@ -402,3 +402,24 @@ def test_who_has_spent_what_may_be_spent_is_not_let_in(make):
     assert isinstance(admit(directory, 2, parameters={"business_id": "8"}), Admission)
     assert isinstance(admit(directory, 3), Admission)
     assert directory.counters["budget"] == 1
+
+
+@pytest.mark.parametrize("status", sorted(calls.TERMINAL_STATUSES))
+def test_a_webhook_that_comes_after_the_end_of_its_call_is_refused(make, now, status):
+    """It was overtaken: no place is kept for a stream that cannot come, and none is missed."""
+    directory = make()
+    assert directory.is_news(sid(1), "ringing", 0)
+    assert directory.is_news(sid(1), status, 1)
+    assert admit(directory) == Refusal("replay")
+    assert isinstance(admit(directory, 2), Admission)
+
+
+def test_who_answered_is_known_before_the_stream_of_a_call_that_was_let_in(make, now):
+    directory = make()
+    directory.note_verdict(sid(1), "machine")
+    assert directory.verdict(sid(1)) is None, "it is nobody's here"
+    admit(directory)
+    directory.note_verdict(sid(1), "machine")
+    assert (directory.verdict(sid(1)), directory.verdict(sid(2))) == ("machine", None)
+    now.wait(3600)
+    assert directory.verdict(sid(1)) is None

@@ -109,6 +109,14 @@ class TestPlacing:
         assert rig.names == ["place"]
         rig.end()
 
+    def test_nor_if_nobody_waits_any_more_when_it_is_time(self):
+        rig = Rig(place=[TryLater(2.0, "busy"), Placed(HUMAN, "queued")])
+        placing = rig.spawn(rig.leg.place())
+        rig.loop.advance(1)
+        rig.does("release")
+        assert (placing.result(), rig.names) == (False, ["place"])
+        rig.end()
+
     @pytest.mark.parametrize(("found", "there"), [(None, None), ([], False), ([PlacedCall(HUMAN, "ringing")], True)])
     def test_whether_it_is_there(self, found, there):
         rig = Rig(find=[found])

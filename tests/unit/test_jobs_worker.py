@@ -104,6 +104,19 @@ def test_jobs_are_done_told_and_the_worker_stops_when_asked(shop: Shop) -> None:
     assert set(shop.lines("done").values()) == {1}
 
 
+def test_one_whose_place_another_has_taken_meanwhile_ends(shop: Shop) -> None:
+    (shop.folder / "overtaken.py").write_text(
+        AGENT + "import contextlib\nfrom fastbridge.jobs import worker\n\n"
+        "worker.only_worker = lambda engine: contextlib.nullcontext(lambda: not (HERE / 'taken').exists())\n"
+    )
+    worker = shop.start("overtaken:agent")
+    shop.until(lambda: "Worker started" in shop.log)
+    (shop.folder / "taken").touch()
+    assert worker.wait(SECONDS) != 0
+    assert "Another worker is at work on this database" in shop.log
+    assert "Traceback" not in shop.log
+
+
 def test_killed_at_any_moment_it_loses_none_and_repeats_none_that_was_done(shop: Shop) -> None:
     dice = Random(7)
     shop.calls(*range(1, 41))

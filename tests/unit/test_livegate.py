@@ -275,6 +275,15 @@ class TestRefused:
             assert hear(LOUD, twin.livegate.REFUSED_FRAMES - 20, refused=True) == "REFUSE"
             assert hear(QUIET, twin.livegate.REFUSED_END_FRAMES, refused=True)[-1] == "END"
 
+    def test_what_came_before_something_that_was_sent_goes_before_nothing(self, twin, gate, hear):
+        hear(LOUD)
+        gate.take_preroll()
+        assert hear(LOUD, twin.livegate.REFUSED_FRAMES - 1, refused=True) == "REFUSE"
+        assert hear(LOUD) == "PASS"
+        assert hear(LOUD, refused=True) == "END"
+        assert hear(LOUD) == "BEGIN"
+        assert gate.take_preroll() == LOUD, "and not what was refused long ago"
+
     def test_what_came_last_goes_before_the_next(self, twin, gate, hear):
         hear(LOUD)
         hear(QUIET, twin.livegate.REFUSED_END_FRAMES, refused=True)

@@ -28,7 +28,7 @@ from fastbridge.net import arrival, descriptors, listening
 from fastbridge.net.handover import line_pair
 from fastbridge.net.http_socket import SeldomLogger
 from fastbridge.net.tunnel import Tunnel
-from fastbridge.node.server import create_app
+from fastbridge.node.server import announce, create_app
 from fastbridge.node.switchboard import Switchboard, WorkerProcess
 from fastbridge.store.records import RecordStore
 from front_desk import INCOMING, exchange, make_node, post
@@ -377,9 +377,11 @@ def node_life(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(rest, "RETRY_SECONDS", 0)
     given = {"public_url": "https://voice.example.com", "openai_base_url": "http://127.0.0.1:9/v1", "metrics_port": 0}
     credentials = {"twilio_account_sid": "AC" + "0" * 32, "twilio_auth_token": "0" * 32}
-    app = create_app(load_settings(database_url="none", **given, **credentials), Agent())
+    settings = load_settings(database_url="none", **given, **credentials)
+    app = create_app(settings, Agent())
 
     async def scene() -> None:
+        announce(settings)
         async with app.router.lifespan_context(app) as state:
             node = state["node"]
             refusing = httpx2.MockTransport(lambda request: httpx2.Response(500, json={"code": 20500}))

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from fastbridge.base.spending import DAY_SECONDS, Spending
-from fastbridge.node.day_budget import DayBudget
+from fastbridge.node.day_budget import MOST_LOOKS, DayBudget
 
 NOW_S = 20_000 * float(DAY_SECONDS) + 3600
 MIDNIGHT = "2024-10-04T00:00:00.000+00:00"
@@ -58,6 +58,32 @@ def test_the_records_of_today_are_asked_for() -> None:
     budget = DayBudget(settings(business_budget_usd=1.0), spent, Spending(lambda: NOW_S))
     asyncio.run(budget.look())
     assert (asked, budget.is_spent("7")) == ([MIDNIGHT], True)
+
+
+def test_a_call_that_ends_while_the_records_are_asked_hides_nothing_of_what_others_have_spent() -> None:
+    spending = Spending(lambda: NOW_S)
+    answers = [{"7": 9.0}, {"7": 14.0}]  # of others, and then with ours
+
+    def spent(since: str) -> dict[str, float]:
+        if len(answers) == 2:
+            spending.spend("7", 5.0)
+            spending.ended("7", 5.0, spending.day)
+        return answers.pop(0)
+
+    asyncio.run(DayBudget(settings(business_budget_usd=10.0), spent, spending).look())
+    assert (spending.of("7"), answers) == (14.0, [])
+
+
+def test_however_many_end_it_is_not_asked_for_ever() -> None:
+    spending, asked = Spending(lambda: NOW_S), []
+
+    def spent(since: str) -> dict[str, float]:
+        asked.append(since)
+        spending.ended("7", 0.5, spending.day)
+        return {"7": 9.0}
+
+    asyncio.run(DayBudget(settings(business_budget_usd=10.0), spent, spending).look())
+    assert (len(asked), spending.of("7")) == (MOST_LOOKS, 9.0 - 0.5 * MOST_LOOKS)
 
 
 def test_records_that_cannot_be_read_are_told_of_and_leave_what_is_known(caplog: pytest.LogCaptureFixture) -> None:

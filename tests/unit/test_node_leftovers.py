@@ -47,17 +47,20 @@ def test_parts_are_taken_apart_later_or_at_once() -> None:
     assert seen == [True, False, False]
 
 
-def test_a_call_is_dismantled_when_its_hooks_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("part", "at_work"), [("hooks", "running"), ("transfers", "asking")])
+def test_a_call_is_dismantled_when_its_hooks_have_ended_and_nothing_is_asked_of_the_carrier(
+    monkeypatch: pytest.MonkeyPatch, part: str, at_work: str
+) -> None:
     left, gone = Leftovers(), list[Any]()
     monkeypatch.setattr(leftovers, "dismantle", gone.append)
-    call: Any = SimpleNamespace(hooks=SimpleNamespace(running=True))
-    # what a dict's key must be
-    call = type("Call", (), {"hooks": call.hooks})()
+    parts: dict[str, Any] = {"hooks": SimpleNamespace(running=False), "transfers": SimpleNamespace(asking=False)}
+    setattr(parts[part], at_work, True)
+    call: Any = type("Call", (), parts)()  # what a dict's key must be
     seen: list[int] = []
 
     def release() -> None:
         seen.append(len(gone))
-        call.hooks.running = False
+        setattr(parts[part], at_work, False)
 
     turns(lambda: left.call(call), release, lambda: seen.append(len(gone)))
     assert seen == [0, 1]

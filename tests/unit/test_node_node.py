@@ -461,3 +461,37 @@ def test_the_call_itself_is_told_of_a_recording_that_failed(monkeypatch, status)
 
     asyncio.run(run())
     assert failed == (["RE1"] if status == "failed" else [])
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_the_carrier_says_of_who_answered_before_the_stream_is_told_to_its_call(known):
+    async def scene() -> str:
+        node = make_node()
+        given: dict[str, Any] = {"from_number": "", "to_number": "", "direction": "outbound", "parameters": {}}
+        admission = node.directory.admit(CALL_SID, ACCOUNT_SID, **given)
+        assert isinstance(admission, Admission)
+        if known:
+            node.on_answered_by(CALL_SID, "machine")
+        assert node.directory.redeem(admission.token, CALL_SID, ACCOUNT_SID) is admission
+        call = node.begin_call(Carrier(), admission, Start(ACCOUNT_SID, CALL_SID, STREAM_SID))
+        call.start()
+        verdict = call.answered_by.verdict
+        await node.close()
+        return verdict
+
+    assert asyncio.run(scene()) == ("machine" if known else "")
+
+
+def test_a_node_that_drains_places_no_calls_that_were_scheduled(tmp_path):
+    async def scene() -> list[bool]:
+        credentials = {"twilio_account_sid": ACCOUNT_SID, "twilio_auth_token": "0" * 32}
+        keys = {"api_keys": "k" * 32, "database_url": f"sqlite:///{tmp_path}/x.db"}
+        node = make_node(**credentials, **keys)
+        assert node.placer is not None
+        told = [node.placer._draining()]
+        node.drain()
+        told.append(node.placer._draining())
+        await node.close()
+        return told
+
+    assert asyncio.run(scene()) == [False, True]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 from typing import Any
 
@@ -363,5 +364,43 @@ def test_what_the_node_itself_answers(public):
         board = Board(1, metrics_public=public)
         paths = {route.path for route in create_app(board.settings, board).routes}  # type: ignore[attr-defined]
         assert paths == {"/healthz", "/readyz"} | ({"/metrics"} if public else set())
+
+    run(scene)
+
+
+def test_a_successor_that_was_being_begun_when_the_drain_began_is_told():
+    async def scene() -> None:
+        board = Board(1)
+        await started(board)
+        begin = board._begin
+
+        async def overtaken(number: int, *, again: bool = False) -> WorkerProcess:
+            board.drain()
+            return await begin(number, again=again)
+
+        board._begin = overtaken  # type: ignore[method-assign]
+        board.fakes[0].process.end(1)
+        await until(lambda: len(board.begun) == 2)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert (board.fakes[0].process.signals, board.busy) == ([signal.SIGTERM], False)
+        await board.stop()
+
+    run(scene)
+
+
+def test_numbers_that_could_not_be_asked_for_are_asked_for_the_next_time(monkeypatch):
+    monkeypatch.setattr(module, "COLLECT_SECONDS", 0.05)
+
+    async def scene() -> None:
+        board = Board(1)
+        await started(board)
+        board.fakes[0].metrics.add("fillers", 2)
+        line = board._running[0].line
+        with monkeypatch.context() as patch:
+            patch.setattr(line, "send", lambda *_: False)  # there is no room on it
+            assert value(await board.collect(), "workers") == 0
+        assert value(await board.collect(), "fillers") == 2
+        await board.stop()
 
     run(scene)

@@ -158,6 +158,33 @@ def test_a_node_that_is_away_for_a_while_loses_nothing() -> None:
     assert node.now_s > node.away_until_s
 
 
+class TestUnknown:
+    """The node knows of no call that it has told of."""
+
+    class Forgetful(Node):
+        polls = 0
+
+        async def states(self, ids: Collection[str]) -> list[dict[str, Any]] | None:
+            self.polls += 1
+            if self.polls > 20:
+                raise TimeoutError("for ever")
+            return await super().states(ids)
+
+    def test_one_that_another_asker_was_placing_and_found_no_place_for_is_asked_for_again(self) -> None:
+        node = self.Forgetful()
+        node.answers = [Asked({"id": "OBx", "state": "placing"})]
+        (callee,) = node.run(people(1)).callees
+        assert (callee.outcome, callee.tries, len(node.placed)) == ("completed", 1, 1)
+        assert next(iter(node.calls)).endswith("-1"), "it is the same call"
+
+    def test_whoever_may_have_heard_it_is_not_called_again(self) -> None:
+        node = self.Forgetful()
+        node.answers = [Asked({"id": "OBx", "state": "ringing"})]
+        with pytest.raises(ExceptionGroup):
+            node.run(people(1))
+        assert node.placed == []
+
+
 def test_what_cannot_be_placed_is_told_why() -> None:
     node = Node()
     node.answers = [Asked(problem="to must be a number")]

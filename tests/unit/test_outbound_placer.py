@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from fastbridge.carrier.port import PlacedCall, Placement, Refused, TryLater, Uncertain
+from fastbridge.carrier.port import Placed, PlacedCall, Placement, Refused, TryLater, Uncertain
 from fastbridge.config import Settings
 from fastbridge.outbound.placer import (
     CHECK_SECONDS,
@@ -38,6 +38,8 @@ class Scene:
         self.carrier = Carrier()
         self.now_s = float(int(time.time()))
         self.settings = Settings(public_url="https://voice.example.com", twilio_phone_number=FROM, _env_file=None)
+        self.node: dict[str, Any] = {}
+        """What else a node gives its placer."""
 
     def run(self, *steps: Callable[[Placer], Coroutine[Any, Any, Any]]) -> list[Any]:
         """In one node's life."""
@@ -45,7 +47,8 @@ class Scene:
         async def live() -> list[Any]:
             loop = asyncio.get_running_loop()
             store = OutboundStore(self.url, lambda: self.now_s)
-            placer = Placer(store, self.carrier, self.settings, spawn=loop.create_task, now_s=lambda: self.now_s)
+            given = {"spawn": loop.create_task, "now_s": lambda: self.now_s, **self.node}
+            placer = Placer(store, self.carrier, self.settings, **given)
             try:
                 return [await step(placer) for step in steps]
             finally:
@@ -202,6 +205,93 @@ class TestUncertain:
         assert scene.carrier.placements == []
 
 
+class TestMeanwhile:
+    """What is told, or done by others, between a look and what comes of it."""
+
+    def test_one_that_reports_itself_while_it_is_looked_for_is_not_given_up(self, scene: Scene) -> None:
+        row = TestUncertain().ask(scene)
+        scene.now_s += UNCERTAIN_SECONDS + 1
+
+        async def swept(placer: Placer) -> None:
+            async def find(*_: Any) -> list[PlacedCall]:
+                await placer.told(SIDS[7], "ringing", 1, {"outbound_id": row.id})
+                return []
+
+            scene.carrier.find = find  # type: ignore[method-assign]
+            await placer.sweep()
+
+        scene.run(swept)
+        assert (scene.row(row.id).state, scene.row(row.id).call_sid, scene.records) == ("ringing", SIDS[7], [])
+
+    def test_one_that_ends_while_it_is_looked_up_is_settled_once(
+        self, scene: Scene, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO", "fastbridge.events")
+        scene.ask()
+        scene.now_s += 100
+
+        async def swept(placer: Placer) -> None:
+            async def look_up(call_sid: str) -> PlacedCall:
+                await placer.told(call_sid, "busy", 3, {})
+                return PlacedCall(call_sid, "ringing")
+
+            scene.carrier.look_up = look_up  # type: ignore[method-assign]
+            await placer.sweep()
+
+        scene.run(swept)
+        assert scene.sweep(10_000) == 0
+        assert caplog.text.count("outcome=busy") == 1
+
+    def test_books_that_another_process_has_closed_are_counted_there(self, scene: Scene) -> None:
+        scene.ask()
+        scene.tell(SIDS[0], "completed", 3)
+        scene.now_s += RECORD_SECONDS + 1
+        other = OutboundStore(scene.url, lambda: scene.now_s)
+
+        async def swept(placer: Placer) -> dict[str, int]:
+            settle = placer._store.settle
+
+            def late(*given: Any) -> bool:
+                other.settle(*given)
+                return settle(*given)
+
+            placer._store.settle = late  # type: ignore[method-assign]
+            await placer.sweep()
+            return placer.outcomes
+
+        assert scene.run(swept) == [{}]
+        assert len(scene.records) == 1
+        other.close()
+
+    def test_one_that_is_being_placed_is_not_taken_for_another_between_the_same_numbers(self, scene: Scene) -> None:
+        lost = TestUncertain().ask(scene)
+        scene.now_s += 10
+
+        async def asked(placer: Placer) -> OutboundCall:
+            async def place(placement: Placement) -> Placed:
+                scene.carrier.there = {SIDS[3]: PlacedCall(SIDS[3], "queued")}
+                await placer.sweep()
+                return Placed(SIDS[3], "queued")
+
+            scene.carrier.place = place  # type: ignore[method-assign]
+            return (await placer.ask(CallRequest.model_validate({"to": TO})))[0]
+
+        (row,) = scene.run(asked)
+        assert (row.call_sid, scene.row(lost.id).call_sid) == (SIDS[3], None)
+        scene.carrier.there[SIDS[4]] = PlacedCall(SIDS[4], "ringing")
+        scene.sweep(10)
+        assert scene.row(lost.id).call_sid == SIDS[4], "the other one is known by now"
+
+    def test_where_two_answers_were_lost_each_has_a_call_in_the_end(self, scene: Scene) -> None:
+        rows = [TestUncertain().ask(scene)]
+        scene.carrier.answers = [Uncertain("ReadTimeout")]
+        rows.append(scene.ask())
+        scene.carrier.there = {sid: PlacedCall(sid, "ringing") for sid in SIDS[5:7]}
+        for _ in range(4):
+            scene.sweep(LEASE_SECONDS / 3)
+        assert {scene.row(row.id).call_sid for row in rows} == set(SIDS[5:7])
+
+
 class TestCallbacks:
     @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 2, 1), (0, 2, 1), (1, 0, 2)])
     @pytest.mark.parametrize(
@@ -318,6 +408,38 @@ class TestScheduled:
         scene.sweep()
         assert (done, scene.row(row.id).state, scene.carrier.placements) == (True, "canceled", [])
         assert [record["end_reason"] for record in scene.records] == ["canceled"]
+
+    def test_is_not_half_canceled_by_a_node_that_dies(self, scene: Scene) -> None:
+        row = self.ask(scene)
+
+        async def dies(placer: Placer) -> None:
+            def dead(*_: Any, **__: Any) -> bool:
+                raise RuntimeError("killed")
+
+            placer._store.ended = dead  # type: ignore[method-assign]
+            with pytest.raises(RuntimeError):
+                await placer.cancel(row)
+
+        scene.run(dies)
+        assert scene.row(row.id).state == "scheduled"
+
+    def test_cannot_be_canceled_once_it_is_being_placed(self, scene: Scene) -> None:
+        row = self.ask(scene)
+        store = OutboundStore(scene.url)
+        assert store.start(row.id)
+        store.close()
+        assert scene.run(lambda placer: placer.cancel(row)) == [False]
+        assert scene.row(row.id).state == "placing"
+
+    def test_is_not_placed_by_a_node_that_would_turn_its_answer_away(self, scene: Scene) -> None:
+        row = self.ask(scene)
+        scene.now_s = row.check_s + 1
+        scene.node["draining"] = lambda: True
+        scene.sweep()
+        assert (scene.row(row.id).state, scene.carrier.placements) == ("scheduled", [])
+        scene.node["draining"] = lambda: False
+        scene.sweep(LEASE_SECONDS)
+        assert scene.row(row.id).call_sid == SIDS[0]
 
     def test_waits_for_a_place_but_not_for_ever(self, scene: Scene) -> None:
         row = self.ask(scene)

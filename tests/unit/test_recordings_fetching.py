@@ -129,6 +129,16 @@ def test_after_the_last_try_it_is_lost(desk: Desk, answer: Any, caplog: pytest.L
     assert caplog.records[-1].levelname == "ERROR"
 
 
+def test_one_that_is_deleted_before_it_is_given_up_is_not_told_to_be_lost(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.carrier.files.clear()
+    desk.carrier.answers = [lambda: desk.archive.store.delete(SID) and None]
+    desk.carrier.states[SID] = FileDetails("processing")
+    assert desk.do(TRIES)
+    assert (desk.archive.row.state, caplog.records) == (DELETED, [])
+
+
 def test_one_that_is_deleted_while_it_is_fetched_stays_deleted(desk: Desk) -> None:
     desk.carrier.answers = [lambda: desk.archive.store.delete(SID) and None]
     assert desk.do()

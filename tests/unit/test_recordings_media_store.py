@@ -110,6 +110,24 @@ def test_what_was_left_half_written_goes_when_it_is_old(store: MediaStore, tmp_p
     assert sorted(path.name for path in folder.iterdir()) == [f"{SID}.wav", f"{SID}.wav#2"]
 
 
+def test_a_write_that_ends_while_it_is_swept_is_no_fault(
+    store: MediaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, glob = tmp_path / "files", Path.glob
+    for number in (1, 2):
+        (folder / f"{SID}.wav#{number}").write_bytes(FILE)
+    os.utime(folder / f"{SID}.wav#2", (0, 0))
+
+    def late(path: Path, pattern: str) -> list[Path]:
+        found = sorted(glob(path, pattern))
+        (folder / f"{SID}.wav#1").rename(folder / f"{SID}.wav")
+        return found
+
+    monkeypatch.setattr(Path, "glob", late)
+    run(store.sweep())
+    assert [path.name for path in folder.iterdir()] == [f"{SID}.wav"]
+
+
 def test_what_is_left_half_written_is_never_seen(store: MediaStore, tmp_path: Path) -> None:
     (tmp_path / "files" / f"{SID}.wav#1").write_bytes(b"x")
     assert run(store.look(SID)) is None

@@ -1,6 +1,7 @@
 """fastbridge.recordings.wav_file: a file that any player reads, whatever became of whoever wrote it."""
 
 import errno
+import fcntl
 import os
 import struct
 import subprocess
@@ -127,6 +128,47 @@ class TestMending:
         assert read(tmp_path / "CA1.wav")["audio"] == bytes(range(100))  # half a sample is none
         assert sorted(path.name for path in tmp_path.iterdir()) == ["CA1.wav", "other.txt"]
         assert list(mend(tmp_path)) == []
+
+    def test_one_that_is_just_being_made_is_not_taken_away(self, tmp_path, monkeypatch):
+        """Another process starts, and mends, between the making of a file and its lock."""
+        flock, mended = fcntl.flock, []
+
+        def late(file: int, how: int) -> None:
+            monkeypatch.setattr(fcntl, "flock", flock)
+            mended.extend(mend(tmp_path))
+            flock(file, how)
+
+        monkeypatch.setattr(fcntl, "flock", late)
+        file = WavFile(tmp_path, "CA1")
+        file.append(AUDIO)
+        assert read(file.finish())["audio"] == AUDIO
+        assert (mended, [path.name for path in tmp_path.iterdir()]) == ([], ["CA1.wav"])
+
+    def test_one_that_was_finished_meanwhile_is_not_the_next_of_its_name(self, tmp_path, monkeypatch):
+        """Its file was opened by who mends, then finished, and another one of the same name begun."""
+        first, begun = WavFile(tmp_path, "CA1"), []
+        first.append(AUDIO)
+        flock = fcntl.flock
+
+        def late(file: int, how: int) -> None:
+            monkeypatch.setattr(fcntl, "flock", flock)
+            first.finish()
+            begun.append(WavFile(tmp_path, "CA1"))
+            flock(file, how)
+
+        monkeypatch.setattr(fcntl, "flock", late)
+        assert list(mend(tmp_path)) == []
+        begun[0].append(AUDIO[:10])
+        assert read(begun[0].finish())["audio"] == AUDIO[:10]
+
+    def test_one_that_cannot_be_locked_leaves_nothing(self, tmp_path, monkeypatch):
+        def none(file: int, how: int) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(fcntl, "flock", none)
+        with pytest.raises(OSError, match="No locks"):
+            WavFile(tmp_path, "CA1")
+        assert list(tmp_path.iterdir()) == []
 
     def test_one_that_is_shorter_than_its_header_has_no_audio(self, tmp_path):
         (tmp_path / "CA1.wav.part").write_bytes(b"RIFF")

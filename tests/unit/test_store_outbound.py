@@ -2,13 +2,15 @@
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fastbridge.store import outbound as module
 from fastbridge.store.outbound import ENDED, LATEST, NEVER, OutboundCall, OutboundStore
 
 CALL = "CA" + "1" * 32
@@ -88,7 +90,7 @@ def test_books_are_closed_once(store: OutboundStore) -> None:
     over = store.get(row.id)
     assert over is not None
     assert over.code == 1
-    assert store.settle(over, None, {}) is False
+    assert [store.settle(over, None, {}) for _ in range(2)] == [True, False]
     settled = store.get(row.id)
     assert settled is not None
     assert (settled.check_s, settled.request) == (NEVER, {})
@@ -107,3 +109,69 @@ def test_pages_are_by_time_and_then_by_id(tmp_path: Path) -> None:
         row.id for row in some
     }
     store.close()
+
+
+def before(monkeypatch: pytest.MonkeyPatch, name: str, other: Callable[[], object]) -> None:
+    """Another process does this, once, before `name` is done here."""
+    real, others = getattr(module, name), [other]
+
+    def late(*given: Any, **values: Any) -> Any:
+        if others:
+            others.pop()()
+        return real(*given, **values)
+
+    monkeypatch.setattr(module, name, late)
+
+
+def test_the_end_is_not_lost_where_an_older_word_comes_in_between(
+    store: OutboundStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, other = ask(store), OutboundStore(f"sqlite:///{tmp_path}/x.db")
+    before(monkeypatch, "_set", lambda: tell(other, "ringing", 1, row.id))
+    found = tell(store, "busy", 3, row.id)
+    assert found is not None
+    assert (found.state, found.sequence) == ("busy", LATEST)
+    other.close()
+
+
+def test_nor_is_an_older_word_believed_where_the_end_comes_in_between(
+    store: OutboundStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, other = ask(store), OutboundStore(f"sqlite:///{tmp_path}/x.db")
+    before(monkeypatch, "_set", lambda: tell(other, "busy", 3, row.id))
+    assert tell(store, "ringing", 1, row.id) is None
+    last = store.get(row.id)
+    assert last is not None
+    assert last.state == "busy"
+    other.close()
+
+
+def test_a_key_that_is_given_back_while_it_is_asked_for_is_free(
+    store: OutboundStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = OutboundStore(f"sqlite:///{tmp_path}/x.db")
+    first = ask(other, "k")
+    before(monkeypatch, "_find", lambda: other.forget(first.id))
+    row, new = store.ask({}, key="k", digest="d", due_s=None, lease_seconds=30.0)
+    assert (row.id != first.id, new) == (True, True)
+    other.close()
+
+
+def test_a_key_that_is_never_free_is_not_asked_for_for_ever(
+    store: OutboundStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(store, "k")
+    monkeypatch.setattr(module, "_find", lambda *_: None)
+    with pytest.raises(LookupError, match="again and again"):
+        ask(store, "k")
+
+
+def test_one_that_has_ended_meanwhile_is_not_looked_at_again(store: OutboundStore) -> None:
+    row = ask(store)
+    over = tell(store, "busy", 1, row.id)
+    assert over is not None
+    store.settle(over, None, {})
+    store.look_again(row.id, 5.0)
+    settled = store.get(row.id)
+    assert settled is not None
+    assert settled.check_s == NEVER

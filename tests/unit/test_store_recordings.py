@@ -256,6 +256,24 @@ class TestSweep:
         self.sweep(archive)
         assert archive.jobs == [f"{FETCH}:{SID}:1"]
 
+    def test_is_not_ahead_of_who_has_seen_to_it_meanwhile(
+        self, archive: Archive, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        archive.told("in-progress")
+        archive.now_s += UNTOLD_SECONDS + 1
+        node = RecordingStore(archive.url, fetched=True, now_s=lambda: archive.now_s)
+        forgotten = archive.store._forgotten
+
+        def late(*given: Any) -> Any:
+            found = forgotten(*given)
+            node.told(SID, CALL, ACCOUNT, "completed")
+            return found
+
+        monkeypatch.setattr(archive.store, "_forgotten", late)
+        self.sweep(archive)
+        assert archive.jobs == [f"{FETCH}:{SID}:1"]
+        node.close()
+
     def test_deletes_again_until_both_are_gone(self, archive: Archive) -> None:
         archive.told()
         archive.store.delete(SID)

@@ -432,3 +432,20 @@ def test_rows_are_found_by_index(url):
     engine = open_engine(url)
     assert {index["name"] for index in sa.inspect(engine).get_indexes("fastbridge_calls")}
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("stands_in", "end_reasons"),
+    [
+        ({"end_reason": "node_lost"}, ["customer_hangup"]),
+        ({"end_reason": "busy"}, ["busy", "customer_hangup"]),
+        ({"end_reason": "node_lost", "stream_sid": "MZ" + "9" * 32}, ["customer_hangup", "node_lost"]),
+    ],
+)
+def test_a_late_record_takes_the_place_of_the_one_that_stands_for_it(url, stands_in, end_reasons):
+    """The database was away, and whoever looked after the call was back before the queue."""
+    calls = RecordStore(url)
+    calls.put(record(1, stream_sid="", outbound_id="OB1") | stands_in)
+    calls.put(record(1, outbound_id="OB1"))
+    assert calls.close()
+    assert sorted(row["end_reason"] for row in stored(url)) == end_reasons

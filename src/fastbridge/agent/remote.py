@@ -10,6 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
+from fastbridge.agent.threads import wait_for
+
 T = TypeVar("T")
 
 
@@ -50,17 +52,9 @@ class Remote:
         self._on_loop(lambda controls: controls.hang_up())
 
     def transfer(self, destination: str, brief: str | None = None) -> bool:
-        controls = self._controls
-        number = controls.destination(destination) if controls is not None else None
-        if controls is None or number is None:
-            return False
-        if brief is None:
-            self._on_loop(lambda controls: controls.transfer(number))
-            return True
-        possible = controls.can_call
-        if possible:
-            self._on_loop(lambda controls: controls.call_for(number, brief))
-        return possible
+        """Whether it is seen to. Asked and done in one on the call's thread, for others may ask at the same time."""
+        answer = self._ask(False, lambda controls, answer: answer(_transfer(controls, destination, brief)))
+        return answer.result() if answer.done() else wait_for(answer)
 
     def say(self, text: str) -> None:
         self._on_loop(lambda controls: controls.say(text))
@@ -106,6 +100,17 @@ class Remote:
     def _do(self, action: Callable[[Controls], object]) -> None:
         if self._controls is not None:
             action(self._controls)
+
+
+def _transfer(controls: Controls, destination: str, brief: str | None) -> bool:
+    number = controls.destination(destination)
+    if number is None or (brief is not None and not controls.can_call):
+        return False
+    if brief is None:
+        controls.transfer(number)
+    else:
+        controls.call_for(number, brief)
+    return True
 
 
 def _settle(future: "Future[T]", value: T) -> None:

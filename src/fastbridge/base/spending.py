@@ -15,6 +15,8 @@ class Spending:
     """One process's, in US dollars. business_id: empty for none. now_s(): seconds since 1970."""
 
     def __init__(self, now_s: Callable[[], float] = time.time) -> None:
+        self.closings = 0
+        """How often a call has gone to the records."""
         self._now_s = now_s
         self._day = self.day
         self._own: dict[str, float] = {}
@@ -34,10 +36,12 @@ class Spending:
         self._turn_over()
         self._add(self._own, business_id, usd)
 
-    def ended(self, business_id: str, usd: float) -> None:
-        """A call that has cost so much, all told, goes to the records."""
+    def ended(self, business_id: str, usd: float, day: int) -> None:
+        """A call that has begun on that day, and has cost so much, all told, goes to the records."""
         self._turn_over()
-        self._add(self._ended, business_id, usd)
+        if day == self._day:  # else it is not among what the records say of today
+            self.closings += 1
+            self._add(self._ended, business_id, usd)
 
     def set_aside(self, call: object, business_id: str, usd: float) -> None:
         """What this call under way is going to cost in any case, beyond what it has: in place of what it said before.

@@ -153,6 +153,7 @@ class Budget(Machine[State, Event]):
         self._reckoning = Reckoning(agent, session, assistant)
         self._seconds = seconds
         self._spending = spending
+        self._day = spending.day if spending is not None else 0
         self._log = log
         self._tell = tell
         self._booked_usd = 0.0
@@ -232,7 +233,7 @@ class Budget(Machine[State, Event]):
             return
         usd = self.ledger.usd(self._session.usage, self._seconds()) or 0.0
         if self._spending is not None and usd > self._recorded_usd:
-            self._spending.ended(self._business_id, usd - self._recorded_usd)
+            self._spending.ended(self._business_id, usd - self._recorded_usd, self._day)
             self._recorded_usd = usd
             self._book()
 

@@ -20,7 +20,9 @@ from fastbridge.observe import events
 
 
 class Call(Assembly):
-    """See Assembly for what it is given."""
+    """See Assembly for what it is given. known_who: who has answered, where the carrier said so before the stream."""
+
+    known_who: str | None = None
 
     @property
     def apologised(self) -> bool:
@@ -39,6 +41,7 @@ class Call(Assembly):
             lambda: self.remote.begin(self),
             self._start_beat,
             lambda: self._tell(Beginning()),
+            lambda: self.on_answered_by(self.known_who) if self.known_who else None,
         ):
             self._guarded(step)()
 

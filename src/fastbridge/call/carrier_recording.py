@@ -175,14 +175,15 @@ class CarrierRecording(Machine[State, Event]):
         self._closed = True
         self._state_deadline.clear()
         self._pausing_stops()
-        if self._task is not None:
+        stops = self._facts.transferred and not self._goes_on
+        if self._task is not None and not (stops and self.state is State.ASKED):  # else what it has begun is stopped
             self._task.cancel()
             self._task = None
         if self.state is State.WAITING:
             self._to(Event.LOST if self._maybe else Event.REFUSED)
         elif Event.CLOSE in self.transitions[self.state]:
             self._to(Event.CLOSE)
-        if self.recording_sid is not None and self._facts.transferred and not self._goes_on:
+        if self.recording_sid is not None and stops:
             self._spawn(self._stop(self.recording_sid))
 
     # --- what is done ---
@@ -230,7 +231,10 @@ class CarrierRecording(Machine[State, Event]):
         answer = await recorder.begin(*self._sids)
         if asyncio.current_task() is self._task:
             self._task = None
-            self._begun(answer)
+            if not self._closed:
+                self._begun(answer)
+            elif isinstance(answer, RecordingBegun):
+                await self._stop(answer.recording_sid)
 
     def _begun(self, answer: RecordingBegun | Refused | TryLater | Uncertain) -> None:
         if isinstance(answer, RecordingBegun):

@@ -134,7 +134,7 @@ class Facts:
     @property
     def transferred(self) -> bool:
         """Somebody else has the call now."""
-        return self._of.hangup.transferred_to is not None
+        return self._of.hangup.transferred_to is not None or self._of.transfers.transferred_to is not None
 
     @property
     def attentive(self) -> bool:
@@ -162,9 +162,9 @@ class Facts:
 
     @property
     def quiet(self) -> bool:
-        """Nothing is being said, nothing is about to be, nobody works on it."""
+        """Nothing is being said, nothing is about to be, nobody works on it; nor is the caller led to somebody else."""
         session = self._of.session
-        if self.assistant_speaks or self._of.turns.owed:
+        if self.assistant_speaks or self._of.turns.owed or self._of.transfers.leading:
             return False
         if self._of.hangup.firm:
             return not session.responses.says_last_word

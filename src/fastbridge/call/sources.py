@@ -139,6 +139,10 @@ class Leaving(Protocol):
 class Transferring(Protocol):
     @property
     def holding(self) -> bool: ...
+    @property
+    def leading(self) -> bool: ...
+    @property
+    def transferred_to(self) -> str | None: ...
 
 
 class Heard(Protocol):

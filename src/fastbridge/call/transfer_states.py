@@ -83,6 +83,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.NOT_MOVED: State.RETURNED,
         Event.ENDED: State.ALONE,
         Event.STREAM_OVER: State.LEAVING,
+        Event.CALLER_OVER: State.GONE,
         Event.EXPIRED: State.RETURNED,
     },
     State.LEAVING: {
@@ -97,6 +98,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.JOINED: State.LOST,
         Event.NOT_MOVED: State.RETURNED,
         Event.STREAM_OVER: State.LOST,
+        Event.CALLER_OVER: State.GONE,
         Event.EXPIRED: State.RETURNED,
     },
     State.JOINING: {

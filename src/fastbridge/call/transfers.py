@@ -88,6 +88,16 @@ class Transfers:
         return self._waits
 
     @property
+    def asking(self) -> bool:
+        """The carrier is to answer yet, perhaps after the call."""
+        return self._current is not None and self._current.asking > 0
+
+    @property
+    def leading(self) -> bool:
+        """The caller is on his way to a human who has said yes."""
+        return self._current is not None and self._current.moving
+
+    @property
     def possible(self) -> bool:
         """Another can be begun."""
         busy = self._waits or self._facts.leaving

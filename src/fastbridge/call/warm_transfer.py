@@ -58,6 +58,8 @@ class WarmTransfer(Machine[State, Event]):
         self.outcome = ""
         self.late = 0
         """What came when it meant nothing any more."""
+        self.asking = 0
+        """Requests that the carrier has not answered, also when it is over."""
         self._stage = stage
         self._spawn = spawn
         self._told = ""  # how it went, by who knows better than the event says
@@ -72,7 +74,7 @@ class WarmTransfer(Machine[State, Event]):
             return False
         self._leg = leg
         self._state_deadline.set(DEADLINES_SECONDS[State.PLACING])
-        self._spawn(self._place())
+        self._ask(self._place)
         return True
 
     @property
@@ -137,9 +139,9 @@ class WarmTransfer(Machine[State, Event]):
         if self.state in _LOOKS_SECONDS:
             self._look.set(_LOOKS_SECONDS[self.state])
         if self.state is State.FINDING:
-            self._spawn(self._find())
+            self._ask(self._find)
         elif self.state is State.MOVING:
-            self._spawn(self._move())
+            self._ask(self._move)
         elif self.state is State.JOINING:
             self._decide(True)
         elif not self.under_way:
@@ -173,6 +175,16 @@ class WarmTransfer(Machine[State, Event]):
 
     # --- what is asked of the carrier ---
 
+    def _ask(self, request: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.asking += 1
+        self._spawn(self._asked(request))
+
+    async def _asked(self, request: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await request()
+        finally:
+            self.asking -= 1
+
     async def _place(self) -> None:
         placed = await self._leg.place()
         self._take(Event.UNCERTAIN if placed is None else Event.PLACED if placed else Event.REFUSED)
@@ -192,7 +204,8 @@ class WarmTransfer(Machine[State, Event]):
             self._take(Event.NOT_MOVED)
 
     def _look_due(self) -> None:
-        self._spawn(self._look_at(self.state))
+        begun = self.state
+        self._ask(lambda: self._look_at(begun))
 
     async def _look_at(self, begun: State) -> None:
         seen = await self._leg.look()

@@ -106,6 +106,7 @@ class Directory:
         self._streams: _Memory[int] = _Memory(now_ns)  # that have run and ended
         self._ended: _Memory[str] = _Memory(now_ns)
         self._apologised: _Memory[bool] = _Memory(now_ns)
+        self._who: _Memory[str] = _Memory(now_ns)
         self._sequence: _Memory[int] = _Memory(now_ns)
 
     # Admission
@@ -149,8 +150,9 @@ class Directory:
         return admission
 
     def _refusal(self, call_sid: str, account_sid: str, business_id: str) -> Refusal | None:
-        known = self._minted.get(call_sid)
-        if call_sid in self._live or (known is not None and not self._may_come_again(call_sid, account_sid == known)):
+        known, over = self._minted.get(call_sid), self._sequence.get(call_sid) == FINAL
+        stale = known is not None and not self._may_come_again(call_sid, account_sid == known)
+        if over or stale or call_sid in self._live:
             return Refusal("replay")
         if self.draining:
             return Refusal("draining")
@@ -163,9 +165,8 @@ class Directory:
         return Refusal("budget") if self.is_spent(business_id) else None
 
     def _may_come_again(self, call_sid: str, same_account: bool) -> bool:
-        """A stream of this call has run and ended, it came the last time it was let in, and Twilio has not said that it
-        is over."""
-        if not same_account or self._sequence.get(call_sid) == FINAL or call_sid in self._pending_by_call:
+        """A stream of this call has run and ended, and it came the last time it was let in."""
+        if not same_account or call_sid in self._pending_by_call:
             return False
         return 0 < (self._streams.get(call_sid) or 0) < MAX_STREAMS and self._ended.get(call_sid) not in UNBEGUN
 
@@ -303,6 +304,15 @@ class Directory:
     def was_apologised(self, call_sid: str) -> bool:
         """Whether `note_apology` was told of this call, within the hour."""
         return bool(self._apologised.get(call_sid))
+
+    def note_verdict(self, call_sid: str, verdict: str) -> None:
+        """The carrier knows who has answered a call, and tells before its stream begins."""
+        if call_sid in self._pending_by_call:
+            self._who.put(call_sid, verdict)
+
+    def verdict(self, call_sid: str) -> str | None:
+        """What `note_verdict` was told of this call."""
+        return self._who.get(call_sid)
 
     def is_news(self, call_sid: str, status: str, sequence_number: int | None) -> bool:
         """Whether a status callback is newer than all before it.

@@ -11,11 +11,12 @@ import fcntl
 import functools
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import sqlalchemy as sa
 from dbos import DBOS, SetWorkflowID
+from sqlalchemy.exc import DBAPIError
 
 from fastbridge.errors import ConfigError
 from fastbridge.store.database import sqlite_file
@@ -111,26 +112,52 @@ class JobQueue:
             return await doer.do(item, attempt)
 
 
+class _Lock:
+    """Postgres', which is gone with its connection."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._has = False
+
+    def held(self) -> bool:
+        """Where the connection was lost it is taken anew, if nobody else has it. SQLAlchemyError: nobody knows now."""
+        if self._has:
+            try:
+                self._ask("select 1")
+                return True
+            except DBAPIError:
+                self._has = False
+        self._has = bool(self._ask("select pg_try_advisory_lock(:lock)", lock=LOCK))
+        return self._has
+
+    def _ask(self, text: str, **values: int) -> object:
+        with self._connection.begin():  # or one that was lost could not be made anew
+            return self._connection.execute(sa.text(text), values).scalar()
+
+
 @contextlib.contextmanager
-def only_worker(engine: sa.Engine) -> Iterator[None]:
-    """Of this database, as long as it lasts. ConfigError if there is one."""
+def only_worker(engine: sa.Engine) -> Iterator[Callable[[], bool]]:
+    """Of this database, as long as it lasts. ConfigError if there is one. still(): whether it is the only one; blocks,
+    raises SQLAlchemyError."""
     path = sqlite_file(engine.url)
     if path is not None:
         file = os.open(f"{path}.worker", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
+            yield lambda: True
         except BlockingIOError:
-            raise ConfigError(_SECOND) from None
+            raise ConfigError(SECOND) from None
         finally:
             os.close(file)
     elif engine.dialect.name == "postgresql":
-        with engine.connect() as connection:
-            if not connection.execute(sa.text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}).scalar():
-                raise ConfigError(_SECOND)
-            yield
+        # No transaction, which would stay open all the time, and be ended by whoever has an eye on such.
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            lock = _Lock(connection)
+            if not lock.held():
+                raise ConfigError(SECOND)
+            yield lock.held
     else:
-        yield
+        yield lambda: True
 
 
-_SECOND = "Another worker is at work on this database: one is enough, stop it first."
+SECOND = "Another worker is at work on this database: one is enough, stop it first."

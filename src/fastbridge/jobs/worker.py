@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from fastbridge.agent.definition import Agent
 from fastbridge.carrier.twilio.recordings import twilio_recordings
 from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
-from fastbridge.jobs.queue import NAME, Doer, JobQueue, only_worker
+from fastbridge.jobs.queue import NAME, SECOND, Doer, JobQueue, only_worker
 from fastbridge.jobs.record_job import RecordJob
 from fastbridge.observe import notices
 from fastbridge.store import records
@@ -44,8 +45,8 @@ def run(settings: Settings, agent: Agent) -> None:
             "FASTBRIDGE_RECORDINGS_URL, or run no worker."
         )
     engine = open_engine(url)
-    with only_worker(engine):
-        worker = Worker(engine, agent, words=settings.log_transcripts, recordings=upkeep)
+    with only_worker(engine) as still:
+        worker = Worker(engine, agent, words=settings.log_transcripts, recordings=upkeep, still=still)
         asyncio.run(worker.live())
 
 
@@ -66,10 +67,19 @@ def recordings_of(settings: Settings) -> "Upkeep | None":
 
 class Worker:
     """One database's, with this agent's jobs, and those of recordings. words: what a job says when it fails may be in
-    the log."""
+    the log. still(): see `only_worker`."""
 
-    def __init__(self, engine: sa.Engine, agent: Agent, *, words: bool, recordings: "Upkeep | None" = None) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        agent: Agent,
+        *,
+        words: bool,
+        recordings: "Upkeep | None" = None,
+        still: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._engine = engine
+        self._still = still
         self._outbox = Outbox(engine)
         self._recordings = recordings
         places = asyncio.Semaphore(AT_ONCE)
@@ -83,13 +93,18 @@ class Worker:
         self._complained_s = self._kept_s = 0.0
 
     async def live(self) -> None:
-        """Until a signal, and until what is at work has ended, or has had STOP_SECONDS."""
+        """Until a signal, and until what is at work has ended, or has had STOP_SECONDS. ConfigError where another one
+        has taken its place, while the database did not answer."""
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._stopped.set)
         await self._queue.open()
         notices.worker_started(NAME, jobs=",".join(self._names), pid=os.getpid())
+        alone = True
         while not self._stopped.is_set():
             try:
+                alone = await asyncio.to_thread(self._still)
+                if not alone:
+                    break
                 taken = await self.take()
                 await self._keep_house()
             except SQLAlchemyError as error:
@@ -100,6 +115,8 @@ class Worker:
         await asyncio.to_thread(self._queue.close, STOP_SECONDS)
         if self._recordings is not None:
             self._recordings.rows.close()  # the carrier's client is the queue's own loop's, which has ended
+        if not alone:
+            raise ConfigError(SECOND)
 
     async def take(self) -> int:
         """From the outbox to the queue: how many. One that dies in between is taken twice, and there once."""

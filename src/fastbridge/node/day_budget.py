@@ -15,6 +15,8 @@ from fastbridge.config import Settings
 from fastbridge.observe import notices
 
 LOOK_SECONDS = 30.0
+MOST_LOOKS = 5
+"""At once."""
 
 
 class DayBudget:
@@ -47,9 +49,14 @@ class DayBudget:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        day = self.spending.day
-        midnight = datetime.fromtimestamp(day * DAY_SECONDS, UTC).isoformat(timespec="milliseconds")
-        try:
-            self.spending.recorded(day, await asyncio.to_thread(self._spent, midnight))
-        except SQLAlchemyError as error:
-            notices.spending_unknown(error)
+        for _ in range(MOST_LOOKS):
+            day, closings = self.spending.day, self.spending.closings
+            midnight = datetime.fromtimestamp(day * DAY_SECONDS, UTC).isoformat(timespec="milliseconds")
+            try:
+                recorded = await asyncio.to_thread(self._spent, midnight)
+            except SQLAlchemyError as error:
+                notices.spending_unknown(error)
+                return
+            if self.spending.closings == closings:
+                break  # else a call has ended of which the answer may, or may not, know
+        self.spending.recorded(day, recorded)

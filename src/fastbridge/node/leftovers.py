@@ -16,7 +16,7 @@ class Leftovers:
         self._timers: dict[object, asyncio.TimerHandle] = {}
 
     def call(self, call: Call) -> None:
-        """A call has ended: what its hooks still do is waited for."""
+        """A call has ended: what its hooks still do is waited for, and what is still asked of the carrier."""
         self._timers[call] = asyncio.get_running_loop().call_later(TEARDOWN_SECONDS, self._dismantle, call)
 
     def parts(self, *parts: object, at_once: bool = False) -> None:
@@ -33,7 +33,7 @@ class Leftovers:
 
     def _dismantle(self, call: Call) -> None:
         del self._timers[call]
-        if call.hooks.running:
+        if call.hooks.running or call.transfers.asking:
             self.call(call)
         else:
             dismantle(call)

@@ -129,7 +129,7 @@ class Node:
         if carrier is None:
             raise ConfigError("FASTBRIDGE_API_KEYS lets calls be placed, for which Twilio's credentials are needed.")
         store = OutboundStore(self.settings.database_url.get_secret_value())
-        return Placer(store, carrier, self.settings, spawn=self.spawn)
+        return Placer(store, carrier, self.settings, spawn=self.spawn, draining=lambda: self.draining)
 
     def on_call_status(self, call_sid: str, state: str, sequence: int | None, params: Mapping[str, str]) -> None:
         """A status callback, of a call that may be one of those placed here, or whose caller was led away."""
@@ -141,8 +141,7 @@ class Node:
     def on_answered_by(self, call_sid: str, verdict: str) -> None:
         """The carrier knows who has answered a call."""
         call = self._call(call_sid)
-        if call is not None:
-            call.on_answered_by(verdict)
+        call.on_answered_by(verdict) if call is not None else self.directory.note_verdict(call_sid, verdict)
         if self.placer is not None:
             self.spawn(self.placer.answered_by(call_sid, verdict))
 
@@ -232,6 +231,7 @@ class Node:
             tool_done_late=partial(self._amended, "tools_done_late"),
             accounted=self._accounted,
         )
+        call.known_who = self.directory.verdict(admission.call_sid)
         self._calls.add(call)
         self.directory.add(call)
         self._ticker.acquire()

@@ -93,10 +93,12 @@ class WorkerProcess:
 
     def ask(self) -> "asyncio.Future[None]":
         """For its numbers; done when they are here."""
-        if self._asked is None:
-            self._asked = asyncio.get_running_loop().create_future()
-            self.line.send(COLLECT)
-        return self._asked
+        if self._asked is not None:
+            return self._asked
+        asked = asyncio.get_running_loop().create_future()
+        if self.line.send(COLLECT):
+            self._asked = asked
+        return asked
 
     @property
     def owes_an_answer(self) -> bool:
@@ -167,6 +169,8 @@ class Switchboard:
             if self.draining:
                 return
             worker = await self._begin(worker.number, again=True)
+            if self.draining:  # since then, and it has not been told
+                _send(worker, signal.SIGTERM)
 
     async def _begin(self, number: int, *, again: bool = False) -> WorkerProcess:
         ours, theirs = line_pair()
@@ -236,8 +240,7 @@ class Switchboard:
 
     def _signal(self, number: signal.Signals) -> None:
         for worker in self._running.values():
-            with contextlib.suppress(ProcessLookupError):
-                worker.process.send_signal(number)
+            _send(worker, number)
 
     # --- connections ---
 
@@ -294,6 +297,11 @@ class Switchboard:
         ready = not self.draining and any(worker.ready.is_set() for worker in self._running.values())
         counted = {"calls": self.live(), "capacity": self.settings.max_calls}
         return {"ready": ready, "draining": self.draining, **counted, "workers": len(self._running)}
+
+
+def _send(worker: WorkerProcess, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        worker.process.send_signal(number)
 
 
 def share(settings: Settings) -> Settings:

@@ -24,6 +24,7 @@ LOOK_SECONDS = 1.0
 POLL_SECONDS = 1.0
 NOT_NOW_SECONDS = 60.0
 """Outside its hours a number is looked at again so often."""
+PLACING = "placing"
 ENDED = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 MANY_REFUSALS = 3
 """In a row: then nobody else is called either, until those who refused think that they can."""
@@ -201,8 +202,16 @@ class Campaign:
         if not waiting or now - self._polled_s < POLL_SECONDS:
             return
         self._polled_s = now
-        for call in await self._api.states(waiting) or []:
-            self._told(waiting[call["id"]], call)
+        found = await self._api.states(waiting)
+        for call in found or []:
+            self._told(waiting.pop(call["id"]), call)
+        for callee in waiting.values() if found is not None else ():
+            self._unknown(callee)
+
+    def _unknown(self, callee: Callee) -> None:
+        """Another asker was placing the call, found no place for it, and nothing was kept of it: the key is free."""
+        if callee.call is not None and callee.call.get("state") == PLACING:
+            callee.call, callee.tries, callee.next_s = None, callee.tries - 1, self._now_s()
 
     def _told(self, callee: Callee, call: dict[str, Any]) -> None:
         before, callee.call = callee.call, call

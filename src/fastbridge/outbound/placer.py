@@ -69,7 +69,8 @@ class NoNumber(Exception):  # noqa: N818
 
 
 class Placer:
-    """One process's. spawn(coroutine): a task beside the calls."""
+    """One process's. spawn(coroutine): a task beside the calls. draining(): whether it takes no new calls, and so would
+    turn away whoever answers one."""
 
     def __init__(
         self,
@@ -78,6 +79,7 @@ class Placer:
         settings: Settings,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
+        draining: Callable[[], bool] = lambda: False,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self.outcomes: Counter[str] = Counter()
@@ -86,6 +88,7 @@ class Placer:
         self._carrier = carrier
         self._settings = settings
         self._spawn = spawn
+        self._draining = draining
         self._now_s = now_s
         self._thread = ThreadPoolExecutor(1, "fastbridge-outbound")
         self._sweeping: asyncio.Task[None] | None = None
@@ -135,10 +138,9 @@ class Placer:
             return True
         if row.call_sid is not None:
             return await self._carrier.end(row.call_sid)
-        if row.state != SCHEDULED or not await self._do(self._store.start, row.id):
+        if row.state != SCHEDULED:
             return False
-        await self._end(row.id, "canceled", None, "It was canceled before it was placed.")
-        return True
+        return await self._end(row.id, "canceled", None, "It was canceled before it was placed.", still=SCHEDULED)
 
     async def told(self, call_sid: str, state: str, sequence: int | None, params: Mapping[str, str]) -> None:
         """What the carrier tells of a call, which need not be one of ours. params: its own words, and ours."""
@@ -244,7 +246,8 @@ class Placer:
         if row.over:
             await self._settle(row)
         elif row.state == SCHEDULED:
-            if await self._do(self._store.start, row.id):
+            # Of a node that drains, when our claim has run out, it is another's.
+            if not self._draining() and await self._do(self._store.start, row.id):
                 await self._place(row)
         elif row.call_sid is None:
             await self._look_for(row)
@@ -256,15 +259,23 @@ class Placer:
         asked_s, placement = row.asked_s or row.created_s, self._placement(row)
         since_s = asked_s - CLOCKS_SECONDS
         found = await self._carrier.find(placement.to_number, placement.from_number, since_s)
+        others = await self._do(self._store.being_placed, self._now_s() - LEASE_SECONDS)  # before `known`
         known = await self._do(self._store.known_sids, [call.call_sid for call in found or []])
         call = next((call for call in found or [] if call.call_sid not in known), None)
-        if call is not None:
+        if call is not None and any(self._is_like(placement, each) for each in others if each.id != row.id):
+            await self._do(self._store.look_again, row.id, UNCERTAIN_CHECK_SECONDS)  # it may be the other one
+        elif call is not None:
             notices.outbound_placed(call.call_sid, row.id)
             await self._found(call, row)
         elif found is not None and self._now_s() - asked_s > UNCERTAIN_SECONDS:
-            await self._end(row.id, "failed", None, NOT_THERE)
+            await self._end(row.id, "failed", None, NOT_THERE, still=PLACING)
         else:
             await self._do(self._store.look_again, row.id, UNCERTAIN_CHECK_SECONDS)
+
+    def _is_like(self, placement: Placement, other: OutboundCall) -> bool:
+        """The carrier's list cannot tell them apart."""
+        like = self._placement(other)
+        return (like.to_number, like.from_number) == (placement.to_number, placement.from_number)
 
     async def _look_up(self, call_sid: str, row: OutboundCall) -> None:
         call = await self._carrier.look_up(call_sid)
@@ -278,18 +289,20 @@ class Placer:
         known = {"duration_seconds": call.duration_seconds, "answered_by": call.answered_by}
         await self._told(call.call_sid, call.state, LATEST if call.state in ENDED else None, row.id, known)
 
-    async def _end(self, call_id: str, state: str, code: int | None, reason: str) -> None:
-        await self._do(self._store.ended, call_id, state, code=code, reason=reason)
-        row = await self._do(self._store.get, call_id)
-        if row is not None and row.over:
+    async def _end(self, call_id: str, state: str, code: int | None, reason: str, *, still: str | None = None) -> bool:
+        """Whether it is we who have ended it. still: see `OutboundStore.ended`."""
+        ended = await self._do(self._store.ended, call_id, state, code=code, reason=reason, still=still)
+        row = await self._do(self._store.get, call_id) if ended else None
+        if row is not None:
             await self._settle(row)
+        return ended
 
     async def _settle(self, row: OutboundCall) -> None:
-        """Close its books: with a record, if no conversation has written one."""
+        """Close its books, unless another process has: with a record, if no conversation has written one."""
         record = unanswered(row, self._settings)
-        await self._do(self._store.settle, row, record, forgotten(row.request))
-        self.outcomes[row.state] += 1
-        notices.outbound_ended(row.call_sid, row.id, outcome=row.state, reason=row.reason)
+        if await self._do(self._store.settle, row, record, forgotten(row.request)):
+            self.outcomes[row.state] += 1
+            notices.outbound_ended(row.call_sid, row.id, outcome=row.state, reason=row.reason)
 
     def _do(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> "asyncio.Future[T]":
         return asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*arguments, **named))

@@ -141,6 +141,6 @@ class Fetching:
         return True
 
     async def _lose(self, item: Item, problem: str) -> bool:
-        await asyncio.to_thread(self._rows.not_stored, item.subject, LOST, problem)
-        notices.recording_lost(item.subject, item.call_sid, problem)
+        if await asyncio.to_thread(self._rows.not_stored, item.subject, LOST, problem):
+            notices.recording_lost(item.subject, item.call_sid, problem)
         return True

@@ -6,11 +6,11 @@ environment. Never blocks the loop.
 """
 
 import asyncio
+import contextlib
 import os
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -106,7 +106,7 @@ def check(url: str) -> None:
             from_url(url)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _as_a_sentence() -> Iterator[None]:
     try:
         yield
@@ -146,5 +146,6 @@ def _sweep(folder: Path) -> None:
     """The library writes into NAME#NUMBER, and then gives it its name."""
     before = time.time() - LEFT_SECONDS
     for path in folder.glob("*.wav#*"):
-        if path.stat().st_mtime < before:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # it has just got its name
+            if path.stat().st_mtime < before:
+                path.unlink()

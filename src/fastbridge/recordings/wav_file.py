@@ -51,15 +51,28 @@ class WavFile:
     def __init__(self, folder: Path, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = folder / f"{name}.wav{PART}"
-        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._file = os.open(self.path, flags, 0o600)
+        self._file = self._made()
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _write_all(self._file, header(None))
         except OSError:
             os.close(self._file)
             self.path.unlink(missing_ok=True)
             raise
+
+    def _made(self) -> int:
+        """The file, and its lock. Whoever mends may see it before it has one, and take it for one that was left."""
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        while True:
+            file = os.open(self.path, flags, 0o600)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if _is_at(file, self.path):
+                    return file
+            except OSError:
+                self.path.unlink(missing_ok=True)
+                os.close(file)
+                raise
+            os.close(file)
 
     def append(self, audio: bytes) -> None:
         """A byte of each channel in turn. OSError: the disk is full, or gone."""
@@ -82,12 +95,23 @@ def mend(folder: Path) -> Iterator[Path]:
             continue  # finished meanwhile, or not ours
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists():  # who held the lock before may have finished it
+            if not _is_at(file, path):  # who held the lock before has finished it
+                continue
+            if not os.fstat(file).st_size:  # nothing is in it, or not yet
+                path.unlink()
+            else:
                 yield _finish(file, path)
         except OSError:
             continue
         finally:
             os.close(file)
+
+
+def _is_at(file: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _finish(file: int, path: Path) -> Path:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from fastbridge.store import records
-from fastbridge.store.database import Store, make_tables, open_engine
+from fastbridge.store.database import Store, insert_once, make_tables, open_engine
 
 SCHEDULED, PLACING = "scheduled", "placing"
 """Not asked for yet; asked for, and no answer that says of which call."""
@@ -25,6 +25,7 @@ STATES = (SCHEDULED, PLACING, "queued", "initiated", "ringing", "in-progress", *
 LATEST = 1 << 30
 """The sequence number of a state that the carrier was asked for."""
 NEVER = 1e12
+MOST_ASKINGS = 5
 
 _metadata = sa.MetaData()
 OUTBOUND = sa.Table(
@@ -105,13 +106,17 @@ class OutboundStore(Store):
             "asked_s": now if due_s is None else None,
             "check_s": now + lease_seconds if due_s is None else due_s,
         }
-        try:
-            with self._begin() as connection:
-                connection.execute(sa.insert(OUTBOUND), row)
-                return _read(connection, OUTBOUND.c.id == row["id"]), True
-        except IntegrityError:
-            with self._begin() as connection:
-                return _read(connection, OUTBOUND.c.idempotency_key == key), False
+        for _ in range(MOST_ASKINGS):
+            try:
+                with self._begin() as connection:
+                    connection.execute(sa.insert(OUTBOUND), row)
+                    return _read(connection, OUTBOUND.c.id == row["id"]), True
+            except IntegrityError:
+                with self._begin() as connection:
+                    found = _find(connection, OUTBOUND.c.idempotency_key == key)
+            if found is not None:  # else whoever had the key has found no place, and given it back
+                return found, False
+        raise LookupError("a key is taken and given back again and again")
 
     def placed(self, call_id: str, call_sid: str, state: str, check_seconds: float) -> OutboundCall | None:
         """The carrier has it under this sid. Harmless if a callback was faster."""
@@ -144,51 +149,53 @@ class OutboundStore(Store):
     ) -> OutboundCall | None:
         """A callback, or an answer (sequence LATEST), about one of these calls; None if it is not one of them, or it
         is nothing new. told: columns, where known."""
-        with self._begin() as connection:
-            row = _find(connection, OUTBOUND.c.call_sid == call_sid)
-            if row is None and call_id is not None:
-                row = _find(connection, OUTBOUND.c.id == call_id)
-                if row is not None and row.call_sid is not None:
-                    row = None
-            if row is None or row.over:
-                return None
-            number = LATEST if state in ENDED else row.sequence + 1 if sequence is None else sequence
-            if number <= row.sequence:
-                _set(connection, OUTBOUND.c.id == row.id, call_sid=call_sid)
-                return None
-            now = self._now_s()
-            known = {name: value for name, value in told.items() if value is not None}
-            if state in ENDED:
-                known |= {"ended_s": now}
-            fresh = OUTBOUND.c.sequence == row.sequence  # another process may have been faster
-            changed = _set(
-                connection,
-                OUTBOUND.c.id == row.id,
-                fresh,
-                call_sid=call_sid,
-                state=state,
-                sequence=number,
-                check_s=now + check_seconds,
-                **known,
-            )
-            return _read(connection, OUTBOUND.c.id == row.id) if changed else None
+        while True:
+            with self._begin() as connection:
+                row = _told_of(connection, call_id, call_sid)
+                if row is None or row.over:
+                    return None
+                number = LATEST if state in ENDED else row.sequence + 1 if sequence is None else sequence
+                if number <= row.sequence:
+                    return None
+                now = self._now_s()
+                known = {name: value for name, value in told.items() if value is not None}
+                if state in ENDED:
+                    known |= {"ended_s": now}
+                changed = _set(
+                    connection,
+                    OUTBOUND.c.id == row.id,
+                    OUTBOUND.c.sequence == row.sequence,
+                    call_sid=call_sid,
+                    state=state,
+                    sequence=number,
+                    check_s=now + check_seconds,
+                    **known,
+                )
+                if changed:
+                    return _read(connection, OUTBOUND.c.id == row.id)
+            # Another process was faster, and what it was told may be older than this.
 
     def answered_by(self, call_sid: str, verdict: str) -> None:
         """Harmless where it is none of these calls."""
         with self._begin() as connection:
             _set(connection, OUTBOUND.c.call_sid == call_sid, answered_by=verdict)
 
-    def ended(self, call_id: str, state: str, *, code: int | None = None, reason: str | None = None) -> bool:
-        """It never was, or is no more, as far as we know. False if it had ended."""
+    def ended(
+        self, call_id: str, state: str, *, code: int | None = None, reason: str | None = None, still: str | None = None
+    ) -> bool:
+        """It never was, or is no more, as far as we know. False if it had ended. still: only if it is in this state,
+        and the carrier has not told of it; else False."""
         with self._begin() as connection:
             now = self._now_s()
-            open_ = OUTBOUND.c.state.not_in(ENDED)
+            open_ = [OUTBOUND.c.id == call_id, OUTBOUND.c.state.not_in(ENDED)]
+            if still is not None:
+                open_ += [OUTBOUND.c.state == still, OUTBOUND.c.call_sid.is_(None)]
             changed = {"state": state, "sequence": LATEST, "ended_s": now, "check_s": now, "code": code}
-            return _set(connection, OUTBOUND.c.id == call_id, open_, **changed, reason=reason)
+            return _set(connection, *open_, **changed, reason=reason)
 
     def settle(self, row: OutboundCall, record: Mapping[str, Any] | None, request: Mapping[str, Any]) -> bool:
         """Its books are closed, with this record if there is none of it, and `request` in the place of what was asked:
-        whom it was for is nobody's affair any more. Whether the record was written."""
+        whom it was for is nobody's affair any more. False if they were closed."""
         with self._begin() as connection:
             if not _set(
                 connection,
@@ -198,9 +205,8 @@ class OutboundStore(Store):
                 request=json.dumps(request),
             ):
                 return False
-            if record is None or _has_record(connection, row.call_sid or row.id):
-                return False
-            connection.execute(sa.insert(records.CALLS), records.row_of(dict(record)))
+            if record is not None and not _has_record(connection, row.call_sid or row.id):
+                insert_once(connection, records.CALLS, records.row_of(dict(record)))
             return True
 
     def has_record(self, call_sid: str) -> bool:
@@ -228,8 +234,16 @@ class OutboundStore(Store):
             return _set(connection, OUTBOUND.c.id == call_id, waiting, state=PLACING, asked_s=self._now_s())
 
     def look_again(self, call_id: str, check_seconds: float) -> None:
+        """Not at one that has ended meanwhile: when its books are closed is settled."""
         with self._begin() as connection:
-            _set(connection, OUTBOUND.c.id == call_id, check_s=self._now_s() + check_seconds)
+            open_ = OUTBOUND.c.state.not_in(ENDED)
+            _set(connection, OUTBOUND.c.id == call_id, open_, check_s=self._now_s() + check_seconds)
+
+    def being_placed(self, since_s: float) -> list[OutboundCall]:
+        """Those for which the carrier was asked since then, and whose sid nobody knows yet."""
+        asked = sa.select(OUTBOUND).where(OUTBOUND.c.state == PLACING, OUTBOUND.c.call_sid.is_(None))
+        with self._begin() as connection:
+            return [_row(each) for each in connection.execute(asked.where(OUTBOUND.c.asked_s > since_s)).mappings()]
 
     # --- reading ---
 
@@ -268,6 +282,14 @@ def _set(connection: sa.Connection, *where: sa.ColumnElement[bool], **values: An
 def _find(connection: sa.Connection, where: sa.ColumnElement[bool]) -> OutboundCall | None:
     found = connection.execute(sa.select(OUTBOUND).where(where)).mappings().first()
     return None if found is None else _row(found)
+
+
+def _told_of(connection: sa.Connection, call_id: str | None, call_sid: str) -> OutboundCall | None:
+    """By its sid; by its id only while it has none."""
+    row = _find(connection, OUTBOUND.c.call_sid == call_sid)
+    if row is None and call_id is not None:
+        row = _find(connection, sa.and_(OUTBOUND.c.id == call_id, OUTBOUND.c.call_sid.is_(None)))
+    return row
 
 
 def _read(connection: sa.Connection, where: sa.ColumnElement[bool]) -> OutboundCall:

@@ -181,11 +181,11 @@ class RecordingStore(Store):
                 _put_job(connection, recording_sid, DELETE, now)
             return True
 
-    def not_stored(self, recording_sid: str, state: str, problem: str | None = None) -> None:
-        """state: absent or lost."""
+    def not_stored(self, recording_sid: str, state: str, problem: str | None = None) -> bool:
+        """state: absent or lost. False if nobody waits for it any more."""
         with self._begin() as connection:
             waiting = RECORDINGS.c.state == WANTED
-            _set(connection, RECORDINGS.c.recording_sid == recording_sid, waiting, state=state, problem=problem)
+            return _set(connection, RECORDINGS.c.recording_sid == recording_sid, waiting, state=state, problem=problem)
 
     def gone(self, recording_sid: str, *, ours: bool = False, carriers: bool = False) -> None:
         """Such a file is not there any more."""
@@ -204,11 +204,16 @@ class RecordingStore(Store):
             sids = list(connection.execute(query).scalars()) if days else []
             for sid in sids:
                 self._delete(connection, RECORDINGS.c.recording_sid == sid)
-            for sid, job in self._forgotten(connection, now, release, limit):
-                _put_job(connection, sid, job, now)
+            for job, row in self._forgotten(connection, now, release, limit):
+                c = RECORDINGS.c  # somebody may have seen to it since it was read
+                unchanged = [c.recording_sid == row.recording_sid, c.state == row.state]
+                if _set(connection, *unchanged, c.job_s.is_not_distinct_from(row.job_s), job_s=now):
+                    _put_job(connection, row.recording_sid, job, now)
             return sids
 
-    def _forgotten(self, connection: sa.Connection, now: float, release: bool, limit: int) -> list[tuple[str, str]]:
+    def _forgotten(
+        self, connection: sa.Connection, now: float, release: bool, limit: int
+    ) -> list[tuple[str, RecordingRow]]:
         c = RECORDINGS.c
         untold = sa.and_(c.job_s.is_(None), c.created_s < now - UNTOLD_SECONDS)
         due = sa.or_(untold, c.job_s < now - FORGOTTEN_SECONDS)
@@ -216,10 +221,10 @@ class RecordingStore(Store):
         wanted = [(FETCH, sa.and_(c.state == WANTED, due)), (DELETE, sa.and_(left, due))]
         if release:
             wanted.append((DELETE, sa.and_(c.state == STORED, c.carrier_gone_s.is_(None), due)))
-        found: list[tuple[str, str]] = []
+        found: list[tuple[str, RecordingRow]] = []
         for job, which in wanted:
-            sids = connection.execute(sa.select(c.recording_sid).where(which).limit(limit)).scalars()
-            found += [(sid, job) for sid in sids]
+            rows = connection.execute(sa.select(RECORDINGS).where(which).limit(limit)).mappings()
+            found += [(job, RecordingRow(**row)) for row in rows]
         return found
 
 

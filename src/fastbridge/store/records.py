@@ -31,6 +31,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
+from fastbridge.base.end_reasons import EndReason
 from fastbridge.errors import ConfigError
 from fastbridge.observe import notices
 from fastbridge.observe.limits import RateLimiter
@@ -219,6 +220,7 @@ class RecordStore:
                 with engine.begin() as connection:
                     if waiting.again:
                         connection.execute(sa.delete(CALLS).where(*_key_of(waiting.record)))
+                    _displace(connection, waiting.record)
                     connection.execute(sa.insert(CALLS), row_of(waiting.record))
                     outbox.add(connection, waiting.record, waiting.jobs)
                     recordings.add(connection, waiting.record, fetched=self._fetched)
@@ -260,6 +262,13 @@ class RecordStore:
     def _complain(self, message: str, *arguments: object) -> None:
         if self._lines.every("store", LINE_SECONDS):
             logger.error(f"[DB] {message}", *arguments)
+
+
+def _displace(connection: sa.Connection, record: dict[str, Any]) -> None:
+    """The record of a conversation is late: one that stands for it, written where none was to be found, goes."""
+    if record["stream_sid"] and record.get("outbound_id"):
+        stands_in = [CALLS.c.call_sid == record["call_sid"], CALLS.c.stream_sid == ""]
+        connection.execute(sa.delete(CALLS).where(*stands_in, CALLS.c.end_reason == EndReason.NODE_LOST))
 
 
 def _may_pass(error: DBAPIError) -> bool:

@@ -131,7 +131,8 @@ class TwilioLeg:
         placed = await self._calls().place(placement)
         if isinstance(placed, TryLater) and not self._unwanted:
             await asyncio.sleep(placed.seconds)
-            placed = await self._calls().place(placement)
+            if not self._unwanted:  # by now
+                placed = await self._calls().place(placement)
         if isinstance(placed, Placed):
             self.learn(placed.call_sid)
             return True
