@@ -53,7 +53,6 @@ class CallMachine(AnyCallMachine):
         self.responses = 0
         self.turns = 0
         self.calls = 0
-        self.sessions = 0
         self.fed: Counter[str] = Counter()  # bytes by item id
         self.silenced = 0  # responses that an interruption has ended: 1 to this
         self.interrupted: list[int] = []  # the response under way at each clear
@@ -121,8 +120,9 @@ class CallMachine(AnyCallMachine):
 
     @rule()
     def response_begins(self) -> None:
+        """Of one that begins before its session has confirmed anything nobody knows."""
         self.responses += 1
-        if self.model_is_there:
+        if self.rig.call.line.state is State.UP:
             self.under_way = f"resp_{self.responses}"
         self.expiries_at_beginning = self.expiries
         self.rig.begin(f"resp_{self.responses}", f"item_{self.responses}")
@@ -148,7 +148,7 @@ class CallMachine(AnyCallMachine):
     def model_calls(self, back: int, name: str, again: bool) -> None:
         self.calls += not again
         call_id, response_id = f"call_{self.calls}", self.response(back)
-        self.called.add((call_id, response_id, self.sessions))
+        self.called.add((call_id, response_id, len(self.rig.dialled)))
         self.rig.tool_call(call_id, name, "{}", response_id)
 
     @rule(kind=st.sampled_from(["speech_started", "speech_stopped", "committed"]), late=st.integers(0, 3))
@@ -255,7 +255,6 @@ class CallMachine(AnyCallMachine):
 
     def saw_session_update(self, _: Any) -> None:
         """A new session is told all again, and another may be cut."""
-        self.sessions += 1
         self.answered.clear()
         self.cut.clear()
 
