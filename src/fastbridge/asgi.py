@@ -161,7 +161,7 @@ def announce_when_it_listens(settings: Settings, server: uvicorn.Server | None) 
 
 
 class Signals:
-    """The first signal drains; when that is over, or at the second one, uvicorn has it."""
+    """The first signal drains, the second ends the calls; when that is over, or at the third one, uvicorn has it."""
 
     def __init__(self, server: uvicorn.Server, drain: Drain) -> None:
         self._server = server
@@ -175,10 +175,11 @@ class Signals:
             signal.signal(signal.SIGHUP, self._on_hang_up)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._drain.begin():
-            self._loop.call_soon_threadsafe(self._look, number)
-        else:
+        begun = self._drain.begun
+        if not self._drain.signal():
             self._server.handle_exit(number, frame)
+        elif not begun:
+            self._loop.call_soon_threadsafe(self._look, number)
 
     def _on_hang_up(self, number: int, frame: FrameType | None) -> None:
         if self._drain.begin():

@@ -14,7 +14,7 @@ import pytest
 
 from fastbridge.carrier.twilio.signature import sign
 from fastbridge.errors import FastbridgeError
-from fastbridge.sim import ModelServer, NodeProcess
+from fastbridge.sim import AfterMs, HangUp, ModelServer, NodeProcess, Speak
 from tunnels import CLOUDFLARED_URL, stand_in
 
 Scene = Callable[[NodeProcess], Coroutine[Any, Any, None]]
@@ -112,3 +112,28 @@ def test_a_tunnel_opens_before_the_node_and_ends_with_it(workers, tmp_path):
     command = (sys.executable, "-m", "fastbridge", "serve", "--tunnel")
     with_node(scene, command=command, PATH=path, FASTBRIDGE_WORKERS=workers, FASTBRIDGE_DRAIN_SECONDS="1")
     assert not tunnel.exists()
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_who_is_still_there_when_the_drain_is_over_hears_why(workers: str, signals: int) -> None:
+    """By its time, or by a second signal. Who calls meanwhile hears that all lines are busy."""
+    talk = [Speak("caller_appointment", AfterMs(500)), HangUp(AfterMs(40_000))]
+    drain = {"FASTBRIDGE_DRAIN_SECONDS": "3" if signals == 1 else "3600"}
+
+    async def scene(node: NodeProcess) -> None:
+        calls = [asyncio.create_task(node.caller(talk).call()) for _ in range(3)]
+        await asyncio.sleep(3.0)
+        for _ in range(signals):
+            os.kill(node.pid, signal.SIGTERM)
+            await asyncio.sleep(0.5)
+        reports = await asyncio.gather(*calls)
+        for report in reports:
+            assert report.errors == []
+            assert "say" in [event.kind for event in report.events], report.events
+        assert await node._process.wait() == 0
+        assert "no worker could take" not in node.log()
+        assert node.log().count("[CALL_END]") == 3
+        assert "[NODE] calls are cut off: the node ends, calls=" in node.log()
+
+    with_node(scene, FASTBRIDGE_WORKERS=workers, FASTBRIDGE_GREETING="Hello.", **drain)

@@ -124,7 +124,7 @@ def test_a_killed_worker_costs_its_own_calls_and_no_others(dialect: str) -> None
 def test_a_worker_that_hangs_loses_its_new_calls_to_the_others_at_once() -> None:
     async def scene() -> None:
         async with ModelServer(conversation) as model, NodeProcess(model.base_url, settings=SETTINGS) as node:
-            while node.log().count("[BOOT]") < WORKERS:  # noqa: ASYNC110 (another process tells nobody)
+            while node.log().count("a worker is ready") < WORKERS:  # noqa: ASYNC110 (another process tells nobody)
                 await asyncio.sleep(0.05)
             pid = worker_pids(node)[1]
             os.kill(pid, signal.SIGSTOP)

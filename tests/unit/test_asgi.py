@@ -6,8 +6,8 @@ import logging
 import signal
 import socket
 import sys
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import uvicorn
@@ -318,9 +318,17 @@ async def with_a_call() -> tuple[uvicorn.Server, Any, Any, Any]:
     config = config_of()
     server = signalled(config)
     lifespan = await started(config)
-    call = SimpleNamespace(call_sid="CA" + "1" * 32, end_reason="customer_hangup")
-    lifespan.state["node"].directory.add(call)
-    return server, lifespan, lifespan.state["node"], call
+    node = lifespan.state["node"]
+    call = Mock(call_sid="CA" + "1" * 32, end_reason="customer_hangup")
+
+    def close(reason: str) -> None:
+        call.end_reason = reason
+        node.directory.remove(call)
+
+    call.close = close
+    node.directory.add(call)
+    node._calls.add(call)
+    return server, lifespan, node, call
 
 
 def test_the_first_signal_drains_and_the_end_of_that_is_uvicorns(monkeypatch):
@@ -357,18 +365,18 @@ def test_a_terminal_that_hangs_up_drains_and_is_no_second_signal(monkeypatch):
     asyncio.run(scene())
 
 
-def test_the_second_signal_is_uvicorns():
+def test_the_second_signal_ends_the_calls_and_the_third_is_uvicorns():
     async def scene() -> None:
-        config = config_of()
-        server = signalled(config)
-        lifespan = await started(config)
-        lifespan.state["node"].directory.add(SimpleNamespace(call_sid="CA" + "1" * 32, end_reason=None))
+        server, lifespan, _, call = await with_a_call()
         signal.raise_signal(signal.SIGTERM)
         assert not server.should_exit
         signal.raise_signal(signal.SIGINT)
-        assert (server.should_exit, server.force_exit) == (True, False)
-        signal.raise_signal(signal.SIGINT)
-        assert server.force_exit
+        assert not server.should_exit
+        await asyncio.sleep(3 * asgi.LOOK_SECONDS)
+        assert (call.end_reason, server.should_exit) == ("shutdown", False)
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+        assert (server.should_exit, server.force_exit) == (True, True)
         await lifespan.shutdown()
 
     asyncio.run(scene())

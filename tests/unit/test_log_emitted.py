@@ -29,7 +29,7 @@ from fastbridge.net.handover import line_pair
 from fastbridge.net.http_socket import SeldomLogger
 from fastbridge.net.tunnel import Tunnel
 from fastbridge.node.server import announce, create_app
-from fastbridge.node.switchboard import Switchboard, WorkerProcess
+from fastbridge.node.switchboard import READY, Switchboard, WorkerProcess
 from fastbridge.store.records import RecordStore
 from front_desk import INCOMING, exchange, make_node, post
 from helpers import LOUD, QUIET, SID
@@ -388,9 +388,10 @@ def node_life(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             node.rest._http = httpx2.AsyncClient(transport=refusing)
             sid = "CA" + "12" * 16
             admission = Admission(sid, "AC" + "0" * 32, "", "", "inbound", {}, 0, "token")
-            call = node.begin_call(NoCarrier(), admission, Start("AC" + "0" * 32, sid, "MZ" + "5" * 32))
+            node.begin_call(NoCarrier(), admission, Start("AC" + "0" * 32, sid, "MZ" + "5" * 32))
             await node.rest.hang_up("AC" + "0" * 32, sid)
-            call.close("shutdown")
+            node.drain()
+            node.cut()
             node.directory.on_lost(admission, "stream_refused", "the media format is not 8 kHz mono mu-law")
             node.spawn(fail())
             await asyncio.sleep(0)
@@ -478,7 +479,7 @@ def switchboard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             ours, theirs = line_pair()
             theirs.close()
             worker = self._running[number] = WorkerProcess(number, process, ours)
-            worker.ready.set()
+            worker._on_message(READY, b"", None)
             worker._pinged_s = 1.0  # long ago
             return worker
 

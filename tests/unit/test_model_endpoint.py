@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from openai import _base_client
+from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import Request, ServerConnection, serve
 
 from environment import clear_environment
@@ -39,7 +40,7 @@ def dialled(model: str = "gpt-realtime-2.1", **variables: str) -> Request:
             settings = load_settings(public_url="https://voice.example.com", twilio_auth_token="x" * 32, **given)
             settings.require_serving()
             endpoint = Endpoint(settings)
-            connection = await endpoint.dial(model, Attempt(owner, print, print), {})
+            connection = await endpoint.dial(model, Attempt(owner, print, print), ClientConnection)
             await connection.close()
             await endpoint.close()
 
@@ -146,6 +147,6 @@ async def dial_securely(ours: ssl.SSLContext) -> None:
         url = f"https://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/v1"
         endpoint = Endpoint(load_settings(openai_api_key="sk-own", openai_base_url=url))
         for model in ("gpt-realtime-2.1", "gpt-live-1"):
-            connection = await endpoint.dial(model, Attempt(owner, print, print), {})
+            connection = await endpoint.dial(model, Attempt(owner, print, print), ClientConnection)
             await connection.close()
         await endpoint.close()

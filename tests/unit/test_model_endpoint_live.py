@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection, serve
 
 from fastbridge.config import load_settings
@@ -25,7 +26,7 @@ def paths(model: str, continues: str = "") -> list[str]:
             port = next(iter(server.sockets)).getsockname()[1]
             settings = load_settings(openai_api_key="sk-own", openai_base_url=f"http://127.0.0.1:{port}/v1")
             endpoint = Endpoint(settings)
-            connection = await endpoint.dial(model, Attempt(owner, print, print, continues), {})
+            connection = await endpoint.dial(model, Attempt(owner, print, print, continues), ClientConnection)
             await connection.close()
             await endpoint.close()
 

@@ -136,6 +136,7 @@ class Desk:
     """A switchboard that keeps what it is given."""
 
     workers = WORKERS
+    draining = False
 
     def __init__(self) -> None:
         self.refused: list[str] = []
@@ -277,6 +278,21 @@ def test_what_nobody_takes_is_closed_and_counted(on_loop):
         writer.close()
 
     on_loop(served(scene))
+
+
+def test_when_the_last_worker_has_gone_nobody_is_counted(on_loop, caplog):
+    """The node is about to close its port: there is nothing that somebody should do."""
+
+    async def scene(desk: Desk, connect: Any) -> None:
+        desk.takes, desk.draining = False, True
+        reader, writer = await connect()
+        writer.write(get("/"))
+        assert await reader.read() == b""
+        assert desk.refused == []
+        writer.close()
+
+    on_loop(served(scene))
+    assert "no worker" not in caplog.text
 
 
 def test_a_caller_who_leaves_is_forgotten(on_loop):

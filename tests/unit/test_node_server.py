@@ -5,6 +5,7 @@ import gc
 import socket
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -77,8 +78,16 @@ class Draining:
         return asyncio.run(self.server.on_tick(1))
 
     def call(self) -> Any:
-        call = SimpleNamespace(call_sid=CALL_SID, end_reason="customer_hangup")
+        """One that ends when it is told to."""
+        call = Mock(call_sid=CALL_SID, end_reason="customer_hangup")
+
+        def close(reason: str) -> None:
+            call.end_reason = reason
+            self.directory.remove(call)
+
+        call.close = close
         self.directory.add(call)
+        self.server.config.app.state.node._calls.add(call)
         return call
 
 
@@ -104,13 +113,18 @@ def test_a_signal_drains_and_then_ends_it(monkeypatch):
     assert draining.exits(drain.LAST_WEBHOOK_SECONDS)
 
 
-def test_a_second_signal_ends_it_now(monkeypatch):
+def test_a_second_signal_ends_the_calls_and_a_third_ends_it_now(monkeypatch):
     draining = Draining(monkeypatch)
-    draining.call()
+    call = draining.call()
     draining.signal()
     assert not draining.exits()
     draining.signal()
-    assert draining.exits()
+    assert call.end_reason == "customer_hangup"
+    assert not draining.exits()
+    assert (call.end_reason, draining.directory.ended_reason(CALL_SID)) == ("shutdown", "shutdown")
+    assert not draining.exits(drain.LAST_WEBHOOK_SECONDS - 0.1), "Twilio asks what to do with its caller"
+    draining.signal()
+    assert draining.server.should_exit
 
 
 def test_it_says_that_it_is_ready_when_calls_can_come(monkeypatch):

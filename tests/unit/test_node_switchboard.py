@@ -291,6 +291,50 @@ def test_one_that_is_silent_gets_no_new_calls_until_it_answers(monkeypatch, capl
     assert caplog.text.count("[NODE] a worker does not answer: new calls go to the others, worker=1") == 1
 
 
+def test_one_that_only_begins_gets_no_calls_while_another_is_ready(caplog):
+    caplog.set_level("INFO")
+
+    async def scene() -> None:
+        board = Board(2)
+        await started(board)
+        worker = board._running[1]
+        worker.ready.clear()
+        ours, peer = socket.socketpair()
+        for _ in range(4):
+            assert board.hand_over(1, b"call", ours)
+            assert board.hand_over(ANYONE, b"any", ours)
+        await until(lambda: len(board.fakes[0].given) == 8)
+        assert board.hand_over(1, b"stream", ours, bound=True)
+        await until(lambda: board.fakes[1].given == [b"stream"])
+        board.fakes[1].line.send(READY)
+        await until(worker.ready.is_set)
+        assert board.hand_over(1, b"call", ours)
+        await until(lambda: board.fakes[1].given == [b"stream", b"call"])
+        ours.close()
+        peer.close()
+        await board.stop()
+
+    run(scene)
+    assert caplog.text.count("[BOOT] a worker is ready, worker=1") == 2
+
+
+def test_calls_are_cut_off_by_the_workers():
+    async def scene() -> None:
+        board = Board(2)
+        await started(board)
+        for fake in board.fakes.values():
+            fake.process.obedient = False
+        board.drain()
+        board.cut()
+        assert [fake.process.signals for fake in board.fakes.values()] == [[signal.SIGTERM] * 2] * 2
+        for fake in board.fakes.values():
+            fake.process.end(0)
+        await until(lambda: not board.busy)
+        await board.stop()
+
+    run(scene)
+
+
 def test_where_all_are_silent_each_gets_its_own(monkeypatch):
     monkeypatch.setattr(module, "SILENT_SECONDS", -1.0)
 

@@ -6,7 +6,6 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
@@ -66,13 +65,11 @@ async def working(**given: Any) -> AsyncIterator[tuple[Switchboard, WorkerServer
     )
     app = create_app(settings, Agent(), token_prefix=token_prefix(7), **given)
     ours, theirs = line_pair()
-    config, ready = server_config(app, settings, http=WebhookSocket, headers=[CLOSE]), Mock()
-    server = WorkerServer(config, app.state.node, theirs, ready)
+    server = WorkerServer(server_config(app, settings, http=WebhookSocket, headers=[CLOSE]), app.state.node, theirs)
     switchboard = Switchboard(ours)
     task = asyncio.create_task(server._serve())  # not `serve`: the signals are the test's own
     try:
         assert await switchboard.hears(READY) == b""
-        ready.assert_called_once_with()
         yield switchboard, server
     finally:
         server.should_exit = True

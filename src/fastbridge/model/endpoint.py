@@ -7,6 +7,7 @@ under `/openai/v1`, without an API version; the model's name is that of the depl
 OpenAI's does, and a key in a header of its own.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import openai
@@ -14,9 +15,19 @@ from pydantic import SecretStr
 
 from fastbridge.config import Settings, speaks_live
 from fastbridge.model.attempt import Attempt
+from fastbridge.model.socket import MAX_MODEL_MESSAGE_BYTES, MODEL_BUFFER_BYTES
 from fastbridge.net.tls import client_context
 
 AZURE_PATH = "/openai/v1"
+SOCKET_OPTIONS = {
+    "compression": None,
+    "max_size": MAX_MODEL_MESSAGE_BYTES,
+    "max_queue": None,
+    # Who takes no audio, or does not hear it, is found out sooner: `model.line`, `call.upload_watch`.
+    "ping_interval": None,
+    "open_timeout": None,  # the node has one for all of it
+    "write_limit": MODEL_BUFFER_BYTES,
+}
 
 
 def model_client(settings: Settings) -> openai.AsyncOpenAI:
@@ -44,10 +55,11 @@ class Endpoint:
         # What the SDK does at first use would be a call's, and stop all others: imports, a process that asks `uname`.
         _ = client.realtime, client.live.forks, client.default_headers
 
-    async def dial(self, model: str, attempt: Attempt, options: dict[str, Any]) -> Any:
-        """A connection of the SDK's, entered. options: of the WebSocket."""
+    async def dial(self, model: str, attempt: Attempt, create_connection: Callable[..., Any]) -> Any:
+        """A connection of the SDK's, entered. create_connection: of websockets, the protocol."""
+        options: dict[str, Any] = {**SOCKET_OPTIONS, "create_connection": create_connection}
         if self._tls is not None:
-            options = {**options, "ssl": self._tls}
+            options["ssl"] = self._tls
         connecting: Any
         if not speaks_live(model):
             connecting = self._client.realtime.connect(model=model, websocket_connection_options=options)  # type: ignore[arg-type]

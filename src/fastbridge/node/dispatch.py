@@ -117,6 +117,8 @@ class Desk(Protocol):
 
     @property
     def workers(self) -> int: ...
+    @property
+    def draining(self) -> bool: ...
     def refuse(self, reason: Reason) -> None: ...
     def hand_over(self, worker: int, data: bytes, connection: Any, *, bound: bool = False) -> bool:
         """worker: its number, or ANYONE. bound: nobody else can do anything with it. False if nobody takes it."""
@@ -171,7 +173,8 @@ class Dispatcher(asyncio.Protocol):
     def _hand_over(self, worker: int) -> None:
         self._transport.pause_reading()  # what comes from now on is read by its new owner
         connection = self._transport.get_extra_info("socket")
-        if not self._desk.hand_over(worker, self._data, connection, bound=self._reader.is_stream):
+        taken = self._desk.hand_over(worker, self._data, connection, bound=self._reader.is_stream)
+        if not (taken or self._desk.draining):  # the last worker has gone, and so do we
             self._connections.turned_away("connections", "no worker could take one", self._ip)
         self._transport.abort()  # our descriptor only: the connection lives on in the worker's
 

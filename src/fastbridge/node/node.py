@@ -34,7 +34,7 @@ from fastbridge.model.breaker import Breaker
 from fastbridge.model.endpoint import Endpoint
 from fastbridge.model.errors import model_error
 from fastbridge.model.farewell import FAREWELL_SECONDS
-from fastbridge.model.socket import MAX_MODEL_MESSAGE_BYTES, MODEL_BUFFER_BYTES, RealtimeSocket
+from fastbridge.model.socket import RealtimeSocket
 from fastbridge.net import descriptors
 from fastbridge.net.connections import Connections
 from fastbridge.net.fragments import CLOSE_GRACE_SECONDS
@@ -43,7 +43,7 @@ from fastbridge.node.fitness import require_fit
 from fastbridge.node.leftovers import Leftovers
 from fastbridge.node.metrics import Metrics, Snapshot
 from fastbridge.node.recordings import kept
-from fastbridge.observe import events
+from fastbridge.observe import events, notices
 from fastbridge.observe.call_log import CallLog
 from fastbridge.outbound.placer import Placer
 from fastbridge.recordings.local import LocalRecorder
@@ -163,9 +163,19 @@ class Node:
     def draining(self) -> bool:
         return self.directory.draining
 
+    lingers = True
+
     def drain(self) -> None:
         """No new calls."""
+        if not self.directory.draining and self.directory.live:
+            notices.draining(self.directory.live, at_most_seconds=self.settings.drain_seconds)
         self.directory.draining = True
+
+    def cut(self) -> None:
+        """End the calls there are: their callers hear why when Twilio asks."""
+        notices.calls_cut(self.directory.live)
+        for call in list(self._calls):
+            call.close(EndReason.SHUTDOWN)
 
     @property
     def busy(self) -> bool:
@@ -293,10 +303,7 @@ class Node:
     def _carrier_refused(self, call_sid: str, problem: str) -> None:
         """What was to be done with a call at the carrier's was not done."""
         call = self._call(call_sid)
-        if call is None:
-            rest.say(call_sid, problem)
-        else:
-            events.carrier_refused(call.log, problem)
+        rest.say(call_sid, problem) if call is None else events.carrier_refused(call.log, problem)
 
     async def _dial(self, attempt: Attempt, model: str = "") -> None:
         """Open a socket to this model, through the SDK, and stay until it is closed."""
@@ -309,19 +316,9 @@ class Node:
             sockets.append(made)
             return made
 
-        options: dict[str, Any] = {
-            "create_connection": create,
-            "compression": None,
-            "max_size": MAX_MODEL_MESSAGE_BYTES,
-            "max_queue": None,
-            # Who takes no audio, or does not hear it, is found out sooner: `model.line`, `call.upload_watch`.
-            "ping_interval": None,
-            "open_timeout": CONNECT_SECONDS,
-            "write_limit": MODEL_BUFFER_BYTES,
-        }
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                connection = await self._endpoint.dial(attempt.model or model or self.settings.model, attempt, options)
+                connection = await self._endpoint.dial(attempt.model or model or self.settings.model, attempt, create)
         except Exception as error:
             attempt.on_model_failed(model_error(error))
             return
@@ -335,6 +332,8 @@ class Node:
         """End every call that is left, and wait for what they still do."""
         self.drain()
         self.lookups.close()
+        if self.placer is not None:
+            self.placer.rest()
         if self._watching is not None:
             self._watching.cancel()
         for call in list(self._calls):

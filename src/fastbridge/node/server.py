@@ -93,7 +93,8 @@ def announce(settings: Settings) -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which drains at the first signal and stops at the second. listens(): called as soon as it does."""
+    """uvicorn, which drains at the first signal, ends calls at the second and stops at the third. listens(): called as
+    soon as it does."""
 
     def __init__(self, config: uvicorn.Config, served: Drainable, listens: Callable[[], object] | None = None) -> None:
         super().__init__(config)
@@ -106,7 +107,7 @@ class Server(uvicorn.Server):
             self._listens()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if not self._drain.begin():
+        if not self._drain.signal():
             self.should_exit = True
 
     @contextlib.contextmanager

@@ -35,7 +35,7 @@ from fastbridge.net.handover import Line, line_pair
 from fastbridge.node.dispatch import ANYONE, CLOSE, Dispatcher
 from fastbridge.node.exporter import CONTENT_TYPE, Exporter, exposition
 from fastbridge.node.metrics import Metrics, Snapshot, merge, retired
-from fastbridge.node.server import STOP_SECONDS, Server, server_config
+from fastbridge.node.server import STOP_SECONDS, Server, announce, server_config
 from fastbridge.observe import log_policy as log
 from fastbridge.observe import notices
 
@@ -91,6 +91,10 @@ class WorkerProcess:
         """Whether it has owed an answer for too long."""
         return bool(self._pinged_s) and time.monotonic() - self._pinged_s > SILENT_SECONDS
 
+    @property
+    def answers(self) -> bool:
+        return self.ready.is_set() and not self.silent
+
     def ask(self) -> "asyncio.Future[None]":
         """For its numbers; done when they are here."""
         if self._asked is not None:
@@ -109,6 +113,7 @@ class WorkerProcess:
         self._pinged_s = 0.0
         if letter == READY:
             self.ready.set()
+            notices.worker_ready(self.number)
         elif letter == SNAPSHOT:
             self.snapshot = json.loads(payload)
             if self._asked is not None and not self._asked.done():
@@ -220,6 +225,12 @@ class Switchboard:
         self.draining = True
         self._signal(signal.SIGTERM)
 
+    def cut(self) -> None:
+        """The workers end the calls there are."""
+        self._signal(signal.SIGTERM)
+
+    lingers = False  # the workers have
+
     @property
     def busy(self) -> bool:
         """Whether there are workers."""
@@ -249,13 +260,13 @@ class Switchboard:
         self._refused[reason] += 1
 
     def hand_over(self, worker: int, data: bytes, connection: Any, *, bound: bool = False) -> bool:
-        """To this worker, or else to any: who is not its own has its answer from the next. One that is silent is passed
-        over, but by what is bound to it."""
+        """To this worker, or else to any: who is not its own has its answer from the next. One that is silent, or only
+        begins, is passed over, but by what is bound to it."""
         if worker == ANYONE:
             worker = self._turn = (self._turn + 1) % self.workers
         numbers = [number % self.workers for number in range(worker, worker + self.workers)]
         found = [self._running[number] for number in numbers if number in self._running]
-        found.sort(key=lambda each: each.silent and not (bound and each.number == worker))  # stable
+        found.sort(key=lambda each: not (each.answers or (bound and each.number == worker)))  # stable
         return any(each.line.send(CONNECTION, data, connection) for each in found)
 
     # --- numbers ---
@@ -348,7 +359,8 @@ async def _run(settings: Settings, agent: str | None, log_lock: Path) -> int:
         if fault:
             return fault
         config = server_config(create_app(settings, switchboard), settings, http=Dispatcher, headers=[CLOSE])
-        await Server(config, switchboard).serve(sockets=listening.sockets(settings))
+        server = Server(config, switchboard, lambda: announce(settings))
+        await server.serve(sockets=listening.sockets(settings))
         return 0
     finally:
         await switchboard.close()

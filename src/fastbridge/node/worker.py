@@ -8,7 +8,6 @@ import contextlib
 import json
 import signal
 import socket
-from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -20,7 +19,7 @@ from fastbridge.net.handover import Line
 from fastbridge.net.http_socket import WebhookSocket
 from fastbridge.node.dispatch import CLOSE, token_prefix
 from fastbridge.node.node import Node
-from fastbridge.node.server import Server, announce, create_app, server_config
+from fastbridge.node.server import Server, create_app, server_config
 from fastbridge.node.switchboard import COLLECT, CONNECTION, PING, READY, SNAPSHOT, share
 from fastbridge.observe import log_policy as log
 
@@ -41,8 +40,8 @@ class HandedOver(WebhookSocket):
 class WorkerServer(Server):
     """uvicorn without a socket of its own. end: this side of the line to the switchboard."""
 
-    def __init__(self, config: uvicorn.Config, node: Node, end: socket.socket, listens: Callable[[], object]) -> None:
-        super().__init__(config, node, listens)
+    def __init__(self, config: uvicorn.Config, node: Node, end: socket.socket) -> None:
+        super().__init__(config, node)
         self._node = node
         self._end = end
         self._line: Line | None = None
@@ -85,7 +84,7 @@ def run(settings: Settings, agent: Agent, *, number: int, line: int, again: bool
     settings = share(settings)
     app = create_app(settings, agent, token_prefix=token_prefix(number), successor=again)
     config = server_config(app, settings, http=WebhookSocket, headers=[CLOSE])
-    server = WorkerServer(config, app.state.node, socket.socket(fileno=line), lambda: announce(settings))
+    server = WorkerServer(config, app.state.node, socket.socket(fileno=line))
     log.log_uncaught()
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve())

@@ -74,6 +74,21 @@ def worker_ended(number: int, exit_code: int) -> None:
     event("SERVER_ERROR", what, worker=number, exit_code=exit_code, level=logging.ERROR, stacklevel=2)
 
 
+def worker_ready(number: int) -> None:
+    """A worker process takes calls."""
+    event("BOOT", "a worker is ready", worker=number, stacklevel=2)
+
+
+def draining(calls: int, *, at_most_seconds: float) -> None:
+    """The node takes no new calls, and ends when its last one has."""
+    event("NODE", "no new calls: it ends with the last", calls=calls, at_most_seconds=at_most_seconds, stacklevel=2)
+
+
+def calls_cut(calls: int) -> None:
+    """The node does not wait any longer for the end of its calls."""
+    _warn("calls are cut off: the node ends", calls=calls)
+
+
 def worker_silent(number: int) -> None:
     """A worker does not answer: it gets no new calls until it does."""
     _warn("a worker does not answer: new calls go to the others", worker=number)

@@ -97,9 +97,13 @@ class Placer:
         """Look after calls, from now on."""
         self._sweeping = self._spawn(self._sweep_on())
 
-    async def close(self) -> None:
+    def rest(self) -> None:
+        """Look after them no more."""
         if self._sweeping is not None:
             self._sweeping.cancel()
+
+    async def close(self) -> None:
+        self.rest()
         await self._carrier.close()
         await asyncio.to_thread(self._thread.shutdown)
         self._store.close()
