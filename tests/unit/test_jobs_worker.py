@@ -117,6 +117,19 @@ def test_one_whose_place_another_has_taken_meanwhile_ends(shop: Shop) -> None:
     assert "Traceback" not in shop.log
 
 
+def test_a_signal_ends_it_also_while_its_queue_waits_for_the_database(shop: Shop) -> None:
+    (shop.folder / "waits.py").write_text(
+        AGENT + "import threading\nfrom fastbridge.jobs import queue\n\n"
+        "def launch():\n    note('launched', 'x')\n    threading.Event().wait()\n\nqueue.DBOS.launch = launch\n"
+    )
+    worker = shop.start("waits:agent")
+    shop.until(lambda: bool(shop.lines("launched")))
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(SECONDS) == 0
+    assert "Worker started" not in shop.log
+    assert "Traceback" not in shop.log
+
+
 def test_killed_at_any_moment_it_loses_none_and_repeats_none_that_was_done(shop: Shop) -> None:
     dice = Random(7)
     shop.calls(*range(1, 41))

@@ -97,7 +97,8 @@ class Worker:
         has taken its place, while the database did not answer."""
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._stopped.set)
-        await self._queue.open()
+        if not await self._opened():
+            return
         notices.worker_started(NAME, jobs=",".join(self._names), pid=os.getpid())
         alone = True
         while not self._stopped.is_set():
@@ -117,6 +118,17 @@ class Worker:
             self._recordings.rows.close()  # the carrier's client is the queue's own loop's, which has ended
         if not alone:
             raise ConfigError(SECOND)
+
+    async def _opened(self) -> bool:
+        """The queue. False where a signal came before it was."""
+        opening, stopped = asyncio.create_task(self._queue.open()), asyncio.create_task(self._stopped.wait())
+        await asyncio.wait([opening, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if opening.done():
+            opening.result()
+            return True
+        opening.cancel()
+        return False
 
     async def take(self) -> int:
         """From the outbox to the queue: how many. One that dies in between is taken twice, and there once."""
