@@ -38,6 +38,10 @@ def follow_up(record, run: JobRun):
 @agent.job(tries=1)
 def fails(record):
     raise ValueError("the card is 4242")
+
+@agent.job(tries=1)
+async def exits(record):
+    raise SystemExit(3)
 """
 
 
@@ -90,15 +94,15 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 def test_jobs_are_done_told_and_the_worker_stops_when_asked(shop: Shop) -> None:
-    shop.calls(1, 2, jobs=("follow_up", "fails"))
+    shop.calls(1, 2, jobs=("exits", "follow_up", "fails"))
     worker = shop.start(LOG_TRANSCRIPTS="0")
-    shop.until(lambda: shop.log.count("Job completed") == 2 and shop.log.count("Job failed") == 2)
+    shop.until(lambda: shop.log.count("Job completed") == 2 and shop.log.count("Job failed") == 4)
     shop.calls(3)  # while it runs
     shop.until(lambda: len(shop.lines("done")) == 3)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(SECONDS) == 0
     assert "Worker started, queues=fastbridge" in shop.log
-    assert shop.log.count("Job enqueued") == 5
+    assert shop.log.count("Job enqueued") == 7
     assert "idle" not in shop.log
     assert "4242" not in shop.log
     assert set(shop.lines("done").values()) == {1}
