@@ -171,6 +171,10 @@ def test_a_second_one_is_told_that_one_is_enough(shop: Shop) -> None:
     ("variables", "sentence"),
     [
         ({"DATABASE_URL": "none"}, "needs DATABASE_URL"),
+        (
+            {"DATABASE_URL": "sqlite:///x.db", "SSL_CERT_FILE": "/nowhere.pem"},
+            "SSL_CERT_FILE: '/nowhere.pem' cannot be used",
+        ),
         ({"FASTBRIDGE_GREETING": "x"}, "has no jobs, and no recordings are to be fetched"),
         ({"FASTBRIDGE_RECORDINGS_URL": "files"}, "for which Twilio's credentials are needed"),
         ({"FASTBRIDGE_RECORDINGS_URL": "ftp://x", **TWILIO}, "FASTBRIDGE_RECORDINGS_URL must be a folder"),

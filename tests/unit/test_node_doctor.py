@@ -360,6 +360,15 @@ def test_nothing_is_tried_with_a_default_in_place_of_what_was_wrong(world, monke
     assert "5050" not in f"{of}"
 
 
+def test_where_nobody_can_be_trusted_nothing_is_tried_by_tls(world, monkeypatch, tmp_path):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    findings = look(world)
+    untried = ["OpenAI key", "Twilio credentials", "phone number", "public URL", "webhook", "media stream"]
+    assert [each.check for each in findings if not each.ok] == ["settings", *untried]
+    assert findings[0].detail.startswith("SSL_CERT_FILE: ")
+    assert {each.fault for each in findings if each.check in untried} == {"not_tried"}
+
+
 def test_every_setting_that_a_check_needs_is_there():
     assert set().union(*doctor.NEEDS.values()) <= {*Settings.model_fields}
 

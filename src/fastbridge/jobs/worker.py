@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from fastbridge.agent.definition import Agent
+from fastbridge.base.trust import require_trust
 from fastbridge.carrier.twilio.recordings import twilio_recordings
 from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
@@ -38,6 +39,7 @@ def run(settings: Settings, agent: Agent) -> None:
     url = settings.database_url.get_secret_value()
     if url == NO_DATABASE:
         raise ConfigError("A worker needs DATABASE_URL: jobs are kept there, with the records of calls.")
+    require_trust()
     upkeep = recordings_of(settings)
     if not agent.jobs and upkeep is None:
         raise ConfigError(
