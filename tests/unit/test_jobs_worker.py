@@ -170,6 +170,7 @@ def test_a_second_one_is_told_that_one_is_enough(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
+        ({"DATABASE_URL": "postgresql+psycopg://u@127.0.0.1:1/x"}, "u@127.0.0.1:1/x does not answer (OperationalError"),
         ({"DATABASE_URL": "none"}, "needs DATABASE_URL"),
         (
             {"DATABASE_URL": "sqlite:///x.db", "SSL_CERT_FILE": "/nowhere.pem"},

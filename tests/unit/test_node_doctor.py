@@ -276,6 +276,11 @@ def test_records_that_cannot_be_kept(world, monkeypatch):
     found = fault(world, "records")
     assert found.detail.startswith(f"FASTBRIDGE_RECORDS_DIR: '{__file__}/records' cannot be made or written (")
     assert found.todo == "Make the folder writable for this user, or name another."
+    monkeypatch.delenv("FASTBRIDGE_RECORDS_DIR")
+    monkeypatch.setenv("DATABASE_URL", "postgresql+psycopg://u@127.0.0.1:1/x")
+    found = fault(world, "records")
+    assert "u@127.0.0.1:1/x does not answer (OperationalError: " in found.detail
+    assert found.todo == "Start the database, or name another."
     monkeypatch.setenv("DATABASE_URL", "nowhere")
     found = examine(world)["records"]
     assert (found.ok, found.todo) == (False, "")

@@ -20,7 +20,7 @@ from fastbridge.jobs.queue import NAME, SECOND, Doer, JobQueue, only_worker
 from fastbridge.jobs.record_job import RecordJob
 from fastbridge.observe import notices
 from fastbridge.store import records
-from fastbridge.store.database import NO_DATABASE, open_engine
+from fastbridge.store.database import NO_DATABASE, open_engine, shown_url, unanswered
 from fastbridge.store.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def run(settings: Settings, agent: Agent) -> None:
             "FASTBRIDGE_RECORDINGS_URL, or run no worker."
         )
     engine = open_engine(url)
+    if (why := unanswered(engine)) is not None:
+        raise ConfigError(f"DATABASE_URL: {shown_url(url)} does not answer ({why}): start it, or name another.")
     with only_worker(engine) as still:
         worker = Worker(engine, agent, words=settings.log_transcripts, recordings=upkeep, still=still)
         asyncio.run(worker.live())

@@ -40,6 +40,7 @@ TIMEOUT_S = 5.0
 MAX_SKEW_S = 5.0
 OPENAI_URL = "https://api.openai.com/v1"
 WRITABLE = "Make the folder writable for this user, or name another."
+ANSWERING = "Start the database, or name another."
 PUBLISH = "Set PUBLIC_URL to the https address of a proxy or tunnel, or start `fastbridge serve --tunnel`."
 COMPILED = ("_assistant", "_bargein", "_caller", "_dsp", "_framing", "_mulaw", "_pacing", "_websocket")
 
@@ -201,7 +202,8 @@ def records(settings: Settings) -> list[Finding]:
         faults = fitness.record_faults(settings)
     except ConfigError as error:
         return [Finding("records", str(error), fault="records")]
-    return [Finding("records", each, WRITABLE, "records") for each in faults] or [Finding("records", "can be kept")]
+    todo = {each: ANSWERING if "does not answer" in each else WRITABLE for each in faults}
+    return [Finding("records", each, todo[each], "records") for each in faults] or [Finding("records", "can be kept")]
 
 
 def compiled_modules() -> Iterator[Finding]:
