@@ -66,7 +66,11 @@ class MemoryReel:
         self.failed = False
         self.has_room = True
         self.audio = b""
+        self.looks = 0
         self.finished = False
+
+    def look(self) -> None:
+        self.looks += 1
 
     def write(self, audio: bytes) -> None:
         assert not self.finished

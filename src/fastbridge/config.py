@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fastbridge.base import languages, voices
+from fastbridge.base import languages, trust, voices
 from fastbridge.base.addresses import networks
 from fastbridge.base.api_keys import WHAT_KEYS_ARE, checked_keys
 from fastbridge.base.complaints import complaints, names_of, what_it_is
@@ -466,7 +466,7 @@ class Settings(BaseSettings):
             yield "FASTBRIDGE_RECORDINGS_URL keeps recordings, which are listed in DATABASE_URL: set it, or unset one."
         if self.live and not voices.usable(self.voice, self.openai_base_url, live=True):
             yield f"FASTBRIDGE_VOICE must be one of {', '.join(voices.LIVE_VOICES)}, not {self.voice[:80]!r}."
-        yield from self.session_faults()
+        yield from (*self.session_faults(), *trust.trust_faults())
 
     def require_session(self) -> None:
         """Raise ConfigError unless the model takes these settings of its session together."""

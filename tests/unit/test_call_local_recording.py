@@ -108,6 +108,13 @@ def test_a_recording_that_cannot_be_written_costs_its_call_nothing(rig):
     assert rig.call.document["recording"]["file"] is None
 
 
+def test_whether_there_still_is_a_file_is_looked_at_each_second(rig):
+    """So that a record names none that was taken away in mid-call."""
+    before = rig.local.reels[0].looks
+    rig.advance(20)
+    assert 12 <= rig.local.reels[0].looks - before <= 20, "and with each piece that is written"
+
+
 def test_without_a_folder_it_is_one_sentence(caplog):
     rig = RecordedRig("local", has_recorder=False).up()
     rig.advance(10)

@@ -358,6 +358,12 @@ def test_what_serving_needs():
         serving(public_url="http://voice.example.com")
 
 
+def test_serving_needs_somebody_to_trust(monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    with pytest.raises(ConfigError, match=r"^SSL_CERT_FILE: '/nowhere.pem' cannot be used"):
+        serving()
+
+
 def test_what_a_machine_that_no_stranger_reaches_may_do_without():
     serving(twilio_auth_token=None, dev=True)
     serving(public_url="http://127.0.0.1:5050")

@@ -26,6 +26,28 @@ def fails(record: Mapping[str, Any]) -> None:
     raise ValueError("the card is 4242")
 
 
+ENDS = (SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError())
+
+
+@agent.job(tries=2)
+def ends(record: Mapping[str, Any]) -> None:
+    raise record["error"]
+
+
+@agent.job(tries=2)
+async def ends_here(record: Mapping[str, Any]) -> None:
+    raise record["error"]
+
+
+waiting = asyncio.Event()
+
+
+@agent.job
+async def waits(record: Mapping[str, Any]) -> None:
+    waiting.set()
+    await asyncio.Event().wait()
+
+
 def job(name: str, record: Mapping[str, Any] | None = RECORD, *, words: bool = False) -> RecordJob:
     asked = {("CA1", "MZ1"): record}
     return RecordJob(agent.jobs[name], lambda *of: asked[of], asyncio.Semaphore(1), words=words)
@@ -47,6 +69,27 @@ def test_what_it_raises_is_told_with_its_words_where_they_may_be(caplog: pytest.
     assert "attempt=1, tries=3" in caplog.text
     assert failing.tries == 3
     assert failing.wait_seconds(2) == agent.jobs["fails"].wait_seconds(2)
+
+
+@pytest.mark.parametrize("name", ["ends", "ends_here"])
+@pytest.mark.parametrize("error", ENDS, ids=lambda error: type(error).__name__)
+def test_what_would_end_the_process_is_a_failure_like_any_other(
+    caplog: pytest.LogCaptureFixture, name: str, error: BaseException
+) -> None:
+    assert not asyncio.run(job(name, {"error": error}).do(ITEM, 1))
+    assert f"Job failed: {type(error).__name__}, job={ITEM.job}, attempt=1, tries=2" in caplog.text
+
+
+def test_it_is_broken_off_where_its_own_task_is(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        task = asyncio.create_task(job("waits").do(ITEM, 1))
+        await waiting.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scene())
+    assert "Job failed" not in caplog.text
 
 
 def test_without_a_record_there_is_nothing_to_do(caplog: pytest.LogCaptureFixture) -> None:

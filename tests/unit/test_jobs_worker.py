@@ -38,6 +38,10 @@ def follow_up(record, run: JobRun):
 @agent.job(tries=1)
 def fails(record):
     raise ValueError("the card is 4242")
+
+@agent.job(tries=1)
+async def exits(record):
+    raise SystemExit(3)
 """
 
 
@@ -90,15 +94,15 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 def test_jobs_are_done_told_and_the_worker_stops_when_asked(shop: Shop) -> None:
-    shop.calls(1, 2, jobs=("follow_up", "fails"))
+    shop.calls(1, 2, jobs=("exits", "follow_up", "fails"))
     worker = shop.start(LOG_TRANSCRIPTS="0")
-    shop.until(lambda: shop.log.count("Job completed") == 2 and shop.log.count("Job failed") == 2)
+    shop.until(lambda: shop.log.count("Job completed") == 2 and shop.log.count("Job failed") == 4)
     shop.calls(3)  # while it runs
     shop.until(lambda: len(shop.lines("done")) == 3)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(SECONDS) == 0
     assert "Worker started, queues=fastbridge" in shop.log
-    assert shop.log.count("Job enqueued") == 5
+    assert shop.log.count("Job enqueued") == 7
     assert "idle" not in shop.log
     assert "4242" not in shop.log
     assert set(shop.lines("done").values()) == {1}
@@ -114,6 +118,19 @@ def test_one_whose_place_another_has_taken_meanwhile_ends(shop: Shop) -> None:
     (shop.folder / "taken").touch()
     assert worker.wait(SECONDS) != 0
     assert "Another worker is at work on this database" in shop.log
+    assert "Traceback" not in shop.log
+
+
+def test_a_signal_ends_it_also_while_its_queue_waits_for_the_database(shop: Shop) -> None:
+    (shop.folder / "waits.py").write_text(
+        AGENT + "import threading\nfrom fastbridge.jobs import queue\n\n"
+        "def launch():\n    note('launched', 'x')\n    threading.Event().wait()\n\nqueue.DBOS.launch = launch\n"
+    )
+    worker = shop.start("waits:agent")
+    shop.until(lambda: bool(shop.lines("launched")))
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(SECONDS) == 0
+    assert "Worker started" not in shop.log
     assert "Traceback" not in shop.log
 
 
@@ -153,7 +170,12 @@ def test_a_second_one_is_told_that_one_is_enough(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
+        ({"DATABASE_URL": "postgresql+psycopg://u@127.0.0.1:1/x"}, "u@127.0.0.1:1/x does not answer (OperationalError"),
         ({"DATABASE_URL": "none"}, "needs DATABASE_URL"),
+        (
+            {"DATABASE_URL": "sqlite:///x.db", "SSL_CERT_FILE": "/nowhere.pem"},
+            "SSL_CERT_FILE: '/nowhere.pem' cannot be used",
+        ),
         ({"FASTBRIDGE_GREETING": "x"}, "has no jobs, and no recordings are to be fetched"),
         ({"FASTBRIDGE_RECORDINGS_URL": "files"}, "for which Twilio's credentials are needed"),
         ({"FASTBRIDGE_RECORDINGS_URL": "ftp://x", **TWILIO}, "FASTBRIDGE_RECORDINGS_URL must be a folder"),

@@ -276,6 +276,11 @@ def test_records_that_cannot_be_kept(world, monkeypatch):
     found = fault(world, "records")
     assert found.detail.startswith(f"FASTBRIDGE_RECORDS_DIR: '{__file__}/records' cannot be made or written (")
     assert found.todo == "Make the folder writable for this user, or name another."
+    monkeypatch.delenv("FASTBRIDGE_RECORDS_DIR")
+    monkeypatch.setenv("DATABASE_URL", "postgresql+psycopg://u@127.0.0.1:1/x")
+    found = fault(world, "records")
+    assert "u@127.0.0.1:1/x does not answer (OperationalError: " in found.detail
+    assert found.todo == "Start the database, or name another."
     monkeypatch.setenv("DATABASE_URL", "nowhere")
     found = examine(world)["records"]
     assert (found.ok, found.todo) == (False, "")
@@ -358,6 +363,15 @@ def test_nothing_is_tried_with_a_default_in_place_of_what_was_wrong(world, monke
     of = [each for each in findings if each.check in untried]
     assert {(each.fault, each.detail, each.todo) for each in of} == {("not_tried", "not tried", "See settings.")}
     assert "5050" not in f"{of}"
+
+
+def test_where_nobody_can_be_trusted_nothing_is_tried_by_tls(world, monkeypatch, tmp_path):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    findings = look(world)
+    untried = ["OpenAI key", "Twilio credentials", "phone number", "public URL", "webhook", "media stream"]
+    assert [each.check for each in findings if not each.ok] == ["settings", *untried]
+    assert findings[0].detail.startswith("SSL_CERT_FILE: ")
+    assert {each.fault for each in findings if each.check in untried} == {"not_tried"}
 
 
 def test_every_setting_that_a_check_needs_is_there():

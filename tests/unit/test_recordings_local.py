@@ -2,7 +2,9 @@
 
 import errno
 import logging
+import shutil
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -109,6 +111,23 @@ def test_that_there_can_be_no_file_is_known_before_the_first_piece(tmp_path):
     reel = recorder.begin("CA1", "MZ1")
     recorder.close()
     assert reel.failed
+
+
+def test_that_the_file_is_gone_is_known_by_a_look(folder, caplog):
+    recorder = LocalRecorder(folder)
+    reel = recorder.begin("CA1", "MZ1")
+    reel.look()
+    recorder.begin("CA2", "MZ2").finish()
+    while recorder.counters["finished"] == 0:
+        time.sleep(0.001)
+    assert not reel.failed
+    shutil.rmtree(folder)
+    reel.look()
+    recorder.close()
+    assert reel.failed
+    assert caplog.text.count("could not be written to FASTBRIDGE_RECORDINGS_DIR: No such file or directory") == 1
+    reel.look()
+    assert recorder.waiting == 0, "once is enough"
 
 
 def test_while_the_queue_is_full_there_is_no_room(folder, monkeypatch):

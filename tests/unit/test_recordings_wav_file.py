@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -90,6 +91,17 @@ def test_a_link_in_its_place_is_not_followed(tmp_path):
         WavFile(tmp_path, "CA1")
     assert list(mend(tmp_path)) == []
     assert (tmp_path / "elsewhere").read_bytes() == b""
+
+
+@pytest.mark.parametrize("away", [shutil.rmtree, lambda folder: folder.rename(folder.with_name("moved"))])
+def test_one_whose_folder_is_taken_away_cannot_be_written(tmp_path, away):
+    file = WavFile(tmp_path / "recordings", "CA1")
+    file.append(b"ab")
+    away(tmp_path / "recordings")
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        file.append(b"cd")
+    with pytest.raises(FileNotFoundError):
+        file.finish()
 
 
 def test_a_folder_that_is_none(tmp_path):

@@ -317,35 +317,6 @@ def test_old_records_go(url):
     assert {row["call_sid"] for row in stored(url)} == {f"CA{2:032x}", f"CA{3:032x}"}
 
 
-def test_a_place_where_no_record_can_be_is_told_before_there_is_one(tmp_path):
-    file = tmp_path / "file"
-    file.write_text("")
-    ours = f"sqlite:///{tmp_path / 'new' / 'calls.db'}"
-    assert store.unusable(ours, tmp_path / "records" / "of" / "calls") == []
-    assert store.unusable(f"sqlite:///{file}", tmp_path) == []
-    assert store.unusable("none", None) == store.unusable("sqlite://", None) == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"], "nothing is left there"
-    with pytest.raises(ConfigError, match="DATABASE_URL"):
-        store.unusable("no address", None)
-
-
-@pytest.mark.parametrize("below", ["file", "file/x", "file/x/y"])
-def test_a_file_in_the_way_of_records_is_told(tmp_path, below):
-    (tmp_path / "file").write_text("")
-    where = tmp_path / below
-    [sentence] = store.unusable("none", where)
-    why = "cannot be made or written (Not a directory)"
-    told = f"FASTBRIDGE_RECORDS_DIR: {str(where)!r} {why}: no record is kept there"
-    assert sentence == f"{told}, and calls are answered all the same."
-    [sentence] = store.unusable(f"sqlite:///{where}/calls.db", None)
-    assert sentence.startswith(f"DATABASE_URL: {str(where / 'calls.db')!r} {why}")
-
-
-def test_a_folder_in_place_of_the_database_is_told(tmp_path):
-    [sentence] = store.unusable(f"sqlite:///{tmp_path}", None)
-    assert "(Is a directory)" in sentence
-
-
 def test_without_a_database_there_is_nothing_to_do():
     calls = RecordStore("none")
     assert calls.put(record())

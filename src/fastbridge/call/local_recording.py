@@ -32,6 +32,7 @@ class Reel(Protocol):
     @property
     def has_room(self) -> bool: ...
     def write(self, audio: bytes) -> None: ...
+    def look(self) -> None: ...
     def finish(self) -> None: ...
 
 
@@ -103,6 +104,8 @@ class LocalRecording:
             if until_ns - self._taken_ns >= PIECE_SECONDS * 1e9:
                 self._taken_ns = until_ns
                 self._reel.write(self._tape.take(until_ns))
+            else:
+                self._reel.look()
 
     def close(self) -> None:
         """The call is over, and the lanes have taken back what nobody will hear."""

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from dbos import DBOS, SetWorkflowID
 from sqlalchemy.exc import DBAPIError
 
+from fastbridge.agent import threads
 from fastbridge.errors import ConfigError
 from fastbridge.store.database import sqlite_file
 from fastbridge.store.outbox import Item
@@ -74,8 +75,9 @@ class JobQueue:
         self._workflow = DBOS.workflow(name="job")(job)
 
     async def open(self) -> None:
-        """Take up what is there."""
-        await asyncio.to_thread(DBOS.launch)
+        """Take up what is there. It makes its tables first, for which it may wait for others who work on the database:
+        in a thread that nobody waits for who is told to end."""
+        await asyncio.get_running_loop().run_in_executor(threads.shared, DBOS.launch)
         await DBOS.register_queue_async(NAME, worker_concurrency=MOST_BEGUN, polling_interval_sec=POLL_SECONDS)
 
     async def put(self, item: Item) -> None:

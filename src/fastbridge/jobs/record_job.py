@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fastbridge.agent.hooks import is_cancelled
 from fastbridge.agent.job import Job, JobRun
 from fastbridge.observe import notices
 from fastbridge.store.outbox import Item
@@ -35,7 +36,10 @@ class RecordJob:
             return True
         try:
             await self._job.run(record, JobRun(item.key, item.job, item.call_sid, attempt))
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
+            if is_cancelled():
+                raise
+            # Whatever a user's function raises is its own affair, sys.exit() too: past here it would end all jobs.
             tries = {"attempt": attempt, "tries": self.tries}
             notices.job_failed(item.job, item.call_sid, error, **tries, words=self._words)
             return False

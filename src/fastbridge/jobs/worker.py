@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from fastbridge.agent.definition import Agent
+from fastbridge.base.trust import require_trust
 from fastbridge.carrier.twilio.recordings import twilio_recordings
 from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
@@ -19,7 +20,7 @@ from fastbridge.jobs.queue import NAME, SECOND, Doer, JobQueue, only_worker
 from fastbridge.jobs.record_job import RecordJob
 from fastbridge.observe import notices
 from fastbridge.store import records
-from fastbridge.store.database import NO_DATABASE, open_engine
+from fastbridge.store.database import NO_DATABASE, open_engine, shown_url, unanswered
 from fastbridge.store.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def run(settings: Settings, agent: Agent) -> None:
     url = settings.database_url.get_secret_value()
     if url == NO_DATABASE:
         raise ConfigError("A worker needs DATABASE_URL: jobs are kept there, with the records of calls.")
+    require_trust()
     upkeep = recordings_of(settings)
     if not agent.jobs and upkeep is None:
         raise ConfigError(
@@ -45,6 +47,8 @@ def run(settings: Settings, agent: Agent) -> None:
             "FASTBRIDGE_RECORDINGS_URL, or run no worker."
         )
     engine = open_engine(url)
+    if (why := unanswered(engine)) is not None:
+        raise ConfigError(f"DATABASE_URL: {shown_url(url)} does not answer ({why}): start it, or name another.")
     with only_worker(engine) as still:
         worker = Worker(engine, agent, words=settings.log_transcripts, recordings=upkeep, still=still)
         asyncio.run(worker.live())
@@ -97,7 +101,8 @@ class Worker:
         has taken its place, while the database did not answer."""
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._stopped.set)
-        await self._queue.open()
+        if not await self._opened():
+            return
         notices.worker_started(NAME, jobs=",".join(self._names), pid=os.getpid())
         alone = True
         while not self._stopped.is_set():
@@ -117,6 +122,17 @@ class Worker:
             self._recordings.rows.close()  # the carrier's client is the queue's own loop's, which has ended
         if not alone:
             raise ConfigError(SECOND)
+
+    async def _opened(self) -> bool:
+        """The queue. False where a signal came before it was."""
+        opening, stopped = asyncio.create_task(self._queue.open()), asyncio.create_task(self._stopped.wait())
+        await asyncio.wait([opening, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if opening.done():
+            opening.result()
+            return True
+        opening.cancel()
+        return False
 
     async def take(self) -> int:
         """From the outbox to the queue: how many. One that dies in between is taken twice, and there once."""

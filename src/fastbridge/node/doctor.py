@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import importlib
 import importlib.metadata
+import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from fastbridge.base.findings import Finding, as_json, not_tried, show
+from fastbridge.base.trust import trust_faults
 from fastbridge.base.urls import is_local
 from fastbridge.carrier.twilio.api import API_VERSION
 from fastbridge.carrier.twilio.number import CHECK as NUMBER
@@ -38,6 +40,7 @@ TIMEOUT_S = 5.0
 MAX_SKEW_S = 5.0
 OPENAI_URL = "https://api.openai.com/v1"
 WRITABLE = "Make the folder writable for this user, or name another."
+ANSWERING = "Start the database, or name another."
 PUBLISH = "Set PUBLIC_URL to the https address of a proxy or tunnel, or start `fastbridge serve --tunnel`."
 COMPILED = ("_assistant", "_bargein", "_caller", "_dsp", "_framing", "_mulaw", "_pacing", "_websocket")
 
@@ -57,6 +60,8 @@ NEEDS: dict[str, set[str]] = {
     STREAM: {"public_url"},
 }
 """By check: the settings without which there is nothing to try."""
+BY_TLS = {"openai_base_url", "azure_openai_endpoint", "twilio_api_url", "public_url"}
+"""Of these, whom nobody reaches who cannot tell whom to trust."""
 
 Load = Callable[[Settings], "Agent"]
 """The agent that `serve` would serve, with these settings. Raises as it would."""
@@ -89,9 +94,13 @@ async def examine(
         return [*_settings([*wrong.values()]), *unknown_settings(), *own]
     mistaken = {name for field in wrong for name in variables(field)}  # its default has no fault that is anybody's
     faults = [*wrong.values(), *(each for each in fitness.faults(settings) if each.split()[0] not in mistaken)]
+    untrusting = bool([*trust_faults()])
+    untold = {*wrong, *(BY_TLS if untrusting else ())}
     clock = Clock()
     hooks = {"response": [clock.read]}
-    async with httpx2.AsyncClient(transport=transport, timeout=TIMEOUT_S, event_hooks=hooks) as client:
+    # The client's own way to those who are trusted raises where SSL_CERT_FILE is wrong; with this one nobody is.
+    trusted: Any = ssl.create_default_context() if untrusting else True
+    async with httpx2.AsyncClient(transport=transport, verify=trusted, timeout=TIMEOUT_S, event_hooks=hooks) as client:
         numbers = Numbers(client, settings)
         online: list[Awaitable[Any]] = [
             openai_key(client, settings),
@@ -101,7 +110,7 @@ async def examine(
             Trial(settings, clock.note).run(),
         ]
         key, account, listening, (number, subject), trial = await asyncio.gather(*online)
-        [number] = _tried([number], wrong if settings.public_url else {*wrong, "public_url"})
+        [number] = _tried([number], untold if settings.public_url else {*untold, "public_url"})
         if confirm is not None and (subject is None or number.fault == "not_tried"):
             _unchanged(f"of the {NUMBER}: {number.detail}. {number.todo}")
         elif confirm is not None and subject is not None:
@@ -109,7 +118,7 @@ async def examine(
     well = f"complete, PUBLIC_URL {settings.public_url}"
     told = [*_settings(faults, well), *unknown_settings(), *local_address(settings)]
     found = [*agent_of(settings, load), *records(settings), key, account, number, listening, *trial]
-    return [*told, *_tried(found, wrong), clock.finding(), *own]
+    return [*told, *_tried(found, untold), clock.finding(), *own]
 
 
 def _settings(faults: list[str], well: str = "") -> list[Finding]:
@@ -193,7 +202,8 @@ def records(settings: Settings) -> list[Finding]:
         faults = fitness.record_faults(settings)
     except ConfigError as error:
         return [Finding("records", str(error), fault="records")]
-    return [Finding("records", each, WRITABLE, "records") for each in faults] or [Finding("records", "can be kept")]
+    todo = {each: ANSWERING if "does not answer" in each else WRITABLE for each in faults}
+    return [Finding("records", each, todo[each], "records") for each in faults] or [Finding("records", "can be kept")]
 
 
 def compiled_modules() -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """All that keeps a node from starting, in the sentences in which the start says it, and what is hardly meant so.
 
-A start ends with the first fault; whoever examines wants them all. Nothing is bound, connected or left behind here.
+A start ends with the first fault; whoever examines wants them all. Nothing is bound or left behind here, and nobody
+connected to but a database's server, for its `record_faults`.
 """
 
 import sys
@@ -18,7 +19,7 @@ from fastbridge.errors import ConfigError
 from fastbridge.model.usage import MINUTE, is_cheaper, price_of
 from fastbridge.node.stray_settings import unknown_variables
 from fastbridge.store.database import NO_DATABASE, open_engine
-from fastbridge.store.records import try_folder, unusable
+from fastbridge.store.places import try_folder, unusable
 
 if TYPE_CHECKING:
     from fastbridge.agent.definition import Agent
@@ -150,7 +151,8 @@ def advice(settings: Settings, agent: "Agent") -> list[str]:
 
 
 def record_faults(settings: Settings) -> list[str]:
-    """A sentence for each place at which no record can be kept. ConfigError for a database's address that is none."""
+    """A sentence for each place at which no record can be kept. ConfigError for a database's address that is none.
+    Blocks: see `unusable`."""
     return unusable(settings.database_url.get_secret_value(), settings.records_dir)
 
 

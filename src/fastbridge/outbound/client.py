@@ -9,6 +9,7 @@ from typing import Any, Self
 import httpx2
 
 from fastbridge.base.api_keys import key_for
+from fastbridge.base.trust import require_trust
 from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
 
@@ -32,6 +33,7 @@ class ApiClient:
     at all."""
 
     def __init__(self, url: str, key: str, http: httpx2.AsyncClient | None = None) -> None:
+        require_trust()
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"}
         self._http = http or httpx2.AsyncClient(timeout=REQUEST_SECONDS)

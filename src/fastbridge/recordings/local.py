@@ -43,6 +43,11 @@ class Reel:
         if audio and not self.failed:
             self._recorder.put(self, audio)
 
+    def look(self) -> None:
+        """Whether there still is a file: before its call ends it is known whether it names one."""
+        if not self.failed:
+            self._recorder.put(self, b"")
+
     def finish(self) -> None:
         """That was all of it."""
         self._recorder.put(self, None)

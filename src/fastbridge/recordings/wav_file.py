@@ -5,6 +5,7 @@ file's end, so that it can be played whatever becomes of its owner. `finish` put
 off; `mend` does so for those whose owner has died. No file is ever written over.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -75,7 +76,10 @@ class WavFile:
             os.close(file)
 
     def append(self, audio: bytes) -> None:
-        """A byte of each channel in turn. OSError: the disk is full, or gone."""
+        """A byte of each channel in turn. OSError: the disk is full, or gone; or somebody has taken the file away, and
+        what is written would be nowhere."""
+        if not _is_at(self._file, self.path):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         _write_all(self._file, audio)
 
     def finish(self) -> Path:

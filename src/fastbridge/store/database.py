@@ -4,9 +4,11 @@ Whatever is done with it is done off the loop, in a thread or in another process
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -17,6 +19,8 @@ from fastbridge.errors import ConfigError
 from fastbridge.observe.log_format import clean
 
 NO_DATABASE = "none"
+ANSWER_SECONDS = 5.0
+"""Within which the server of a database takes a connection."""
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -51,6 +55,28 @@ def reason_of(error: Exception) -> str:
     """In one line; SQLAlchemy's texts go on with the statement, which is of no use to anybody here."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     return f"{type(cause).__name__}: {clean(cause)}"
+
+
+def unanswered(engine: sa.Engine, seconds: float | None = None) -> str | None:
+    """Why a database's server cannot be worked with, in a line; None if it answers, or is a file. Blocks for `seconds`
+    at most, by default ANSWER_SECONDS: a driver's own patience may have no end."""
+    if engine.dialect.name == "sqlite":
+        return None
+    told: SimpleQueue[str | None] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            engine.connect().close()
+            told.put(None)
+        except Exception as error:  # a driver's own, too
+            told.put(reason_of(error))
+
+    threading.Thread(target=ask, name="fastbridge-database", daemon=True).start()
+    seconds = ANSWER_SECONDS if seconds is None else seconds
+    try:
+        return told.get(timeout=seconds)
+    except Empty:
+        return f"no answer within {seconds:.0f} s"
 
 
 def make_private(engine: sa.Engine) -> None:

@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import re
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -274,40 +273,6 @@ def _displace(connection: sa.Connection, record: dict[str, Any]) -> None:
 def _may_pass(error: DBAPIError) -> bool:
     """Whether the fault is the database's (away, full, locked, read-only) and not the record's."""
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError | InternalError)
-
-
-def unusable(database_url: str, records_dir: Path | None) -> list[str]:
-    """A sentence for each place of these at which no record could be kept now. Nothing is left there."""
-    path = sqlite_file(open_engine(database_url).url) if database_url != NO_DATABASE else None
-    found = []
-    for variable, place, attempt in (
-        ("DATABASE_URL", path, _try_file),
-        ("FASTBRIDGE_RECORDS_DIR", records_dir, try_folder),
-    ):
-        try:
-            if place is not None:
-                attempt(place)
-        except OSError as error:
-            why = error.strerror or type(error).__name__
-            found.append(
-                f"{variable}: {str(place)!r} cannot be made or written ({why}): no record is kept there, and calls are "
-                "answered all the same."
-            )
-    return found
-
-
-def _try_file(path: Path) -> None:
-    if path.exists():
-        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
-    else:
-        try_folder(path.parent)
-
-
-def try_folder(folder: Path) -> None:
-    """There, or where it would be made."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    tempfile.TemporaryFile(dir=folder).close()
 
 
 def write_record(folder: Path, record: dict[str, Any], *, again: bool = False) -> None:

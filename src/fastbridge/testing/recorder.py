@@ -40,6 +40,9 @@ class VirtualReel:
         self.name = f"{name}.wav"
         self._audio = bytearray()
 
+    def look(self) -> None:
+        pass
+
     def write(self, audio: bytes) -> None:
         self._audio += audio
 
