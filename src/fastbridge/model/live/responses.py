@@ -89,6 +89,14 @@ class ResponseController(ResponseControl):
         self._gave_way = self.state is State.REQUESTED
         super().give_way()
 
+    def suspend(self) -> Create | None:
+        """As always; an answer that was to come of work was not asked for, and is not asked of another session: who
+        sees to the work does that, or to its loss."""
+        requested = self._requested
+        if requested is not None and requested.purpose == "turn" and self._at_work():
+            self._unwanted = True
+        return super().suspend()
+
     def created(self, response_id: str, metadata: object = None) -> str | None:
         """As always; and since the caller speaks nothing is refused but a question whether he is there, for nothing was
         begun: what begins is heard, and cut off, or stops by itself, where he goes on."""
