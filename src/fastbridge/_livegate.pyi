@@ -55,6 +55,9 @@ class LiveGate:
     def is_open(self) -> bool:
         """An utterance is under way."""
     @property
+    def quiet_frames(self) -> int:
+        """Of the utterance under way, since its last sound; 0 where none is."""
+    @property
     def frames_in(self) -> int: ...
     @property
     def frames_silent(self) -> int:

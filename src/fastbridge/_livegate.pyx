@@ -78,6 +78,10 @@ cdef class LiveGate:
         self.kept = self.noise_frames = 0
         self.quietest = self.quietest_before = 0.0
 
+    @property
+    def quiet_frames(self) -> int:
+        return self.quiet if self.is_open else 0
+
     cdef Verdict hear(
         self, const uint8_t *frame, Py_ssize_t backlog, bint refused, int64_t delay_ns, int64_t wanted_ns
     ) noexcept:

@@ -37,6 +37,10 @@ class LiveGate:
         return self._sounds is not None
 
     @property
+    def quiet_frames(self) -> int:
+        return trailing(self._sounds) if self._sounds is not None else 0
+
+    @property
     def _pausing(self) -> bool:
         return self._sounds is not None and trailing(self._sounds) > PAUSE_FRAMES
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fastbridge._livegate import END_FRAMES, REFUSED_END_FRAMES
 from helpers import LOUD, MS, QUIET, tone_complex
 
 NOISE = tone_complex(200, -60.0)  # comfort noise is no sound
@@ -42,6 +43,15 @@ class TestBegins:
         assert hear(LOUD) == "BEGIN"
         assert (gate.is_open, gate.utterances) == (True, 1)
         assert hear(LOUD, 5) == "PASS"
+
+    def test_and_how_long_it_is_quiet_is_known(self, gate, hear):
+        hear(QUIET, 3)
+        assert gate.quiet_frames == 0
+        hear(LOUD)
+        hear(QUIET, REFUSED_END_FRAMES)
+        assert gate.quiet_frames == REFUSED_END_FRAMES
+        hear(QUIET, END_FRAMES)
+        assert gate.quiet_frames == 0
 
     @pytest.mark.parametrize(("before", "kept"), [(0, 0), (1, 1), (5, 5), (50, 5)])
     def test_behind_the_frames_that_came_last(self, gate, hear, before, kept):

@@ -8,7 +8,10 @@ import pytest
 from call_rig import Control
 from fastbridge.agent import Agent, CallContext
 from fastbridge.base.end_reasons import EndReason
+from fastbridge.call.answers import LOOK_SECONDS, RESUME_SECONDS
+from fastbridge.call.facts import Facts
 from fastbridge.call.happenings import LeaveAsked
+from fastbridge.call.turns import UNNOTICED_SECONDS
 from fastbridge.model.instructions import NOT_TRANSFERRED
 from fastbridge.model.live.responses import ANSWER, REACT
 from fastbridge.model.port import Wish
@@ -248,6 +251,115 @@ class TestAnAnswer:
         comes_back(rig)
         told = rig.sent("session.start")[-1]["session"]["input"][-1]["content"][0]["text"]
         assert told.split() == [f"word{number}" for number in range(words)]
+
+    def test_that_was_all_said_is_not_gone_on_with(self, rig):
+        """What ends an utterance otherwise is a longer silence."""
+        asks(rig)
+        rig.says(2.0, "It is on its way.")
+        rig.advance(2.6)
+        rig.echo_marks()
+        assert rig.call.session.responses.running
+        lose(rig)
+        comes_back(rig)
+        rig.advance(3.0)
+        assert rig.appended("instructions") == []
+        assert rig.call.record()["turns"][-1] == {"role": "assistant", "text": "It is on its way.", "heard_ms": None}
+
+    def test_in_whose_pause_it_is_lost_is_gone_on_with(self, rig):
+        asks(rig)
+        rig.says(2.0, "It is on its way.")
+        rig.advance(2.3)
+        rig.echo_marks()
+        lose(rig)
+        comes_back(rig)
+        assert "Go on from exactly there" in rig.appended("instructions")[-1]
+
+
+class TestACaller:
+    """Who speaks, or has spoken, when the line is lost."""
+
+    def test_who_interrupts_and_speaks_on_is_not_told_to_be_waiting(self, rig):
+        """Our own ear hears him, and the model has not told."""
+        asks(rig)
+        rig.says(5.0, "It is a long story, and a sad one.")
+        rig.advance(1.0)
+        rig.line += [LOUD] * 200
+        rig.advance(0.5)
+        assert rig.call.stats.barge_ins[0].outcome == "committed"
+        lose(rig)
+        comes_back(rig)
+        rig.advance(3.0)
+        assert rig.appended("instructions") == []
+        rig.hears("No, I want it today.", 3000)
+        rig.advance(0.5)
+        rig.says(0.5, "Today it is.")
+        rig.advance(3.0)
+        assert rig.appended("instructions") == []
+
+    def test_whom_the_next_session_does_not_hear_is_asked_when_he_has_stopped(self, rig):
+        asks(rig)
+        rig.says(5.0, "It is a long story, and a sad one.")
+        rig.advance(1.0)
+        rig.line += [LOUD] * 200
+        rig.advance(0.5)
+        lose(rig)
+        comes_back(rig)
+        rig.advance(3.0)
+        assert rig.appended("instructions") == []
+        rig.advance(1.2)
+        assert len(rig.appended("instructions")) == 1
+
+    def test_who_goes_on_for_ever_is_a_noise(self, rig, monkeypatch):
+        monkeypatch.setattr(Facts, "caller_is_loud", True)
+        rig.line += [LOUD] * 30
+        rig.advance(0.6)
+        rig.hears("Well,")
+        lose(rig)
+        comes_back(rig)
+        rig.advance(UNNOTICED_SECONDS - 0.2)
+        assert rig.appended("instructions") == []
+        rig.advance(2 * LOOK_SECONDS)
+        assert len(rig.appended("instructions")) == 1
+        assert "ask them to repeat it" in rig.appended("instructions")[0]
+
+    def test_who_has_said_all_is_answered(self, rig):
+        """His words have come, the pause behind them is not quite over."""
+        rig.line += [LOUD] * 50
+        rig.advance(1.0)
+        rig.hears("Where is order 7?")
+        rig.advance(0.6)
+        assert rig.call.turns.speaking
+        lose(rig)
+        comes_back(rig)
+        assert rig.appended("instructions") == [ANSWER]
+        assert rig.sent("session.start")[-1]["session"]["input"][-1]["content"][0]["text"] == "Where is order 7?"
+
+    def test_who_has_just_stopped_may_have_said_more(self, rig):
+        rig.line += [LOUD] * 50
+        rig.advance(1.0)
+        rig.hears("Where is order")
+        rig.advance(0.3)
+        lose(rig)
+        comes_back(rig)
+        rig.advance(RESUME_SECONDS)
+        assert ANSWER not in rig.appended("instructions")
+        assert len(rig.appended("instructions")) == 1
+
+    @pytest.mark.parametrize("tools", [["search"], ["order", "search"]])
+    def test_who_waits_for_a_tool_is_not_told_to_be_waiting(self, rig, tools):
+        """He has waited for so long that an answer is wanted, which the tool is to bring."""
+        rig.do(rig.call.say, "Hello.")
+        rig.says(0.5, "Hello.")
+        rig.advance(2.0)
+        asks(rig)
+        rig.delegates(*((f"call_{tool}", tool, '{"number": 7}') for tool in tools))
+        rig.advance(2.6)
+        assert rig.call.turns.counters["turn_unanswered"] == 1
+        lose(rig)
+        comes_back(rig)
+        assert rig.appended("instructions") == []
+        rig.advance(2.0)
+        assert rig.appended("instructions") == [REACT]
 
 
 class TestABudgetsGoodbye:

@@ -122,14 +122,119 @@ def test_work_without_a_call_is_over_when_it_ends(scene):
     assert (scene.sent, scene.delegation.at_work) == ([], False)
 
 
-def test_two_at_once_are_two(scene):
+@pytest.fixture
+def two(scene):
+    """Two pieces of work: the first has its answer, the second waits for it, and the model behind them does nothing."""
+    scene.begun("dlg_1").begun("dlg_2").calls("call_1", key="dlg_1").calls("call_2", key="dlg_2")
+    scene.ends("dlg_1").ends("dlg_2")
+    scene.answers(0)
+    return scene
+
+
+def goes_on(scene, key):
+    """The response that was asked for, and its end."""
+    scene.event("response.created", key, response={"id": f"resp_{key}_2"})
+    scene.event("response.completed", key, response={"id": f"resp_{key}_2"})
+
+
+def test_two_at_once_are_two(two):
+    """One that has all its answers goes on: it does not wait for the other."""
+    assert two.kinds == ["item.create", "create"]
+    goes_on(two, "dlg_1")
+    assert (two.kinds, two.done) == (["item.create", "create"], 0)
+    two.answers(1)
+    assert two.kinds == ["item.create", "create"] * 2
+    goes_on(two, "dlg_2")
+    two.loop.do(two.delegation.told)
+    assert (two.delegation.at_work, two.done, two.gave_up) == (False, 1, 0)
+
+
+def test_that_go_on_at_once_are_known_by_their_names(two):
+    """Whichever of them is told of first."""
+    two.answers(1)
+    goes_on(two, "dlg_2")
+    assert two.done == 0
+    goes_on(two, "dlg_1")
+    assert two.done == 1
+
+
+def test_one_that_does_not_go_on_is_given_up_beside_a_tool_that_runs(two):
+    two.loop.advance(PATIENCE_SECONDS + 0.1)
+    assert (two.gave_up, two.delegation.at_work, two.counters["delegations_stalled"]) == (1, True, 1)
+    two.loop.advance(3 * PATIENCE_SECONDS)
+    assert two.gave_up == 1
+    two.answers(1)
+    goes_on(two, "dlg_2")
+    assert (two.kinds[2:], two.done) == (["item.create", "create"], 1)
+
+
+def test_one_whose_response_does_not_end_is_given_up_beside_a_tool_that_runs(scene):
+    scene.begun("dlg_1").begun("dlg_2").calls("call_2", key="dlg_2").ends("dlg_2")
+    scene.loop.advance(PATIENCE_SECONDS + 0.1)
+    assert (scene.gave_up, list(scene.delegation._works)) == (1, ["dlg_2"])
+
+
+class TestOneAtATime:
+    """A service that lets no work go on while other work has calls without an answer."""
+
+    def test_by_an_error(self, two):
+        two.loop.do(two.delegation.refused, "go_on_1")
+        two.loop.advance(REFUSED_SECONDS + 0.1)  # that of the tool is another matter
+        assert (two.kinds, two.gave_up) == (["item.create", "create"], 0)
+        self.both_go_on(two)
+
+    def test_by_a_response_that_fails(self, two):
+        two.event("response.created", "dlg_1", response={"id": "resp_3"})
+        two.event("response.failed", "dlg_1", response={"id": "resp_3"})
+        two.loop.advance(TELL_SECONDS + 0.1)
+        assert (two.kinds, two.gave_up) == (["item.create", "create"], 0)
+        self.both_go_on(two)
+
+    def both_go_on(self, two):
+        two.loop.advance(3 * PATIENCE_SECONDS)
+        two.answers(1)
+        assert (two.kinds, two.gave_up) == (["item.create", "create"] * 2, 0)
+        goes_on(two, "dlg_2")
+        assert two.done == 1
+
+    def test_is_not_asked_again_too_soon(self, two):
+        two.loop.do(two.delegation.refused, "go_on_1")
+        two.answers(1)
+        two.begun("dlg_3").begun("dlg_4").calls("call_3", key="dlg_3").calls("call_4", key="dlg_4")
+        two.ends("dlg_3").ends("dlg_4")
+        two.answers(2)
+        assert two.kinds[-1] == "item.create"
+        two.answers(3)
+        assert two.kinds[-2:] == ["item.create", "create"]
+
+    def test_another_session_may_be_another(self, two):
+        two.loop.do(two.delegation.refused, "go_on_1")
+        two.loop.do(two.delegation.forget)
+        two.begun("dlg_1").begun("dlg_2").calls("call_1", key="dlg_1").calls("call_2", key="dlg_2")
+        two.ends("dlg_1").ends("dlg_2")
+        two.answers(2)
+        assert two.kinds[-1] == "create"
+
+
+def test_that_may_not_go_on_beside_a_response_waits_for_its_end(scene):
     scene.begun("dlg_1").begun("dlg_2").calls("call_1", key="dlg_1").calls("call_2", key="dlg_2")
     scene.ends("dlg_1")
     scene.answers(0)
-    assert scene.kinds == ["item.create"]  # they have one model behind them, which is at work
-    scene.ends("dlg_2")
-    scene.answers(1)
-    assert scene.kinds == ["item.create", "item.create", "create"]
+    scene.loop.do(scene.delegation.refused, "go_on_1")
+    scene.calls("call_3", key="dlg_2")
+    scene.answers(2)
+    assert scene.kinds == ["item.create", "create", "item.create"]
+    scene.ends("dlg_2")  # whose other tool still runs
+    assert scene.kinds[3:] == ["create"]
+
+
+def test_that_failed_by_itself_has_failed(two):
+    two.answers(1)
+    for key in ("dlg_1", "dlg_2"):
+        two.event("response.created", key, response={"id": f"resp_{key}_2"})
+        two.event("response.failed", key, response={"id": f"resp_{key}_2"})
+    two.loop.advance(TELL_SECONDS + 0.1)
+    assert (two.gave_up, two.delegation.at_work) == (1, False)
 
 
 @pytest.mark.parametrize("kind", ["response.failed", "response.incomplete", "response.cancelled"])
@@ -316,8 +421,9 @@ def test_two_whose_ends_are_not_told_are_taken_for_ended(scene):
     scene.ends("dlg_2")
     scene.answers(0)
     scene.answers(1)
-    scene.loop.advance(END_SECONDS + 0.1)
     assert scene.kinds == ["item.create", "item.create", "create"]
+    scene.loop.advance(END_SECONDS + 0.1)
+    assert scene.kinds == ["item.create", "item.create", "create", "create"]
     assert scene.loop.failures == []
 
 

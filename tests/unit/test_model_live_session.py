@@ -204,6 +204,21 @@ class TestTurn:
         greeted.advance(1.0)
         assert greeted.downlink.count(LOUD) == before
 
+    def test_over_a_recording_is_not_answered_by_nothing(self, greeted):
+        """The model has said nothing that was interrupted: what it begins to say just when he stops is heard."""
+        greeted.do(greeted.call.fallback.fill, "tool", 0, 1500)
+        greeted.do(greeted.call.session.responses.create, "tool_result")
+        greeted.advance(0.3)
+        greeted.line += [LOUD] * 30
+        greeted.advance(0.6)
+        assert greeted.call.stats.barge_ins[-1].outcome == "committed"
+        before = greeted.downlink.count(LOUD)
+        greeted.says(0.4, "It is on its way.")
+        greeted.advance(3.0)
+        assert greeted.downlink.count(LOUD) - before == 20
+        assert greeted.call.assistant.gate.frames_refused == 0
+        assert texts(greeted)[-1] == ("assistant", "It is on its way.")
+
     def test_over_a_recording_has_its_answer_from_the_first_word(self, greeted):
         """What was asked for before he spoke is not said any more; what begins then answers him."""
         greeted.do(greeted.call.fallback.fill, "tool", 0, 1500)

@@ -24,6 +24,8 @@ from fastbridge.observe.call_log import CallLog
 
 RESUME_SECONDS = 2.0
 """After a lost line the caller, who was speaking, says nothing more for this long: their words are lost."""
+LOOK_SECONDS = 0.3
+"""Or longer, as long as our ear hears him: for how long it is believed is known in `turns`."""
 RETRY_SECONDS = (0.6, 1.4)
 """Before the second and the third try of a failed response, at most."""
 REPROMPT_SECONDS = 3.0
@@ -44,6 +46,8 @@ class Moment(Protocol):
     def owed_at_loss(self) -> bool: ...
     @property
     def spoke_at_loss(self) -> bool: ...
+    @property
+    def interrupts_unnoticed(self) -> bool: ...
     @property
     def noise_response(self) -> str: ...
     @property
@@ -173,6 +177,9 @@ class Answers:
         self._retry.set(seconds)
 
     def _ask_again(self) -> None:
+        if self._next is _REPEAT and self._facts.interrupts_unnoticed:
+            self._retry.set(LOOK_SECONDS)
+            return
         self._ask(self._next.purpose, self._next)
 
     def _ask(self, purpose: str, create: Create = OWN_TURN) -> None:

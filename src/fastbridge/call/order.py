@@ -122,7 +122,7 @@ ORDER: Mapping[type, str] = {
     SessionUseless: "line.lose",
     ModelHopeless: "line.give_up",
     Accounted: "accounted",
-    LineLost: "turns.line_lost upload_watch.noticed answered_by.line_lost answers.line_lost",
+    LineLost: "session.settle turns.line_lost upload_watch.noticed answered_by.line_lost answers.line_lost",
     LineChanged: "dead_air.late",
     LineUp: "media_gap.line_up upload_watch.noticed format_watch.line_up privacy.line_up answers.line_up turns.line_up "
     "greeting.ready budget.line_up dead_air.review",

@@ -161,6 +161,7 @@ class Turns:
     def owes(self) -> None:
         """An answer is to come, and somebody else sees to it."""
         self.owed = True
+        self._answer.clear()
 
     def response_created(self, response_id: str, purpose: str) -> None:
         self._settled()
@@ -222,10 +223,12 @@ class Turns:
 
     def line_lost(self, *_: object) -> None:
         """Nobody hears the caller any more, and nobody will answer what he has said."""
-        self.spoke_at_loss, self.speaking = self.speaking or self._facts.said_unheard, False
+        unnoticed = self._facts.interrupts_unnoticed
+        self.spoke_at_loss = self.speaking or unnoticed or self._facts.said_unheard
+        self.speaking = False
         self._listen.clear()
         self._tell(SpeechIsOver())
-        self.owed_at_loss = self.owed
+        self.owed_at_loss = self.owed and not unnoticed
         self._settled()
 
     @property
@@ -236,6 +239,8 @@ class Turns:
     def line_up(self) -> None:
         """A session is there, and knows what was said. What he was saying then it hears, and tells of, only now."""
         self._told_frames = self._caller.voice_frames - (VOICE_FRAMES if self.spoke_at_loss else 0)
+        if self.spoke_at_loss:  # and perhaps speaks on
+            self._interrupted_ns = self._clock.now_ns()
         self.spoke_at_loss = self.owed_at_loss = False
 
     def _watchdog(self, what: str) -> None:

@@ -42,6 +42,9 @@ class Exchange:
         """The model has others do something, and what comes of it is still to be told."""
         return False
 
+    def settle(self) -> None:
+        """The line is lost, and nobody has been told yet. What had come to its end, and was not told to have, has."""
+
     def send(self, event: dict[str, Any]) -> bool:
         """A client event to the model; to nobody while there is no session that knows the conversation: the next one
         is told all of it."""

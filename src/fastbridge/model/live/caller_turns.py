@@ -20,6 +20,8 @@ PAUSE_SECONDS = 0.8
 VOICE_PAUSE_SECONDS = 0.5
 VOICE_OVER_SECONDS = 0.1
 """Without a voice, by an ear that goes on for 0.2 s: who begins to speak now does not speak over him."""
+SAID_SECONDS = 0.3
+"""Without a voice, by the same ear, when the session is lost: he has finished."""
 MIN_VOICE_FRAMES = 15
 """So much voice, of 20 ms each, is something that can be answered."""
 LONGEST_PAUSE_SECONDS = 8.0
@@ -116,7 +118,16 @@ class CallerTurns(Machine[State, Event]):
     @property
     def voice_is_over(self) -> bool:
         """By our ear."""
-        return self._clock.now_ns() - self._ear.last_voice_ns >= VOICE_OVER_SECONDS * 1e9
+        return self._voiceless_seconds >= VOICE_OVER_SECONDS
+
+    @property
+    def _voiceless_seconds(self) -> float:
+        return (self._clock.now_ns() - self._ear.last_voice_ns) / 1e9
+
+    @property
+    def is_said(self) -> bool:
+        """A turn is under way, and our ear hears nobody any more: all its words have come."""
+        return self.state is State.SPEAKING and self._voiceless_seconds >= SAID_SECONDS
 
     def settle(self) -> None:
         """What he has said so far is a turn: nothing more will be heard of it."""
@@ -143,9 +154,9 @@ class CallerTurns(Machine[State, Event]):
             self._turn.text = self._turn.text.strip()
 
     def _look(self) -> None:
-        now = self._clock.now_ns()
-        voiceless_seconds = (now - self._ear.last_voice_ns) / 1e9
-        if voiceless_seconds >= VOICE_PAUSE_SECONDS or (now - self._words_ns) / 1e9 >= LONGEST_PAUSE_SECONDS:
+        wordless_seconds = (self._clock.now_ns() - self._words_ns) / 1e9
+        voiceless_seconds = self._voiceless_seconds
+        if voiceless_seconds >= VOICE_PAUSE_SECONDS or wordless_seconds >= LONGEST_PAUSE_SECONDS:
             self._over()
         else:
             self._pause.set(max(VOICE_PAUSE_SECONDS - voiceless_seconds, 0.001))

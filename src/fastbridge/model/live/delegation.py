@@ -2,9 +2,12 @@
 
 The voice says that it delegates, not what; the calls come inside the events of the model behind it. A response of that
 one has as many calls as it likes, which run side by side; when it has ended and all of them are answered it is asked
-to go on, once. Work that makes no progress is given up, so that nobody waits for ever. Calls are known by call id and
-item, within a session: a call id may come again in another item. Work is known by its delegation and its response, in
-whatever order the two are told of. What an earlier session was asked is told to the next in words.
+to go on, once, whatever else is at work. The request names no work: a service that refuses it beside the calls of other
+work is asked when those are answered, too. Work that makes no progress is given up, so that nobody waits for ever.
+
+Calls are known by call id and item, within a session: a call id may come again in another item. Work is known by its
+delegation and its response, in whatever order the two are told of. What an earlier session was asked is told to the
+next in words.
 """
 
 from collections import Counter, deque
@@ -47,13 +50,20 @@ NotRun = Callable[[str, str], object]
 @dataclass
 class Work:
     """A response of the model behind the voice. open_calls: not answered yet. told: under which ids of the voice's its
-    calls were."""
+    calls were. goes_on: it was asked for, by us. again: and refused, so that it is to be asked for once more."""
 
     open_calls: list[ToolCall] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
     called: bool = False
     ended: bool = False
     failed: bool = False
+    goes_on: bool = False
+    again: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """To go on."""
+        return self.ended and not self.open_calls and (self.called or self.again)
 
 
 class Delegation:
@@ -89,10 +99,11 @@ class Delegation:
         self._usage = usage
         self._works: dict[str, Work] = {}
         self._begun: dict[str, str] = {}  # delegations, and their responses, of which nothing has been seen yet
-        self._asked_on = False  # the model behind the voice is to go on, and has not begun to
+        self._asked_on: dict[str, list[str]] = {}  # requests to go on: with which work, until it begins to
+        self._taken, self._taken_with = "", list[str]()  # the request that the response begun last was taken for
         self._calls = 0  # since it was last asked to go on
         self._asks = 0  # to go on
-        self._again = False  # the last of them was refused
+        self._together = False  # the service lets no work go on beside calls that are not answered
         self._seen: deque[tuple[str, str]] = deque(maxlen=MAX_REMEMBERED)  # (call id, item id, if it has one)
         self._known: deque[str] = deque(maxlen=MAX_REMEMBERED)  # delegations and responses that have begun
         self._over: deque[str] = deque(maxlen=MAX_REMEMBERED)  # responses that have ended
@@ -156,27 +167,36 @@ class Delegation:
             self._usage(object_of(response.get("usage")))
             self._ended(key, response_id, failed=under_way and kind != COMPLETED)
 
-    def _begins(self, key: str, response_id: str) -> None:
+    def _begins(self, key: str, response_id: str) -> bool:
         """A response of this delegation: it is not waited for any more. One that nobody has told of is what was asked
-        for; and one without a name is whichever there is."""
+        for (True); and one without a name is whichever there is."""
         self._patience.set(PATIENCE_SECONDS)
         self._known += [name for name in (key, response_id) if name]
         named = [each for each, its in self._begun.items() if each == key or (its and its == response_id)]
         if named:
             del self._begun[named[0]]
         elif self._asked_on:
-            self._asked_on = False
+            self._taken = self._asked_with(key)
+            self._taken_with = self._asked_on.pop(self._taken)
+            return True
         elif self._begun and not key:
             self._begun.pop(next(iter(self._begun)))
+        return False
+
+    def _asked_with(self, key: str) -> str:
+        """The request to go on with this work; or the oldest, where it has none of its own."""
+        own = (event_id for event_id, keys in self._asked_on.items() if key in keys)
+        return next(own, next(iter(self._asked_on)))
 
     def _work(self, key: str, response_id: str = "") -> Work:
         work = self._works.get(key)
         if work is None or work.ended:
-            self._begins(key, response_id)
+            goes_on = self._begins(key, response_id)
             if len(self._works) >= MAX_WORK:
                 self._complete(self._works.pop(next(iter(self._works))))
             unanswered = work.open_calls if work is not None else []
-            work = self._works[key] = Work(unanswered, called=bool(unanswered))
+            again = work is not None and work.again
+            work = self._works[key] = Work(unanswered, called=bool(unanswered), goes_on=goes_on, again=again)
         return work
 
     def _call(self, key: str, item: dict[str, Any]) -> None:
@@ -203,6 +223,8 @@ class Delegation:
         self.stalls = 0
         work = self._work(key, response_id)
         work.ended, work.failed = True, failed
+        if failed and work.goes_on and not work.called and self._waits_for_others(work):
+            work.again = self._together = True
         self._settle(key)
         self._complete(work)
 
@@ -225,22 +247,23 @@ class Delegation:
         return True
 
     def _settle(self, key: str) -> None:
-        """All is answered, and nothing under way: the model behind the voice, which is one for all that was handed on,
-        goes on. Or it asked nothing: what it found is being said."""
+        """All is answered, and the response has ended: it goes on. Or it asked nothing: what it found is being said."""
         works, work = self._works, self._works[key]
         if not work.open_calls and not work.ended:
             self._end.set(END_SECONDS)
-        if not work.called and work.ended and not self._again:
+        if work.ended and not (work.called or work.again):
             del works[key]
             self.failed = self.failed or work.failed
             self._untold.set(TELL_SECONDS)
-        if works and all(work.ended and not work.open_calls for work in works.values()):
-            works.clear()
-            self._asked_on = True
+        ready = self._ready()
+        if ready:
+            for each in ready:
+                del works[each]
             self._calls = 0
             self._asks += 1
-            self._again = False
-            self._send({"type": "response.create", "event_id": f"{GO_ON_ID}{self._asks}"})
+            event_id = f"{GO_ON_ID}{self._asks}"
+            self._asked_on[event_id] = ready
+            self._send({"type": "response.create", "event_id": event_id})
         if self._under_way:
             self._patience.set(PATIENCE_SECONDS)
         else:
@@ -248,12 +271,34 @@ class Delegation:
             self._end.clear()
             self._done()
 
+    def _ready(self) -> list[str]:
+        """The work that may be asked to go on."""
+        works = self._works
+        ready = [key for key, work in works.items() if work.ready]
+        if self._together and len(ready) < len(works):
+            return []
+        is_busy = any(not work.ended for work in works.values())
+        return [key for key in ready if not (is_busy and works[key].again)]
+
+    def _waits_for_others(self, work: Work | None = None) -> bool:
+        """Calls of other work are not answered yet."""
+        return any(each.open_calls for each in self._works.values() if each is not work)
+
     def refused(self, event_id: str) -> None:
-        """An error answers our request to go on. A response that we took for ended was not: at its end it is asked for
-        again. Or there is none, and nothing will come."""
-        if event_id == f"{GO_ON_ID}{self._asks}" and (self._asked_on or self._works):
-            self._again = True
-            self._patience.set(REFUSED_SECONDS)
+        """An error answers our request to go on. Another response is under way, or one that we took for ended: at its
+        end it is asked for again. Or other work has calls without an answer, and it has to wait for those. Or there is
+        nothing to go on with, and nothing will come."""
+        keys = self._asked_on.pop(event_id, None)
+        if keys is None and event_id == self._taken and self._works:  # what has begun was another's
+            keys = self._taken_with
+        if keys is None:
+            return
+        is_busy = bool(self._begun or self._asked_on) or any(not work.ended for work in self._works.values())
+        self._together = self._together or (not is_busy and self._waits_for_others())
+        for key in keys:
+            work = self._works.setdefault(key, Work(ended=True))
+            work.again = True
+        self._patience.set(REFUSED_SECONDS)
 
     def _take_for_ended(self) -> None:
         taken = [key for key, work in self._works.items() if work.called and not work.open_calls]
@@ -266,13 +311,22 @@ class Delegation:
             self._complete(work)
 
     def _stalled(self) -> None:
-        """Calls of ours that still run have their own deadlines; all else has been waited for long enough."""
-        if any(work.open_calls for work in self._works.values()):
+        """Calls of ours that still run have their own deadlines, and what waits for those waits on; all else has been
+        waited for long enough."""
+        if self._waits_for_others():
             self._patience.set(PATIENCE_SECONDS)
-            return
+            lost = [key for key, work in self._works.items() if not (work.open_calls or work.ready)]
+            if not (lost or self._begun or self._asked_on):
+                return
+            works = [self._works.pop(key) for key in lost]
+            self._begun.clear()
+            self._asked_on.clear()
+            for work in works:
+                self._complete(work)
+        else:
+            self._drop()
         self._counters["delegations_stalled"] += 1
         self.stalls += 1
-        self._drop()
         self._gave_up()
 
     def forget(self) -> None:
@@ -286,7 +340,8 @@ class Delegation:
         works, self._works = self._works, {}
         self._begun.clear()
         self._calls = 0
-        self._asked_on = self._again = False
+        self._asked_on.clear()
+        self._together, self._taken = False, ""
         for work in works.values():
             self._complete(work)
         self.close()

@@ -14,7 +14,7 @@ from typing import Any
 from fastbridge.base.clock import Clock
 from fastbridge.model.live.words import pieces
 from fastbridge.model.port import OWN_TURN, Create, Wish
-from fastbridge.model.response_states import ANSWERS, DEADLINES_SECONDS, REACTIONS, Listener, State
+from fastbridge.model.response_states import ANSWERS, DEADLINES_SECONDS, MOOT, REACTIONS, Listener, State
 from fastbridge.model.responses import ResponseControl
 
 ANSWER = "The caller has finished speaking and is waiting. Answer them now, aloud, in one or two short sentences."
@@ -89,7 +89,19 @@ class ResponseController(ResponseControl):
         self._gave_way = self.state is State.REQUESTED
         super().give_way()
 
+    def suspend(self) -> Create | None:
+        """As always; an answer that was to come of work was not asked for, and is not asked of another session: who
+        sees to the work does that, or to its loss."""
+        requested = self._requested
+        if requested is not None and requested.purpose == "turn" and self._at_work():
+            self._unwanted = True
+        return super().suspend()
+
     def created(self, response_id: str, metadata: object = None) -> str | None:
+        """As always; and since the caller speaks nothing is refused but a question whether he is there, for nothing was
+        begun: what begins is heard, and cut off, or stops by itself, where he goes on."""
+        if self._requested is not None and self._requested.purpose not in MOOT:
+            self._overtake()
         self._asked_again = False
         purpose = super().created(response_id, metadata)
         self._gave_way = False
@@ -103,10 +115,13 @@ class ResponseController(ResponseControl):
 
     def turn_taken(self) -> None:
         """The caller's turn is over, and what begins next answers it, whatever was asked for before and taken back."""
+        self._overtake()
+        self.wait_anew()
+
+    def _overtake(self) -> None:
         if self.state is State.REQUESTED and self._is_overtaken:
             self._requested, self._unwanted = OWN_TURN, False
             self._request_id += 1
-        self.wait_anew()
 
     def tell_instead(self, wish: Wish) -> None:
         """What work was to bring will not come. Who waits for that, is told so; or, later, who waits for something

@@ -34,6 +34,8 @@ from fastbridge.observe.trouble import Trouble
 FRAME_MS = 20
 TOLD_MS = 1000
 """A voice that has spoken for so long since work ended, in one breath with what it said before, has told of it."""
+SAID_FRAMES = 25
+"""0.5 s of silence in an utterance over which its session is lost: it was all said."""
 NOT_FOUND_OUT = (
     "What you delegated has not come back and will not. Tell the caller in one short sentence that it could not be "
     "done just now."
@@ -169,6 +171,17 @@ class Session(Connected):
             if turn is not None:
                 self._tell(port.Transcribed(turn))
         self._tell(port.ResponseDone(response_id, status, None))
+
+    def settle(self) -> None:
+        """The line is lost, and nobody has been told yet. What the caller has said, by our ear, and what was said to
+        him, by its sound, is over, though not for as long as is waited otherwise."""
+        if self.caller_turns.is_said:
+            self.caller_turns.settle()
+        gate = self._lane.gate
+        if self._current and gate is not None and gate.quiet_frames >= SAID_FRAMES:
+            self.responses.suspended = True  # nobody is there to be asked for what waits
+            self._utterance_ends()
+            self.responses.suspended = False
 
     def _has_told(self) -> bool:
         """Of work that ended while it spoke: it went on, and begins to tell of it sooner than that."""
