@@ -25,6 +25,10 @@ GOODBYE_NOISE = (
     "sentence, ask them to call again, and say goodbye."
 )
 GOODBYE = "The call ends now. In the language of the conversation, say goodbye in one short sentence."
+PUT_THROUGH = (
+    "The caller is being put through now. In the language of the conversation, tell them so in one short sentence. Do "
+    "not say goodbye."
+)
 TIME_LIMIT = (
     "This call must end in half a minute. In the language of the conversation, tell the caller so in one short "
     "sentence, and ask for what matters most."
