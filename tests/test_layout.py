@@ -13,7 +13,7 @@ ROOT = TESTS.parent
 PACKAGE = ROOT / "src" / "fastbridge"
 MAX_LINES = {".pyx": 700, ".py": 400}
 """Compiled modules spell out what Python leaves to its library."""
-LISTS = {"assembly.py": 480, "config.py": 540, "events.py": 560, "faults.py": 460, "mask.py": 430, "model.py": 450}
+LISTS = {"assembly.py": 480, "config.py": 540, "events.py": 580, "faults.py": 460, "mask.py": 430, "model.py": 450}
 """Parts made, settings, log lines, faults, one after the other; one way of reading numbers; one simulated model."""
 MAX_TEST_LINES = 610
 

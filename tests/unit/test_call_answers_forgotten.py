@@ -48,7 +48,7 @@ class Scene:
             turn_end_seconds=0.5,
             turn_told_seconds=0.5,
             take_turn=self._take_turn,
-            break_off=lambda: None,
+            break_off=lambda **how: None,
         )
         shared: dict[str, Any] = {
             "clock": self.loop.clock,

@@ -20,6 +20,7 @@ from fastbridge.call.barge_in import (
 )
 from fastbridge.call.happenings import Interrupted
 from fastbridge.errors import IllegalEvent
+from fastbridge.model.port import LOCAL_ID
 from fastbridge.observe.stats import CallStats
 
 MOMENT = 0.002
@@ -190,10 +191,22 @@ class TestHold:
         assert (entry.level_dbfs, entry.threshold_dbfs) == (-20.0, -35.1)
         assert "[BARGE_IN_AUDIO] User interrupting AI!, source=local, at_ms=1500" in lines(caplog)
 
-    def test_of_what_is_not_generated_any_more_is_of_no_response(self, scene):
+    @pytest.mark.parametrize(
+        ("items", "response_id"),
+        [
+            ([("item_1", OURS, 400, 1000)], OURS),
+            ([("item_0", OURS, 1000, 1000), ("item_1", OTHERS, 0, 500)], OTHERS),
+            ([("item_1", OURS, 400, 1000), ("item_2", OTHERS, 0, 500)], OURS),
+            ([("item_1", OURS, 1000, 1000)], OURS),
+            ([("item_1", OURS, 1000, 1000), (f"{LOCAL_ID}1", "", 0, 500)], None),
+            ([], None),
+        ],
+    )
+    def test_is_of_the_response_that_is_heard_be_it_generated_to_its_end(self, scene, items, response_id):
         scene.responses.generating = False
+        scene.items = items
         scene.edge()
-        assert scene.entry.response_id is None
+        assert scene.entry.response_id == response_id
 
     def test_there_is_none_where_nothing_may_be_interrupted(self, scene):
         scene.may_interrupt = False

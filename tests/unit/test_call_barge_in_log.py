@@ -108,7 +108,7 @@ def test_without_anything_to_cancel_none_was_sent(make, caplog):
     rig.advance(0.5)
     rig.caller_says(*[LOUD] * 5)
     assert "Step 2" not in caplog.text
-    assert "barge_in_events=1, cancel=not needed" in caplog.text
+    assert "barge_in_events=1, response_id=resp_1, cancel=not needed" in caplog.text
     assert "Locked response state for cancel: nothing is being generated" in caplog.text
     assert "None" not in caplog.text
 

@@ -12,6 +12,7 @@ from fastbridge.agent import Agent, CallContext
 from fastbridge.agent.lookup import Lookup
 from fastbridge.base.conversation import Turn
 from fastbridge.call.time_limit import NOTICE_SECONDS
+from fastbridge.model.instructions import PUT_THROUGH
 from helpers import LOUD, SID
 from virtual import call_context
 
@@ -270,6 +271,17 @@ class TestTransfer:
         rig.transcript("One moment.", "resp_1", "item_1")
         rig.tool_call("call_1", "transfer_call", json.dumps({"destination": destination}))
         rig.done("resp_1")
+
+    def test_a_model_that_said_nothing_is_asked_to_say_so_and_not_goodbye(self, make):
+        rig = make(self.agent, control=Control()).up()
+        rig.begin("resp_1")
+        rig.tool_call("call_1", "transfer_call", json.dumps({"destination": "reception"}))
+        rig.done("resp_1")
+        rig.advance(0.5)
+        assert [create["instructions"] for create in rig.creates] == [PUT_THROUGH]
+        rig.respond(SECOND, 2, "I put you through.")
+        rig.advance(3)
+        assert (len(rig.creates), rig.call.end_reason) == (1, "transferred")
 
     def test_the_model_knows_names_alone(self, make):
         rig = make(self.agent).up()

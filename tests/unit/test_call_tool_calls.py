@@ -18,7 +18,7 @@ from virtual import VirtualLoop, call_context
 class Scene:
     """A model whose responses are written down. generating: the response that its calls are in goes on."""
 
-    def __init__(self, *, leave_asked: bool = False, generating: bool = False) -> None:
+    def __init__(self, *, leave_asked: bool = False, puts_through: bool = False, generating: bool = False) -> None:
         agent = Agent()
 
         @agent.tool
@@ -42,7 +42,7 @@ class Scene:
             agent,
             call_context(),
             clock=self.loop.clock,
-            facts=SimpleNamespace(leave_asked=leave_asked, holding=False),
+            facts=SimpleNamespace(leave_asked=leave_asked, puts_through=puts_through, holding=False),
             assistant=SimpleNamespace(items=lambda: self.items),
             session=SimpleNamespace(
                 responses=responses, turns=self.turns, tool_result=lambda call, output: self.answers.append(output)
@@ -104,6 +104,15 @@ def test_who_leaves_says_goodbye_unless_it_was_said(make):
         scene.call()
         assert [purpose for purpose, _ in scene.asked] == ([] if said else ["goodbye"])
         assert all(wish.words_only for _, wish in scene.asked)
+
+
+def test_who_puts_the_caller_through_says_so_and_dismisses_nobody(make):
+    scene = make(leave_asked=True, puts_through=True)
+    scene.call()
+    ((purpose, wish),) = scene.asked
+    assert (purpose, wish.words_only) == ("goodbye", True)
+    assert "put through" in wish.instructions
+    assert "call ends" not in wish.instructions
 
 
 def test_one_that_was_broken_off_is_on_the_books(make, caplog):

@@ -292,7 +292,12 @@ def test_pending_calls_are_bounded(make):
     assert isinstance(admit(directory, 4), Admission)
 
 
-def test_draining_admits_nobody(make):
+def test_draining_admits_nobody_but_whom_we_have_called(make):
+    directory = make(max_pending_calls=2)
+    directory.draining = True
+    assert isinstance(admit(directory, 2, direction="outbound"), Admission)
+    assert isinstance(admit(directory, 3, direction="outbound"), Admission)
+    assert admit(directory, 4, direction="outbound") == Refusal("pending")
     directory = make()
     directory.draining = True
     assert admit(directory) == Refusal("draining")

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from call_rig import Control
 from fastbridge.agent import Agent
+from fastbridge.model.instructions import GOODBYE, PUT_THROUGH
 from fastbridge.model.live.responses import REACT
 from helpers import LOUD
 from live_rig import LiveRig
@@ -209,3 +211,52 @@ def test_what_has_failed_is_told_however_long_it_speaks_of_something_else(greete
     greeted.works("response.failed", response={"id": "resp_dlg_1"})
     greeted.advance(6.0)
     assert "could not be done" in greeted.appended("instructions")[-1]
+
+
+LEAVES = {"hang_up": ("{}", "agent_hangup"), "transfer_call": ('{"destination": "reception"}', "transferred")}
+
+
+@pytest.fixture(params=LEAVES)
+def leaving(request):
+    """The call is to be left, by a tool that was called without a word."""
+    agent = Agent(hang_up=True, transfer_to={"reception": "+14155550188"})
+    arguments, reason = LEAVES[request.param]
+    rig = LiveRig(agent, control=Control(), silence_seconds=0).up()
+    rig.advance(0.5)
+    asks(rig, "Thank you, that is all.")
+    rig.delegates(("call_1", request.param, arguments))
+    rig.advance(0.1)
+    assert len(rig.worked) == 2
+    yield rig, reason
+    rig.shut()
+
+
+def test_a_voice_that_says_its_last_words_by_itself_is_not_asked_for_more(leaving):
+    rig, reason = leaving
+    rig.works("response.completed", response={"id": "resp_2"})
+    rig.advance(0.6)
+    rig.says(2.0, "Thank you for calling.")
+    rig.advance(5.0)
+    assert (rig.appended("instructions"), rig.call.end_reason) == ([], reason)
+
+
+def test_one_that_says_nothing_is_asked_for_them_once(leaving):
+    rig, reason = leaving
+    rig.works("response.completed", response={"id": "resp_2"})
+    rig.advance(5.0)
+    assert rig.appended("instructions") == [GOODBYE if reason == "agent_hangup" else PUT_THROUGH]
+    rig.says(2.0, "Well then.")
+    rig.advance(5.0)
+    assert (len(rig.appended("instructions")), rig.call.end_reason) == (1, reason)
+
+
+def test_one_whose_caller_goes_on_is_asked_for_none(leaving):
+    rig, _ = leaving
+    rig.line += [LOUD] * 50
+    rig.advance(1.0)
+    rig.hears("No, wait.")
+    rig.advance(2.5)
+    rig.says(1.0, "What else is there?")
+    rig.advance(6.0)
+    assert (GOODBYE in rig.appended("instructions"), PUT_THROUGH in rig.appended("instructions")) == (False, False)
+    assert rig.call.live

@@ -3,7 +3,7 @@
 import pytest
 
 from fastbridge.base.conversation import Note, ToolCall, Turn
-from fastbridge.model.instructions import continuation
+from fastbridge.model.instructions import WORDS_LOST, continuation
 from fastbridge.model.realtime import replay
 from fastbridge.model.realtime.replay import replay_items
 from fastbridge.sim import grammar
@@ -86,6 +86,17 @@ def test_a_continuation_says_what_was_heard_last():
     assert 'and then we"' in text
     assert len(text) < 600
     assert '"' not in continuation("")
+    lost = continuation("a" * 500 + " and then we", question_lost=True)
+    assert 'and then we"' in lost
+    assert "without guessing" in lost
+    assert len(lost) < 700
+
+
+def test_a_turn_whose_words_are_lost_is_told_as_that_in_its_place():
+    turns = [Turn("caller", "item_1", "One"), Turn("caller", "item_2", failed=True), Turn("assistant", "item_3", "Two")]
+    items = replay_items([*turns, Turn("caller", "item_4")], [])
+    assert [item["role"] for item in items] == ["user", "system", "assistant"]
+    assert items[1]["content"] == [{"type": "input_text", "text": WORDS_LOST}]
 
 
 def test_notes_are_told_where_they_were_made():

@@ -60,3 +60,27 @@ def test_without_words_there_is_nothing_to_say(loop, verb):
     arguments = (Create("turn"),) if verb == "_ask" else ()
     with pytest.raises(NotImplementedError):
         getattr(control, verb)(*arguments)
+
+
+def test_last_words_that_wait_are_no_more_than_what_the_model_says_once_it_was_told(loop):
+    """Nor are they said where the call is not left; a firm one is said whatever was."""
+    for told, firm, said in ((True, False, False), (False, False, True), (True, True, True)):
+        control = make(loop, Spoken)
+        loop.do(control.speech_started)
+        loop.do(control.create, "goodbye")
+        control._waiting[0] = Create("goodbye", None, firm)
+        loop.do(lambda told=told, control=control: control.took_in(told=told))
+        assert control.awaits("goodbye") is said
+        control.drop("goodbye")
+        assert control.awaits("goodbye") is firm
+        control.close()
+
+
+def test_last_words_that_wait_answer_the_caller(loop):
+    control = make(loop, Spoken)
+    loop.do(control.speech_started)
+    loop.do(control.create, "goodbye")
+    loop.do(control.speech_stopped)
+    loop.do(control.answer_turn)
+    assert control.said == ["ask goodbye"]
+    control.close()

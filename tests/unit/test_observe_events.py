@@ -82,6 +82,7 @@ EXAMPLES = {
     "first_chunk": ((160,), {}),
     "transcript": ((), {"caller": True, "text": "שלום, אני רוצה לתאם פגישה"}),
     "transcription_failed": ((ModelError("not written down", "audio_unintelligible", "error", words="No."),), {}),
+    "words_lost": ((), {}),
     "transcript_delta": (("יש לי",), {}),
     "response_created": (("resp_123", "turn"), {}),
     "response_done": (("resp_123", "completed"), {}),

@@ -134,6 +134,15 @@ def test_words_that_nobody_could_write_down_are_said_once_a_call(scene):
     assert scene.counted == (["audio_unintelligible"], {"transcription_failed": 3})
 
 
+def test_words_that_were_lost_with_the_connection_are_said_once_a_call_beside_others(scene):
+    scene.trouble.transcription_failed(ModelError("not written down", "audio_unintelligible", "error", words="?"))
+    for _ in range(3):
+        scene.trouble.words_lost()
+        scene.now_s += 100
+    assert scene.lines[1:] == ["[TRANSCRIPT] Customer: (lost with the connection)"]
+    assert scene.counted == (["audio_unintelligible", "words_lost"], {"transcription_failed": 4})
+
+
 def test_other_formats(scene):
     scene.trouble.wrong_format(("audio/pcm", 7))
     assert scene.lines == ["[REALTIME] session has other audio formats than audio/pcmu, input=audio/pcm, output=7"]

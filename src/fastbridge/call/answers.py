@@ -185,9 +185,10 @@ class Answers:
     def _ask(self, purpose: str, create: Create = OWN_TURN) -> None:
         self._session.responses.create(purpose, create.wish, firm=create.firm)
 
-    def _again(self, create: Create, spoke: bool) -> None:
+    def _again(self, create: Create, spoke: bool, *, question_lost: bool = False) -> None:
         if spoke:
-            self._ask("continuation", Create("continuation", self._session.break_off(), create.firm))
+            wish = self._session.break_off(question_lost=question_lost)
+            self._ask("continuation", Create("continuation", wish, create.firm))
         else:
             self._ask(create.purpose, create)
 
@@ -253,11 +254,17 @@ class Answers:
 
     def _resume(self, create: Create, spoke: bool) -> None:
         if spoke:
-            self._again(create, True)
+            answers = create.purpose in ("turn", "continuation", "reprompt")
+            self._again(create, True, question_lost=answers and self._words_are_lost())
         elif create.purpose != "turn" or self._words_are_known():
             self._ask(create.purpose, create)
         else:
             self._ask("repeat", _REPEAT)
+
+    def _words_are_lost(self) -> bool:
+        """He has said something last of which another session knows nothing."""
+        turns = [turn for turn in self._session.turns.values() if turn.role == "caller"]
+        return bool(turns) and not turns[-1].text
 
     def _words_are_known(self) -> bool:
         """What the caller said last, in words: the new session can be told."""

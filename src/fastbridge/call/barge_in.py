@@ -213,7 +213,7 @@ class BargeIn(Machine[State, Event]):
         self._current = Entry(
             at_ms=self._clock.now_ms(),
             source=source,
-            response_id=self._response_id,
+            response_id=self._heard_response() or self._response_id,
             frames_unsent=unsent,
             frames_unheard=unheard,
             level_dbfs=round(detector.level_dbfs, 1),
@@ -228,6 +228,13 @@ class BargeIn(Machine[State, Event]):
             stream_sid=self._stream_sid,
             at_ms=self._current.at_ms,
         )
+
+    def _heard_response(self) -> str | None:
+        """The response that is being heard, which may be generated to its end; None for a recording of ours."""
+        items = self._assistant.items()
+        unheard = (item for item in items if item[2] < item[3])
+        item_id, response_id, _, _ = next(unheard, items[-1] if items else (LOCAL_ID, "", 0, 0))
+        return None if item_id.startswith(LOCAL_ID) else response_id or None
 
     def _commit(self, why: str) -> None:
         """First nothing more may come in (refuse, cancel), then nothing may be left to go out, then the books."""

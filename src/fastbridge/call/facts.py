@@ -122,6 +122,11 @@ class Facts:
         return self._of.hangup.asked
 
     @property
+    def puts_through(self) -> bool:
+        """We leave, and somebody else takes the call."""
+        return self._of.hangup.puts_through
+
+    @property
     def holding(self) -> bool:
         """The caller waits for a human who is being called."""
         return self._of.transfers.holding

@@ -20,6 +20,7 @@ from fastbridge.carrier.port import CarrierControl
 from fastbridge.config import Settings
 from fastbridge.model.instructions import NOT_LEFT, NOT_TRANSFERRED
 from fastbridge.model.port import WORDS_ONLY, Model, Tell
+from fastbridge.model.response_states import LAST_WORDS
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 
@@ -123,6 +124,11 @@ class Departure(Machine[State, Event]):
     def firm(self) -> bool:
         """Under way, and nothing takes it back."""
         return self.asked and self.errand is not None and self.errand.firm
+
+    @property
+    def puts_through(self) -> bool:
+        """Under way, to somebody else who takes the call."""
+        return self.asked and self.errand is not None and self.errand.reason == EndReason.TRANSFERRED
 
     @property
     def reason(self) -> str | None:
@@ -257,7 +263,7 @@ class Hangup(Departure):
 
     def leave_now(self, reason: str) -> None:
         """Whoever was to be connected to somebody is so now; of all others the call ends, as the stream does."""
-        if self.asked and self.errand is not None and self.errand.reason == EndReason.TRANSFERRED:
+        if self.puts_through:
             if self.state is State.ASKED:
                 self._leave(Event.EXPIRED)
             return
@@ -308,6 +314,7 @@ class Hangup(Departure):
             return  # whoever asked knows what else to do
         if why == "interrupted":
             self._tell(LeaveTakenBack())
+            self._session.responses.drop(*LAST_WORDS)
             self._session.note("system", NOT_LEFT)
         elif errand.name == "hang_up":
             self._tell(EndCall(errand.reason))  # the stream ends, and what the carrier does behind it hangs up

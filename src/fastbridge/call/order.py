@@ -109,7 +109,7 @@ ORDER: Mapping[type, str] = {
     "answers.response_created answered_by.response_created dead_air.response_created budget.response_created",
     MessageBegun: "transcripts.review",
     ResponseDone: "books.response_done tools.response_done greeting.response_done answers.response_done "
-    "dead_air.review transcripts.review budget.response_done",
+    "dead_air.review transcripts.response_done budget.response_done",
     UsageTold: "budget.usage_told",
     ResponseStuck: "answers.response_stuck",
     CreateFailed: "books.create_failed answers.create_failed dead_air.review",

@@ -17,7 +17,7 @@ from fastbridge.base.languages import first_in
 from fastbridge.call.happenings import ToolLoop
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError
-from fastbridge.model.instructions import GOODBYE, HOLD_THE_LINE
+from fastbridge.model.instructions import GOODBYE, HOLD_THE_LINE, PUT_THROUGH
 from fastbridge.model.port import WORDS_ONLY, Model, Tell, Wish
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
@@ -29,6 +29,8 @@ class Moment(Protocol):
 
     @property
     def leave_asked(self) -> bool: ...
+    @property
+    def puts_through(self) -> bool: ...
     @property
     def holding(self) -> bool: ...
 
@@ -129,7 +131,8 @@ class ToolCalls:
         elif not self._facts.leave_asked:
             responses.create("tool_result", WORDS_ONLY if self._runner.exhausted else None)
         elif not self._said_something(response_ids):
-            responses.create("goodbye", Wish(first_in(self._runner.agent.language, GOODBYE)))
+            last = PUT_THROUGH if self._facts.puts_through else GOODBYE
+            responses.create("goodbye", Wish(first_in(self._runner.agent.language, last)))
 
     def _said_something(self, response_ids: set[str]) -> bool:
         """Beside its function calls."""

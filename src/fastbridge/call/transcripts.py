@@ -13,6 +13,7 @@ from fastbridge.agent.definition import Agent, CallContext
 from fastbridge.base.clock import Clock, Deadline
 from fastbridge.base.conversation import Turn
 from fastbridge.config import Settings
+from fastbridge.errors import ModelError
 from fastbridge.model.port import Model
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
@@ -54,6 +55,7 @@ class Transcripts:
         self._log = log
         self._tell_agent = tell
         self._voiced: set[str] = set()  # untold items of which audio came
+        self._taken_back = ""  # the response that we cancelled last
         self._awaited = ""  # of the caller's: the turn that others wait for
         self._passed_over: dict[str, Turn] = {}  # of the caller's: those that nobody waits for any more
         self._patience = Deadline(clock, self._pass_over)
@@ -73,6 +75,12 @@ class Transcripts:
             heard = self._heard()
             self._settle(heard, over=False)
             self._tell_known(heard)
+
+    def response_done(self, response_id: str, status: str, error: ModelError | None) -> None:
+        """Of one that we took back nothing more is heard: what was not heard of it the model is to forget."""
+        if self._session.responses.refused_by_us and status != "lost":
+            self._taken_back = response_id
+        self.review()
 
     def close(self) -> None:
         """The call is over, while the lane still knows what was heard."""
@@ -101,6 +109,8 @@ class Transcripts:
                 if stopped and (heard_ms < received_ms or not turn.ended):
                     self._history.cut(turn, heard_ms, received_ms)
             elif turn.item_id not in self._voiced:
+                if turn.response_id and turn.response_id == self._taken_back and not over:
+                    self._session.truncate(turn.item_id, 0, 0)
                 self._history.cut(turn, 0, 0)
 
     def _tell_known(self, heard: Heard) -> None:

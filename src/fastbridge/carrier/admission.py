@@ -126,7 +126,7 @@ class Directory:
         known = self._pending_by_call.get(call_sid)
         if known is not None and self._pending[known].account_sid == account_sid:
             return self._pending[known]
-        refusal = self._refusal(call_sid, account_sid, parameters.get("business_id", ""))
+        refusal = self._refusal(call_sid, account_sid, direction, parameters.get("business_id", ""))
         if refusal is not None:
             self.refuse(refusal.reason)
             return refusal
@@ -149,12 +149,12 @@ class Directory:
         self._minted.put(call_sid, account_sid)
         return admission
 
-    def _refusal(self, call_sid: str, account_sid: str, business_id: str) -> Refusal | None:
+    def _refusal(self, call_sid: str, account_sid: str, direction: Direction, business_id: str) -> Refusal | None:
         known, over = self._minted.get(call_sid), self._sequence.get(call_sid) == FINAL
         stale = known is not None and not self._may_come_again(call_sid, account_sid == known)
         if over or stale or call_sid in self._live:
             return Refusal("replay")
-        if self.draining:
+        if self.draining and direction == "inbound":  # whom we have called ourselves is met, as long as we are here
             return Refusal("draining")
         if len(self._pending) >= self._settings.max_pending_calls:
             return Refusal("pending")

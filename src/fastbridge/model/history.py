@@ -96,6 +96,10 @@ class History:
         """The whole transcript of a turn of the caller's."""
         turn.ended, turn.text = True, BLANK if turn.private and text else text[:MAX_TURN_CHARS]
 
+    def unwritten(self) -> list[Turn]:
+        """Turns of the caller's of which nobody has a word."""
+        return [turn for turn in self.turns.values() if turn.role == "caller" and not (turn.ended or turn.text)]
+
     def add_call(self, call_id: str, name: str, arguments: str) -> ToolCall:
         """One that is whole, or was broken off. Beyond MAX_TOOL_CALLS it is not kept."""
         call = ToolCall(call_id, name, arguments[:MAX_ARGUMENTS_CHARS], len(self.turns))

@@ -25,6 +25,10 @@ GOODBYE_NOISE = (
     "sentence, ask them to call again, and say goodbye."
 )
 GOODBYE = "The call ends now. In the language of the conversation, say goodbye in one short sentence."
+PUT_THROUGH = (
+    "The caller is being put through now. In the language of the conversation, tell them so in one short sentence. Do "
+    "not say goodbye."
+)
 TIME_LIMIT = (
     "This call must end in half a minute. In the language of the conversation, tell the caller so in one short "
     "sentence, and ask for what matters most."
@@ -54,6 +58,7 @@ PERSON_AFTER_ALL = (
     "(A person is on the line after all, and no answering machine: go on with them, and tell them in short why you "
     "call.)"
 )
+WORDS_LOST = "(Here the caller said something, and their words are lost: you do not know them. Do not guess.)"
 NOT_LEFT = "(The caller interrupted, so the call goes on: nobody has hung up or transferred it.)"
 NOT_TRANSFERRED = "(Connecting the caller failed: you are still on the line. Tell them so.)"
 
@@ -71,9 +76,17 @@ def not_taken(to: str, outcome: str) -> str:
     return f"({who} {why}: the caller has waited, and is with you again. Tell them so now, and what else you can do.)"
 
 
-def continuation(heard: str) -> str:
-    """What to say after the connection was lost mid-answer. `heard`: what the caller has heard of it, in words."""
+def continuation(heard: str, *, question_lost: bool = False) -> str:
+    """What to say after the connection was lost mid-answer. `heard`: what the caller has heard of it, in words.
+    question_lost: what the caller had said is not known to whoever goes on."""
     told = f' The caller has heard you say, last: "{heard[-TAIL_CHARS:]}"' if heard else ""
+    if question_lost:
+        return (
+            "Your connection to the phone call was lost for a moment while you were answering the caller, and the "
+            f"words that you were answering are lost.{told} Go on from exactly there, in the same language, but only "
+            "as far as you can without guessing what the caller had said. Then say in one short sentence that you "
+            "lost their last words, and ask them to repeat them. Repeat nothing, and do not greet."
+        )
     return (
         "Your connection to the phone call was lost for a moment while you were speaking."
         f"{told} Go on from exactly there, in the same language, and finish what you were saying. Repeat nothing, do "

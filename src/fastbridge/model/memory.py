@@ -25,9 +25,11 @@ class Memory:
     def tool_calls(self) -> list[ToolCall]:
         return self.history.tool_calls
 
-    def break_off(self) -> Wish:
-        """The answer under way will not be finished in this session: the wish for the response that continues it."""
-        return Wish(continuation(self.history.break_off(self._said_chars())), words_only=False)
+    def break_off(self, *, question_lost: bool = False) -> Wish:
+        """The answer under way will not be finished in this session: the wish for the response that continues it.
+        question_lost: nobody knows what it answers."""
+        heard = self.history.break_off(self._said_chars())
+        return Wish(continuation(heard, question_lost=question_lost), words_only=False)
 
     def unsay(self, response_id: str) -> None:
         """Nothing of this response was heard, whatever its words were."""

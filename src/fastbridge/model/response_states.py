@@ -73,6 +73,9 @@ ANSWERS = frozenset({"turn", "continuation", "repeat", "reprompt"})
 between."""
 REACTIONS = frozenset({"tool_result", "keys"})
 """What has the model react to something it was told: so does any response that begins after it was told."""
+LAST_WORDS = frozenset({"goodbye"})
+"""What is said before the call is left. What the model says by itself, once it was told that it is, is no less, unless
+the last word is a firm one."""
 MOOT = frozenset({"silence", "filler"})
 """What is not worth saying any more when the caller speaks."""
 

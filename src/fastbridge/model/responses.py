@@ -19,6 +19,7 @@ from fastbridge.model.response_states import (
     DEADLINES_SECONDS,
     ENDED,
     EXPIRIES,
+    LAST_WORDS,
     LOOK_SECONDS,
     MOOT,
     REACTIONS,
@@ -120,9 +121,13 @@ class ResponseControl(Machine[State, Event]):
         self._pump()
         self._listener.on_asked()
 
+    def drop(self, *purposes: str) -> None:
+        """What waits for one of these is not said any more, unless it is the last word."""
+        self._waiting = deque(create for create in self._waiting if create.firm or create.purpose not in purposes)
+
     def answer_turn(self) -> None:
         """The model does not answer the caller's turn by itself: ask, unless what waits will do it."""
-        if not (self._last_word or self.awaits("turn", *REACTIONS)):
+        if not (self._last_word or self.awaits("turn", *REACTIONS, *LAST_WORDS)):
             self._wait(OWN_TURN, first=True)
         self.floor.answered()
         self._pump()
@@ -141,10 +146,10 @@ class ResponseControl(Machine[State, Event]):
 
     def took_in(self, *, told: bool) -> None:
         """A response has begun that answers all that was said before. told: and all that the model was told."""
-        done = ANSWERS | REACTIONS if told else ANSWERS
-        self._waiting = deque(create for create in self._waiting if create.purpose not in done)
+        done = ANSWERS | REACTIONS | LAST_WORDS if told else ANSWERS
+        self._waiting = deque(create for create in self._waiting if create.firm or create.purpose not in done)
         overtaken = self._requested if self._requested is not self.serving else None
-        if overtaken is not None and overtaken.purpose in done:
+        if overtaken is not None and overtaken.purpose in done and not overtaken.firm:
             self._unwanted = True
 
     def _wait(self, create: Create, *, first: bool = False) -> None:

@@ -228,6 +228,11 @@ def transcription_failed(log: CallLog, error: ModelError) -> None:
     log("TRANSCRIPT", text, level=logging.WARNING, **_names(error), depth=1)
 
 
+def words_lost(log: CallLog) -> None:
+    """What the caller said was lost with the connection: said once a call."""
+    log("TRANSCRIPT", "Customer: (lost with the connection)", level=logging.WARNING, depth=1)
+
+
 def response_created(log: CallLog, response_id: str, purpose: str) -> None:
     """The model begins to answer. purpose: turn, greeting, tool_result …."""
     log("RESPONSE_CREATED", response_id=response_id, type=purpose, depth=1)

@@ -11,6 +11,7 @@ from fastbridge.observe.stats import CallStats
 
 MALFORMED = "malformed_event"
 TRANSCRIPTION = "transcription_failed"
+WORDS_LOST = "words_lost"
 CARRIER_MALFORMED = "carrier_malformed"
 WATCHDOG = "watchdog"
 """The type of what we have found out ourselves, for the model says nothing of it."""
@@ -76,6 +77,14 @@ class Trouble:
         if self._log.once.once(TRANSCRIPTION):
             self._stats.note_error(error.code or TRANSCRIPTION, TRANSCRIPTION)
             events.transcription_failed(self._log, error)
+        else:
+            self._stats.note_type(TRANSCRIPTION)
+
+    def words_lost(self) -> None:
+        """What the caller said was lost with the connection, before it was written down. Said once a call."""
+        if self._log.once.once(WORDS_LOST):
+            self._stats.note_error(WORDS_LOST, TRANSCRIPTION)
+            events.words_lost(self._log)
         else:
             self._stats.note_type(TRANSCRIPTION)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fastbridge.base.conversation import Note, ToolCall, Turn
+from fastbridge.model.instructions import WORDS_LOST
 
 MAX_ITEMS = 60
 MAX_CHARS = 24_000
@@ -44,6 +45,8 @@ def _groups(turns: Sequence[Turn], between: Iterable[ToolCall | Note]) -> list[l
             groups.append(_items(pending.pop(0)))
         if turn.text:
             groups.append([_message(turn)])
+        elif turn.failed:
+            groups.append([message("system", WORDS_LOST)])
     return groups + [_items(each) for each in pending]
 
 

@@ -19,6 +19,7 @@ from fastbridge.model import port
 from fastbridge.model.exchange import Exchange, Handler
 from fastbridge.model.history import History
 from fastbridge.model.port import Create, Tell
+from fastbridge.model.realtime.caller_words import CallerWords
 from fastbridge.model.realtime.errors import EXPECTED_ERRORS, FATAL_ERRORS, means_active, read_error, response_error
 from fastbridge.model.realtime.function_calls import FunctionCall, FunctionCalls, State
 from fastbridge.model.realtime.handshake import Opening
@@ -73,6 +74,7 @@ class Session(Exchange, Requests):
         self._calls = FunctionCalls()
         self._untold: deque[str] = deque(maxlen=64)  # responses of which it is not known what they have cost
         self._turn_events = TurnEvents(self.counters)
+        self._caller_words = CallerWords(self.history, self.counters, trouble, tell)
         self.responses = ResponseController(clock=clock, send=self.send, progress=self._progress, listener=self)
         self._config: dict[str, Any] | None = self._apply(agent, settings)
         self._opening = self._own_opening()
@@ -135,6 +137,8 @@ class Session(Exchange, Requests):
     def _forget(self) -> None:
         """Ids of a session say nothing in the next."""
         self._calls.forget()
+        if self.settings.transcription_model:
+            self._caller_words.lost()
         self._untold.clear()
         self._telling.forget()
         self._turn_events.forget()
@@ -271,19 +275,10 @@ class Session(Exchange, Requests):
         item_id, text = id_of(event.get("item_id")), text_of(event.get("transcript")).strip()
         if not text and self._turn_events.nobody_spoke(item_id):
             return
-        turn = self.history.caller_turn(item_id)
-        if not turn.ended:
-            self.history.write_down(turn, text)
-            self._tell(port.Transcribed(turn))
+        self._caller_words.written(item_id, text)
 
     def _on_caller_transcript_failed(self, event: dict[str, Any]) -> None:
-        """Something was said that nobody could write down: the turn stands, with what there is of its words."""
-        self.counters["transcription_failed"] += 1
-        self._trouble.transcription_failed(read_error(event.get("error"), "not written down"))
-        turn = self.history.caller_turn(id_of(event.get("item_id")))
-        if not turn.ended:
-            turn.ended = turn.failed = True
-            self._tell(port.Transcribed(turn))
+        self._caller_words.failed(id_of(event.get("item_id")), read_error(event.get("error"), "not written down"))
 
     def _on_arguments_done(self, event: dict[str, Any]) -> None:
         self._settle_calls(self._calls.arguments_done(event))
