@@ -237,7 +237,9 @@ class Answers:
 
     def _tools_will_ask(self) -> bool:
         """They are at work, or what is to be said of their results waits. Nothing is where they were the last."""
-        return self._facts.tools_at_work or self._session.responses.awaits("tool_result", "hold", "goodbye")
+        return self._facts.tools_at_work or self._session.responses.awaits(
+            "tool_result", "hold", "goodbye", "silence_goodbye"
+        )
 
     def _work_is_lost(self, create: Create | None) -> bool:
         """What the model had handed on was an answer to the caller, and another session knows nothing of it. create:

@@ -252,7 +252,7 @@ class Idle(Silence):
         events.giving_up(self._log, reason)
         if firm:
             self._tell(LastWord())
-        self._say("goodbye", instructions, firm=firm)
+        self._say("silence_goodbye", instructions, firm=firm)
         self._tell(LeaveAsked(reason, firm))
 
     def _say(self, purpose: str, instructions: str, *, firm: bool = False) -> None:

@@ -74,8 +74,8 @@ between."""
 REACTIONS = frozenset({"tool_result", "keys"})
 """What has the model react to something it was told: so does any response that begins after it was told."""
 LAST_WORDS = frozenset({"goodbye"})
-"""What is said before the call is left. What the model says by itself, once it was told that it is, is no less, unless
-the last word is a firm one."""
+"""What is said before the call is left because a tool has: the model knows, and what it says by itself then is no less,
+unless the last word is a firm one."""
 MOOT = frozenset({"silence", "filler"})
 """What is not worth saying any more when the caller speaks."""
 
