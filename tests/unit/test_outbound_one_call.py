@@ -65,9 +65,12 @@ def test_why_there_was_none_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert capsys.readouterr().out == "failed: The number is invalid.\n"
 
 
-def test_a_node_that_has_no_time_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_has_no_time_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     busy = Asked(problem="not now", after_seconds=0.0)
     assert hold(Api(busy, busy, Asked({"id": "OB1", "state": "busy"})), monkeypatch) == 1
+    assert capsys.readouterr().err == "fastbridge: not now; it is tried again in 0 s\n" * 2
     with pytest.raises(ConfigError, match="was not placed: not now"):
         hold(Api(*[busy] * one_call.TRIES), monkeypatch)
     with pytest.raises(ConfigError, match="was not placed: to is none"):

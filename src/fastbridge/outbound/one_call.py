@@ -99,6 +99,8 @@ async def _placed(api: ApiClient, request: dict[str, Any]) -> dict[str, Any]:
             return asked.call
         if asked.after_seconds is None or not left:
             raise ConfigError(f"The call was not placed: {asked.problem.rstrip('.')}.")
+        again = f"it is tried again in {asked.after_seconds:.0f} s"
+        print(f"fastbridge: {asked.problem.rstrip('.')}; {again}", file=sys.stderr)
         await asyncio.sleep(asked.after_seconds)
     raise AssertionError("the last try returns")
 
