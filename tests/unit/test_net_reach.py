@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 
 import pytest
 
@@ -49,6 +50,28 @@ def test_who_has_answered_is_a_word_at_most(server, by):
 def test_a_name_that_has_no_address():
     found = trouble("https://nowhere.invalid")
     assert (found.fault, found.detail) == ("dns", "nowhere.invalid has no address in the DNS")
+
+
+@pytest.mark.parametrize(("plain", "fault"), [(b"HTTP/1.1 404 Not Found\r\n\r\n", "no_tls"), (b"", "closed")])
+def test_who_resets_at_the_first_word_of_tls_speaks_none_or_nothing(plain, fault):
+    async def serve(reader, writer):
+        if plain and not (await reader.read(1)).startswith(b"\x16"):
+            writer.write(plain)
+            writer.close()
+        else:
+            writer.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            writer.transport.abort()
+
+    async def scene():
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            with pytest.raises(Trouble) as caught:
+                async with Line(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}") as line:
+                    await line.ask("GET", "/", {})
+            return caught.value
+
+    assert asyncio.run(scene()).fault == fault
 
 
 def test_a_port_that_nobody_listens_on():

@@ -287,6 +287,13 @@ def test_records_that_cannot_be_kept(world, monkeypatch):
     assert found.detail.startswith("DATABASE_URL must be")
 
 
+def test_a_folder_for_the_carriers_files_that_cannot_be_is_a_warning(world, monkeypatch):
+    monkeypatch.setenv("FASTBRIDGE_RECORDINGS_URL", f"{__file__}/files")
+    (warned,) = [each for each in look(world) if each.level == "warning"]
+    assert warned.fault == "recordings_url"
+    assert warned.detail.startswith(f"FASTBRIDGE_RECORDINGS_URL: '{__file__}/files' cannot be made or written (")
+
+
 def test_compiled_modules_that_are_missing(world, monkeypatch):
     monkeypatch.setattr(doctor, "COMPILED", ("errors", "_not_compiled"))
     found = fault(world, "compiled modules")

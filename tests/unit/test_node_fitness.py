@@ -63,6 +63,9 @@ def test_where_recordings_are_to_go_is_looked_at_and_not_made(tmp_path):
     assert not (tmp_path / "files").exists()
     (sentence,) = fitness.faults(load_settings(recordings_url="ftp://x"))
     assert sentence.startswith("FASTBRIDGE_RECORDINGS_URL must be a folder")
+    for url in ("http://x/y", "s3://"):
+        with pytest.raises(ConfigError, match=r"^FASTBRIDGE_RECORDINGS_URL "):
+            fitness.require_fit(load_settings(recordings_url=url), Agent())
     (sentence,) = fitness.faults(load_settings(recordings_url="x", database_url="none"))
     assert "DATABASE_URL" in sentence
 
@@ -101,6 +104,17 @@ def test_advice_is_of_the_environment_the_records_and_the_agent(monkeypatch, tmp
     assert [sentence.split()[0] for sentence in found[:2]] == ["FASTBRIDGE_VOIEC", "FASTBRIDGE_RECORDS_DIR:"]
     assert found[2:] == agent.advice() != []
     assert fitness.record_faults(load_settings(database_url="none")) == []
+
+
+def test_a_folder_for_files_that_cannot_be_is_told_and_is_the_workers_affair(tmp_path):
+    (tmp_path / "file").touch()
+    settings = load_settings(recordings_url=str(tmp_path / "file" / "x"), database_url="sqlite:///x.db")
+    fitness.require_fit(settings, Agent())
+    (sentence,) = fitness.files_advice(settings)
+    assert sentence.startswith(f"FASTBRIDGE_RECORDINGS_URL: '{tmp_path}/file/x' cannot be made or written (Not a dir")
+    assert sentence in fitness.advice(settings, Agent())
+    for url in (str(tmp_path / "x"), "s3://bucket/x", "http://x/y", None):
+        assert list(fitness.files_advice(load_settings(recordings_url=url))) == []
 
 
 def test_a_bad_price_list_ends_at_the_start():

@@ -108,6 +108,22 @@ def test_what_is_busy_is_tried_again_by_rule() -> None:
     assert gaps == [pytest.approx(310, abs=1.5)] * 2
 
 
+def test_what_came_of_an_answered_call_is_waited_for_and_holds_nobody_up() -> None:
+    node, shown = Node(call_seconds=1.0), Node._shown
+
+    def late(call: dict[str, Any]) -> dict[str, Any]:
+        told = shown(node, call)
+        known = node.now_s - call["at_s"] >= 60.0
+        return {**told, "outcome": "node_lost" if known else None}
+
+    node._shown = late  # type: ignore[method-assign]
+    began_s = node.now_s
+    campaign = node.run(people(20), at_once=1)
+    assert campaign.outcomes == Counter(node_lost=20)
+    assert node.placed[-1][0] - began_s < 60.0, "an ended call takes nobody's place"
+    assert len(node.placed) == 20
+
+
 def test_each_outcome_has_a_rule_of_its_own() -> None:
     to = "+14155550000"
     node = Node({to: ["no-answer", "busy", "completed"]})

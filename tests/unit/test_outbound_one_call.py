@@ -52,15 +52,25 @@ def test_it_is_told_as_it_goes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert (told.err, told.out) == ("queued CA1\nringing\n", "completed after 17 s\n")
 
 
+def test_what_came_of_it_is_waited_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = {"id": "OB1", "state": "completed", "duration_seconds": 17, "outcome": None}
+    lost = {**ended, "outcome": "node_lost", "reason": "Its node had ended."}
+    assert hold(Api(QUEUED, states=[ended, ended, lost]), monkeypatch) == 1
+    assert capsys.readouterr().out == "node_lost: Its node had ended.\n"
+
+
 def test_why_there_was_none_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     failed = {"id": "OB1", "state": "failed", "reason": "The number is invalid."}
     assert hold(Api(Asked(failed, "x")), monkeypatch) == 1
     assert capsys.readouterr().out == "failed: The number is invalid.\n"
 
 
-def test_a_node_that_has_no_time_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_has_no_time_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     busy = Asked(problem="not now", after_seconds=0.0)
     assert hold(Api(busy, busy, Asked({"id": "OB1", "state": "busy"})), monkeypatch) == 1
+    assert capsys.readouterr().err == "fastbridge: not now; it is tried again in 0 s\n" * 2
     with pytest.raises(ConfigError, match="was not placed: not now"):
         hold(Api(*[busy] * one_call.TRIES), monkeypatch)
     with pytest.raises(ConfigError, match="was not placed: to is none"):

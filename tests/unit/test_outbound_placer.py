@@ -361,26 +361,60 @@ class TestCallbacks:
         assert scene.row(row.id).duration_seconds is None
 
 
+def keep_record(scene: Scene) -> None:
+    """As the node's store does."""
+    engine = sa.create_engine(scene.url)
+    with engine.begin() as connection:
+        columns = "call_sid, stream_sid, version, started_at, duration_ms, direction, turns, barge_ins, record"
+        values = f"'{SIDS[0]}', 'MZ1', 2, '2026', 1, 'outbound', 1, 0, '{{\"end_reason\": \"customer_hangup\"}}'"
+        connection.execute(sa.text(f"insert into fastbridge_calls ({columns}) values ({values})"))
+    engine.dispose()
+
+
 class TestConversation:
     def test_has_a_record_of_its_own(self, scene: Scene) -> None:
-        scene.ask()
+        row = scene.ask()
         scene.tell(SIDS[0], "completed", 3)
-        engine = sa.create_engine(scene.url)
-        with engine.begin() as connection:  # as the node's store does
-            columns = "call_sid, stream_sid, version, started_at, duration_ms, direction, turns, barge_ins, record"
-            values = f"'{SIDS[0]}', 'MZ1', 2, '2026', 1, 'outbound', 1, 0, '{{\"end_reason\": \"customer_hangup\"}}'"
-            connection.execute(sa.text(f"insert into fastbridge_calls ({columns}) values ({values})"))
-        engine.dispose()
+        keep_record(scene)
         scene.sweep(RECORD_SECONDS + 1)
         assert [record["end_reason"] for record in scene.records] == ["customer_hangup"]
+        assert (scene.row(row.id).outcome, scene.row(row.id).reason) == ("completed", None)
 
-    def test_whose_node_died_has_one_too(self, scene: Scene) -> None:
-        scene.ask()
+    def test_is_settled_at_its_end_where_its_record_is_there(
+        self, scene: Scene, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO", "fastbridge.events")
+        row = scene.ask()
+        scene.tell(SIDS[0], "in-progress", 2)
+        keep_record(scene)
         scene.tell(SIDS[0], "completed", 3)
+        assert caplog.text.count("[OUTBOUND] ended, outcome=completed") == 1
+        assert "to" not in scene.row(row.id).request
+        assert scene.sweep(10_000) == 0
+
+    def test_is_settled_as_soon_as_its_record_is_there(self, scene: Scene) -> None:
+        row = scene.ask()
+        scene.tell(SIDS[0], "completed", 3)
+        assert scene.sweep(5.0) == 1
+        assert scene.row(row.id).outcome is None
+        keep_record(scene)
+        assert scene.sweep(5.0) == 1
+        assert scene.row(row.id).outcome == "completed"
+        assert "to" not in scene.row(row.id).request
+
+    def test_whose_node_died_has_one_too(self, scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO", "fastbridge.events")
+        row = scene.ask()
+        began_s = scene.now_s + 40
+        scene.now_s += 55
+        scene.tell(SIDS[0], "completed", 3, duration_seconds="15")
         scene.sweep(RECORD_SECONDS - 1)
         assert scene.records == []
         scene.sweep(2)
         assert [record["end_reason"] for record in scene.records] == ["node_lost"]
+        assert datetime.fromisoformat(scene.records[0]["started_at"]).timestamp() == began_s
+        assert scene.row(row.id).outcome == "node_lost"
+        assert "[OUTBOUND] ended, outcome=node_lost" in caplog.text
         scene.sweep(10_000)
         assert len(scene.records) == 1
 

@@ -1,16 +1,26 @@
 """store.database: what opens, and what is shown of it."""
 
+import sys
 import threading
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
+from fastbridge.errors import ConfigError
 from fastbridge.store.database import Store, _insert_once, insert_once, make_tables, open_engine, shown_url
 
 
 def test_a_password_is_not_shown():
     assert shown_url("postgresql://u:MARKER@h/x") == "postgresql://u:***@h/x"
+
+
+@pytest.mark.parametrize(("module", "package"), [("MySQLdb", "mysqlclient"), ("pymysql", "pymysql")])
+def test_a_driver_that_lacks_is_told_by_what_installs_it(monkeypatch, module, package):
+    monkeypatch.setitem(sys.modules, module, None)
+    dialect = "mysql" if module == "MySQLdb" else f"mysql+{module}"
+    with pytest.raises(ConfigError, match=rf"not installed: pip install {package}, or name another one, such as post"):
+        open_engine(f"{dialect}://u@h/x")
 
 
 def test_several_may_make_the_tables_at_once(tmp_path):

@@ -90,7 +90,8 @@ def test_books_are_closed_once(store: OutboundStore) -> None:
     over = store.get(row.id)
     assert over is not None
     assert over.code == 1
-    assert [store.settle(over, None, {}) for _ in range(2)] == [True, False]
+    assert [store.settle(over, None, {}) is not None for _ in range(2)] == [True, False]
+    store.await_record(row.id, 1.0)  # too late
     settled = store.get(row.id)
     assert settled is not None
     assert (settled.check_s, settled.request) == (NEVER, {})

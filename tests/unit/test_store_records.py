@@ -1,7 +1,9 @@
 """The store: what became of a record when the database is there, full, away, read-only or slow."""
 
+import errno
 import json
 import os
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -14,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DataError, OperationalError
 
 from fastbridge.errors import ConfigError
+from fastbridge.store import database
 from fastbridge.store import records as store
 from fastbridge.store.database import open_engine
 from fastbridge.store.records import RecordStore
@@ -394,6 +397,25 @@ def test_a_file_that_is_no_database_is_a_sentence(tmp_path):
     (tmp_path / "x.db").write_text("no database " * 1000)
     with pytest.raises(ConfigError, match="cannot be read"):
         stored(f"sqlite:///{tmp_path}/x.db")
+
+
+def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(database, "ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql+psycopg://u:MARKER@127.0.0.1:{silent.getsockname()[1]}/x"
+        with pytest.raises(ConfigError, match=r"u:\*\*\*@.* cannot be read: no answer within") as caught:
+            stored(url)
+    assert "MARKER" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.write_record(tmp_path, record())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rows_are_found_by_index(url):

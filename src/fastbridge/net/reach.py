@@ -138,6 +138,8 @@ class Line:
             todo = "Start the proxy or the tunnel, or put its port into PUBLIC_URL."
             raise Trouble("refused", f"{where} refuses connections: nothing listens there", todo) from None
         except (ConnectionResetError, ConnectionAbortedError):
+            if self._tls and await self._speaks_plain(addresses[0]):
+                raise self._no_tls() from None
             todo = "See whether what listens there speaks TLS, and is the proxy at all."
             raise Trouble("closed", f"{where} takes connections and closes them", todo) from None
         except (OSError, TimeoutError):
@@ -163,6 +165,23 @@ class Line:
                 failure = error
         raise failure
 
+    async def _speaks_plain(self, address: str) -> bool:
+        """Whether who closes connections at the first word of TLS answers HTTP without it, as the node itself does."""
+        try:
+            async with asyncio.timeout(STEP_SECONDS):
+                reader, writer = await asyncio.open_connection(address, self.port)
+                try:
+                    writer.write(f"HEAD / HTTP/1.1\r\nHost: {self.host}\r\nConnection: close\r\n\r\n".encode())
+                    return (await reader.read(5)).startswith(b"HTTP")
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError):
+            return False
+
+    def _no_tls(self) -> Trouble:
+        todo = "Put a proxy that speaks TLS there: the node itself speaks plain HTTP. Or correct PUBLIC_URL's port."
+        return Trouble("no_tls", f"{self.host}, port {self.port} speaks no TLS", todo)
+
     def _tls_trouble(self, error: ssl.SSLError) -> Trouble:
         if isinstance(error, ssl.SSLCertVerificationError):
             unknown = (
@@ -173,8 +192,7 @@ class Line:
             fault, what, todo = _CERTIFICATE.get(error.verify_code, unknown)
             return Trouble(fault, f"the certificate of {self.host} {what}", todo)
         if error.reason in ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
-            todo = "Put a proxy that speaks TLS there: the node itself speaks plain HTTP. Or correct PUBLIC_URL's port."
-            return Trouble("no_tls", f"{self.host}, port {self.port} speaks no TLS", todo)
+            return self._no_tls()
         return Trouble("tls", f"TLS with {self.host} fails", "See the proxy's log, and its TLS versions and ciphers.")
 
     async def _in_time(self, step: Coroutine[Any, Any, Answer]) -> Answer:

@@ -116,7 +116,7 @@ async def examine(
         elif confirm is not None and subject is not None:
             number = await _fix(numbers, subject, number, trial, confirm)
     well = f"complete, PUBLIC_URL {settings.public_url}"
-    told = [*_settings(faults, well), *unknown_settings(), *local_address(settings)]
+    told = [*_settings(faults, well), *unknown_settings(), *local_address(settings), *files(settings)]
     found = [*agent_of(settings, load), *records(settings), key, account, number, listening, *trial]
     return [*told, *_tried(found, untold), clock.finding(), *own]
 
@@ -235,6 +235,11 @@ def local_address(settings: Settings) -> list[Finding]:
         return []
     detail = f"PUBLIC_URL leads to {host_of(url)}, where Twilio cannot reach it"
     return [Finding("settings", detail, PUBLISH, "local_address", warns=True)]
+
+
+def files(settings: Settings) -> list[Finding]:
+    """A place for the carrier's files that this machine, at least, has not."""
+    return [Finding("settings", each, fault="recordings_url", warns=True) for each in fitness.files_advice(settings)]
 
 
 def _importable(name: str) -> bool:

@@ -4,6 +4,7 @@ A start ends with the first fault; whoever examines wants them all. Nothing is b
 connected to but a database's server, for its `record_faults`.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from fastbridge.agent.fields import BY_THE_CARRIER, BY_THE_NODE, check_voice
 from fastbridge.base.complaints import complaints
 from fastbridge.carrier.twilio.rest import credentials
 from fastbridge.config import Settings, load_settings, speaks_live
-from fastbridge.errors import ConfigError
+from fastbridge.errors import ConfigError, NotInstalledError
 from fastbridge.model.usage import MINUTE, is_cheaper, price_of
 from fastbridge.node.stray_settings import unknown_variables
 from fastbridge.store.database import NO_DATABASE, open_engine
@@ -63,6 +64,12 @@ def _check_recordings(url: str) -> None:
     check(url)
 
 
+def _folder_of_files(url: str) -> Path | None:
+    from fastbridge.recordings.media_store import folder_of
+
+    return folder_of(url)
+
+
 def agent_faults(settings: Settings, agent: "Agent") -> Iterator[str]:
     """Of an agent that can be loaded: what its settings, its numbers' and its businesses' make of the node's."""
     known = {*settings.session_faults()}
@@ -76,6 +83,9 @@ def require_fit(settings: Settings, agent: "Agent") -> None:
     """ConfigError, where a node of these would only break with the first call."""
     require_price(settings)
     require_budget_model(settings)
+    if settings.recordings_url is not None:
+        with contextlib.suppress(NotInstalledError):  # who keeps no files needs none of it
+            _check_recordings(settings.recordings_url)
     for each in agent.variants():
         own = each.call_settings(settings)
         check_voice(each.voice, own.model, own.openai_base_url)
@@ -147,7 +157,16 @@ def unwritable(variable: str, folder: Path) -> Iterator[str]:
 
 def advice(settings: Settings, agent: "Agent") -> list[str]:
     """What is hardly meant so, and starts all the same: of the environment, of where records go, of the agent."""
-    return [*unknown_variables(), *record_faults(settings), *agent.advice()]
+    return [*unknown_variables(), *record_faults(settings), *files_advice(settings), *agent.advice()]
+
+
+def files_advice(settings: Settings) -> Iterator[str]:
+    """A sentence, where the carrier's files would have to go into a folder that cannot be. It need not be this node
+    that puts them there."""
+    with contextlib.suppress(ConfigError):
+        folder = _folder_of_files(settings.recordings_url) if settings.recordings_url is not None else None
+        if folder is not None:
+            yield from unwritable("FASTBRIDGE_RECORDINGS_URL", folder)
 
 
 def record_faults(settings: Settings) -> list[str]:

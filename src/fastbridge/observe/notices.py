@@ -107,7 +107,7 @@ def outbound_uncertain(outbound_id: str, why: str) -> None:
 
 def outbound_ended(call_sid: str | None, outbound_id: str, *, outcome: str, reason: str | None) -> None:
     """A call of ours is over, and what came of it. reason: in words, where it failed."""
-    level = logging.WARNING if outcome == "failed" else logging.INFO
+    level = logging.WARNING if outcome in ("failed", "node_lost") else logging.INFO
     more: dict[str, Any] = {"reason": reason} if reason is not None else {}
     if call_sid is not None:
         more["call_sid"] = call_sid

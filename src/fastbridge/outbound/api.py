@@ -159,6 +159,7 @@ def shown(row: OutboundCall) -> dict[str, Any]:
         "answered_by": row.answered_by,
         "code": row.code,
         "reason": row.reason,
+        "outcome": row.outcome,
     }
 
 

@@ -87,6 +87,11 @@ class Callee:
     def under_way(self) -> bool:
         return self.placing or (self.call is not None and not self.done)
 
+    @property
+    def on_the_line(self) -> bool:
+        """Of those under way: not one whose end is known, and what came of it not yet."""
+        return self.placing or (self.under_way and self.call is not None and self.call.get("state") not in ENDED)
+
 
 class Campaign:
     """name: of this and no other. per_second, at_once: calls. hours: None for all day. changed(callee): something has
@@ -159,7 +164,7 @@ class Campaign:
     def _next(self) -> list[Callee]:
         """Who is called now."""
         now, found = self._now_s(), []
-        free = self._at_once - sum(callee.under_way for callee in self.callees)
+        free = self._at_once - sum(callee.on_the_line for callee in self.callees)
         for callee in self.callees:
             if free <= 0 or now < self._may_s or self.stopping:
                 break
@@ -216,17 +221,18 @@ class Campaign:
     def _told(self, callee: Callee, call: dict[str, Any]) -> None:
         before, callee.call = callee.call, call
         state = str(call.get("state"))
-        if state not in ENDED:
+        outcome = call.get("outcome", state)
+        if state not in ENDED or outcome is None:
             if before is None or before.get("state") != state:
                 self._changed(callee)
             return
         callee.reason = str(call.get("reason") or "")
-        retry = self._retries.get(state)
+        retry = self._retries.get(outcome)
         if retry is not None and callee.tries <= retry.times:
             ended = call.get("ended_at")
             ended_s = datetime.fromisoformat(ended).timestamp() if isinstance(ended, str) else self._now_s()
             callee.next_s = ended_s + retry.after_seconds
             callee.call = None
         else:
-            callee.outcome = state
+            callee.outcome = outcome
         self._changed(callee)

@@ -85,10 +85,11 @@ async def _hold(url: str, key: str, request: dict[str, Any]) -> int:
             await api.end(call["id"])
             raise
     seconds = call.get("duration_seconds")
-    lasted = f" after {seconds} s" if seconds is not None and call["state"] == "completed" else ""
+    outcome = call.get("outcome") or call["state"]
+    lasted = f" after {seconds} s" if seconds is not None and outcome == "completed" else ""
     why = f": {call['reason']}" if call.get("reason") else ""
-    print(f"{call['state']}{lasted}{why}")
-    return 0 if call["state"] == "completed" else 1
+    print(f"{outcome}{lasted}{why}")
+    return 0 if outcome == "completed" else 1
 
 
 async def _placed(api: ApiClient, request: dict[str, Any]) -> dict[str, Any]:
@@ -98,6 +99,8 @@ async def _placed(api: ApiClient, request: dict[str, Any]) -> dict[str, Any]:
             return asked.call
         if asked.after_seconds is None or not left:
             raise ConfigError(f"The call was not placed: {asked.problem.rstrip('.')}.")
+        again = f"it is tried again in {asked.after_seconds:.0f} s"
+        print(f"fastbridge: {asked.problem.rstrip('.')}; {again}", file=sys.stderr)
         await asyncio.sleep(asked.after_seconds)
     raise AssertionError("the last try returns")
 
@@ -109,7 +112,7 @@ async def _watched(api: ApiClient, call: dict[str, Any]) -> dict[str, Any]:
             shown = call["state"]
             if shown not in OVER:
                 print(f"{shown} {call.get('call_sid') or ''}".rstrip(), file=sys.stderr)
-        if shown in OVER:
+        if shown in OVER and call.get("outcome", shown) is not None:
             return call
         await asyncio.sleep(POLL_SECONDS)
         found = await api.states([call["id"]])

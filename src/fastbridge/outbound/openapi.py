@@ -32,6 +32,11 @@ CALL = {
         "answered_by": _TEXT,
         "code": {**_NUMBER, "description": "The carrier's error."},
         "reason": {**_TEXT, "description": "Why it failed, in a sentence."},
+        "outcome": {
+            **_TEXT,
+            "description": "What came of it, once that is known: the last state, or node_lost for a call that was "
+            "answered, and of which its node could keep no record.",
+        },
     },
 }
 PROBLEM = {

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlencode
 
@@ -22,7 +22,16 @@ from fastbridge.carrier.port import CarrierCalls, Placed, PlacedCall, Placement,
 from fastbridge.config import Settings
 from fastbridge.observe import notices
 from fastbridge.outbound.requests import OUTBOUND_ID, CallRequest
-from fastbridge.store.outbound import ENDED, LATEST, PLACING, SCHEDULED, OutboundCall, OutboundStore
+from fastbridge.store.outbound import (
+    COMPLETED,
+    ENDED,
+    LATEST,
+    NO_RECORD,
+    PLACING,
+    SCHEDULED,
+    OutboundCall,
+    OutboundStore,
+)
 
 LEASE_SECONDS = 30.0
 """Whoever asks the carrier has an answer by then, or none."""
@@ -43,6 +52,8 @@ UNANSWERED_SECONDS = 5.0
 """Where the carrier could not be asked."""
 RECORD_SECONDS = 60.0
 """A conversation has its own record by then."""
+RECORD_CHECK_SECONDS = 1.0
+"""Until it is looked for again."""
 LATE_SECONDS = 3600.0
 """A scheduled call for which there is no place is not made any more."""
 
@@ -169,8 +180,8 @@ class Placer:
             check_seconds=_check_seconds(state),
             **known,
         )
-        if row is not None and row.over and row.state != "completed":
-            await self._settle(row)
+        if row is not None and row.over:
+            await self._close(row)
 
     async def _elsewhere(self, row: OutboundCall) -> OutboundCall:
         """Somebody else is asking the carrier for this very call."""
@@ -248,7 +259,7 @@ class Placer:
 
     async def _look_at(self, row: OutboundCall) -> None:
         if row.over:
-            await self._settle(row)
+            await self._close(row)
         elif row.state == SCHEDULED:
             # Of a node that drains, when our claim has run out, it is another's.
             if not self._draining() and await self._do(self._store.start, row.id):
@@ -301,12 +312,23 @@ class Placer:
             await self._settle(row)
         return ended
 
+    async def _close(self, row: OutboundCall) -> None:
+        """One that has ended. Who was answered has a record of his own, in a moment."""
+        known = row.state != COMPLETED or row.call_sid is None
+        late = self._now_s() - (row.ended_s or 0.0) >= RECORD_SECONDS
+        if known or late or await self._do(self._store.has_record, row.call_sid or ""):
+            await self._settle(row)
+        else:
+            await self._do(self._store.await_record, row.id, RECORD_CHECK_SECONDS)
+
     async def _settle(self, row: OutboundCall) -> None:
         """Close its books, unless another process has: with a record, if no conversation has written one."""
         record = unanswered(row, self._settings)
-        if await self._do(self._store.settle, row, record, forgotten(row.request)):
-            self.outcomes[row.state] += 1
-            notices.outbound_ended(row.call_sid, row.id, outcome=row.state, reason=row.reason)
+        closed = await self._do(self._store.settle, row, record, forgotten(row.request))
+        if closed is not None:
+            outcome = closed.outcome or closed.state
+            self.outcomes[outcome] += 1
+            notices.outbound_ended(closed.call_sid, closed.id, outcome=outcome, reason=closed.reason)
 
     def _do(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> "asyncio.Future[T]":
         return asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*arguments, **named))
@@ -314,7 +336,7 @@ class Placer:
 
 def _check_seconds(state: str) -> float:
     """When a call in this state is looked at, if nothing is heard of it."""
-    seconds = {"completed": RECORD_SECONDS, "in-progress": CHECK_SECONDS}
+    seconds = {COMPLETED: RECORD_SECONDS, "in-progress": CHECK_SECONDS}
     return seconds.get(state, RINGING_CHECK_SECONDS)
 
 
@@ -337,7 +359,11 @@ def unanswered(row: OutboundCall, settings: Settings) -> dict[str, Any]:
     )
     reason = UNANSWERED.get(row.state, EndReason.NODE_LOST)
     record = unbegun(call, settings, reason, row.reason or _WORDS[reason])
-    return record | {"outbound_id": row.id}
+    began_s = asked_s = row.asked_s or row.created_s
+    if row.ended_s is not None and row.duration_seconds is not None:
+        began_s = max(row.ended_s - row.duration_seconds, asked_s)  # it was answered then
+    began = datetime.fromtimestamp(began_s, UTC).isoformat(timespec="milliseconds")
+    return record | {"outbound_id": row.id, "started_at": began}
 
 
 _WORDS = {
@@ -345,7 +371,7 @@ _WORDS = {
     EndReason.NO_ANSWER: "Nobody answered.",
     EndReason.FAILED: "The carrier could not reach the number.",
     EndReason.CANCELED: "It was canceled before it was answered.",
-    EndReason.NODE_LOST: "It was answered, and its node had ended before it could keep a record.",
+    EndReason.NODE_LOST: NO_RECORD,
 }
 
 

@@ -19,6 +19,8 @@ from fastbridge.errors import ConfigError
 from fastbridge.observe.log_format import clean
 
 NO_DATABASE = "none"
+PACKAGES = {"MySQLdb": "mysqlclient", "psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary"}
+"""Of drivers that are called otherwise than what installs them."""
 ANSWER_SECONDS = 5.0
 """Within which the server of a database takes a connection."""
 
@@ -30,7 +32,11 @@ def open_engine(url: str) -> sa.Engine:
     except ArgumentError:
         raise ConfigError("DATABASE_URL must be a database's address such as sqlite:///fastbridge.db.") from None
     except ImportError as error:
-        raise ConfigError(f"DATABASE_URL needs a driver that is not installed: pip install {error.name}.") from None
+        package = PACKAGES.get(error.name or "", error.name)
+        raise ConfigError(
+            f"DATABASE_URL needs a driver that is not installed: pip install {package}, or name another one, such as "
+            "postgresql+psycopg:// or mysql+pymysql://."
+        ) from None
     if engine.dialect.is_async:
         raise ConfigError("DATABASE_URL must name a synchronous driver, such as postgresql+psycopg or sqlite.")
     if engine.dialect.name == "sqlite":

@@ -26,6 +26,9 @@ LATEST = 1 << 30
 """The sequence number of a state that the carrier was asked for."""
 NEVER = 1e12
 MOST_ASKINGS = 5
+COMPLETED, NODE_LOST = "completed", "node_lost"
+NO_RECORD = "It was answered, and its node had ended before it could keep a record."
+"""The reason of a completed call of which nobody kept a record."""
 
 _metadata = sa.MetaData()
 OUTBOUND = sa.Table(
@@ -76,6 +79,14 @@ class OutboundCall:
     @property
     def over(self) -> bool:
         return self.state in ENDED
+
+    @property
+    def outcome(self) -> str | None:
+        """What came of it: its last state, or NODE_LOST. None before that is known: of one that was answered, when its
+        books are closed."""
+        if not self.over or (self.state == COMPLETED and self.check_s < NEVER):
+            return None
+        return NODE_LOST if self.state == COMPLETED and self.reason == NO_RECORD else self.state
 
 
 class OutboundStore(Store):
@@ -193,9 +204,11 @@ class OutboundStore(Store):
             changed = {"state": state, "sequence": LATEST, "ended_s": now, "check_s": now, "code": code}
             return _set(connection, *open_, **changed, reason=reason)
 
-    def settle(self, row: OutboundCall, record: Mapping[str, Any] | None, request: Mapping[str, Any]) -> bool:
+    def settle(
+        self, row: OutboundCall, record: Mapping[str, Any] | None, request: Mapping[str, Any]
+    ) -> OutboundCall | None:
         """Its books are closed, with this record if there is none of it, and `request` in the place of what was asked:
-        whom it was for is nobody's affair any more. False if they were closed."""
+        whom it was for is nobody's affair any more. None if they were closed."""
         with self._begin() as connection:
             if not _set(
                 connection,
@@ -204,10 +217,18 @@ class OutboundStore(Store):
                 check_s=NEVER,
                 request=json.dumps(request),
             ):
-                return False
+                return None
             if record is not None and not _has_record(connection, row.call_sid or row.id):
                 insert_once(connection, records.CALLS, records.row_of(dict(record)))
-            return True
+                if row.state == COMPLETED:
+                    _set(connection, OUTBOUND.c.id == row.id, reason=NO_RECORD)
+            return _read(connection, OUTBOUND.c.id == row.id)
+
+    def await_record(self, call_id: str, check_seconds: float) -> None:
+        """Of a call that has ended: its books are open until its node has written it, or will not any more."""
+        with self._begin() as connection:
+            open_ = OUTBOUND.c.check_s < NEVER
+            _set(connection, OUTBOUND.c.id == call_id, open_, check_s=self._now_s() + check_seconds)
 
     def has_record(self, call_sid: str) -> bool:
         with self._begin() as connection:

@@ -43,10 +43,13 @@ from fastbridge.store.database import (
     reason_of,
     shown_url,
     sqlite_file,
+    unanswered,
 )
 
 logger = logging.getLogger(__name__)
 
+READ_MS = 30_000
+"""How long a reader waits for what he asks."""
 MAX_WAITING = 1000
 """Records in the queue."""
 FIRST_RETRY_SECONDS = 0.5
@@ -289,9 +292,15 @@ def write_record(folder: Path, record: dict[str, Any], *, again: bool = False) -
     unfinished.unlink(missing_ok=True)
     text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
     file = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(file, "w", encoding="utf-8", errors="replace") as out:  # half a surrogate pair is no reason to lose it
-        out.write(text)
-    os.replace(unfinished, path)
+    try:
+        with open(
+            file, "w", encoding="utf-8", errors="replace"
+        ) as out:  # half a surrogate pair is no reason to lose it
+            out.write(text)
+        os.replace(unfinished, path)
+    except OSError:  # the disk is full
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def _is_of(path: Path, record: dict[str, Any]) -> bool:
@@ -315,7 +324,11 @@ def reading(url: str) -> Iterator[sa.Connection | None]:
         if path is not None and not path.exists():
             yield None
             return
+        if (why := unanswered(engine)) is not None:
+            raise ConfigError(f"The call records in {shown_url(url)} cannot be read: {why}.")
         with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(sa.text(f"set statement_timeout = {READ_MS}"))  # others may hold the table
             yield connection if sa.inspect(connection).has_table(CALLS.name) else None
     except SQLAlchemyError as error:
         raise ConfigError(f"The call records in {shown_url(url)} cannot be read: {reason_of(error)}.") from None
