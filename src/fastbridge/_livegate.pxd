@@ -25,7 +25,7 @@ cdef class LiveGate:
     cdef double leave_power                 # what is quieter is silence
     cdef uint8_t[PREROLL_FRAMES * FRAME_BYTES] preroll
     # counters
-    cdef readonly uint64_t frames_in, frames_silent, frames_refused, utterances
+    cdef readonly uint64_t frames_in, frames_silent, frames_refused, utterances, resumes
     cdef readonly Py_ssize_t peak_backlog_frames
 
     cdef Verdict hear(

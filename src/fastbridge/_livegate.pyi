@@ -67,5 +67,8 @@ class LiveGate:
     @property
     def utterances(self) -> int: ...
     @property
+    def resumes(self) -> int:
+        """Pauses behind which an utterance went on, of those of which not all was sent."""
+    @property
     def peak_backlog_frames(self) -> int:
         """The most that ever waited as a frame came."""

@@ -99,6 +99,7 @@ cdef class LiveGate:
             return VERDICT_PASS
         self.trim(min(BACKLOG - 1 - backlog, (wanted_ns - delay_ns + FRAME_NS - 1) // FRAME_NS))
         if self.is_open:
+            self.resumes += 1
             return VERDICT_RESUME
         self.is_open = True
         self.utterances += 1

@@ -30,7 +30,8 @@ class LiveGate:
         self._powers: list[float] = []
         self._powers_before = [0.0]
         self._leave_power = LEAVE_POWER
-        self.frames_in = self.frames_silent = self.frames_refused = self.utterances = self.peak_backlog_frames = 0
+        self.frames_in = self.frames_silent = self.frames_refused = self.utterances = self.resumes = 0
+        self.peak_backlog_frames = 0
 
     @property
     def is_open(self) -> bool:
@@ -77,6 +78,7 @@ class LiveGate:
             return self._not_sent(frame, END if over else REFUSE, over=over)
         if loud and pausing:
             self._trim(lacking)
+            self.resumes += 1
             return RESUME
         if quiet >= END_FRAMES:
             return self._not_sent(frame, END, over=True)

@@ -3,6 +3,7 @@
 import pytest
 
 from fastbridge.agent import Agent
+from fastbridge.model.port import Wish
 from helpers import LOUD
 from virtual import Rig
 
@@ -185,6 +186,14 @@ class TestFillers:
         rig.advance(1.6)
         assert any("[WATCHDOG] filler" in r.getMessage() and "cause=answer" in r.getMessage() for r in caplog.records)
         assert rig.call.record()["waiting"]["fillers"] == {"answer": 1}
+
+    @pytest.mark.parametrize(("purpose", "fillers"), [("silence", {}), ("say", {"response": 1})])
+    def test_who_is_asked_whether_he_is_there_waits_for_nothing(self, rig, purpose, fillers):
+        rig.respond(SECOND)
+        rig.advance(3)
+        rig.do(rig.call.session.responses.create, purpose, Wish("Say it."))
+        rig.advance(2.5)
+        assert rig.call.dead_air.fillers == fillers
 
 
 class TestBooks:

@@ -34,7 +34,7 @@ def call(**changed: Any) -> Any:
         "transfers": {"holding": False, "leading": False, "transferred_to": None},
         "hangup": {"asked": False, "firm": False, "puts_through": False, "transferred_to": None},
         "privacy": {"on": False},
-        "responses": {"busy": False, "says_last_word": False},
+        "responses": {"busy": False, "wanted": False, "says_last_word": False},
         "session": {"ready": True, "handed_on": False},
     }
     live = changed.pop("live", True)
@@ -182,14 +182,14 @@ def test_what_may_not_be_interrupted(against):
 @pytest.mark.parametrize(
     ("changed", "cause"),
     [
-        ({"greeting__awaited": True, "responses__busy": True}, "connecting"),
+        ({"greeting__awaited": True, "responses__wanted": True}, "connecting"),
         ({"stats__ready_ms": None, "line__up": False}, "connecting"),
         ({"line__up": False}, "idle"),
-        ({"line__up": False, "responses__busy": True}, "lost"),
+        ({"line__up": False, "responses__wanted": True}, "lost"),
         ({"line__up": False, "turns__owed": True}, "lost"),
         ({"line__up": False, "tools__running": 1}, "lost"),
-        ({"tools__running": 1, "responses__busy": True}, "tool"),
-        ({"responses__busy": True, "turns__owed": True}, "response"),
+        ({"tools__running": 1, "responses__wanted": True}, "tool"),
+        ({"responses__wanted": True, "turns__owed": True}, "response"),
         ({"turns__owed": True}, "answer"),
         ({"session__handed_on": True}, "response"),
         ({"session__handed_on": True, "turns__owed": True}, "answer"),
@@ -197,7 +197,7 @@ def test_what_may_not_be_interrupted(against):
         ({"turns__owed": True, "turns__speaking": True}, None),
         ({"line__up": False, "fallback__ending": True}, None),
         ({"tools__running": 1, "privacy__on": True}, None),
-        ({"responses__busy": True, "answered_by__waits": True}, None),
+        ({"responses__wanted": True, "answered_by__waits": True}, None),
     ],
     ids=str,
 )

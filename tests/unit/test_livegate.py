@@ -50,8 +50,12 @@ class TestBegins:
         hear(LOUD)
         hear(QUIET, REFUSED_END_FRAMES)
         assert gate.quiet_frames == REFUSED_END_FRAMES
+        hear(LOUD)
+        assert (gate.quiet_frames, gate.resumes) == (0, 1)
         hear(QUIET, END_FRAMES)
         assert gate.quiet_frames == 0
+        hear(LOUD)
+        assert gate.resumes == 1
 
     @pytest.mark.parametrize(("before", "kept"), [(0, 0), (1, 1), (5, 5), (50, 5)])
     def test_behind_the_frames_that_came_last(self, gate, hear, before, kept):

@@ -134,6 +134,19 @@ def test_texts_are_cut_to_whole_words(share, expected):
     assert cut_to("one two three", share) == expected
 
 
+@pytest.mark.parametrize("share", [0.9, 1])
+def test_and_without_what_is_blank_behind_them(share):
+    assert cut_to("one two three ", share) == ("one two three" if share == 1 else "one two")
+    assert cut_to("one two  three", 0.58) == "one two"
+
+
+def test_what_breaks_off_is_without_what_is_blank_behind_it():
+    history = History(Counter())
+    history.speaking_item = "item_1"
+    history.add_words("item_1", "one two ")
+    assert history.break_off(100) == "one two"
+
+
 def test_of_nothing_is_nothing():
     assert cut_to("", 0.5) == ""
 

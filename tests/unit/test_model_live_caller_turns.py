@@ -134,6 +134,17 @@ def test_words_that_come_late_are_of_the_turn_before(scene):
     assert scene.counters["late_fragments"] == 1
 
 
+def test_late_ones_stand_apart_whichever_of_them_brought_the_blank(scene):
+    scene.hear("A table ", 100, 400)
+    scene.loop.do(scene.turns.answered)
+    assert scene.texts == ["A table"]
+    scene.hear("for Fri", 420, 500)
+    scene.hear("day ", 500, 600)
+    assert scene.texts == ["A table for Friday"]
+    scene.hear("please ", 600, 700)
+    assert scene.texts == ["A table for Friday please"]
+
+
 def test_words_of_between_are_of_it_however_late(scene):
     """They lie before its last: nobody waits anew because of them."""
     scene.hear("Are", 100, 400)

@@ -116,6 +116,22 @@ def test_what_it_says_of_it_in_one_breath_it_is_not_asked_to_say_again(greeted, 
     assert not greeted.call.session.responses.busy
 
 
+@pytest.mark.parametrize("pause", [0.3, 0.7])
+def test_nor_what_it_says_of_it_shortly_behind_a_pause(greeted, pause):
+    asks(greeted, "Is it ready?")
+    greeted.says(0.6, "Let me look.")
+    greeted.advance(0.3)
+    greeted.delegates(("call_1", "order", '{"number": 7}'))
+    greeted.advance(0.1)
+    greeted.works("response.created", response={"id": "resp_2"})
+    greeted.works("response.completed", response={"id": "resp_2"})
+    greeted.advance(0.18 + pause)
+    greeted.says(0.24, " Yes.")
+    greeted.advance(16.0)
+    assert last_turn(greeted) == ("assistant", "Let me look. Yes.")
+    assert greeted.appended("instructions") == []
+
+
 def test_what_it_had_no_time_to_say_it_is_asked_to_say(greeted):
     asks(greeted, "Where is order 7?")
     greeted.says(3.0, "One moment, let me see.")

@@ -68,6 +68,15 @@ def test_of_what_was_cut_no_more_comes(spoken):
     assert "again" not in text(spoken, "live_1")
 
 
+def test_late_ones_stand_apart_whichever_of_them_brought_the_blank(spoken):
+    spoken.begin("live_1", 1000)
+    spoken.words("Hello ", 1000)
+    spoken.end(2000)
+    spoken._history.end_words("live_1", "Hello")
+    spoken.words("you ", 1900)
+    assert text(spoken, "live_1") == "Hello you"
+
+
 def test_the_first_words_of_a_session_may_come_before_its_first_sound(spoken):
     """There is no utterance before it that they could be of."""
     spoken.words("Hello", 0)

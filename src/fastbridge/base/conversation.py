@@ -21,6 +21,8 @@ class Turn:
     response_id: str = ""
     private: bool = False
     """Its words are nobody's."""
+    blank: str = ""
+    """What was left out behind its text: words that come late stand behind that."""
 
 
 @dataclass(eq=False)

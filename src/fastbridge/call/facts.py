@@ -202,9 +202,9 @@ class Facts:
             return None
         if of.greeting.awaited or of.stats.ready_ms is None:
             return "connecting"
-        busy, tools = of.session.responses.busy, of.tools.running
+        wanted, tools = of.session.responses.wanted, of.tools.running
         if not of.line.up:
-            return "lost" if busy or of.turns.owed or tools else "idle"
+            return "lost" if wanted or of.turns.owed or tools else "idle"
         if tools:
             return "tool"
-        return "response" if busy else "answer" if of.turns.owed else "response" if self.handed_on else None
+        return "response" if wanted else "answer" if of.turns.owed else "response" if self.handed_on else None

@@ -77,7 +77,14 @@ class History:
         if turn.private:
             turn.text = BLANK
         elif len(turn.text) < MAX_TURN_CHARS:
-            turn.text = (turn.text + words)[:MAX_TURN_CHARS]
+            turn.text, turn.blank = (turn.text + turn.blank + words)[:MAX_TURN_CHARS], ""
+            if turn.ended:
+                self.strip(turn)
+
+    def strip(self, turn: Turn) -> None:
+        """Its words have come, but for some that are late: without what is blank around them."""
+        whole = turn.text.rstrip()
+        turn.text, turn.blank = whole.lstrip(), turn.text[len(whole) :]
 
     def end_words(self, item_id: str, text: str) -> Turn | None:
         """The assistant's whole transcript of an item. None if it was known before."""
@@ -86,6 +93,7 @@ class History:
             return None
         turn.ended = True
         text = BLANK if turn.private else text[:MAX_TURN_CHARS]
+        self.strip(turn)
         if turn.heard_share is None:
             turn.text = text or turn.text
         elif not turn.text:
@@ -192,6 +200,7 @@ class History:
         turn.ended = True
         if turn.heard_ms is None and len(turn.text) > chars:
             turn.text = cut_to(turn.text, chars / len(turn.text))
+        turn.text = turn.text.rstrip()
         return turn.text
 
     def unsay_behind(self, item_id: str, chars: int) -> None:
@@ -213,6 +222,6 @@ class History:
 def cut_to(text: str, share: float) -> str:
     """The part of a text that was heard, by its share of the audio, to whole words."""
     if share >= 1:
-        return text
+        return text.rstrip()
     head = text[: int(len(text) * share)]
-    return head if text[len(head) : len(head) + 1].isspace() else head.rpartition(" ")[0]
+    return (head if text[len(head) : len(head) + 1].isspace() else head.rpartition(" ")[0]).rstrip()

@@ -100,6 +100,12 @@ class ResponseControl(Machine[State, Event]):
         return not self.resting or bool(self._waiting)
 
     @property
+    def wanted(self) -> bool:
+        """Busy, and the caller waits for it: not with the question whether he is there."""
+        create = self.serving if self.generating else self._requested
+        return any(each is not None and each.purpose != "silence" for each in (create, *self._waiting))
+
+    @property
     def says_last_word(self) -> bool:
         """A firm response waits, is requested or under way."""
         serving = self.serving if self.generating else None

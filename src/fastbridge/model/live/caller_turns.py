@@ -171,5 +171,6 @@ class CallerTurns(Machine[State, Event]):
             self._tell(port.TurnCommitted())
         turn = self._turn
         if turn is not None and not turn.ended:
-            turn.ended, turn.text = True, turn.text.strip()
+            turn.ended = True
+            self._history.strip(turn)
             self._tell(port.Transcribed(turn))

@@ -61,7 +61,7 @@ class Session(Connected):
         self.local_deltas = 0
         self._utterances = 0
         self._last_turn_utterances = 0  # those before the caller's last turn
-        self._done_frames: int | None = None  # of the lane, when work ended in the utterance under way
+        self._done: tuple[int, int] | None = None  # frames and pauses, when work ended in the utterance under way
         self.spoken = Spoken(self.history)
         self.caller_turns = CallerTurns(
             clock=clock, ear=ear, history=self.history, counters=self.counters, tell=self._tell_of_caller
@@ -131,7 +131,7 @@ class Session(Connected):
 
     def _utterance_begins(self) -> None:
         self._delegation.told()
-        self._done_frames = None
+        self._done = None
         if self.responses.awaited:  # it says what it was asked to
             self.caller_turns.settle()
         else:
@@ -184,9 +184,18 @@ class Session(Connected):
             self.responses.suspended = False
 
     def _has_told(self) -> bool:
-        """Of work that ended while it spoke: it went on, and begins to tell of it sooner than that."""
-        since, self._done_frames = self._done_frames, None
-        return since is not None and (self._lane.frames_enqueued - since) * FRAME_MS >= TOLD_MS
+        """Of work that ended while it spoke: it went on for so long, or began anew behind a pause."""
+        since, self._done = self._done, None
+        if since is None:
+            return False
+        frames, pauses = self._sounded
+        return (frames - since[0]) * FRAME_MS >= TOLD_MS or pauses > since[1]
+
+    @property
+    def _sounded(self) -> tuple[int, int]:
+        """Frames of the voice, and pauses behind which it went on."""
+        gate = self._lane.gate
+        return self._lane.frames_enqueued, gate.resumes if gate is not None else 0
 
     def _on_stalled(self) -> None:
         """The stream stands still, which it never does."""
@@ -249,7 +258,7 @@ class Session(Connected):
 
     def _on_work_done(self) -> None:
         """And is about to be told, unless it failed."""
-        self._done_frames = None if self._delegation.failed or not self._current else self._lane.frames_enqueued
+        self._done = None if self._delegation.failed or not self._current else self._sounded
         self.responses.wait_anew()
 
     def _on_work_lost(self) -> None:
