@@ -118,6 +118,7 @@ cdef class AssistantLane(Paced):
         self.playout.schedule = self.schedule
         self.response_id = self.utterance_id = b""
         self.words = []
+        self.words_item = b""
 
     @property
     def sink(self):
@@ -169,10 +170,27 @@ cdef class AssistantLane(Paced):
         self.word_deltas += 1
         if self.words and (len(self.words) >= MAX_WORDS or not same(item_id, self.words_item)):
             self.tell_words()
-        if not self.words:
-            self.words_item = bytes_of(item_id)
+        self.place_words(item_id)
         self.words.append(bytes_of(words))
         return 0
+
+    cdef int place_words(self, Slice item_id) except -1:
+        """Where a piece of an item's transcript came among its audio."""
+        if not same(item_id, self.words_item):
+            self.words_item = bytes_of(item_id)
+            self.words_from = self.ring.tail
+            self.words_ahead = 0
+        if self.ring.tail == self.words_from:
+            self.words_ahead += 1
+        self.words_at = self.ring.tail
+        return 0
+
+    def parsed_words(self, bytes item_id not None) -> None:
+        self.place_words(slice_of(item_id))
+
+    @property
+    def words_in_step(self) -> bool:
+        return bool(self.words_item) and self.words_ahead <= 1 and self.ring.tail > self.words_at
 
     def tell_words(self) -> None:
         cdef bytes words
