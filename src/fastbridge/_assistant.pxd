@@ -54,7 +54,7 @@ cdef class AssistantLane(Paced):
     cdef uint64_t[REMEMBERED_DELTAS] fingerprints   # of this response's last deltas
 
     cdef int take_words(self, Slice item_id, Slice words) except -1
-    cdef int place_words(self, Slice item_id) except -1
+    cdef place_words(self, Slice item_id)
     cdef int model_message(self, const char *text, Py_ssize_t size) except -1
     cdef int take_delta(self, Slice event_id, Slice response_id, Slice item_id, Slice delta) except -1
     cdef int stream_message(self, const char *text, Py_ssize_t size) except -1

@@ -174,30 +174,24 @@ cdef class AssistantLane(Paced):
         self.words.append(bytes_of(words))
         return 0
 
-    cdef int place_words(self, Slice item_id) except -1:
-        """Where a piece of an item's transcript came among its audio."""
+    cdef place_words(self, Slice item_id):
         if not same(item_id, self.words_item):
             self.words_item = bytes_of(item_id)
-            self.words_from = self.ring.tail
-            self.words_ahead = 0
-        if self.ring.tail == self.words_from:
-            self.words_ahead += 1
+            self.words_from, self.words_ahead = self.ring.tail, 0
+        self.words_ahead += self.ring.tail == self.words_from
         self.words_at = self.ring.tail
-        return 0
 
     def parsed_words(self, bytes item_id not None) -> None:
         self.place_words(slice_of(item_id))
 
     @property
     def words_in_step(self) -> bool:
-        return bool(self.words_item) and self.words_ahead <= 1 and self.ring.tail > self.words_at
+        return self.words_ahead == 1 and self.ring.tail > self.words_at
 
     def tell_words(self) -> None:
-        cdef bytes words
         if self.words:
-            words = b"".join(self.words)
-            self.words.clear()
-            self.on_words(self.words_item.decode("ascii"), words.decode())
+            words, self.words = self.words, []
+            self.on_words(self.words_item.decode("ascii"), b"".join(words).decode())
 
     def feed_message(self, bytes message not None) -> None:
         self.model_message(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
