@@ -31,6 +31,8 @@ cdef class AssistantLane(Paced):
     cdef bytes response_id                  # the response begun last
     cdef list words                         # pieces of an item's transcript that have not been told of
     cdef bytes words_item
+    cdef int64_t words_from, words_at       # received bytes when its first piece came, and its last
+    cdef int words_ahead                    # pieces of it that came before any audio did
     cdef bint taking, has_audio, in_spurt, is_paused, is_stalled, is_closed, is_full
     cdef uint32_t remembered
     cdef uint64_t last_event                # the last delta's event, hashed; before it the response's own
@@ -52,6 +54,7 @@ cdef class AssistantLane(Paced):
     cdef uint64_t[REMEMBERED_DELTAS] fingerprints   # of this response's last deltas
 
     cdef int take_words(self, Slice item_id, Slice words) except -1
+    cdef place_words(self, Slice item_id)
     cdef int model_message(self, const char *text, Py_ssize_t size) except -1
     cdef int take_delta(self, Slice event_id, Slice response_id, Slice item_id, Slice delta) except -1
     cdef int stream_message(self, const char *text, Py_ssize_t size) except -1

@@ -158,6 +158,12 @@ class AssistantLane(Paced):
     def malformed_deltas(self) -> int: ...
     def tell_words(self) -> None:
         """Of all that came so far: on_words."""
+    def parsed_words(self, item_id: bytes) -> None:
+        """A piece of an item's transcript has come now, another way."""
+    @property
+    def words_in_step(self) -> bool:
+        """Of the item whose words came last: no more than a piece of them was ahead of its first audio, and audio has
+        come since the last piece."""
     @property
     def word_deltas(self) -> int:
         """Pieces of transcript that needed no parsing."""

@@ -118,6 +118,7 @@ cdef class AssistantLane(Paced):
         self.playout.schedule = self.schedule
         self.response_id = self.utterance_id = b""
         self.words = []
+        self.words_item = b""
 
     @property
     def sink(self):
@@ -169,17 +170,28 @@ cdef class AssistantLane(Paced):
         self.word_deltas += 1
         if self.words and (len(self.words) >= MAX_WORDS or not same(item_id, self.words_item)):
             self.tell_words()
-        if not self.words:
-            self.words_item = bytes_of(item_id)
+        self.place_words(item_id)
         self.words.append(bytes_of(words))
         return 0
 
+    cdef place_words(self, Slice item_id):
+        if not same(item_id, self.words_item):
+            self.words_item = bytes_of(item_id)
+            self.words_from, self.words_ahead = self.ring.tail, 0
+        self.words_ahead += self.ring.tail == self.words_from
+        self.words_at = self.ring.tail
+
+    def parsed_words(self, bytes item_id not None) -> None:
+        self.place_words(slice_of(item_id))
+
+    @property
+    def words_in_step(self) -> bool:
+        return self.words_ahead == 1 and self.ring.tail > self.words_at
+
     def tell_words(self) -> None:
-        cdef bytes words
         if self.words:
-            words = b"".join(self.words)
-            self.words.clear()
-            self.on_words(self.words_item.decode("ascii"), words.decode())
+            words, self.words = self.words, []
+            self.on_words(self.words_item.decode("ascii"), b"".join(words).decode())
 
     def feed_message(self, bytes message not None) -> None:
         self.model_message(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))

@@ -71,6 +71,7 @@ class AssistantLane(Paced):
         self.deltas = self.refused_deltas = self.malformed_deltas = self.ignored_events = 0
         self.word_deltas = 0
         self._words: list[tuple[bytes, bytes]] = []  # (item, piece)
+        self._placed: list[tuple[bytes, int]] = []  # (item, received bytes) of each piece
         self.peak_bytes = 0
 
     @property
@@ -120,9 +121,25 @@ class AssistantLane(Paced):
             if self._words[-1:] and (self._words[-1][0] != fields[2] or len(self._words) == MAX_WORDS):
                 self.tell_words()
             self._words.append((fields[2], fields[4]))
+            self.parsed_words(fields[2])
         else:
             self.tell_words()
             self._on_event(message)
+
+    def parsed_words(self, item_id: bytes) -> None:
+        self._placed.append((item_id, self.received_bytes))
+
+    @property
+    def words_in_step(self) -> bool:
+        if not self._placed:
+            return False
+        item_id, last = self._placed[-1]
+        run: list[int] = []
+        for item, received in reversed(self._placed):
+            if item != item_id:
+                break
+            run.append(received)
+        return run.count(run[-1]) <= 1 and self.received_bytes > last
 
     def tell_words(self) -> None:
         pieces, self._words = self._words, []

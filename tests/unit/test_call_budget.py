@@ -174,8 +174,8 @@ def test_the_model_is_told_once_and_then_the_call_ends_once(lines: Any) -> None:
     assert len(scene.told) == 2
     assert scene.budget.capped_by == "call"
     assert lines() == [
-        "[BUDGET] nearly spent, whose=call, spent=0.81, most=1.00, unit=usd, call_sid=CA1",
-        "[BUDGET] spent, whose=call, spent=1.00, most=1.00, unit=usd, call_sid=CA1",
+        "[BUDGET] nearly spent, whose=call, spent=0.81, answer=0.00, goodbye=0.01, most=1.00, unit=usd, call_sid=CA1",
+        "[BUDGET] spent, whose=call, spent=1.00, answer=0.00, goodbye=0.01, most=1.00, unit=usd, call_sid=CA1",
     ]
 
 
@@ -301,19 +301,30 @@ class TestACheaperModel:
         assert spending.of("7") == pytest.approx(0.55)
 
 
+@pytest.mark.parametrize("budget", ["call_budget_usd", "call_budget_tokens"])
+def test_what_ends_a_call_is_in_its_log_whatever_else_was(lines: Any, budget: str) -> None:
+    scene = Scene(**{budget: 1.0 if budget.endswith("usd") else 1000})
+    for number in range(40):
+        scene.budget._log("REALTIME", f"a {'new ' * number}fault", level=30)
+        scene.budget._log("BUDGET", "cheaper model")
+    scene.answers(audio_out=DOLLAR_OUT)
+    assert "[BUDGET] spent" in lines()[-1]
+
+
 @pytest.mark.parametrize(
-    ("most", "line"),
+    ("most", "spent", "told"),
     [
-        (12.0, "spent=12.01, most=12.00"),
-        (0.5, "spent=0.510, most=0.500"),
-        (0.02, "spent=0.0300, most=0.0200"),
-        (0.002, "spent=0.01200, most=0.00200"),
+        (12.0, "spent=12.01", "most=12.00"),
+        (0.5, "spent=0.510", "most=0.500"),
+        (0.02, "spent=0.0300", "most=0.0200"),
+        (0.002, "spent=0.01200", "most=0.00200"),
     ],
 )
-def test_a_small_budget_is_told_in_small_coin(lines: Any, most: float, line: str) -> None:
+def test_a_small_budget_is_told_in_small_coin(lines: Any, most: float, spent: str, told: str) -> None:
     scene = Scene(call_budget_usd=most)
     scene.answers(audio_out=round((most + 0.01) * DOLLAR_OUT))
-    assert line in lines()[-1]
+    assert f"{spent}, answer=" in lines()[-1]
+    assert f", {told}, " in lines()[-1]
 
 
 def test_a_session_that_is_billed_by_the_minute() -> None:

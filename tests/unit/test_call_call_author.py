@@ -397,6 +397,36 @@ class TestSilence:
         assert "half a minute" in rig.creates[0]["instructions"]
         rig.respond(SECOND, 1)
         rig.advance(NOTICE_SECONDS)
+        assert "goodbye" in rig.creates[1]["instructions"]
+        rig.begin_ours("resp_2", "item_2")
+        rig.delta(SECOND, "resp_2", "item_2")
+        rig.done("resp_2")
+        rig.advance(3)
+        assert rig.call.end_reason == "max_duration"
+
+    def test_whom_it_ends_in_the_midst_of_a_sentence_is_taken_at_his_word_and_told_goodbye(self, make):
+        rig = make(max_call_seconds=20, silence_seconds=0).up()
+        rig.advance(19.2)
+        rig.model({"type": "input_audio_buffer.speech_started", "item_id": "item_u"})
+        rig.caller_says(*[LOUD] * 45)
+        assert len(rig.sent("input_audio_buffer.commit")) == 1
+        rig.model({"type": "input_audio_buffer.committed", "item_id": "item_u"})
+        kind = "conversation.item.input_audio_transcription.completed"
+        rig.model({"type": kind, "item_id": "item_u", "transcript": "One thing more."})
+        assert "goodbye" in rig.creates[0]["instructions"]
+        rig.begin_ours("resp_1", "item_1")
+        rig.delta(SECOND, "resp_1", "item_1")
+        rig.transcript("Goodbye!", "resp_1", "item_1")
+        rig.done("resp_1")
+        rig.advance(3)
+        assert rig.call.end_reason == "max_duration"
+        assert [turn["text"] for turn in rig.call.document["turns"]] == ["One thing more.", "Goodbye!"]
+
+    def test_a_model_that_says_nothing_then_is_waited_for_ten_seconds_and_no_longer(self, make):
+        rig = make(max_call_seconds=20, silence_seconds=0).up()
+        rig.advance(29.9)
+        assert rig.call.live
+        rig.advance(0.3)
         assert rig.call.end_reason == "max_duration"
 
 

@@ -61,6 +61,18 @@ class TestBreakOff:
         cut = turn.text
         assert history.break_off(history.chars_of(10)) == cut
 
+    @pytest.mark.parametrize("text", ["You are welcome and see you", "tuesday"])
+    def test_what_comes_in_step_with_its_audio_was_said_though_the_others_were_faster(self, history, text):
+        """A reckoned speed knows no single word: by it the last one would be said twice."""
+        chars = len(text) - 4
+        assert spoken(history, text).break_off(chars) != text
+        assert spoken(history, text, "item_2").break_off(chars, in_step=True) == text
+
+    def test_no_more_than_anybody_says_in_that_time_was(self, history):
+        heard = spoken(history).break_off(2, in_step=True)
+        assert heard != TEXT
+        assert TEXT.startswith(heard)
+
     def test_what_was_heard_before_a_recording_counts(self, history):
         spoken(history)
         history.played_before("item_1", 1000)

@@ -12,6 +12,7 @@ from fastbridge.model.memory import Memory
 class Lane:
     def __init__(self) -> None:
         self.found: list[tuple[str, str, int, int]] = []
+        self.words_in_step = False
 
     def items(self) -> list[tuple[str, str, int, int]]:
         return self.found

@@ -141,6 +141,18 @@ class TestRanks:
         for tag in ("TOOL_CALL", "BARGE-IN", "CREATE_APPT"):
             assert tag in found
 
+    def test_a_line_that_has_a_place_is_never_held_back_and_takes_no_more_than_that(self, scene, lines):
+        scene.log.reserve("BUDGET")
+        for number in range(100):
+            scene.log("REALTIME", f"some {'new ' * number}fault", level=logging.WARNING)
+            scene.log("TRANSCRIPT", 'Customer: "Hm."', turn=True)
+            scene.log("TOOL_CALL", "hours")
+        for _ in range(50):
+            scene.log("BUDGET", "spent", reserved=True)
+        scene.log.finish()
+        assert sum(line.startswith("[BUDGET] spent") for line in lines()) == 1
+        assert len(lines()) <= 30
+
     def test_what_every_log_must_have_is_never_held_back(self, scene, lines):
         for number in range(100):
             scene.log("HANGUP")

@@ -163,6 +163,9 @@ class Budget(Machine[State, Event]):
         self._glance_at = 0  # frames of the response under way: then it may be time
         self._due = Deadline(clock, self._glance)
         self._over = False
+        calls, days = (settings.call_budget_usd, settings.call_budget_tokens), spending is not None
+        if any(calls) or (days and (settings.business_budget_usd or settings.day_budget_usd)):
+            log.reserve("BUDGET")
 
     def use(self, agent: Agent, context: CallContext, settings: Settings) -> None:
         self._language = agent.language
@@ -371,8 +374,11 @@ def _overdraft(cap: Cap) -> float:
 
 
 def _told(cap: Cap) -> dict[str, str]:
+    """What has decided: all but `most` are added up. aside: only where other calls have set something."""
     digits = _digits(cap.most) if cap.unit == "usd" else 0
-    return {"whose": cap.whose, "spent": f"{cap.spent:.{digits}f}", "most": f"{cap.most:.{digits}f}", "unit": cap.unit}
+    sums = {"spent": cap.spent, "answer": cap.answer, "goodbye": cap.goodbye, "aside": cap.aside, "most": cap.most}
+    shown = {name: f"{sum_:.{digits}f}" for name, sum_ in sums.items() if sum_ or name != "aside"}
+    return {"whose": cap.whose, **shown, "unit": cap.unit}
 
 
 def _digits(usd: float) -> int:

@@ -1,4 +1,4 @@
-"""How long a call may last: its end is announced, and a goodbye that is being said then is said to its end."""
+"""How long a call may last: its end is announced, and it ends with a goodbye, which is said to its end."""
 
 from typing import Protocol
 
@@ -6,9 +6,9 @@ from fastbridge.agent.definition import Agent, CallContext
 from fastbridge.base.clock import Clock, Deadline
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.languages import first_in
-from fastbridge.call.happenings import EndCall
+from fastbridge.call.happenings import CutShort, EndCall, LastWord, LeaveAsked
 from fastbridge.config import Settings
-from fastbridge.model.instructions import TIME_LIMIT
+from fastbridge.model.instructions import GOODBYE, TIME_LIMIT
 from fastbridge.model.port import Model, Tell, Wish
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
@@ -26,6 +26,8 @@ class Moment(Protocol):
     def attentive(self) -> bool: ...
     @property
     def leaving(self) -> bool: ...
+    @property
+    def model_hears(self) -> bool: ...
 
 
 class TimeLimit:
@@ -71,8 +73,22 @@ class TimeLimit:
             self._session.responses.create("time_limit", Wish(first_in(self._language, TIME_LIMIT)))
 
     def _ends(self) -> None:
-        if self._facts.leaving and not self._overtime:
-            self._overtime = True
-            self._end.set(GOODBYE_SECONDS)
-        else:
+        if self._overtime or not (self._facts.leaving or self._facts.attentive):
             self._tell(EndCall(EndReason.MAX_DURATION))
+            return
+        self._overtime = True
+        self._end.set(GOODBYE_SECONDS)
+        if not self._facts.leaving:
+            self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        """Whoever speaks: what the caller has said last is taken, and answered by that."""
+        responses = self._session.responses
+        if self._facts.model_hears:
+            self._session.take_turn()
+        if responses.running:
+            self._tell(CutShort("max_duration"))
+        self._tell(LastWord())
+        responses.cancel()
+        responses.create("goodbye", Wish(first_in(self._language, GOODBYE)), firm=True)
+        self._tell(LeaveAsked(EndReason.MAX_DURATION, True))

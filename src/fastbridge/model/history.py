@@ -24,6 +24,10 @@ SLOWEST_CHARS_PER_MS = 0.0028
 """Slower than any language: there was more in it than speech."""
 MIN_MS_PER_CHARACTER = 40
 """Nobody speaks faster: a text that is longer than its audio allows has run ahead of the voice."""
+IN_STEP_SPEED = 1.5
+"""By so much one sentence may be said faster than the others of a call."""
+IN_STEP_CHARS = 8
+"""A word, which may be short for its letters, or not have come to its end."""
 BLANK = "(private)"
 """In place of what was said in private."""
 MEASURED_MS = 1000
@@ -191,13 +195,16 @@ class History:
         """So many characters of the message under way take so long to say."""
         return int(self.whole_ms(self.speaking_item, received_ms) * self.chars_per_ms)
 
-    def break_off(self, chars: int) -> str:
-        """Nothing more comes of the message under way, of which so many characters were said: its words, as far as
-        they are or will be heard."""
+    def break_off(self, chars: int, *, in_step: bool = False) -> str:
+        """Nothing more comes of the message under way, of which about so many characters were said: its words, as far
+        as they are or will be heard. in_step: each came with its audio, so that they are all of them, unless there are
+        more than anybody says in that time."""
         turn = self.turns.get(self.speaking_item)
         if turn is None:
             return ""
         turn.ended = True
+        if in_step:
+            chars = int(chars * IN_STEP_SPEED) + IN_STEP_CHARS
         if turn.heard_ms is None and len(turn.text) > chars:
             turn.text = cut_to(turn.text, chars / len(turn.text))
         turn.text = turn.text.rstrip()

@@ -28,7 +28,7 @@ class Memory:
     def break_off(self, *, question_lost: bool = False) -> Wish:
         """The answer under way will not be finished in this session: the wish for the response that continues it.
         question_lost: nobody knows what it answers."""
-        heard = self.history.break_off(self._said_chars())
+        heard = self.history.break_off(self._said_chars(), in_step=self._lane.words_in_step)
         return Wish(continuation(heard, question_lost=question_lost), words_only=False)
 
     def unsay(self, response_id: str) -> None:

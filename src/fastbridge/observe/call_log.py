@@ -78,6 +78,7 @@ class _Line:
     fingerprint: str
     pause_s: float = 0.0
     heads: bool = True
+    reserved: bool = False
 
 
 class CallLog:
@@ -137,19 +138,25 @@ class CallLog:
         fingerprint: str = "",
         pause_s: float = 0.0,
         free: bool = False,
+        reserved: bool = False,
         depth: int = 0,
         **fields: Any,
     ) -> None:
         """turn: this line begins a turn of the dialogue. tally: what a sum calls it. fingerprint: what makes a warning
         the same as an earlier one, where that is not its words. pause_s: how long after one another may follow. free:
-        asked for by a flag, so nothing is counted. depth: callers between this line and where it was thought of."""
+        asked for by a flag, so nothing is counted. reserved: it has the place that `reserve` has kept.
+        depth: callers between this line and where it was thought of."""
         if not _events.isEnabledFor(level):
             return
         rule = DETAIL if level <= logging.DEBUG else RULES.get(tag, OTHERS)
         heads = turn if rule.kind == "TRANSCRIPT" else rule.kind in ("", tag, "DETAIL")
-        line = _Line(tag, message, level, rule, tally, fingerprint, pause_s, heads)
+        line = _Line(tag, message, level, rule, tally, fingerprint, pause_s, heads, reserved)
         if free or self._admits(line):
             self._write(tag, message, level, fields, exc_info=exc_info, depth=depth + 1)
+
+    def reserve(self, tag: str) -> None:
+        """A line with this tag, should it come, is worth a place whatever else is written."""
+        self._reserved[tag] = 1
 
     def debug(self, tag: str, message: str = "", *, depth: int = 0, **fields: Any) -> None:
         """A line for development."""
@@ -220,7 +227,7 @@ class CallLog:
     def _admits(self, line: _Line) -> bool:
         """Whether it is written; counted in any case."""
         with _lock:
-            if line.tag in ESSENTIAL:
+            if line.tag in ESSENTIAL or (line.reserved and self._reserved.get(line.tag)):
                 self._reserved[line.tag] = max(0, self._reserved[line.tag] - 1)
             elif not self._is_due(line):
                 self._hold(line)

@@ -460,9 +460,10 @@ def time_running_out(log: CallLog) -> None:
     log("WATCHDOG", "the call's time is running out", depth=1)
 
 
-def budget_near(log: CallLog, *, whose: str, spent: str, most: str, unit: str) -> None:
-    """Most of what may be spent is spent: the model is told to be brief. whose: `call`, `business` or `day`."""
-    log("BUDGET", "nearly spent", whose=whose, spent=spent, most=most, unit=unit, depth=1)
+def budget_near(log: CallLog, *, whose: str, **sums: Any) -> None:
+    """Most of what may be spent is spent: the model is told to be brief. whose: `call`, `business` or `day`. sums:
+    spent, and what the next answer's reading, the goodbye and other calls are reckoned at; most; and their unit."""
+    log("BUDGET", "nearly spent", whose=whose, depth=1, **sums)
 
 
 def budget_model(log: CallLog, model: str) -> None:
@@ -470,9 +471,9 @@ def budget_model(log: CallLog, model: str) -> None:
     log("BUDGET", "cheaper model", model=model)
 
 
-def budget_spent(log: CallLog, *, whose: str, spent: str, most: str, unit: str) -> None:
-    """What may be spent is spent: the call ends with a goodbye."""
-    log("BUDGET", "spent", whose=whose, spent=spent, most=most, unit=unit, depth=1)
+def budget_spent(log: CallLog, *, whose: str, **sums: Any) -> None:
+    """What may be spent is spent: the call ends with a goodbye. sums: as there."""
+    log("BUDGET", "spent", whose=whose, depth=1, reserved=True, **sums)
 
 
 def caller_silent(log: CallLog, prompt: int) -> None:

@@ -52,6 +52,7 @@ RULES = {
     "AUDIO_OUT_LOOP": Rule("AUDIO_OUT_LOOP", Rank.MILESTONE, 1),
     "HANGUP": Rule("HANGUP", Rank.MILESTONE, 3, first=True),
     "TRANSFER": Rule("TRANSFER", Rank.FIRST, 4),
+    "BUDGET": Rule("BUDGET", Rank.MILESTONE, 3),
     "WEBHOOK_CLOSE": Rule("WEBHOOK_CLOSE", Rank.MILESTONE, 2),
     "CREATE_APPT": Rule("CREATE_APPT", Rank.MILESTONE, 3, "", first=True),
     "TOOL_CALL": Rule("TOOL_CALL", Rank.DEED, 5, "", first=True),

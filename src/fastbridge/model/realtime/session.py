@@ -263,7 +263,9 @@ class Session(Exchange, Requests):
         words = text_of(event.get("delta"))
         if words:
             self._parsed_words += 1
-            self.on_words(id_of(event.get("item_id")), words)
+            item_id = id_of(event.get("item_id"))
+            self._lane.parsed_words(item_id.encode("ascii", "replace"))
+            self.on_words(item_id, words)
 
     def _on_assistant_transcript(self, event: dict[str, Any]) -> None:
         turn = self.history.end_words(id_of(event.get("item_id")), text_of(event.get("transcript")))
