@@ -46,13 +46,7 @@ class ResponseControl(Machine[State, Event]):
     transitions = TRANSITIONS
     deadlines_seconds = DEADLINES_SECONDS
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        progress: Callable[[], object],
-        listener: Listener,
-    ) -> None:
+    def __init__(self, *, clock: Clock, progress: Callable[[], object], listener: Listener) -> None:
         super().__init__(clock, State.IDLE)
         self.response_id: str | None = None
         self.serving = OWN_TURN
