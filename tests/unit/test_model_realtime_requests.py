@@ -16,7 +16,7 @@ class Asked(Requests):
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.items: list[tuple[str, str, int, int]] = []
-        super().__init__(History(Counter()), SimpleNamespace(items=lambda: self.items), self._take)
+        super().__init__(History(Counter()), SimpleNamespace(items=lambda: self.items, words_in_step=False), self._take)
 
     def _take(self, event: dict[str, Any]) -> bool:
         self.sent.append(event)
