@@ -187,12 +187,17 @@ class TestFillers:
         assert any("[WATCHDOG] filler" in r.getMessage() and "cause=answer" in r.getMessage() for r in caplog.records)
         assert rig.call.record()["waiting"]["fillers"] == {"answer": 1}
 
-    @pytest.mark.parametrize(("purpose", "fillers"), [("silence", {}), ("say", {"response": 1})])
-    def test_who_is_asked_whether_he_is_there_waits_for_nothing(self, rig, purpose, fillers):
+    @pytest.mark.parametrize(
+        ("purpose", "seconds", "fillers"),
+        [("silence", 3.9, {}), ("silence", 4.1, {"question": 1}), ("say", 2.5, {"response": 1})],
+    )
+    def test_who_is_asked_whether_he_is_there_waits_for_nothing_but_is_not_left_to_silence(
+        self, rig, purpose, seconds, fillers
+    ):
         rig.respond(SECOND)
         rig.advance(3)
         rig.do(rig.call.session.responses.create, purpose, Wish("Say it."))
-        rig.advance(2.5)
+        rig.advance(seconds)
         assert rig.call.dead_air.fillers == fillers
 
 

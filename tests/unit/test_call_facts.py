@@ -192,6 +192,8 @@ def test_what_may_not_be_interrupted(against):
         ({"responses__wanted": True, "turns__owed": True}, "response"),
         ({"turns__owed": True}, "answer"),
         ({"session__handed_on": True}, "response"),
+        ({"responses__busy": True}, "question"),
+        ({"responses__busy": True, "session__handed_on": True}, "response"),
         ({"session__handed_on": True, "turns__owed": True}, "answer"),
         ({"session__handed_on": True, "turns__speaking": True}, None),
         ({"turns__owed": True, "turns__speaking": True}, None),

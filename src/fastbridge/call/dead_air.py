@@ -22,6 +22,7 @@ LIMIT_SECONDS = {
     "answer": 1.5,
     "response": 1.5,
     "tool": 1.5,
+    "question": 4.0,  # whether he is there: nothing is owed to him, but nobody is to hear nothing for long
 }
 """Silence before the first filler, by what the caller waits for."""
 AGAIN_SECONDS = 2.6

@@ -207,4 +207,6 @@ class Facts:
             return "lost" if wanted or of.turns.owed or tools else "idle"
         if tools:
             return "tool"
-        return "response" if wanted else "answer" if of.turns.owed else "response" if self.handed_on else None
+        if wanted or of.turns.owed:
+            return "response" if wanted else "answer"
+        return "response" if self.handed_on else "question" if of.session.responses.busy else None
