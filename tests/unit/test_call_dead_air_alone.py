@@ -110,6 +110,7 @@ class TestPatience:
             "answer": 1.5,
             "response": 1.5,
             "tool": 1.5,
+            "question": 4.0,
         }
         assert (AGAIN_SECONDS, POSTPONE_SECONDS, MAX_POSTPONED) == (2.6, 0.3, 6)
 
