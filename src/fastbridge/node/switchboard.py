@@ -91,10 +91,6 @@ class WorkerProcess:
         """Whether it has owed an answer for too long."""
         return bool(self._pinged_s) and time.monotonic() - self._pinged_s > SILENT_SECONDS
 
-    @property
-    def answers(self) -> bool:
-        return self.ready.is_set() and not self.silent
-
     def ask(self) -> "asyncio.Future[None]":
         """For its numbers; done when they are here."""
         if self._asked is not None:
@@ -146,14 +142,13 @@ class Switchboard:
         """Start them all; 0, or the exit code of the first if it never came up. It goes first, so that what is wrong
         with the settings or the agent is said once."""
         first = await self._begin(0)
-        ready = asyncio.ensure_future(first.ready.wait())
-        ended = asyncio.ensure_future(first.process.wait())
-        await asyncio.wait((ready, ended), return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
+        await _up(first)
         if not first.ready.is_set():
             self._retire(first)
-            return await ended or 1
+            return await first.process.wait() or 1
         others = [await self._begin(number) for number in range(1, self.workers)]
+        for worker in others:  # whose calls, and all their webhooks, are its own
+            await _up(worker)
         for task in (self._look(), self._ping(), *(self._keep(worker) for worker in (first, *others))):
             self._keepers.append(asyncio.get_running_loop().create_task(task))
         return 0
@@ -260,13 +255,13 @@ class Switchboard:
         self._refused[reason] += 1
 
     def hand_over(self, worker: int, data: bytes, connection: Any, *, bound: bool = False) -> bool:
-        """To this worker, or else to any: who is not its own has its answer from the next. One that is silent, or only
-        begins, is passed over, but by what is bound to it."""
+        """To this worker, or else to any: who is not its own has its answer from the next. One that is silent is passed
+        over, but by what is bound to it. One that only begins is waited for: later webhooks of a call find it there."""
         if worker == ANYONE:
             worker = self._turn = (self._turn + 1) % self.workers
         numbers = [number % self.workers for number in range(worker, worker + self.workers)]
         found = [self._running[number] for number in numbers if number in self._running]
-        found.sort(key=lambda each: not (each.answers or (bound and each.number == worker)))  # stable
+        found.sort(key=lambda each: each.silent and not (bound and each.number == worker))  # stable
         return any(each.line.send(CONNECTION, data, connection) for each in found)
 
     # --- numbers ---
@@ -308,6 +303,14 @@ class Switchboard:
         ready = not self.draining and any(worker.ready.is_set() for worker in self._running.values())
         counted = {"calls": self.live(), "capacity": self.settings.max_calls}
         return {"ready": ready, "draining": self.draining, **counted, "workers": len(self._running)}
+
+
+async def _up(worker: WorkerProcess) -> None:
+    """It takes connections, or has ended."""
+    waits = [asyncio.ensure_future(each) for each in (worker.ready.wait(), worker.process.wait())]
+    _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for each in pending:
+        each.cancel()
 
 
 def _send(worker: WorkerProcess, number: signal.Signals) -> None:
