@@ -59,6 +59,16 @@ def asks(rig: LiveRig, text: str, seconds: float = 1.0) -> None:
     rig.advance(1.0)
 
 
+def talks_over_a_filler(rig: LiveRig, frames: int) -> None:
+    """A recording is heard while a tool's result is waited for, and the caller interrupts it."""
+    rig.do(rig.call.fallback.fill, "tool", 0, 1500)
+    rig.do(rig.call.session.responses.create, "tool_result")
+    rig.advance(0.3)
+    rig.line += [LOUD] * frames
+    rig.advance(0.6)
+    assert rig.call.stats.barge_ins[-1].outcome == "committed"
+
+
 def texts(rig: LiveRig) -> list[tuple[str, str]]:
     return [(turn.role, turn.text) for turn in rig.call.session.history.ordered()]
 
@@ -206,12 +216,7 @@ class TestTurn:
 
     def test_over_a_recording_is_not_answered_by_nothing(self, greeted):
         """The model has said nothing that was interrupted: what it begins to say just when he stops is heard."""
-        greeted.do(greeted.call.fallback.fill, "tool", 0, 1500)
-        greeted.do(greeted.call.session.responses.create, "tool_result")
-        greeted.advance(0.3)
-        greeted.line += [LOUD] * 30
-        greeted.advance(0.6)
-        assert greeted.call.stats.barge_ins[-1].outcome == "committed"
+        talks_over_a_filler(greeted, 30)
         before = greeted.downlink.count(LOUD)
         greeted.says(0.4, "It is on its way.")
         greeted.advance(3.0)
@@ -221,12 +226,7 @@ class TestTurn:
 
     def test_over_a_recording_has_its_answer_from_the_first_word(self, greeted):
         """What was asked for before he spoke is not said any more; what begins then answers him."""
-        greeted.do(greeted.call.fallback.fill, "tool", 0, 1500)
-        greeted.do(greeted.call.session.responses.create, "tool_result")
-        greeted.advance(0.3)
-        greeted.line += [LOUD] * 40
-        greeted.advance(0.6)
-        assert greeted.call.stats.barge_ins[-1].outcome == "committed"
+        talks_over_a_filler(greeted, 40)
         greeted.hears("Hello?")
         greeted.advance(0.5)
         before = greeted.downlink.count(LOUD)

@@ -147,7 +147,7 @@ class ResponseControl(Machine[State, Event]):
     def took_in(self, *, told: bool) -> None:
         """A response has begun that answers all that was said before. told: and all that the model was told."""
         done = ANSWERS | REACTIONS | LAST_WORDS if told else ANSWERS
-        self._waiting = deque(create for create in self._waiting if create.firm or create.purpose not in done)
+        self.drop(*done)
         overtaken = self._requested if self._requested is not self.serving else None
         if overtaken is not None and overtaken.purpose in done and not overtaken.firm:
             self._unwanted = True

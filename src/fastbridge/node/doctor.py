@@ -32,6 +32,7 @@ from fastbridge.model.endpoint import azure_base_url
 from fastbridge.net.listening import check_port
 from fastbridge.node import fitness
 from fastbridge.node.stray_settings import unknown_variables
+from fastbridge.store.places import AWAY
 
 if TYPE_CHECKING:
     from fastbridge.agent.definition import Agent
@@ -202,7 +203,7 @@ def records(settings: Settings) -> list[Finding]:
         faults = fitness.record_faults(settings)
     except ConfigError as error:
         return [Finding("records", str(error), fault="records")]
-    todo = {each: ANSWERING if "does not answer" in each else WRITABLE for each in faults}
+    todo = {each: ANSWERING if AWAY in each else WRITABLE for each in faults}
     return [Finding("records", each, todo[each], "records") for each in faults] or [Finding("records", "can be kept")]
 
 

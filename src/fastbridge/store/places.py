@@ -6,6 +6,9 @@ from pathlib import Path
 
 from fastbridge.store.database import NO_DATABASE, open_engine, shown_url, sqlite_file, unanswered
 
+AWAY = "does not answer"
+"""By these words in its sentence a database's server is told from a place that cannot be written."""
+
 
 def unusable(database_url: str, records_dir: Path | None) -> list[str]:
     """A sentence for each place of these at which no record could be kept now. Nothing is left there. Blocks until a
@@ -14,7 +17,7 @@ def unusable(database_url: str, records_dir: Path | None) -> list[str]:
     found = []
     if engine is not None and (why := unanswered(engine)) is not None:
         found.append(
-            f"DATABASE_URL: {shown_url(database_url)} does not answer ({why}): no record is kept there until it does, "
+            f"DATABASE_URL: {shown_url(database_url)} {AWAY} ({why}): no record is kept there until it does, "
             "and calls are answered all the same."
         )
     for variable, place, attempt in (

@@ -293,9 +293,8 @@ def write_record(folder: Path, record: dict[str, Any], *, again: bool = False) -
     text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
     file = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        with open(
-            file, "w", encoding="utf-8", errors="replace"
-        ) as out:  # half a surrogate pair is no reason to lose it
+        # Half a surrogate pair is no reason to lose it.
+        with open(file, "w", encoding="utf-8", errors="replace") as out:
             out.write(text)
         os.replace(unfinished, path)
     except OSError:  # the disk is full
