@@ -58,7 +58,7 @@ class LineScene(Alone):
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reads: Any = None  # who reads what a session that we have closed still says
         super().__init__()
-        monkeypatch.setattr("fastbridge.model.line.random.uniform", lambda low, high: high)
+        monkeypatch.setattr("fastbridge.model.backoff.random.uniform", lambda low, high: high)
         self.journal: list[Any] = []
         self.dialled: list[Attempt] = []
         self.links: list[Link] = []

@@ -7,6 +7,7 @@ import pytest
 
 from fastbridge.agent import Agent
 from fastbridge.model.renewal import RETRY_SECONDS
+from helpers import LOUD
 from live_rig import LiveRig
 from virtual import RecordingModel, Rig
 
@@ -80,6 +81,26 @@ class TestRealtime:
         assert rig.call.document["tokens"]["total_tokens"] == TOKENS + 1000
         assert "cost_usd=0.66" in caplog.text
 
+    def test_moves_at_the_last_moment_whoever_speaks_rather_than_end_the_call(self, rig, caplog):
+        """The answer under way is asked for again, of the cheaper one."""
+        caplog.set_level("INFO")
+        answers(rig, 1, TOKENS)
+        rig.echo_marks()
+        second = opened(rig)
+        rig.begin("resp_2", "item_2")
+        rig.delta(bytes(range(160)) * 600, "resp_2", "item_2")  # 12 s: 240 tokens and their words, 1.7 cents
+        rig.advance(0.3)
+        assert rig.call.line.link is not second
+        for _ in range(20):
+            rig.delta(bytes(range(160)) * 600, "resp_2", "item_2")
+            rig.advance(0.1)
+        assert rig.call.line.link is second
+        assert "[BUDGET] cheaper model, model=gpt-realtime-mini" in caplog.text
+        assert "[BUDGET] spent" not in caplog.text
+        rig.advance(60)
+        assert rig.call.live
+        assert rig.call.record()["model_line"]["renewals"] == 1
+
     def test_a_session_that_is_lost_afterwards_is_dialled_with_it(self, rig):
         answers(rig, 1, TOKENS)
         rig.advance(1)
@@ -124,6 +145,29 @@ class TestRealtime:
         assert ready.hang_ups == 1
         assert [attempt.model for attempt in rig.dialled] == ["", "", MINI]
         rig.shut()
+
+
+def test_live_moves_at_the_last_moment_whoever_speaks(caplog):
+    """Who speaks is heard by the other, and an answer comes."""
+    caplog.set_level("INFO")
+    settings = {"model": LIVE, "budget_model": LIVE_MINI, "prices": MINUTES}
+    rig = LiveRig(Agent(), silence_seconds=0, call_budget_usd=2.6, **settings).up()
+    rig.says(0.5, "We are open.")
+    rig.advance(10)
+    rig.line = [LOUD] * 750
+    rig.advance(2)
+    first, second = rig.model_link, rig.connect()
+    started = {"id": "live_2", "audio": {"format": {"type": "audio/pcmu", "rate": 8000}}}
+    feed(rig, {"type": "session.started", "session": started})
+    rig.advance(3)
+    assert rig.call.line.link is first
+    rig.advance(3)  # 1.7 dollars by now, and 0.9 for a goodbye
+    assert (rig.call.line.link, first.hang_ups) == (second, 1)
+    rig.advance(30)
+    assert (rig.call.live, "[BUDGET] spent" in caplog.text) == (True, False)
+    rig.do(rig.call.close, "customer_hangup")
+    assert rig.call.document["cost"]["capped_by"] is None
+    rig.shut()
 
 
 def test_live_moves_to_it_without_a_fork_and_pays_by_the_minute(caplog):

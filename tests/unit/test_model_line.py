@@ -8,10 +8,10 @@ import pytest
 from fastbridge.agent import Agent
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.errors import IllegalEvent, ModelUnavailable
+from fastbridge.model.backoff import MAX_TRIES
 from fastbridge.model.errors import is_busy, is_hopeless
 from fastbridge.model.line import (
     DEADLINES_SECONDS,
-    MAX_TRIES,
     TRANSITIONS,
     Event,
     State,

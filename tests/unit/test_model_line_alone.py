@@ -6,21 +6,18 @@ import pytest
 
 from alone import lines
 from fastbridge.errors import ModelError, ModelUnavailable
+from fastbridge.model.backoff import BACKOFF_SECONDS, BUSY_BACKOFF_SECONDS, MAX_TRIES
 from fastbridge.model.errors import is_busy, is_hopeless
 from fastbridge.model.line import (
-    BACKOFF_SECONDS,
     BLOCKED_SECONDS,
-    BUSY_BACKOFF_SECONDS,
     DEADLINES_SECONDS,
     HEALTHY_SECONDS,
     LOST,
-    MAX_TRIES,
     UNAVAILABLE,
-    UNTAKEN_BYTES,
-    UNTAKEN_SECONDS,
     State,
 )
 from fastbridge.model.port import LineChanged, LineLost, LineUp, ModelGivenUp
+from fastbridge.model.untaken import UNTAKEN_BYTES, UNTAKEN_SECONDS
 from line_scene import GONE, HOPELESS, MOMENT, OUTAGE_SECONDS, RENEW_SECONDS, LineScene
 
 LIVE = [State.DIALLING, State.OPENING, State.UP, State.PAUSING]
@@ -214,7 +211,7 @@ class TestTries:
 
     def test_a_pause_is_somewhere_in_its_upper_half(self, scene, monkeypatch):
         asked = []
-        monkeypatch.setattr("fastbridge.model.line.random.uniform", lambda *bounds: asked.append(bounds) or bounds[0])
+        monkeypatch.setattr("fastbridge.model.backoff.random.uniform", lambda *bounds: asked.append(bounds) or bounds[0])
         scene.do(scene.line.start)
         scene.fail()
         assert scene.pauses_seconds == pytest.approx(BACKOFF_SECONDS[0] / 2, abs=0.011)

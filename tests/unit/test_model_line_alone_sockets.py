@@ -6,8 +6,9 @@ import pytest
 
 from alone import lines
 from fastbridge.errors import ModelUnavailable
-from fastbridge.model.line import BLOCKED_SECONDS, HEALTHY_SECONDS, UNTAKEN_BYTES, UNTAKEN_SECONDS, State
+from fastbridge.model.line import BLOCKED_SECONDS, HEALTHY_SECONDS, State
 from fastbridge.model.port import LineLost, LineUp
+from fastbridge.model.untaken import UNTAKEN_BYTES, UNTAKEN_SECONDS
 from line_scene import GONE, HOPELESS, MOMENT, OUTAGE_SECONDS, RENEW_SECONDS, LineScene
 
 
@@ -192,6 +193,39 @@ class TestRenewal:
         assert said == ["[REALTIME] connection lost: gone", "[REALTIME] OpenAI reconnected in 0ms"]
         scene.advance(OUTAGE_SECONDS + 1)
         assert scene.line.up, "there is no outage"
+
+    def test_one_that_must_be_left_is_left_as_a_lost_one_and_nothing_is_booked_as_lost(self, scene, caplog):
+        scene.at(State.UP)
+        new = scene.successor()
+        scene.told.clear()
+        scene.journal.clear()
+        scene.do(scene.line.change_model_now)
+        assert scene.journal == [
+            "shut",
+            "hang_up 1",
+            "LineLost",
+            "disconnected",
+            (f"redirect {new.number}", scene.sink, scene.feed),
+            ("move", scene.opening, new.send_text),
+            "replay",
+            ("open", new.write),
+            "LineUp",
+        ]
+        assert (scene.line.state, scene.line.link, scene.told) == (State.UP, new, [LineLost(), LineUp()])
+        assert (scene.line.counters["renewals"], scene.line.counters["losses"], scene.stats.errors) == (1, 0, [])
+        assert lines(caplog)[-1].startswith("[REALTIME] session renewed")
+        scene.advance(OUTAGE_SECONDS + 1)
+        assert scene.line.up, "there is no outage"
+
+    def test_nothing_is_left_for_what_does_not_stand_ready(self, scene):
+        scene.at(State.UP)
+        scene.do(scene.line.change_model_now)
+        assert (scene.line.state, scene.line.link.number, scene.journal) == (State.UP, 1, scene.journal)
+        scene.advance(RENEW_SECONDS + MOMENT)
+        scene.connect()
+        scene.journal.clear()
+        scene.do(scene.line.change_model_now)
+        assert (scene.line.state, scene.line.link.number, scene.journal) == (State.UP, 1, [])
 
     def test_what_the_lost_one_did_not_take_is_not_its_successors(self, scene):
         scene.at(State.UP)

@@ -17,7 +17,8 @@ from fastbridge.base.end_reasons import EndReason
 from fastbridge.base.languages import first_in
 from fastbridge.base.machine import Machine
 from fastbridge.base.spending import Spending
-from fastbridge.call.happenings import CheaperModelWanted, CutShort, LastWord, LeaveAsked, LeaveNow
+from fastbridge.call.caps import GOODBYE_TOKENS, OVERDRAFT_USD, Cap, overdraft, told
+from fastbridge.call.happenings import CheaperModelNow, CheaperModelWanted, CutShort, LastWord, LeaveAsked, LeaveNow
 from fastbridge.call.reckoning import Enqueued, Reckoning, speak
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError
@@ -30,8 +31,6 @@ from fastbridge.observe.call_log import CallLog
 
 NEAR = 0.8
 """Of what may be spent: the model is told."""
-GOODBYE_TOKENS = 100
-"""Of audio: five seconds."""
 GOODBYE_SECONDS = 9.0
 """Of a session that is billed by the minute: 2.5 s until it begins, 5 s of speech, 1.1 s of silence until that is known
 to be over, and what it takes the carrier to hang up."""
@@ -39,8 +38,6 @@ MIN_GOODBYE_SECONDS = 3.0
 """Where there is less, none is begun: it would be cut off before it is one."""
 SPARE_TOKENS = 20
 """A goodbye may take a second more of audio."""
-OVERDRAFT_USD = 0.01
-"""By so much a goodbye may cost more than is left. Of tokens: by its own, not by what it reads."""
 PATIENCE_MS = 8000
 """What was paid for and is not heard yet is heard to its end before the goodbye, unless there is more of it."""
 LOOK_SECONDS = 1.0
@@ -64,29 +61,6 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     State.NEAR: {Event.SPEND: State.SPENT},
     State.SPENT: {},
 }
-
-
-class Cap(NamedTuple):
-    """whose: `call`, `business` or `day`. spent, most: dollars, or tokens. goodbye: what that would add. answer: what
-    is read for the next answer, which nobody can keep the model from. aside: what other calls will cost in any case."""
-
-    whose: str
-    spent: float
-    most: float
-    goodbye: float
-    unit: str
-    answer: float
-    aside: float = 0.0
-
-    @property
-    def ended(self) -> float:
-        """What will be spent if the call ends now, with a goodbye."""
-        return self.spent + self.goodbye + self.aside
-
-    @property
-    def sure(self) -> float:
-        """What will be spent if it does not."""
-        return self.ended + self.answer
 
 
 class Ahead(NamedTuple):
@@ -162,7 +136,7 @@ class Budget(Machine[State, Event]):
         self._allowed_tokens = 0  # of audio, of the last response, once all is spent
         self._glance_at = 0  # frames of the response under way: then it may be time
         self._due = Deadline(clock, self._glance)
-        self._over = False
+        self._over = self._moving = False
         calls, days = (settings.call_budget_usd, settings.call_budget_tokens), spending is not None
         if any(calls) or (days and (settings.business_budget_usd or settings.day_budget_usd)):
             log.reserve("BUDGET")
@@ -188,7 +162,7 @@ class Budget(Machine[State, Event]):
 
     def look(self) -> None:
         """To be called once a second, and when something was paid for."""
-        if self._over:
+        if self._over or self._moving:
             return
         self._due.clear()
         self._book()
@@ -202,15 +176,30 @@ class Budget(Machine[State, Event]):
         if over is None:
             return
         if over.sure >= over.most and (self._session.ready or over.spent >= over.most):
-            self._end(over, caps)
+            if not self._moves(over):
+                self._end(over, caps)
             return
         if self.state is State.WITHIN and self._facts.attentive and over.sure >= NEAR * over.most:
             self._to(Event.NEAR)
-            events.budget_near(self._log, **_told(over))
+            events.budget_near(self._log, **told(over))
             self._session.note("system", BUDGET_NEAR)
             if self._settings.budget_model:
                 self._tell(CheaperModelWanted(self._settings.budget_model))
         self._look_again(caps)
+
+    def _moves(self, cap: Cap) -> bool:
+        """To the cheaper model, if its session waits for nothing but a pause: what is cut by that goes on, a call that
+        has ended does not. Whether it has: then it was looked anew."""
+        wanted = self._settings.budget_model if cap.unit == "usd" else ""
+        if self.state is not State.NEAR or wanted in ("", self.ledger.model) or not self._facts.attentive:
+            return False
+        self._moving = True
+        self._tell(CheaperModelNow())
+        self._moving = False
+        if self.ledger.model != wanted:
+            return False
+        self.look()
+        return True
 
     def model_changed(self, model: str) -> None:
         self.ledger.change(model, self._session.usage, self._seconds())
@@ -274,7 +263,7 @@ class Budget(Machine[State, Event]):
     def _end(self, cap: Cap, caps: list[Cap]) -> None:
         self._to(Event.SPEND)
         self.capped_by = cap.whose
-        events.budget_spent(self._log, **_told(cap))
+        events.budget_spent(self._log, **told(cap))
         usd_a_second, responses = self._usd_a_second, self._session.responses
         leaving = self._facts.leave_asked  # with last words of its own, which are the goodbye
         if usd_a_second:
@@ -283,7 +272,7 @@ class Budget(Machine[State, Event]):
             affordable = seconds >= MIN_GOODBYE_SECONDS
             self._until_seconds = self._seconds() + (seconds if affordable or leaving else 0.0)
         else:
-            affordable = all(each.ended - each.most <= _overdraft(each) for each in caps)
+            affordable = all(each.ended - each.most <= overdraft(each) for each in caps)
         self._allowed_tokens = GOODBYE_TOKENS + SPARE_TOKENS if affordable else 0
         if leaving:
             self._bound_the_goodbye()
@@ -367,20 +356,3 @@ class Budget(Machine[State, Event]):
             yield Cap("business", spent_usd, business_usd, *more, spending.aside(self._business_id, but=self))
         if day_usd:
             yield Cap("day", spending.total() + ahead.running_usd, day_usd, *more, spending.aside(but=self))
-
-
-def _overdraft(cap: Cap) -> float:
-    return OVERDRAFT_USD + 1e-9 if cap.unit == "usd" else GOODBYE_TOKENS
-
-
-def _told(cap: Cap) -> dict[str, str]:
-    """What has decided: all but `most` are added up. aside: only where other calls have set something."""
-    digits = _digits(cap.most) if cap.unit == "usd" else 0
-    sums = {"spent": cap.spent, "answer": cap.answer, "goodbye": cap.goodbye, "aside": cap.aside, "most": cap.most}
-    shown = {name: f"{sum_:.{digits}f}" for name, sum_ in sums.items() if sum_ or name != "aside"}
-    return {"whose": cap.whose, **shown, "unit": cap.unit}
-
-
-def _digits(usd: float) -> int:
-    """Cents, and of less than a dollar so many that a hundredth of it is seen."""
-    return min(max(2, 2 - math.floor(math.log10(usd))), 8)

@@ -178,6 +178,10 @@ class CheaperModelWanted(NamedTuple):
     model: str
 
 
+class CheaperModelNow(NamedTuple):
+    """The money for the one in use is spent: the call is to go on with the cheaper one, if its session stands ready."""
+
+
 class LastWord(NamedTuple):
     """The line is hopeless: what is said now is said to the end, and nobody is listened to any more."""
 

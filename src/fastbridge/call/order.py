@@ -12,6 +12,7 @@ from fastbridge.call.happenings import (
     AnswerOwed,
     Beginning,
     CallerTypes,
+    CheaperModelNow,
     CheaperModelWanted,
     ConsentGiven,
     CutShort,
@@ -127,6 +128,7 @@ ORDER: Mapping[type, str] = {
     LineUp: "media_gap.line_up upload_watch.noticed format_watch.line_up privacy.line_up answers.line_up turns.line_up "
     "greeting.ready budget.line_up dead_air.review",
     CheaperModelWanted: "line.change_model",
+    CheaperModelNow: "line.change_model_now",
     ModelChanged: "budget.model_changed",
     ModelGivenUp: "answered_by.give_up transfers.withdraw barge_in.giving_up turns.line_lost fallback.give_up "
     "dead_air.review",

@@ -5,7 +5,6 @@ told what was said in the old one, then what was under way goes on. While the li
 its lane, and the assistant's audio that has come plays on. Nothing here decides what the caller hears meanwhile.
 """
 
-import random
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
@@ -19,11 +18,13 @@ from fastbridge.base.machine import Machine
 from fastbridge.config import Settings
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model.attempt import Attempt, Feed, ModelLink
+from fastbridge.model.backoff import next_delay_seconds
 from fastbridge.model.breaker import Breaker
 from fastbridge.model.errors import is_busy, is_hopeless
 from fastbridge.model.farewell import part
 from fastbridge.model.port import LineChanged, LineLost, LineUp, ModelChanged, ModelGivenUp, Opening, Session, Tell
 from fastbridge.model.renewal import Boundary, Renewal
+from fastbridge.model.untaken import Untaken
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 from fastbridge.observe.stats import CallStats
@@ -39,16 +40,8 @@ class LineFacts(Boundary, Protocol):
 
 HEALTHY_SECONDS = 10.0
 """A session that lasted this long was one: tries are counted anew."""
-BACKOFF_SECONDS = (0.1, 0.5, 1.0)
-MAX_TRIES = 1 + len(BACKOFF_SECONDS)
-BUSY_BACKOFF_SECONDS = (0.5, 1.5)
-"""For a service that says it is too busy: fewer tries, further apart."""
 BLOCKED_SECONDS = 5.0
 """The socket takes no audio for this long: it is dead, and nobody has said so."""
-UNTAKEN_BYTES = 32_768
-"""Written and not taken: about 2 s of audio."""
-UNTAKEN_SECONDS = 3.0
-"""So much, and not getting less for this long: nobody reads."""
 
 UNAVAILABLE, LOST = "model_unavailable", "model_lost"
 """Why a call ends that the model failed: there never was a session, or there is none any more."""
@@ -134,7 +127,7 @@ class ModelLine(Machine[State, Event]):
         self._busy_tries = 0
         self._down_since_ns = clock.began_ns
         self._ring_full = False
-        self._untaken_bytes = self._untaken_ns = 0
+        self._untaken = Untaken(clock)
         self._connected_ns: int | None = None  # a session is in use since then
         self._connected_before_ns = 0
         self._renewal = Renewal(self, clock=clock, settings=settings, session=session, facts=facts)
@@ -228,21 +221,17 @@ class ModelLine(Machine[State, Event]):
     def _lose(self, error: ModelError) -> None:
         if self._attempt is None:  # not begun, lost before, or given up
             return
-        was_up = self.up
-        self.counters["losses" if was_up else "dial_failures"] += 1
-        self._drop()
-        if was_up:
-            self._down_since_ns = self._clock.now_ns()
-            self._outage.set(self._settings.outage_seconds)
-            self._tell(LineLost())
-        self._session.disconnected()
+        self.counters["losses" if self.up else "dial_failures"] += 1
+        self._leave_session()
         if self.state is State.DOWN:
             return  # one of those who were told has given it up
         successor = None if is_hopeless(error) else self._renewal.take()
         self._renewal.close()
         if successor is not None:
             self._trouble.lost(error, tries=self.tries)
-            self._succeed(*successor)
+            self._move(*successor)
+            self._resumed()
+            self._carry_on(successor[1])
             return
         delay_seconds = self._next_delay(error)
         if delay_seconds is None:
@@ -254,13 +243,15 @@ class ModelLine(Machine[State, Event]):
         self._trouble.lost(error, tries=self.tries)
         self._tell(LineChanged(self._facts.overdue_seconds))
 
-    def _succeed(self, attempt: Attempt, link: ModelLink, opening: Opening) -> None:
-        """The session is lost, and its successor stood ready: no dial, no pause."""
-        self._move(attempt, link, opening)
-        self._outage.clear()
-        self._healthy.set(HEALTHY_SECONDS)
-        self._resumed()
-        self._carry_on(link)
+    def _leave_session(self) -> None:
+        """What was under way in it is settled."""
+        was_up = self.up
+        self._drop()
+        if was_up:
+            self._down_since_ns = self._clock.now_ns()
+            self._outage.set(self._settings.outage_seconds)
+            self._tell(LineLost())
+        self._session.disconnected()
 
     def _drop(self) -> None:
         """Without a link: caller frames wait."""
@@ -274,14 +265,11 @@ class ModelLine(Machine[State, Event]):
 
     def _next_delay(self, error: ModelError) -> float | None:
         """Seconds until the next try; None: there is none."""
-        if is_hopeless(error) or self.tries >= MAX_TRIES:
+        if is_hopeless(error):
             return None
-        if is_busy(error):
-            self._busy_tries += 1
-            if self._busy_tries > len(BUSY_BACKOFF_SECONDS):
-                return None
-            return random.uniform(0.5, 1.0) * BUSY_BACKOFF_SECONDS[self._busy_tries - 1]
-        return random.uniform(0.5, 1.0) * BACKOFF_SECONDS[0 if self.up else self.tries - 1]
+        busy = is_busy(error)
+        self._busy_tries += busy
+        return next_delay_seconds(self.tries, self._busy_tries if busy else 0, lost=self.up)
 
     def give_up(self, error: ModelError) -> None:
         """No more tries: the caller is told, and the call ends."""
@@ -326,12 +314,7 @@ class ModelLine(Machine[State, Event]):
 
     def check(self) -> None:
         """Once a second: is what we write taken?"""
-        now, before = self._clock.now_ns(), self._untaken_bytes
-        self._untaken_bytes = self.link.untaken_bytes() if self.up and self.link is not None else 0
-        if before < UNTAKEN_BYTES or self._untaken_bytes < max(before, UNTAKEN_BYTES):
-            self._untaken_ns = now
-        elif now - self._untaken_ns > UNTAKEN_SECONDS * 1e9:
-            self._untaken_ns = now
+        if self._untaken.too_long(self.link.untaken_bytes() if self.up and self.link is not None else 0):
             self.lose("the model reads no more", "upload_blocked")
 
     def ring_full(self, full: bool) -> None:
@@ -349,9 +332,11 @@ class ModelLine(Machine[State, Event]):
         """Move to another connection, whose session is confirmed: nothing is generating, nothing is lost."""
         old = self.link
         self._move(attempt, link, opening)
+        self._renewed(link, old)
+
+    def _renewed(self, link: ModelLink, old: ModelLink | None = None) -> None:
         self.counters["replayed_items"] += self._session.replay()
         self.counters["renewals"] += 1
-        self._blocked.clear()
         if old is not None:
             part(old, self._clock, self._session.parting())
         self._carry_on(link)
@@ -360,6 +345,16 @@ class ModelLine(Machine[State, Event]):
     def change_model(self, model: str) -> None:
         """Move to this model, at the next moment in which nobody hears it."""
         self._renewal.change_model(model)
+
+    def change_model_now(self) -> None:
+        """Move to its session, if that stands ready, whoever speaks: what was under way goes on there as after a loss."""
+        successor = self._renewal.take() if self.up else None
+        if successor is None:
+            return
+        self._leave_session()
+        if self.state is State.UP:  # nobody who was told has given it up
+            self._move(*successor)
+            self._renewed(successor[1])
 
     def renewal_failed(self, error: ModelError) -> None:
         self.counters["renewal_failures"] += 1
@@ -376,6 +371,9 @@ class ModelLine(Machine[State, Event]):
         if self._ring_full:
             link.pause_reading()
         self._session.move(opening, link.send_text)
+        self._outage.clear()
+        self._blocked.clear()
+        self._healthy.set(HEALTHY_SECONDS)
 
     def _carry_on(self, link: ModelLink) -> None:
         """Audio may pass, then goes on what was under way."""
