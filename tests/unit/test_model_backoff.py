@@ -24,10 +24,12 @@ def test_a_busy_model_is_asked_less_often(busy: int, longest: float | None) -> N
 def test_a_session_that_was_lost_is_followed_at_once_but_not_for_ever() -> None:
     for tries in range(1, MAX_TRIES):
         delay = next_delay_seconds(tries, 0, lost=True)
-        assert delay is not None and delay <= BACKOFF_SECONDS[0]
+        assert delay is not None
+        assert delay <= BACKOFF_SECONDS[0]
     assert next_delay_seconds(MAX_TRIES, 0, lost=True) is None
 
 
 def test_one_that_was_lost_for_it_is_busy_waits_as_long_as_any_busy_one() -> None:
     delay = next_delay_seconds(1, 2, lost=True)
-    assert delay is not None and delay >= BUSY_BACKOFF_SECONDS[1] / 2
+    assert delay is not None
+    assert delay >= BUSY_BACKOFF_SECONDS[1] / 2

@@ -211,7 +211,9 @@ class TestTries:
 
     def test_a_pause_is_somewhere_in_its_upper_half(self, scene, monkeypatch):
         asked = []
-        monkeypatch.setattr("fastbridge.model.backoff.random.uniform", lambda *bounds: asked.append(bounds) or bounds[0])
+        monkeypatch.setattr(
+            "fastbridge.model.backoff.random.uniform", lambda *bounds: asked.append(bounds) or bounds[0]
+        )
         scene.do(scene.line.start)
         scene.fail()
         assert scene.pauses_seconds == pytest.approx(BACKOFF_SECONDS[0] / 2, abs=0.011)

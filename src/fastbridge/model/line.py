@@ -347,7 +347,7 @@ class ModelLine(Machine[State, Event]):
         self._renewal.change_model(model)
 
     def change_model_now(self) -> None:
-        """Move to its session, if that stands ready, whoever speaks: what was under way goes on there as after a loss."""
+        """To its session, if that stands ready, whoever speaks: what was under way goes on there as after a loss."""
         successor = self._renewal.take() if self.up else None
         if successor is None:
             return
