@@ -545,6 +545,7 @@ class TestEnd:
             "started_at", "outbound_id",
             "accounting", "pacing", "tools", "tokens", "cost", "model_events", "errors",
             "model_line", "model_seconds", "answers", "waiting", "log", "transferred_to", "errors_by_type",
+            "unlisted",
             "answered_by", "recording", "carrier_recording", "consent_ms", "private", "transfers",
         }  # fmt: skip
         assert (record["version"], record["duration_ms"], record["end_reason"]) == (2, 100, "shutdown")

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from fastbridge.agent import Agent
 from fastbridge.base.end_reasons import EndReason
 from fastbridge.call import record
 from fastbridge.carrier.admission import Admission
 from fastbridge.config import Settings
 from fastbridge.store import records as store
-from helpers import LOUD
+from helpers import LOUD, QUIET
 from virtual import Rig
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "call-record.md").read_text()
@@ -51,6 +52,39 @@ def test_the_metrics_line_sums_the_record_up():
         assert (fields["response_ms"], fields["pause_ms"]) == (None, None)
     finally:
         rig.shut()
+
+
+def test_what_is_too_much_for_a_list_is_counted(monkeypatch):
+    """The first ones stay; what is not listed happens all the same."""
+    monkeypatch.setattr("fastbridge.observe.stats.MAX_LISTED", 1)
+    agent = Agent()
+
+    @agent.tool
+    async def hours() -> str:
+        """When we are open."""
+        return "9 to 5"
+
+    rig = Rig(agent, silence_seconds=0, barge_in_confirm_ms=0).up()
+    try:
+        for number in (1, 2, 3):
+            response_id, item_id = f"resp_{number}", f"item_{number}"
+            rig.model({"type": "input_audio_buffer.speech_started", "item_id": f"item_u{number}"})
+            rig.model({"type": "input_audio_buffer.speech_stopped", "item_id": f"item_u{number}"})
+            rig.begin(response_id, item_id)
+            rig.tool_call(f"call_{number}", "hours", "{}", response_id)
+            rig.delta(bytes(range(160)) * 100, response_id, item_id)
+            rig.advance(0.5)
+            rig.caller_says(*[LOUD] * 5)
+            rig.done(response_id, "cancelled")
+            rig.caller_says(*[QUIET] * 50)
+        document = rig.call.record()
+    finally:
+        rig.shut()
+    times = document["timings_ms"]
+    lists = (times["responses"], times["pauses"], document["barge_ins"], document["tools"])
+    assert [len(each) for each in lists] == [1, 1, 1, 1]
+    assert document["unlisted"] == {"responses": 2, "pauses": 2, "barge_ins": 2, "tools": 2}
+    assert document["errors"] == []
 
 
 def test_the_document_describes_every_field():

@@ -219,7 +219,7 @@ class BargeIn(Machine[State, Event]):
             level_dbfs=round(detector.level_dbfs, 1),
             threshold_dbfs=round(detector.threshold_dbfs, 1),
         )
-        self._stats.barge_ins.append(self._current)
+        self._stats.add("barge_ins", self._stats.barge_ins, self._current)
         self._look.set(LOOK_SECONDS)
         events.barge_in_held(
             self._log,

@@ -85,8 +85,9 @@ class Books:
         if response_id.startswith(LOCAL_ID):
             return
         if self._speech_stopped_ns:
-            self._stats.response_ms.append(self._clock.elapsed_ms(self._speech_stopped_ns))
-            self._stats.pause_ms.append(self._pause_ms())
+            stats = self._stats
+            stats.add("responses", stats.response_ms, self._clock.elapsed_ms(self._speech_stopped_ns))
+            stats.add("pauses", stats.pause_ms, self._pause_ms())
             self._speech_stopped_ns = 0
         self._answered_ms = self._clock.now_ms()
 

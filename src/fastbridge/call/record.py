@@ -70,6 +70,7 @@ class Record(_Identities):
     model_events: dict[str, int]
     errors: list[str]
     errors_by_type: dict[str, int]
+    unlisted: dict[str, int]
     log: dict[str, Any]
 
 
@@ -119,6 +120,7 @@ def record(call: Parts) -> dict[str, Any]:
         "model_events": dict(call.session.counters),
         "errors": moments.errors[:MAX_ERRORS],
         "errors_by_type": dict(moments.error_types),
+        "unlisted": dict(moments.unlisted),
         "log": {"lines": call.log.lines, "held_back": dict(call.log.held_back)},
     }
 
@@ -199,6 +201,7 @@ def unbegun(admission: "Admission", settings: "Settings", reason: str, why: str)
         "model_events": {},
         "errors": [why],
         "errors_by_type": {"unbegun": 1},
+        "unlisted": {},
         "log": {"lines": 1, "held_back": {}},
     }
 

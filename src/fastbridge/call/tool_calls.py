@@ -108,7 +108,7 @@ class ToolCalls:
     def not_run(self, name: str, why: str) -> None:
         """A call that was broken off, or taken back with its response."""
         events.tool_not_run(self._log, name, why)
-        self._stats.tool_calls.append({"name": name, "outcome": "broken_off", "elapsed_ms": 0})
+        self._list({"name": name, "outcome": "broken_off", "elapsed_ms": 0})
 
     def close(self) -> None:
         self._runner.close()
@@ -119,8 +119,11 @@ class ToolCalls:
         else:
             events.tool_result(self._log, name, outcome, elapsed_ms, output)
         entry: dict[str, Any] = {"name": name, "outcome": outcome, "elapsed_ms": elapsed_ms}
-        self._stats.tool_calls.append(entry)
+        self._list(entry)
         return entry
+
+    def _list(self, entry: dict[str, Any]) -> None:
+        self._stats.add("tools", self._stats.tool_calls, entry)
 
     def _proceed(self, response_ids: set[str]) -> None:
         """The tools of these responses have their answers: let the model go on, if there is anything left to say."""

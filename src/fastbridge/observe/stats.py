@@ -15,6 +15,8 @@ from fastbridge.observe.log_format import clean
 
 MAX_ERRORS = 1000
 """Errors of a call that are kept, in order; one more is counted by its type alone."""
+MAX_LISTED = 2000
+"""Answers, interruptions and tools of a call, of each, as many as turns are kept; one more is counted alone."""
 MAX_ERROR_TYPES = 32
 """Types that are told apart, for the model may invent some; one more is `other`."""
 
@@ -62,6 +64,14 @@ class CallStats:
     private_ms: int = 0
     errors: list[str] = field(default_factory=list)  # codes
     error_types: Counter[str] = field(default_factory=Counter)
+    unlisted: Counter[str] = field(default_factory=Counter)  # what was too much, by the record's name of its list
+
+    def add(self, name: str, entries: list[Any], entry: Any) -> None:
+        """To one of the lists above, which the record calls `name`."""
+        if len(entries) < MAX_LISTED:
+            entries.append(entry)
+        else:
+            self.unlisted[name] += 1
 
     def note_error(self, code: str, kind: str) -> None:
         """One that has cost something, or may have. code and kind may be a peer's words."""
