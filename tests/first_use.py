@@ -69,7 +69,7 @@ async def main() -> None:
     node = Node(load_settings(**SETTINGS, openai_base_url=f"{url}/v1", twilio_api_url=url), Agent())
     before = set(sys.modules)
     caller = Caller()
-    await node._dial(caller)  # type: ignore[arg-type]
+    await node._dialler.dial(caller)  # type: ignore[arg-type]
     assert sorted(caller.told) == ["connected", "lost", "message"], caller.told
     assert await node.rest.hang_up(SETTINGS["twilio_account_sid"], "CA" + "1" * 32)
     print("\n".join(sorted(set(sys.modules) - before)))

@@ -152,7 +152,7 @@ def test_the_caller_hears_an_apology(node_with, caplog, monkeypatch, prompts, di
 
 @both
 def test_a_model_that_does_not_answer(node_with, monkeypatch, prompts, dialect):
-    monkeypatch.setattr("fastbridge.node.node.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("fastbridge.node.dialler.CONNECT_SECONDS", 0.3)
     node = node_with(script=lambda model: model.until(Opcode.CONT), prompts_dir=prompts, model=MODELS[dialect])
     call_sid = new_call_sid()
     with node.started(call_sid) as line:

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import json
 import os
+import signal
 import sqlite3
 import sys
 import time
@@ -123,6 +124,22 @@ def test_a_call_that_was_placed_is_a_conversation(tmp_path: Path, dialect: str) 
         assert shop.api.errors == []
 
     run(tmp_path, test, model_of(dialect), callees={TO: TALKS})
+
+
+def test_a_node_that_drains_is_there_for_who_answers(tmp_path: Path) -> None:
+    """Nobody has answered when it is told to end."""
+
+    async def test(shop: Shop) -> None:
+        await shop.place()
+        started = time.monotonic()
+        os.kill(shop.node.pid, signal.SIGTERM)
+        assert await shop.node._process.wait() == 0  # type: ignore[union-attr]
+        assert time.monotonic() - started > 3.0
+        (record,) = await shop.records(1)
+        assert (record["end_reason"], len(record["turns"])) == ("customer_hangup", 3)
+        assert "[NODE] no new calls: it ends with the last, calls=1" in shop.node.log()
+
+    run(tmp_path, test, callees={TO: Callee([Speak("caller_appointment"), HangUp()], rings_seconds=3.0)})
 
 
 def test_the_command_tells_how_it_went(tmp_path: Path) -> None:

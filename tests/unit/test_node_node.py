@@ -180,7 +180,7 @@ def test_of_a_closed_socket_to_the_model_nothing_is_left_for_the_collector(monke
                 super().__init__(*args, **options)
                 made.append(weakref.ref(self))
 
-        monkeypatch.setattr("fastbridge.node.node.RealtimeSocket", Watched)
+        monkeypatch.setattr("fastbridge.node.dialler.RealtimeSocket", Watched)
         attempt = SimpleNamespace(
             sink=lambda message: None,
             feed_message=lambda message: None,
@@ -193,7 +193,7 @@ def test_of_a_closed_socket_to_the_model_nothing_is_left_for_the_collector(monke
             port = model.sockets[0].getsockname()[1]
             node = make_node(openai_base_url=f"http://127.0.0.1:{port}/v1")
             node._ticker.acquire()  # as a live call does: it reads
-            await node.spawn(node._dial(attempt))
+            await node.spawn(node._dialler.dial(attempt))
             node._ticker.release()
             assert told == ["connected", "lost"]
             assert made[0]() is not None
@@ -495,3 +495,29 @@ def test_a_node_that_drains_places_no_calls_that_were_scheduled(tmp_path):
         return told
 
     assert asyncio.run(scene()) == [False, True]
+
+
+def test_who_was_called_and_has_not_answered_is_waited_for_in_a_drain(tmp_path, caplog):
+    caplog.set_level("INFO")
+
+    async def scene() -> list[bool]:
+        keys = {"api_keys": "k" * 32, "database_url": f"sqlite:///{tmp_path}/x.db"}
+        node = make_node(twilio_account_sid=ACCOUNT_SID, twilio_auth_token="0" * 32, **keys)
+        busy = [node.busy]
+        for number in range(2):
+            node.placer.ringing.placed(f"CA{number}", 60)
+        node.drain()
+        busy.append(node.busy)
+        node.placer.ringing.over("CA0")
+        admission = node.directory.admit(
+            "CA1", ACCOUNT_SID, from_number="", to_number="", direction="outbound", parameters={}
+        )
+        node.announce(admission)
+        assert (len(node.placer.ringing), node.directory.pending) == (0, 1)
+        busy.append(node.busy)
+        node.directory.abandon("CA1")
+        await node.close()
+        return busy
+
+    assert asyncio.run(scene())[:3] == [False, True, True]
+    assert "no new calls: it ends with the last, calls=2" in caplog.text

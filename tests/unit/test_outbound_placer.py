@@ -105,6 +105,30 @@ class TestAsking:
             True,
         )
 
+    @pytest.mark.parametrize(
+        ("told", "rings"),
+        [("initiated", 1), ("ringing", 1), ("in-progress", 0), ("busy", 0), ("no-answer", 0), ("canceled", 0)],
+    )
+    def test_a_call_rings_until_it_is_answered_or_has_ended(self, scene: Scene, told: str, rings: int) -> None:
+        async def ask(placer: Placer) -> int:
+            await placer.ask(CallRequest.model_validate({"to": TO}))
+            return len(placer.ringing)
+
+        async def tell(placer: Placer) -> int:
+            await placer.told(SIDS[0], told, 1, {})
+            return len(placer.ringing)
+
+        assert scene.run(ask, tell) == [1, rings]
+
+    def test_what_was_not_placed_does_not_ring(self, scene: Scene) -> None:
+        scene.carrier.answers = [Refused("no such number", 21211)]
+
+        async def ask(placer: Placer) -> int:
+            await placer.ask(CallRequest.model_validate({"to": TO}))
+            return len(placer.ringing)
+
+        assert scene.run(ask) == [0]
+
     def test_the_same_key_is_the_same_call(self, scene: Scene) -> None:
         first, again = scene.asked(idempotency_key="k"), scene.asked(idempotency_key="k")
         assert (first[1], again[1]) == (True, False)

@@ -29,16 +29,13 @@ from fastbridge.carrier.twilio.recordings import twilio_recordings
 from fastbridge.carrier.twilio.transfers import transfers
 from fastbridge.config import Settings
 from fastbridge.errors import ConfigError
-from fastbridge.model.attempt import Attempt
 from fastbridge.model.breaker import Breaker
-from fastbridge.model.endpoint import Endpoint
-from fastbridge.model.errors import model_error
 from fastbridge.model.farewell import FAREWELL_SECONDS
-from fastbridge.model.socket import RealtimeSocket
 from fastbridge.net import descriptors
 from fastbridge.net.connections import Connections
 from fastbridge.net.fragments import CLOSE_GRACE_SECONDS
 from fastbridge.node.day_budget import DayBudget
+from fastbridge.node.dialler import Dialler
 from fastbridge.node.fitness import require_fit
 from fastbridge.node.leftovers import Leftovers
 from fastbridge.node.metrics import Metrics, Snapshot
@@ -57,7 +54,6 @@ if sys.platform == "linux":
 
 logger = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 3.0
 EXPIRY_MARGIN_SECONDS = 0.5
 CALLS_PER_FOLD = 20
 
@@ -118,7 +114,7 @@ class Node:
         self.transfers = transfers(settings, self.spawn)
         self.placer = self._make_placer() if settings.api_keys is not None else None
         self._watching: asyncio.Task[None] | None = None
-        self._endpoint = Endpoint(settings)
+        self._dialler = Dialler(settings, self.reactor, self.retire)
         # What is imported at first use would be in somebody's call, and stop all the others: for 0.3 s, and for 30 ms.
         for name in ("websockets.sync.client", "openai.lib._websocket", "anyio._backends._asyncio"):
             importlib.import_module(name)
@@ -167,20 +163,25 @@ class Node:
 
     def drain(self) -> None:
         """No new calls."""
-        if not self.directory.draining and self.directory.live:
-            notices.draining(self.directory.live, at_most_seconds=self.settings.drain_seconds)
+        if not self.directory.draining and self._awaited:
+            notices.draining(self._awaited, at_most_seconds=self.settings.drain_seconds)
         self.directory.draining = True
 
     def cut(self) -> None:
         """End the calls there are: their callers hear why when Twilio asks."""
-        notices.calls_cut(self.directory.live)
+        notices.calls_cut(self._awaited)
         for call in list(self._calls):
             call.close(EndReason.SHUTDOWN)
 
     @property
     def busy(self) -> bool:
-        """Whether there are calls, or some may come that were let in."""
-        return bool(self.directory.live or self.directory.pending)
+        """Whether there are calls, or some may come that were let in, or placed."""
+        return self._awaited > 0
+
+    @property
+    def _awaited(self) -> int:
+        ringing = len(self.placer.ringing) if self.placer is not None else 0
+        return self.directory.live + self.directory.pending + ringing
 
     def arrived(self) -> None:
         """A connection has come, of which the loop takes one a turn: there may be more."""
@@ -188,6 +189,8 @@ class Node:
 
     def announce(self, admission: Admission) -> None:
         """A webhook has let this call in: what can be looked up is looked up while its stream is on the way."""
+        if self.placer is not None:
+            self.placer.ringing.over(admission.call_sid)
         context = self._context(admission)
         agent = self.agent.for_call(context)
         self.lookups.begin(agent, replace(context, agent=agent))
@@ -227,7 +230,7 @@ class Node:
             pacer=self.pacer,
             outbox=self.outbox,
             clock=self.clock,
-            dial=lambda attempt: self.spawn(self._dial(attempt, settings.model)),
+            dial=lambda attempt: self.spawn(self._dialler.dial(attempt, settings.model)),
             spawn=self.spawn,
             ended=self._call_ended,
             breaker=self.breaker,
@@ -305,29 +308,6 @@ class Node:
         call = self._call(call_sid)
         rest.say(call_sid, problem) if call is None else events.carrier_refused(call.log, problem)
 
-    async def _dial(self, attempt: Attempt, model: str = "") -> None:
-        """Open a socket to this model, through the SDK, and stay until it is closed."""
-        sockets: list[RealtimeSocket] = []
-
-        def create(*args: Any, **options: Any) -> RealtimeSocket:
-            made = RealtimeSocket(
-                *args, sink=attempt.sink, feed_message=attempt.feed_message, listener=attempt, **options
-            )
-            sockets.append(made)
-            return made
-
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                connection = await self._endpoint.dial(attempt.model or model or self.settings.model, attempt, create)
-        except Exception as error:
-            attempt.on_model_failed(model_error(error))
-            return
-        if self.reactor is not None:
-            sockets[-1].adopted_by(self.reactor)
-        attempt.on_model_connected(sockets[-1])
-        await sockets[-1].wait_closed()
-        self.retire(connection, sockets[-1].protocol, sockets[-1])
-
     async def close(self) -> None:
         """End every call that is left, and wait for what they still do."""
         self.drain()
@@ -345,7 +325,7 @@ class Node:
             _, unfinished = await asyncio.wait(self._tasks, timeout=FAREWELL_SECONDS + CLOSE_GRACE_SECONDS + 0.5)
             for task in unfinished:
                 task.cancel()
-        await self._endpoint.close()
+        await self._dialler.close()
         if self.placer is not None:
             await self.placer.close()
         if self.transfers is not None:

@@ -22,6 +22,7 @@ from fastbridge.carrier.port import CarrierCalls, Placed, PlacedCall, Placement,
 from fastbridge.config import Settings
 from fastbridge.observe import notices
 from fastbridge.outbound.requests import OUTBOUND_ID, CallRequest
+from fastbridge.outbound.ringing import Ringing
 from fastbridge.store.outbound import (
     COMPLETED,
     ENDED,
@@ -95,6 +96,7 @@ class Placer:
     ) -> None:
         self.outcomes: Counter[str] = Counter()
         """Calls that have ended here, by how."""
+        self.ringing = Ringing(now_s)
         self._store = store
         self._carrier = carrier
         self._settings = settings
@@ -159,6 +161,8 @@ class Placer:
 
     async def told(self, call_sid: str, state: str, sequence: int | None, params: Mapping[str, str]) -> None:
         """What the carrier tells of a call, which need not be one of ours. params: its own words, and ours."""
+        if state in ENDED or state == "in-progress":
+            self.ringing.over(call_sid)
         code, seconds = (_number(params.get(name)) for name in ("code", "duration_seconds"))
         known: dict[str, Any] = {"duration_seconds": seconds, "answered_by": params.get("answered_by"), "code": code}
         known["reason"] = params.get("reason")
@@ -196,8 +200,10 @@ class Placer:
         return row
 
     async def _place(self, row: OutboundCall) -> OutboundCall:
-        result = await self._carrier.place(self._placement(row))
+        placement = self._placement(row)
+        result = await self._carrier.place(placement)
         if isinstance(result, Placed):
+            self.ringing.placed(result.call_sid, placement.ring_seconds)
             check = _check_seconds(result.state)
             placed = await self._do(self._store.placed, row.id, result.call_sid, result.state, check)
             notices.outbound_placed(result.call_sid, row.id)

@@ -19,7 +19,7 @@ from websockets.http11 import Response
 from fastbridge.model.attempt import Attempt
 from fastbridge.model.errors import model_error
 from fastbridge.model.socket import MODEL_BUFFER_BYTES
-from fastbridge.node.node import CONNECT_SECONDS
+from fastbridge.node.dialler import CONNECT_SECONDS
 from fastbridge.sim.channel import Channel, SessionT
 from fastbridge.sim.disruption import NO_CLOSE_FRAME, Obstacle, Refuse, Unreachable
 from fastbridge.sim.live_session import LiveSession
