@@ -7,7 +7,7 @@ import pytest
 from fastbridge.agent import Agent
 from fastbridge.model.line import State
 from helpers import LOUD
-from turns import SECOND, SPEAKS_ON, creates, turn
+from turns import COMMITTED, SECOND, SPEAKS_ON, creates, turn
 from virtual import Rig
 
 
@@ -250,6 +250,10 @@ class TestToolLoop:
         assert rig.call.record()["answers"]["tool_loops"] == 1
 
 
+COMPLETED = "conversation.item.input_audio_transcription.completed"
+WRITTEN_DOWN = {"type": COMPLETED, "item_id": COMMITTED["item_id"], "transcript": "Where is it?"}
+
+
 class TestStuck:
     def test_is_cancelled_and_asked_for_again_then_costs_the_session(self, rig):
         turn(rig)
@@ -276,11 +280,56 @@ class TestStuck:
         rig.done("resp_1", "cancelled")
         assert "Go on from exactly there" in creates(rig)[0]["instructions"]
 
-    def test_that_answers_to_nothing_is_asked_for_again_all_the_same(self, rig):
+    def test_and_not_confirmed_to_be_cancelled_costs_the_session_at_once(self, rig):
+        """Whoever asked there once more would wait as long for that."""
         turn(rig)
+        rig.model(WRITTEN_DOWN)
         rig.begin("resp_1")
         rig.advance(11.2)
+        assert (rig.call.line.counters["losses"], creates(rig)) == (1, [])
+        rig.advance(0.2)
+        rig.connect()
+        rig.open_session(2)
         assert len(creates(rig)) == 1
+        assert "repeat" not in creates(rig)[0].get("instructions", "")
+
+    def test_in_the_middle_and_not_confirmed_it_goes_on_from_there_in_the_next(self, rig):
+        turn(rig)
+        rig.model(WRITTEN_DOWN)
+        rig.begin("resp_1", "item_1")
+        rig.delta(SECOND, "resp_1", "item_1")
+        rig.advance(12.3)
+        assert rig.call.line.counters["losses"] == 1
+        rig.advance(0.2)
+        rig.connect()
+        rig.open_session(2)
+        assert "Go on from exactly there" in creates(rig)[0]["instructions"]
+
+    @pytest.mark.parametrize("spoke", [False, True])
+    def test_is_asked_for_in_the_next_session_where_the_line_is_lost_while_it_is_cancelled(self, rig, spoke):
+        """A service that stands still, and then breaks."""
+        turn(rig)
+        rig.model(WRITTEN_DOWN)
+        rig.begin("resp_1", "item_1")
+        if spoke:
+            rig.delta(SECOND, "resp_1", "item_1")
+        rig.advance(9.5)
+        assert len(rig.sent("response.cancel")) == 1
+        rig.lose_model()
+        rig.advance(0.2)
+        rig.connect()
+        rig.open_session(2)
+        rig.advance(3)
+        assert len(creates(rig)) == 1
+        assert ("Go on from exactly there" in creates(rig)[0].get("instructions", "")) is spoke
+
+    def test_whose_model_begins_another_unasked_costs_no_session(self, rig):
+        turn(rig)
+        rig.begin("resp_1")
+        rig.advance(8.5)
+        rig.begin("resp_2")
+        rig.advance(4)
+        assert rig.call.line.counters["losses"] == 0
 
 
 def test_an_answer_to_a_call_that_has_ended_is_nothing(rig):

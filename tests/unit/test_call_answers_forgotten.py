@@ -199,12 +199,13 @@ class TestStuck:
             scene.done("cancelled")
             assert scene.asked == ["greeting"]
 
-    def test_is_not_asked_for_again_by_its_end_where_the_line_was_lost(self, scene):
+    def test_is_asked_for_once_where_the_line_was_lost_before_its_end(self, scene):
         scene.stuck()
         scene.do("line_lost")
+        assert scene.asked == ["greeting"]
         scene.responses.refused_by_us = True
         scene.done("cancelled")
-        assert scene.asked == []
+        assert scene.asked == ["greeting"]
 
     @pytest.mark.parametrize("how", ["words", "a tool"])
     def test_in_a_row_are_counted(self, scene, how):

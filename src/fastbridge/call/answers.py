@@ -73,7 +73,7 @@ class Answers:
         self._failures = 0
         self._empty = 0
         self._stuck = 0
-        self._redo: tuple[str, Create] | None = None  # a stuck response, to be asked for again when it has ended
+        self._redo: tuple[str, Create, bool] | None = None  # a stuck response that is to end, and whether it spoke
         self._last_word = False
         self._tool_response = ""
         self._next = Create("turn")
@@ -106,9 +106,11 @@ class Answers:
         responses, code = self._session.responses, error.code if error is not None else None
         create, spoke, called = responses.serving, self.spoke(response_id), self._tool_response == response_id
         if self._redo is not None and self._redo[0] == response_id:
-            create, self._redo = self._redo[1], None
+            (_, create, spoke), self._redo = self._redo, None
+            if status == "lost" and responses.resting:  # nor has the model confirmed that it was cancelled
+                self._tell(SessionUseless("the model answers nothing", "unanswered"))
             if not called:  # else the tools' results ask for what follows
-                self._again(create, spoke)
+                self._resume(create, spoke)
         elif status == "lost" or responses.refused_by_us:
             pass  # whoever took it back, or found it gone, sees to what follows
         elif status == "completed" and spoke:
@@ -197,7 +199,7 @@ class Answers:
         self._watchdog("responses_stuck")
         self._stuck += 1
         if self._stuck < MAX_STUCK:
-            self._redo = response_id, create
+            self._redo = response_id, create, self.spoke(response_id)
             return
         if self._stuck > MAX_STUCK:
             self._give_up("the model's responses stand still", "response_stuck")
@@ -221,17 +223,20 @@ class Answers:
         """What was under way is asked for again when there is a session again; until then it can be interrupted."""
         responses = self._session.responses
         response_id = responses.response_id or ""
+        redo, self._redo = self._redo, None
         self._retry.clear()
-        self._redo = None
         create = responses.suspend()
+        spoke = self.spoke(response_id)
+        if redo is not None and create is None:  # it stood still, and was being cancelled
+            _, create, spoke = redo
         if create is not None and self._tool_response == response_id and self._tools_will_ask():
             pass  # for what follows
         elif self._work_is_lost(create):
-            if create is not None and self.spoke(response_id):
+            if create is not None and spoke:
                 self._session.break_off()
             self._resume(OWN_TURN, False)
         elif create is not None:
-            self._resume(create, self.spoke(response_id))
+            self._resume(create, spoke)
         elif self._facts.owed_at_loss and not self._answer_will_come():
             self._resume(OWN_TURN, False)
 
