@@ -250,6 +250,24 @@ class TestToolLoop:
         assert rig.call.record()["answers"]["tool_loops"] == 1
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_a_turn_for_which_an_answer_was_asked_in_vain_is_answered_once_in_the_next_session(rig, known):
+    """Or asked to be repeated, once."""
+    turn(rig)
+    if known:
+        rig.model(WRITTEN_DOWN)
+    rig.advance(8)
+    assert (rig.call.line.counters["losses"], len(creates(rig))) == (1, 1)
+    rig.connect()
+    rig.open_session(2)
+    rig.begin_ours("resp_1", "item_1")
+    rig.delta(SECOND, "resp_1", "item_1")
+    rig.done("resp_1")
+    rig.advance(5)
+    asked = creates(rig)[1:]
+    assert [("did not hear them" in each.get("instructions", "")) for each in asked] == [not known]
+
+
 COMPLETED = "conversation.item.input_audio_transcription.completed"
 WRITTEN_DOWN = {"type": COMPLETED, "item_id": COMMITTED["item_id"], "transcript": "Where is it?"}
 

@@ -18,7 +18,7 @@ from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model.errors import is_hopeless
 from fastbridge.model.instructions import CUT_OFF, FILTERED, REPEAT, REPROMPT
 from fastbridge.model.port import OWN_TURN, Create, Model, Tell, Wish
-from fastbridge.model.response_states import MOOT
+from fastbridge.model.response_states import ANSWERS, MOOT
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
 
@@ -213,7 +213,8 @@ class Answers:
         code = error.code or error.kind
         if code in ("unanswered", "create_refused"):
             self._tell(SessionUseless("the model does not answer", code))
-            self._resume(create, False)
+            if create.purpose not in ANSWERS or not self._session.responses.awaits(*ANSWERS):
+                self._resume(create, False)  # else what was owed is asked for already
         else:
             self._failed(create, code, spoke=False)
 
