@@ -47,6 +47,28 @@ async def test_a_session_that_ends_in_an_answer_has_a_successor_that_knows_it(ho
 
 
 @both
+async def test_a_tool_over_which_a_session_is_lost_runs_once_and_the_next_session_tells_of_it(house):
+    async def answer(r):
+        if len(r.session.case.sessions) == 1:
+            await r.call("slow", {"seconds": 1.5})
+        else:
+            await r.say("There it is.", 1000)
+
+    async with house.call(answer) as call:
+        await call.phone.hears("Good morning.")
+        await call.phone.speak(800)
+        await until(lambda: any("[TOOL_CALL]" in line for line in call.lines), 8, "the tool")
+        await ends(call.model.session, "drops")
+        await call.phone.hears("There it is.", ms=1000)
+        await call.phone.rest(1000)
+        assert call.ran == ["slow"]
+        assert len(call.model.sessions) == 2
+        assert "It was slow." in json.dumps(call.model.session.events)
+    record = await call.record()
+    assert [(tool["name"], tool["outcome"]) for tool in record["tools"]] == [("slow", "ok")]
+
+
+@both
 async def test_a_session_that_is_renewed_is_followed_by_one_that_knows_all(house):
     async def answer(r):
         await r.say(f"Answer {r.number}.", 800)
