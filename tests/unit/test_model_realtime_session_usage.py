@@ -41,7 +41,8 @@ def test_twice(rig, told):
 
 def test_of_one_that_was_given_up(rig, told):
     rig.begin("resp_1")
-    rig.advance(11.3)  # 8 s without a sign, and 3 for the cancellation
+    rig.do(rig.call.session.responses.cancel)
+    rig.advance(3.3)  # for the cancellation
     assert not rig.call.session.responses.generating
     rig.done("resp_1", status="cancelled", usage=USAGE)
     assert (told, rig.call.session.usage.total_tokens) == ([UsageTold("resp_1")], 9)
