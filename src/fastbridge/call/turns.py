@@ -35,6 +35,8 @@ class Moment(Protocol):
     @property
     def line_up(self) -> bool: ...
     @property
+    def handed_on(self) -> bool: ...
+    @property
     def interrupts_unnoticed(self) -> bool: ...
     @property
     def said_unheard(self) -> bool: ...
@@ -211,7 +213,7 @@ class Turns:
         self._tell(WaitChanged(OVERDUE_SECONDS))
 
     def _unanswered(self) -> None:
-        if not self._session.responses.resting:
+        if not self._session.responses.resting or self._facts.handed_on:
             self._answer.set(ANSWER_SECONDS)
         elif self._facts.interrupts_unnoticed:
             self._answer.set(UNNOTICED_LOOK_SECONDS)
