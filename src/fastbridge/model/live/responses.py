@@ -24,8 +24,8 @@ REPEATED_SECONDS = 4.0
 """Asked a second time, a model is given so long. With the first time that is less than what makes a session healthy:
 one that says nothing uses up the tries of its line."""
 MEANWHILE = frozenset({"say", "filler"})
-"""Words of the agent's own, which may be said before the caller's turn is answered, where its answer is to come of work:
-a tool may say what it waits for."""
+"""Words of the agent's own, which may be said before the caller's turn is answered, where that is to come of work: a
+tool may say what it waits for."""
 NO_TOOLS = "Delegate nothing more for now: tell the caller, in words, what you know and what could not be done."
 
 
