@@ -159,6 +159,12 @@ def test_what_breaks_off_is_without_what_is_blank_behind_it():
     assert history.break_off(100) == "one two"
 
 
+def test_and_without_what_is_blank_before_it(history):
+    """A first fragment may begin with a space."""
+    spoken(history, " one two three")
+    assert history.break_off(100) == history.turns["item_1"].text == "one two three"
+
+
 def test_of_nothing_is_nothing():
     assert cut_to("", 0.5) == ""
 
