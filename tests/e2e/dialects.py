@@ -44,7 +44,7 @@ ONE_DIALECT = {
     "test_demo.py": "the demo of either, which has its own checks of each",
     "test_dialects.py": NO_MODEL,
     "test_doctor.py": "of the model nothing but its name",
-    "test_documented_tests.py": "what a document says, as it stands there",
+    "test_documented_tests.py::test_they_fail_where_there_is_no_agent": NO_CALL,
     "test_endpoints.py": "other services' dialects of the Realtime API",
     "test_faults.py::test_a_response_is_asked_for_again": (
         "responses that fail or are silent; what GPT-Live does not begin is in tests/unit/test_model_live_session"
