@@ -1,5 +1,5 @@
 """The tests that docs/testing-your-agent.md shows, with the README's agent, under plain pytest: they pass, in both
-dialects, and without the agent they do not. Of the faults' catalogue one is enough; tests/e2e/test_faults.py has all."""
+dialects, and without the agent they do not. Of the faults one is enough here; tests/e2e/test_faults.py has them all."""
 
 import re
 import subprocess
