@@ -42,6 +42,11 @@ class Exchange:
         """The model has others do something, and what comes of it is still to be told."""
         return False
 
+    @property
+    def late_item(self) -> str:
+        """See `port.Model`: a transcript comes in one."""
+        return ""
+
     def settle(self) -> None:
         """The line is lost, and nobody has been told yet. What had come to its end, and was not told to have, has."""
 

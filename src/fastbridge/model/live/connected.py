@@ -75,6 +75,10 @@ class Connected(Exchange, Requests):
         return self._delegation.at_work
 
     @property
+    def late_item(self) -> str:
+        return self.caller_turns.late_item
+
+    @property
     def stored_id(self) -> str:
         """Of the session under way, for another to continue it; empty where none may, or one could not."""
         return self._opening.session_id if self.settings.live_store and self.ready and not self._forks_fail else ""
