@@ -71,10 +71,6 @@ def _idle_ms(value: int) -> int:
     return value
 
 
-def _or_none(value: str) -> str:
-    return "" if value.lower() == "none" else value
-
-
 class Settings(BaseSettings):
     """What this node was told, checked once. Make it with `load_settings`, whose errors are readable."""
 
@@ -176,7 +172,7 @@ class Settings(BaseSettings):
     reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = _env(
         None, "FASTBRIDGE_REASONING_EFFORT", what="minimal, low, medium, high or xhigh", per_call=True
     )
-    transcription_model: Annotated[str, AfterValidator(_or_none)] = _env(
+    transcription_model: Annotated[str, AfterValidator(lambda name: "" if name.lower() == "none" else name)] = _env(
         "gpt-transcribe", "FASTBRIDGE_TRANSCRIPTION_MODEL", what="a transcription model's name, or none", per_call=True
     )
     transcription_language: str | None = _env(
