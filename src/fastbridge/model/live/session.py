@@ -175,6 +175,7 @@ class Session(Connected):
     def settle(self) -> None:
         """The line is lost, and nobody has been told yet. What the caller has said, by our ear, and what was said to
         him, by its sound, is over, though not for as long as is waited otherwise."""
+        super().settle()
         if self.caller_turns.is_said:
             self.caller_turns.settle()
         gate = self._lane.gate
