@@ -70,7 +70,7 @@ class Session(Connected):
         self._stream = StreamWatch(
             clock=clock,
             streamed_ns=lambda: lane.streamed_ns,
-            streamed_ms=lambda: self._stream_ms - self._before_ms,
+            streamed_ms=lambda: self._stream_ms,
             stalled=self._on_stalled,
             too_fast=lambda: self._tell(port.AudioTooFast()),
         )
