@@ -204,11 +204,12 @@ cdef class AssistantLane(Paced):
     def begin_response(self, str response_id not None, bytes event_id=b"") -> None:
         self.end_response(self.response_id.decode())
         self.playout.begin(response_id, read_clock(self.clock))
+        if event_id or response_id.encode() != self.response_id:    # else it begins anew: what came of it, came
+            self.remembered = 0
+            self.event_known = bool(event_id)
         self.response_id = response_id.encode()
         self.taking = not self.is_closed
         self.has_audio = False
-        self.remembered = 0
-        self.event_known = bool(event_id)
         if event_id:
             self.last_event = hash_of(slice_of(event_id))
 
