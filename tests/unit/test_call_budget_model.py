@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from call_rig import Control
 from fastbridge.agent import Agent
 from fastbridge.model.renewal import RETRY_SECONDS
 from helpers import LOUD
 from live_rig import LiveRig
+from transfer_rig import RECEPTION, Legs
 from virtual import RecordingModel, Rig
 
 DEAR, MINI = "gpt-realtime-2.1", "gpt-realtime-mini"
@@ -194,6 +196,31 @@ def test_live_that_is_lost_at_the_last_moment_moves_once(caplog):
     assert (rig.call.line.link, first.hang_ups, second.hang_ups) == (second, 1, 0)
     assert len(rig.dialled) == 2
     assert "[BUDGET] spent" not in caplog.text
+    rig.shut()
+
+
+def test_live_moves_at_the_last_moment_while_the_caller_waits_for_a_human():
+    """Whose call would be withdrawn."""
+    settings = {"model": LIVE, "budget_model": LIVE_MINI, "prices": MINUTES}
+    agent = Agent(transfer_to={"reception": RECEPTION}, warm_transfer=True)
+    rig = LiveRig(agent, control=Control(), silence_seconds=0, call_budget_usd=2.6, **settings)
+    rig.call.transfers._legs = Legs()
+    rig.up()
+    rig.says(0.5, "We are open.")
+    rig.advance(12)
+    rig.echo_marks()
+    assert rig.do(rig.call.remote.transfer, "reception", "Dana.")
+    first, second = rig.model_link, rig.connect()
+    started = {"id": "live_2", "audio": {"format": {"type": "audio/pcmu", "rate": 8000}}}
+    feed(rig, {"type": "session.started", "session": started})
+    rig.advance(3)
+    assert rig.call.line.link is first
+    rig.advance(3)
+    assert rig.call.line.link is second
+    rig.advance(5)
+    assert (rig.call.facts.holding, rig.call.facts.leaving) == (True, False)
+    rig.do(rig.call.close, "customer_hangup")
+    assert rig.call.document["cost"]["capped_by"] is None
     rig.shut()
 
 

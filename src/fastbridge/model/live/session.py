@@ -179,8 +179,7 @@ class Session(Connected):
         """The line is lost, and nobody has been told yet. What the caller has said, by our ear, and what was said to
         him, by its sound, is over, though not for as long as is waited otherwise."""
         super().settle()
-        if self.caller_turns.is_said:
-            self.caller_turns.settle()
+        self.caller_turns.lose(self._lane.streamed_ns)
         gate = self._lane.gate
         if self._current and gate is not None and gate.quiet_frames >= SAID_FRAMES:
             self.responses.suspended = True  # nobody is there to be asked for what waits
