@@ -8,18 +8,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastbridge._framing cimport (
-    KIND_DELTA,
-    KIND_IGNORED,
-    KIND_WORDS,
-    PAYLOAD_CHARS,
-    Kind,
-    RealtimeMessage,
-    Slice,
-    bytes_of,
-    same,
-    scan_live_message,
-    scan_realtime_message,
-    slice_of,
+    KIND_DELTA, KIND_IGNORED, KIND_WORDS, PAYLOAD_CHARS, Kind, RealtimeMessage, Slice, bytes_of, same,
+    scan_live_message, scan_realtime_message, slice_of
 )
 from fastbridge._jitter cimport Jitter
 from fastbridge._livegate cimport (
