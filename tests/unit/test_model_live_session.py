@@ -11,7 +11,7 @@ import pytest
 from call_rig import Control
 from fastbridge.agent import Agent, CallContext
 from fastbridge.model.live.requests import HEARD_NOTHING
-from fastbridge.model.live.responses import ANSWER
+from fastbridge.model.live.responses import ANSWER, REACT
 from fastbridge.model.port import Wish
 from helpers import LOUD, QUIET
 from live_rig import LiveRig
@@ -541,3 +541,29 @@ def test_and_at_the_call_s_end_what_there_is():
     rig.loop.advance(1.0)
     assert told[1:] == ["Where is"]
     rig.shut()
+
+
+def test_keys_over_what_it_says_are_reacted_to_at_once(greeted):
+    """It has heard nobody, and goes on: nothing else stops it, and it is asked once."""
+    asks(greeted, "What is on the menu?")
+    greeted.says(6.0, "There is soup, and fish, and a good many other things besides, of which I may tell you more.")
+    greeted.advance(2.0)
+    greeted.press("12#")
+    cleared = len(greeted.written("clear"))
+    assert (greeted.appended("instructions"), cleared) == ([REACT], 1)
+    del greeted.voice[:]
+    greeted.advance(1.0)
+    greeted.says(1.0, "One, two, thank you.")
+    greeted.advance(9.0)
+    assert greeted.appended("instructions") == [REACT]
+
+
+def test_and_once_where_it_goes_on(greeted):
+    asks(greeted, "What is on the menu?")
+    greeted.says(6.0, "There is soup, and fish, and a good many other things besides, of which I may tell you more.")
+    greeted.advance(2.0)
+    greeted.press("12#")
+    greeted.advance(3.5)
+    greeted.voice += [LOUD] * 100  # in the same breath
+    greeted.advance(9.0)
+    assert greeted.appended("instructions") == [REACT]

@@ -72,7 +72,8 @@ class ResponseController(ResponseControl):
 
     def create(self, purpose: str, wish: Wish | None = None, *, firm: bool = False) -> None:
         """As always; the last word is told at once: a model that speaks stops by nothing else than what it is told, and
-        what it was asked for before may take as long as work does."""
+        what it was asked for before may take as long as work does. So are keys, by which it was cut off: it heard
+        nobody."""
         if firm and wish is not None and not self.suspended:
             if self.state is State.REQUESTED and (self._unwanted or self._at_work()):
                 self._waiting.clear()
@@ -83,6 +84,9 @@ class ResponseController(ResponseControl):
             if self.generating:
                 self._ask(Create(purpose, wish, firm))
                 wish = replace(wish, told=True)
+        elif purpose == "keys" and self.state is State.CANCELLING and not self.suspended:
+            self._ask(Create(purpose))
+            wish = Wish(words_only=False, told=True)
         super().create(purpose, wish, firm=firm)
 
     def speech_stopped(self) -> None:
