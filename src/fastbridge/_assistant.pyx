@@ -195,8 +195,7 @@ cdef class AssistantLane(Paced):
         self.end_response(self.response_id.decode())
         self.playout.begin(response_id, read_clock(self.clock))
         if event_id or response_id.encode() != self.response_id:    # else it begins anew: what came of it, came
-            self.remembered = 0
-            self.event_known = bool(event_id)
+            self.remembered, self.event_known = 0, bool(event_id)
         self.response_id = response_id.encode()
         self.taking = not self.is_closed
         self.has_audio = False
