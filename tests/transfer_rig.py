@@ -6,6 +6,7 @@ from typing import Any
 from call_rig import CallRig, Control
 from fastbridge.agent import Agent
 from fastbridge.carrier.port import LegTerms
+from live_rig import LiveRig
 
 RECEPTION = "+14155550188"
 
@@ -85,6 +86,10 @@ class TransferRig(CallRig):
     def entry(self) -> dict[str, Any]:
         entry: dict[str, Any] = self.call.transfers.entries[-1]
         return entry
+
+
+class LiveTransferRig(TransferRig, LiveRig):
+    """The same with a model that streams without end."""
 
 
 def called_for(*_: Any) -> None:

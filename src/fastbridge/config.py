@@ -172,8 +172,8 @@ class Settings(BaseSettings):
     reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = _env(
         None, "FASTBRIDGE_REASONING_EFFORT", what="minimal, low, medium, high or xhigh", per_call=True
     )
-    transcription_model: str = _env(
-        "gpt-transcribe", "FASTBRIDGE_TRANSCRIPTION_MODEL", what="a transcription model's name", per_call=True
+    transcription_model: Annotated[str, AfterValidator(lambda name: "" if name.lower() == "none" else name)] = _env(
+        "gpt-transcribe", "FASTBRIDGE_TRANSCRIPTION_MODEL", what="a transcription model's name, or none", per_call=True
     )
     transcription_language: str | None = _env(
         None,

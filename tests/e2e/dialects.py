@@ -44,7 +44,7 @@ ONE_DIALECT = {
     "test_demo.py": "the demo of either, which has its own checks of each",
     "test_dialects.py": NO_MODEL,
     "test_doctor.py": "of the model nothing but its name",
-    "test_documented_tests.py": "what a document says, as it stands there",
+    "test_documented_tests.py::test_they_fail_where_there_is_no_agent": NO_CALL,
     "test_endpoints.py": "other services' dialects of the Realtime API",
     "test_faults.py::test_a_response_is_asked_for_again": (
         "responses that fail or are silent; what GPT-Live does not begin is in tests/unit/test_model_live_session"
@@ -56,6 +56,7 @@ ONE_DIALECT = {
         "a stream comes as fast as it is spoken; one that does not is in test_attacks_live"
     ),
     "test_live.py": "renewal by fork, and one call of each kind",
+    "test_outbound.py::test_a_node_that_drains_is_there_for_who_answers": ANY_MODEL,
     "test_outbound.py::test_everything_that_goes_wrong_leaves_one_call_and_one_record_each": NO_MODEL,
     "test_outbound.py::test_the_command_tells_how_it_went": NO_MODEL,
     "test_recordings.py::test_a_call_that_is_recorded_can_be_heard": NO_MODEL,

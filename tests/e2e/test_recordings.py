@@ -258,7 +258,8 @@ def test_both_lanes_are_recorded_but_for_what_is_private(tmp_path: Path, dialect
             local, carrier = await asyncio.gather(*[node.caller(CARD, query=f"record={who}").call() for who in WHO])
             records = [await node.record(report.call_sid) for report in (local, carrier)]
             log = node.log()
-        assert [*local.errors, *carrier.errors, *model.errors, *node.api.errors] == []
+            # Before the node has gone: the carrier tells of its recording when that is made, seconds after the call.
+            assert [*local.errors, *carrier.errors, *model.errors, *node.api.errors] == []
         assert log.count("Frame accounting OK") == 2
         for record in records:
             assert record is not None

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from call_rig import CallRig
+from dialects import MODELS
 from fastbridge import Agent, CallContext
 from fastbridge.agent.privacy import Private
 from fastbridge.agent.threads import awaited
 from fastbridge.errors import NotPrivate
 from fastbridge.sim import AfterMs, CallTool, Dtmf, HangUp, Say, Scenario, Speak
+from fastbridge.sim.model import ModelSession
 from fastbridge.sim.scenario import ResponseRequest, Turn, babble
 from fastbridge.testing import VirtualCall
 from fastbridge.testing.recorder import RECORDING_SID, VirtualRecorder
@@ -71,10 +73,12 @@ def held(tool: str, agent: Agent, steps: list[Any] = TYPES, **more: Any) -> Virt
     return VirtualCall(agent, [asks, *steps, HangUp(AfterMs(6000))], play(tool), **more)
 
 
+@pytest.mark.parametrize("dialect", MODELS)
 @pytest.mark.parametrize("tool", ["take_card", "take_card_too"])
 @pytest.mark.parametrize("record", ["", "local", "carrier"])
-def test_a_card_is_taken_and_nobody_else_is_told(tool, record):
-    agent, got = cashier(record=record)
+def test_a_card_is_taken_and_nobody_else_is_told(tool, record, dialect):
+    """GPT-Live: whether or not the voice has said a word before it hands the work on."""
+    agent, got = cashier(record=record, model=MODELS[dialect])
     call = held(tool, agent)
     assert call.errors == []
     assert got == [CARD]
@@ -82,7 +86,9 @@ def test_a_card_is_taken_and_nobody_else_is_told(tool, record):
     assert call.turns[-1] == ("assistant", "Paid with a card of 16 digits.")
     assert "4242" not in call.log
     assert "4242" not in str(call.record)
-    assert "4 2 4 2" not in str(call.model.sessions[0].items)
+    (session,) = [*call.model.sessions, *call.model.live_sessions]
+    assert "4 2 4 2" not in str(session.items if isinstance(session, ModelSession) else session.conversation)
+    assert "4 2 4 2" not in str(session.requests)
     assert "[PAY] (private)" in call.log
     assert call.recorder.done == (["begin", "pause", "resume"] if record == "carrier" else [])
     assert call.record is not None
@@ -92,9 +98,10 @@ def test_a_card_is_taken_and_nobody_else_is_told(tool, record):
         assert call.record["carrier_recording"]["paused_seconds"] > 3
 
 
+@pytest.mark.parametrize("dialect", MODELS)
 @pytest.mark.parametrize("tool", ["take_card", "take_card_too"])
-def test_nothing_is_asked_for_where_the_recording_does_not_pause(tool):
-    agent, got = cashier(record="carrier")
+def test_nothing_is_asked_for_where_the_recording_does_not_pause(tool, dialect):
+    agent, got = cashier(record="carrier", model=MODELS[dialect])
     call = held(tool, agent, [], recorder=VirtualRecorder(fails=["pause"]))
     assert got == []
     assert call.turns[-1] == ("assistant", "Not now.")
@@ -121,9 +128,10 @@ def test_the_recording_has_a_hole_where_it_was_private():
     assert call.recording.wav.startswith(b"RIFF")
 
 
+@pytest.mark.parametrize("dialect", MODELS)
 @pytest.mark.parametrize("agrees", [True, False])
-def test_who_is_asked_and_agrees_is_recorded(agrees):
-    agent = Agent(greeting="Hello, may I record this?", record="local_after_consent")
+def test_who_is_asked_and_agrees_is_recorded(agrees, dialect):
+    agent = Agent(greeting="Hello, may I record this?", record="local_after_consent", model=MODELS[dialect])
     assert [tool.name for tool in agent.all_tools] == ["record_call"]
 
     def script(request: ResponseRequest) -> Turn:
@@ -136,8 +144,9 @@ def test_who_is_asked_and_agrees_is_recorded(agrees):
 
     call = VirtualCall(agent, [Speak(babble("Yes."))] * 2 + [HangUp()], Scenario(script=script))
     assert call.errors == []
-    (update,) = [each for each in call.model.sessions[0].requests if each["type"] == "session.update"]
-    assert "record_call" in update["session"]["instructions"]
+    (session,) = [*call.model.sessions, *call.model.live_sessions]
+    (told,) = [each for each in session.requests if each["type"] in ("session.update", "session.start")]
+    assert "recorded only if the caller agrees" in told["session"]["instructions"]
     assert call.record is not None
     assert (call.recording is not None) == agrees
     assert (call.record["consent_ms"] is not None) == agrees

@@ -172,6 +172,33 @@ def test_live_moves_at_the_last_moment_whoever_speaks(caplog):
     rig.shut()
 
 
+def test_live_that_is_lost_at_the_last_moment_moves_once(caplog):
+    """The node stood still, and reads of the loss before it looks at the money: one session goes on, and is closed."""
+    caplog.set_level("INFO")
+    settings = {"model": LIVE, "budget_model": LIVE_MINI, "prices": MINUTES}
+    rig = LiveRig(Agent(), silence_seconds=0, call_budget_usd=2.6, **settings).up()
+    rig.says(0.5, "We are open.")
+    rig.advance(12)
+    rig.says(9, "And this takes long.")
+    rig.advance(1)
+    first, second = rig.model_link, rig.connect()
+    started = {"id": "live_2", "audio": {"format": {"type": "audio/pcmu", "rate": 8000}}}
+    feed(rig, {"type": "session.started", "session": started})
+    rig.advance(3)
+    assert rig.call.line.link is first
+
+    def stood_still() -> None:
+        rig.loop.now_ns += 2_000_000_000  # 1.75 dollars by now, and 0.9 for a goodbye
+        rig.dialled[0].on_model_lost(1006, "")
+
+    rig.do(stood_still)
+    rig.advance(0.5)
+    assert (rig.call.line.link, first.hang_ups, second.hang_ups) == (second, 1, 0)
+    assert len(rig.dialled) == 2
+    assert "[BUDGET] spent" not in caplog.text
+    rig.shut()
+
+
 def test_live_moves_at_the_last_moment_while_the_caller_waits_for_a_human():
     """Whose call would be withdrawn."""
     settings = {"model": LIVE, "budget_model": LIVE_MINI, "prices": MINUTES}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fastbridge.call.facts import MEDIA_GAP_SECONDS
-from fastbridge.call.media_gap import GAP_SILENCE_FRAMES, MediaGap
+from fastbridge.call.media_gap import IN_TIME_FRAMES, MediaGap
 from virtual import VirtualLoop
 
 
@@ -25,7 +25,8 @@ def test_whoever_speaks(loop, always):
     loop.do(gap.line_up)
     loop.do(gap.end)  # of his speech, which is no end of the stream
     loop.advance(2 * MEDIA_GAP_SECONDS + 0.01)
-    assert sent == ([GAP_SILENCE_FRAMES] * 2 if always else [])
+    assert sent == ([IN_TIME_FRAMES] * 2 if always else [])
+    assert abs(IN_TIME_FRAMES * 0.02 - MEDIA_GAP_SECONDS) < 0.02  # what comes behind it is heard in its time
     gap.close()
     loop.advance(5)
     assert len(sent) == 2 * always

@@ -29,7 +29,8 @@ class Scene(Alone):
         self.responses = SimpleNamespace(generating=False, response_id=None)
         self.said: list[tuple[str, str]] = []
         assistant: Any = SimpleNamespace(items=lambda: list(self.items))
-        session: Any = SimpleNamespace(history=self.history, responses=self.responses)
+        self.session = SimpleNamespace(history=self.history, responses=self.responses, late_item="")
+        session: Any = self.session
         self.transcripts = Transcripts(
             clock=self.clock,
             facts=self,
@@ -89,6 +90,15 @@ class TestCaller:
         scene.review()
         assert scene.said == [("item_u", "Hello?")]
         assert lines(caplog) == ['[TRANSCRIPT] Customer: "Hello?"']
+
+    def test_is_not_told_as_long_as_more_of_its_words_may_come(self, scene):
+        scene.session.late_item = "item_u"
+        turn = scene.caller(text="Hello")
+        assert scene.said == []
+        turn.text = "Hello there?"
+        scene.session.late_item = ""
+        scene.review()
+        assert scene.said == [("item_u", "Hello there?")]
 
     def test_is_not_waited_for_where_nothing_is_written_down(self, scene, caplog):
         context: Any = None

@@ -10,7 +10,7 @@ from fastbridge.carrier.port import LegTerms
 from fastbridge.errors import ModelUnavailable
 from fastbridge.model.instructions import HOLD_THE_LINE
 from helpers import LOUD
-from transfer_rig import RECEPTION, TransferRig
+from transfer_rig import RECEPTION, LiveTransferRig, TransferRig
 
 
 @pytest.fixture
@@ -37,6 +37,19 @@ def test_meanwhile_the_caller_hears_the_tone_and_the_model_nothing(rig):
     assert rig.call.transfers._tone.bars >= 4
     assert (rig.call.stats.silences, rig.call.dead_air.summary()["fillers"], rig.call.stats.barge_ins) == (0, {}, [])
     assert rig.creates == []
+
+
+def test_a_model_that_hears_in_real_time_has_a_silent_line_meanwhile_and_no_more_of_it():
+    """What is more would be heard late, and all that comes behind it."""
+    rig = LiveTransferRig()
+    rig.advance(1.0)
+    before, frames = len(rig.uplink), rig.call.caller.frames_in
+    assert rig.asks()
+    rig.line += [LOUD] * 150
+    rig.advance(3.0)
+    assert len(rig.uplink) - before == 160 * (rig.call.caller.frames_in - frames)
+    assert rig.uplink[before:] == b"\xff" * (len(rig.uplink) - before)
+    rig.shut()
 
 
 def test_one_at_a_time_and_nobody_else(rig):

@@ -27,6 +27,9 @@ class FakeAgent:
     def advice(self):
         return []
 
+    def variants(self):
+        return []
+
 
 @dataclass
 class BuiltIn:
@@ -35,6 +38,9 @@ class BuiltIn:
     greeting: str
 
     def advice(self):
+        return []
+
+    def variants(self):
         return []
 
 

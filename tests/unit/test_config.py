@@ -4,6 +4,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from environment import clear_environment
+from fastbridge.agent import Agent
 from fastbridge.base.voices import LIVE_VOICES, VOICES
 from fastbridge.config import DEFAULT_GREETING, Settings, load_settings
 from fastbridge.errors import ConfigError
@@ -208,6 +209,16 @@ def test_words_for_true(monkeypatch, word):
 def test_words_for_false(monkeypatch, word):
     monkeypatch.setenv("FASTBRIDGE_DEV", word)
     assert load_settings().dev is False
+
+
+@pytest.mark.parametrize("value", ["none", "None"])
+def test_none_writes_nothing_down(monkeypatch, value):
+    """Empty would be unset, as everywhere."""
+    monkeypatch.setenv("FASTBRIDGE_TRANSCRIPTION_MODEL", value)
+    assert load_settings().transcription_model == ""
+    monkeypatch.setenv("FASTBRIDGE_TRANSCRIPTION_MODEL", "")
+    assert load_settings().transcription_model == "gpt-transcribe"
+    assert Agent(settings={"transcription_model": value}).settings == {"transcription_model": ""}
 
 
 def test_empty_means_unset_but_for_the_greeting(monkeypatch):

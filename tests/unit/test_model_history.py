@@ -49,6 +49,9 @@ class TestBreakOff:
     def test_all_of_it_where_there_was_audio_for_all(self, history):
         assert spoken(history).break_off(history.chars_of(60_000)) == TEXT
 
+    def test_without_what_is_blank_around_it(self, history):
+        assert spoken(history, " one two ").break_off(history.chars_of(60_000)) == "one two"
+
     def test_without_audio_nothing_was_said(self, history):
         assert spoken(history).break_off(history.chars_of(0)) == ""
 
@@ -157,6 +160,12 @@ def test_what_breaks_off_is_without_what_is_blank_behind_it():
     history.speaking_item = "item_1"
     history.add_words("item_1", "one two ")
     assert history.break_off(100) == "one two"
+
+
+def test_and_without_what_is_blank_before_it(history):
+    """A first fragment may begin with a space."""
+    spoken(history, " one two three")
+    assert history.break_off(100) == history.turns["item_1"].text == "one two three"
 
 
 def test_of_nothing_is_nothing():

@@ -134,6 +134,19 @@ def test_words_that_come_late_are_of_the_turn_before(scene):
     assert scene.counters["late_fragments"] == 1
 
 
+def test_it_is_known_of_which_they_may_still_come(scene):
+    assert scene.turns.late_item == ""
+    scene.hear("Are you", 100, 400)
+    assert scene.turns.late_item == ""
+    scene.loop.advance(PAUSE_SECONDS + 0.01)
+    assert scene.turns.late_item == "caller_1"
+    scene.loop.advance(LATE_SECONDS)
+    assert scene.turns.late_item == ""
+    scene.hear("Hello?", 3000, 3400)
+    scene.loop.do(scene.turns.forget)
+    assert scene.turns.late_item == ""
+
+
 def test_late_ones_stand_apart_whichever_of_them_brought_the_blank(scene):
     scene.hear("A table ", 100, 400)
     scene.loop.do(scene.turns.answered)

@@ -11,7 +11,7 @@ import pytest
 from call_rig import Control
 from fastbridge.agent import Agent, CallContext
 from fastbridge.model.live.requests import HEARD_NOTHING
-from fastbridge.model.live.responses import ANSWER
+from fastbridge.model.live.responses import ANSWER, REACT
 from fastbridge.model.port import Wish
 from helpers import LOUD, QUIET
 from live_rig import LiveRig
@@ -507,3 +507,63 @@ class TestPeer:
         greeted.voice += [QUIET] * 100
         greeted.advance(2.0)
         assert greeted.downlink == before
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_the_agent_is_told_what_he_said_with_the_words_that_come_late(caplog, answered):
+    """In the conversation's order, in a second or two."""
+    caplog.set_level("INFO")
+    told: list[tuple[str, str]] = []
+    agent = shop()
+    agent.on_transcript(lambda turn: told.append((turn.role, turn.text)))
+    rig = greet(LiveRig(agent, silence_seconds=0))
+    asks(rig, " Where is")
+    assert rig.call.session.late_item == "caller_1"
+    if answered:
+        rig.says(0.5, "It is on its way.")
+    rig.hears(" my order?", 900)
+    rig.advance(1.0)
+    rig.echo_marks()
+    rig.advance(2.0)
+    asked = ("caller", "Where is my order?")
+    assert told[1:] == [asked, ("assistant", "It is on its way.")][: 1 + answered]
+    assert caplog.text.count("Customer:") == caplog.text.count('"Where is my order?"') == 1
+    rig.shut()
+
+
+def test_and_at_the_call_s_end_what_there_is():
+    told: list[str] = []
+    agent = shop()
+    agent.on_transcript(lambda turn: told.append(turn.text))
+    rig = greet(LiveRig(agent, silence_seconds=0))
+    asks(rig, "Where is")
+    rig.do(rig.call.close, "customer_hangup")
+    rig.loop.advance(1.0)
+    assert told[1:] == ["Where is"]
+    rig.shut()
+
+
+def test_keys_over_what_it_says_are_reacted_to_at_once(greeted):
+    """It has heard nobody, and goes on: nothing else stops it, and it is asked once."""
+    asks(greeted, "What is on the menu?")
+    greeted.says(6.0, "There is soup, and fish, and a good many other things besides, of which I may tell you more.")
+    greeted.advance(2.0)
+    greeted.press("12#")
+    cleared = len(greeted.written("clear"))
+    assert (greeted.appended("instructions"), cleared) == ([REACT], 1)
+    del greeted.voice[:]
+    greeted.advance(1.0)
+    greeted.says(1.0, "One, two, thank you.")
+    greeted.advance(9.0)
+    assert greeted.appended("instructions") == [REACT]
+
+
+def test_and_once_where_it_goes_on(greeted):
+    asks(greeted, "What is on the menu?")
+    greeted.says(6.0, "There is soup, and fish, and a good many other things besides, of which I may tell you more.")
+    greeted.advance(2.0)
+    greeted.press("12#")
+    greeted.advance(3.5)
+    greeted.voice += [LOUD] * 100  # in the same breath
+    greeted.advance(9.0)
+    assert greeted.appended("instructions") == [REACT]

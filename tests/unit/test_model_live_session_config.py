@@ -56,3 +56,16 @@ def test_who_works_behind_the_voice_and_how_hard(agent):
     assert (behind["model"], "reasoning" in behind) == ("gpt-5.5", False)
     behind = config(agent, live_backend_model="gpt-x", reasoning_effort="low")["delegation"]["responses"]
     assert (behind["model"], behind["reasoning"]) == ("gpt-x", {"effort": "low"})
+
+
+@pytest.mark.parametrize("record", ["after_consent", "local_after_consent", "local", ""])
+def test_the_voice_is_told_to_ask_where_recording_waits_for_consent(record):
+    """As with the Realtime API; and what is to be done then it hands on, for it has no tools."""
+    session = config(Agent(instructions="Sell shoes.", record=record))
+    behind = session["delegation"]["responses"]
+    asks = "recorded only if the caller agrees" in session["instructions"]
+    assert asks is (record in ("after_consent", "local_after_consent"))
+    assert ("record_call" in [tool["name"] for tool in behind["tools"]]) is asks
+    assert "tool" not in session["instructions"]
+    assert session["instructions"].endswith(NO_HANDS)
+    assert "recorded only if" not in behind["instructions"]  # who has the tools does not ask

@@ -1,15 +1,16 @@
 """fastbridge.model.live.session: work that the voice hands on, in a whole call, scripted message by message."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from call_rig import Control
-from fastbridge.agent import Agent
+from fastbridge.agent import Agent, CallContext
 from fastbridge.model.instructions import GOODBYE, PUT_THROUGH
 from fastbridge.model.live.responses import REACT
 from helpers import LOUD
-from live_rig import LiveRig
+from live_rig import SILENT, LiveRig
 
 HELLO = "Hello, how can I help?"
 
@@ -88,7 +89,7 @@ def test_the_answer_may_take_its_time(greeted):
 
 
 def test_what_came_of_it_is_not_asked_for_just_before_it_is_said(greeted):
-    """The turn is 2.5 s without an answer just when the work has ended and its words are about to begin."""
+    """The turn is 2.5 s old just when the work has ended and its words are about to begin."""
     asks(greeted, "Where is order 7?")
     greeted.delegates(("call_1", "order", '{"number": 7}'))
     greeted.works("response.created", response={"id": "resp_2"})
@@ -97,7 +98,7 @@ def test_what_came_of_it_is_not_asked_for_just_before_it_is_said(greeted):
     greeted.advance(1.2)
     greeted.says(1.0, "It is on its way.")
     greeted.advance(2.0)
-    assert greeted.call.turns.counters["turn_unanswered"] == 1
+    assert greeted.call.turns.counters == {}
     assert greeted.appended("instructions") == []
 
 
@@ -276,3 +277,98 @@ def test_one_whose_caller_goes_on_is_asked_for_none(leaving):
     rig.advance(6.0)
     assert (GOODBYE in rig.appended("instructions"), PUT_THROUGH in rig.appended("instructions")) == (False, False)
     assert rig.call.live
+
+
+class TestWorkThatIsBegunWithoutAWord:
+    """It is the answer, as far as the caller's turn goes: what is to be said meanwhile does not wait for another."""
+
+    @pytest.fixture
+    def rig(self):
+        agent = Agent(greeting=HELLO, greeting_lock=False)
+
+        @agent.tool(filler="One moment, I am looking.")
+        async def look_up() -> str:
+            """Takes long."""
+            await asyncio.sleep(6)
+            return "it is on its way"
+
+        @agent.tool(filler="")
+        async def ask_for_keys(context: CallContext) -> str:
+            """Says so, and takes them."""
+            context.say("Please type your number.")
+            return await context.gather_async(timeout_seconds=8)
+
+        @agent.tool
+        async def tell(context: CallContext) -> str:
+            """Says something."""
+            context.say("Your number is fourteen.")
+            return "it was said"
+
+        rig = LiveRig(agent, silence_seconds=0).up()
+        rig.advance(0.8)
+        rig.says(1.0, HELLO)
+        rig.advance(2.2)
+        rig.echo_marks()
+        yield rig
+        rig.shut()
+
+    def works(self, rig: LiveRig, tool: str, *, before: bool) -> None:
+        """before: it is called before the end of the caller's turn is known."""
+        rig.line += [LOUD] * 50
+        rig.advance(1.0)
+        rig.hears("Where is order 7?")
+        rig.advance(0.3 if before else 1.0)
+        rig.delegates(("call_1", tool, "{}"))
+
+    @pytest.mark.parametrize("before", [True, False])
+    def test_the_tool_s_own_filler_is_said(self, rig, before):
+        self.works(rig, "look_up", before=before)
+        rig.advance(2.6)
+        assert rig.appended("commentary")[1:] == ["One moment, I am looking."]
+
+    @pytest.mark.parametrize("before", [True, False])
+    def test_what_a_tool_says_and_waits_for_is_said(self, rig, before):
+        self.works(rig, "ask_for_keys", before=before)
+        rig.advance(1.0)
+        assert rig.appended("commentary")[1:] == ["Please type your number."]
+        rig.says(1.5, "Please type your number.")
+        rig.advance(3.0)
+        rig.press("42#")
+        assert rig.worked[0]["item"]["output"] == "42"
+
+    def test_it_is_no_turn_without_an_answer(self, rig):
+        self.works(rig, "look_up", before=False)
+        rig.advance(2.5)
+        rig.says(1.5, "One moment, I am looking.")
+        rig.advance(4.0)
+        assert rig.call.turns.counters == {}
+        rig.works("response.created", response={"id": "resp_2"})
+        rig.works("response.completed", response={"id": "resp_2"})
+        rig.advance(7.0)  # and nobody has a word for it
+        assert rig.appended("instructions") == [REACT]
+
+    def test_its_result_and_what_the_tool_said_in_one_breath_are_both(self, rig):
+        """The voice tells the result before it says what it was asked to."""
+        self.works(rig, "tell", before=False)
+        rig.advance(0.1)
+        rig.works("response.created", response={"id": "resp_2"})
+        rig.works("response.completed", response={"id": "resp_2"})
+        rig.says(1.0, "It was said.")
+        rig.voice += [SILENT] * 20
+        rig.advance(1.0)
+        rig.says(1.5, "Your number is fourteen.")
+        rig.advance(9.0)
+        assert rig.appended("instructions") == []
+
+    @pytest.mark.parametrize("late_s", [0.5, 1.4])
+    def test_its_result_behind_what_the_tool_said_is_not_asked_for(self, rig, late_s):
+        self.works(rig, "tell", before=False)
+        rig.advance(0.1)
+        rig.works("response.created", response={"id": "resp_2"})
+        rig.works("response.completed", response={"id": "resp_2"})
+        rig.advance(0.4)
+        rig.says(1.6, "Your number is fourteen.")
+        rig.advance(1.6 + 0.9 + late_s)
+        rig.says(1.0, "It was said.")
+        rig.advance(9.0)
+        assert rig.appended("instructions") == []

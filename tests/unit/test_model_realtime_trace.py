@@ -4,6 +4,7 @@ import pytest
 
 from fastbridge._websocket import TextSink
 from helpers import QUIET, base64_text, delta_json
+from live_rig import LiveRig
 from virtual import Rig
 
 WORDS = (
@@ -69,6 +70,24 @@ def test_log_realtime_events_shows_each_event_but_not_each_delta(lines):
     assert len(lines("event session.updated, bytes=")) == 1
     assert rig.call.assistant.deltas == 50
     assert lines("hello") == []
+
+
+@pytest.mark.parametrize("development", [False, True])
+def test_what_the_model_behind_the_voice_does_is_shown_by_its_own_names(lines, caplog, development):
+    """GPT-Live has them all within events of one name; a delta among them is one."""
+    caplog.set_level("DEBUG")
+    rig = LiveRig(log_realtime_events=not development).up()
+    rig.delegates(("call_1", "order", "{}"))
+    for _ in range(40):
+        rig.works("response.output_text.delta", delta="nine")
+    rig.works("nonsense, and 4155550123")
+    rig.shut()
+    found = [line.partition("event ")[2].partition(", bytes")[0] for line in lines("[REALTIME] event ")]
+    assert found.count("response.event response.created") == 1
+    assert found.count("response.event response.output_item.done") == 1
+    assert found.count("response.event response.output_text.delta") == (0 if development else 1)
+    assert found.count("response.event unknown") == 1
+    assert "nine" not in caplog.text
 
 
 def test_no_delta_is_parsed_for_the_level_alone(caplog, monkeypatch):

@@ -106,6 +106,21 @@ def test_advice_is_of_the_environment_the_records_and_the_agent(monkeypatch, tmp
     assert fitness.record_faults(load_settings(database_url="none")) == []
 
 
+def test_what_gpt_live_is_not_told_of_is_advice(monkeypatch):
+    """Who moves an agent there finds out which settings stay behind."""
+    monkeypatch.setenv("FASTBRIDGE_SPEED", "1.2")
+    monkeypatch.setenv("SERVER_VAD_SILENCE_MS", "900")
+    own = Agent(settings={"noise_reduction": "far_field", "barge_in_frames": 4})
+    assert list(fitness.unheeded(load_settings(), own)) == []
+    live = load_settings(model="gpt-live-1")
+    sentence = "FASTBRIDGE_NOISE_REDUCTION, FASTBRIDGE_SPEED, FASTBRIDGE_VAD_SILENCE_MS: of no effect with gpt-live-1."
+    assert list(fitness.unheeded(live, own)) == [sentence]
+    assert sentence in fitness.advice(live, own)
+    own.for_number("+14155550123", model="gpt-realtime-2.1")  # whose they are
+    assert list(fitness.unheeded(live, own)) == ["FASTBRIDGE_NOISE_REDUCTION: of no effect with gpt-live-1."]
+    assert list(fitness.unheeded(live, Agent(model="gpt-realtime-2.1"))) == []
+
+
 def test_a_folder_for_files_that_cannot_be_is_told_and_is_the_workers_affair(tmp_path):
     (tmp_path / "file").touch()
     settings = load_settings(recordings_url=str(tmp_path / "file" / "x"), database_url="sqlite:///x.db")

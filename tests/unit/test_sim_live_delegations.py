@@ -1,7 +1,10 @@
+from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from fastbridge.sim.live_script import Live
-from fastbridge.sim.scenario import CallTool, Say, Scenario, babble
+from fastbridge.sim.scenario import CallTool, Say, Scenario, Turn, babble
 from live_client import LiveClient, started
 from live_events import TOOL
 from model_client import errors
@@ -34,6 +37,29 @@ def test_one_delegation_may_take_several_responses() -> None:
     assert len({event["response"]["id"] for event in made.nested("response.created")}) == 3
     assert made.said() == "At nine."
     assert made.session.errors == []
+
+
+HANG_UP = CallTool("hang_up")
+GOODBYE = (Say("Goodbye!"), HANG_UP)
+
+
+@pytest.mark.parametrize("turns", [(GOODBYE,), (CALL, GOODBYE)])
+def test_who_has_said_goodbye_and_hung_up_has_no_more_to_say(turns: Sequence[Turn]) -> None:
+    """As with the Realtime API, where nothing more is asked for then."""
+    offers = {**TOOL, "name": "hang_up"}
+    made = asked(Scenario(turns=turns), {**BACKED, "responses": {"model": "gpt-5.5", "tools": [TOOL, offers]}})
+    for _ in turns:
+        answer(made)
+    assert made.said() == "Goodbye!"
+    assert len(made.nested("response.completed")) == 1 + len(turns)
+    assert made.session.errors == []
+
+
+def test_who_has_said_nothing_has() -> None:
+    offers = {**TOOL, "name": "hang_up"}
+    made = asked(Scenario(turns=(HANG_UP, Say("Goodbye!"))), {**BACKED, "responses": {"model": "m", "tools": [offers]}})
+    answer(made)
+    assert made.said() == "Goodbye!"
 
 
 def test_the_conversation_has_the_call_and_its_output_for_the_script() -> None:

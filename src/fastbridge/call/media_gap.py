@@ -8,6 +8,8 @@ from fastbridge.base.clock import Clock, Deadline
 from fastbridge.call.facts import MEDIA_GAP_SECONDS
 
 GAP_SILENCE_FRAMES = 50
+IN_TIME_FRAMES = round(MEDIA_GAP_SECONDS * 50)
+"""As much as is missing: who hears in real time hears what is more so much later, for the rest of the call."""
 
 
 class MediaGap:
@@ -37,5 +39,5 @@ class MediaGap:
 
     def _check(self) -> None:
         if self._clock.now_ns() - self._caller.last_media_ns >= MEDIA_GAP_SECONDS * 1e9:
-            self._caller.send_silence(GAP_SILENCE_FRAMES)
+            self._caller.send_silence(IN_TIME_FRAMES if self._always else GAP_SILENCE_FRAMES)
         self.begin()

@@ -1,8 +1,9 @@
 """Transcripts, told once they are known, to the log and to the agent's `on_transcript`: in the conversation's order.
 
-The caller's words are known when the model has written them down. The assistant's are known when it is known how much
-of them was heard: when they have been played, at an interruption, at the end of the call; what nobody heard was not
-said. A turn waits for those before it; for words of the caller's that do not come it waits PATIENCE_SECONDS.
+The caller's words are known when the model has written them down, all of them. The assistant's are known when it is
+known how much of them was heard: when they have been played, at an interruption, at the end of the call; what nobody
+heard was not said. A turn waits for those before it; for words of the caller's that do not come it waits
+PATIENCE_SECONDS.
 """
 
 from collections.abc import Callable
@@ -132,7 +133,7 @@ class Transcripts:
 
     def _is_known(self, turn: Turn, heard: Heard) -> bool:
         if turn.role == "caller":
-            return turn.ended or not self._are_written
+            return (turn.ended and turn.item_id != self._session.late_item) or not self._are_written
         if turn.heard_ms is not None:  # its words may be still to come, to be cut to what was heard
             return bool(turn.text or turn.ended) or not turn.heard_ms or not self._is_generating(turn)
         heard_ms, received_ms = heard.get(turn.item_id, (0, 0))

@@ -118,7 +118,8 @@ class Transfers:
         self.entries.append({"to": to, "outcome": None, "at_ms": self._clock.now_ms(), "took_ms": None})
         events.transfer_begins(self._log, to)
         self._waits = True
-        self._caller.send_silence(SILENCE_FRAMES)
+        if not self._settings.live:  # there is silence all the time, and what is more would be heard late
+            self._caller.send_silence(SILENCE_FRAMES)
         self._tone.begin()
         self._tell(WaitChanged(0.0))
         return True

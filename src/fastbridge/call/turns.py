@@ -35,6 +35,8 @@ class Moment(Protocol):
     @property
     def line_up(self) -> bool: ...
     @property
+    def handed_on(self) -> bool: ...
+    @property
     def interrupts_unnoticed(self) -> bool: ...
     @property
     def said_unheard(self) -> bool: ...
@@ -211,7 +213,7 @@ class Turns:
         self._tell(WaitChanged(OVERDUE_SECONDS))
 
     def _unanswered(self) -> None:
-        if not self._session.responses.resting:
+        if not self._session.responses.resting or self._facts.handed_on:
             self._answer.set(ANSWER_SECONDS)
         elif self._facts.interrupts_unnoticed:
             self._answer.set(UNNOTICED_LOOK_SECONDS)
@@ -227,7 +229,8 @@ class Turns:
         self.spoke_at_loss = self.speaking or unnoticed or self._facts.said_unheard
         self.speaking = False
         self._listen.clear()
-        self._tell(SpeechIsOver())
+        if self.spoke_at_loss or self._last_word:  # or nobody has begun, and a caller who is gone has given no sign
+            self._tell(SpeechIsOver())
         self.owed_at_loss = self.owed and not unnoticed
         self._settled()
 

@@ -207,7 +207,7 @@ class History:
             chars = int(chars * IN_STEP_SPEED) + IN_STEP_CHARS
         if turn.heard_ms is None and len(turn.text) > chars:
             turn.text = cut_to(turn.text, chars / len(turn.text))
-        turn.text = turn.text.rstrip()
+        turn.text = turn.text.strip()
         return turn.text
 
     def unsay_behind(self, item_id: str, chars: int) -> None:

@@ -44,11 +44,14 @@ PRIVATE = (
     "need not. Wait, and say nothing of your own until you are told that it is over.)"
 )
 PRIVATE_OVER = "(It is over: you hear the caller again.)"
-ASK_CONSENT = (
+_ASK_CONSENT = (
     "This call is recorded only if the caller agrees. Early in the conversation say that you would like to record it, "
-    "and ask whether they agree. If they clearly do, use the tool record_call, once. If they do not, or do not answer, "
-    "do not use it, do not ask again, and go on as usual."
+    "and ask whether they agree. If they clearly do, {record}, once. If they do not, or do not answer, do not do that, "
+    "do not ask again, and go on as usual."
 )
+ASK_CONSENT = _ASK_CONSENT.format(record="use the tool record_call")
+ASK_CONSENT_WITHOUT_HANDS = _ASK_CONSENT.format(record="delegate that the call be recorded")
+"""For a voice whose tools are another model's."""
 HOLD_THE_LINE = (
     "Somebody is being called for the caller. In the language of the conversation, ask them in one short sentence to "
     "hold the line, and say nothing else."

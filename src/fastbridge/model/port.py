@@ -286,6 +286,10 @@ class Model(Protocol):
     @property
     def handed_on(self) -> bool: ...
     @property
+    def late_item(self) -> str:
+        """The turn of the caller's that is over, and of which words may still come; empty where there is none."""
+
+    @property
     def turn_end_seconds(self) -> float: ...
     @property
     def turn_told_seconds(self) -> float: ...

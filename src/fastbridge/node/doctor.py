@@ -195,7 +195,8 @@ def agent_of(settings: Settings, load: Load) -> list[Finding]:
         return [Finding("agent", str(error), fault="agent")]
     found = [Finding("agent", each, fault="agent") for each in fitness.agent_faults(settings, agent)]
     found = found or [Finding("agent", f"{len(agent.all_tools)} tools, {len(agent.hooks)} hooks")]
-    return [*found, *(Finding("agent", each, fault="advice", warns=True) for each in agent.advice())]
+    advice = [*agent.advice(), *fitness.unheeded(settings, agent)]
+    return [*found, *(Finding("agent", each, fault="advice", warns=True) for each in advice)]
 
 
 def records(settings: Settings) -> list[Finding]:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from fastbridge.agent.fields import BY_THE_CARRIER, BY_THE_NODE, check_voice
 from fastbridge.base.complaints import complaints
 from fastbridge.carrier.twilio.rest import credentials
-from fastbridge.config import Settings, load_settings, speaks_live
+from fastbridge.config import CONVERSATION_SETTINGS, Settings, load_settings, speaks_live, variables
 from fastbridge.errors import ConfigError, NotInstalledError
 from fastbridge.model.usage import MINUTE, is_cheaper, price_of
 from fastbridge.node.stray_settings import unknown_variables
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from fastbridge.agent.definition import Agent
 
 BUDGETS = ("call_budget_usd", "call_budget_tokens", "business_budget_usd", "day_budget_usd")
+REALTIME_SETTINGS = CONVERSATION_SETTINGS - {"greeting_lock", "reasoning_effort", "transcription_model"}
+"""What a model that speaks as a stream without end does not have."""
 WORKERS_NEED_LINUX = "Several workers need Linux: start one, and put several nodes behind a load balancer."
 
 
@@ -157,7 +159,24 @@ def unwritable(variable: str, folder: Path) -> Iterator[str]:
 
 def advice(settings: Settings, agent: "Agent") -> list[str]:
     """What is hardly meant so, and starts all the same: of the environment, of where records go, of the agent."""
-    return [*unknown_variables(), *record_faults(settings), *files_advice(settings), *agent.advice()]
+    return [
+        *unknown_variables(), *record_faults(settings), *files_advice(settings), *agent.advice(),
+        *unheeded(settings, agent),
+    ]  # fmt: skip
+
+
+def unheeded(settings: Settings, agent: "Agent") -> Iterator[str]:
+    """A sentence, where a model is not told of settings that it does not have, and nobody else is."""
+    variants = [(each.settings, each.call_settings(settings)) for each in agent.variants()]
+    every_one = all(own.live for _, own in variants)
+    found: dict[str, set[str]] = {}
+    for given, own in variants:
+        names = REALTIME_SETTINGS if every_one else REALTIME_SETTINGS & given.keys()
+        told = {name for name in names if getattr(own, name) != Settings.model_fields[name].get_default()}
+        if own.live and told:
+            found.setdefault(own.model, set()).update(told)
+    for model, told in found.items():
+        yield f"{', '.join(sorted(variables(name)[0] for name in told))}: of no effect with {model}."
 
 
 def files_advice(settings: Settings) -> Iterator[str]:

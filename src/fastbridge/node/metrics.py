@@ -96,7 +96,7 @@ _LIST = (
     _counter("schedule_resets", "Frames so late that the schedule began anew."),
     _counter("underruns", "Times the assistant's audio ran dry within a response."),
     _counter("barge_ins", "Interruptions of the assistant.",
-             source=("local", "model"), outcome=("committed", "resumed", "held")),
+             source=("local", "model", "keys", "budget", "max_duration"), outcome=("committed", "resumed", "held")),
     _histogram("response_latency_seconds", "From the end of a turn, when it is known, to the answer.", SECONDS),
     _histogram("answer_pause_seconds", "From the last of the caller's voice to the answer's first frame.", SECONDS),
     _histogram("model_connect_seconds", "From a stream's start to the model's open socket.", SECONDS),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from . import live_wire
-from .live_backend import Backend, Run
+from .live_backend import Backend, Part, Run
 from .live_line import Line
 from .live_refusals import needs_responses
 from .live_session_object import LiveSettings
@@ -16,6 +16,9 @@ from .live_talk import Talk
 from .scenario import CallTool, Say, Scenario
 from .timeline import Steps
 from .wire import Json, Problem
+
+HANG_UP = "hang_up"
+"""The tool with which a model ends the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Delegations:
         self._settings = settings
         self._talk = talk
         self._appended = 0
+        self._has_left = False  # it has said goodbye, and hung up
 
     def knows(self, delegation_id: str) -> bool:
         """Whether there was this one."""
@@ -51,6 +55,7 @@ class Delegations:
         offset_ms = self._line.clock_ms
         delegation = Delegation(self._line.ids.new("item"), self._settings.delegation, calls, offset_ms)
         self.made.append(delegation)
+        self._has_left = spoke and _hangs_up(calls)
         run = self.backend.run(calls, delegation.id) if delegation.target == "responses" else None
         response_id = run.id if run is not None else None
         created = live_wire.delegation_created(delegation.id, delegation.target, response_id, offset_ms)
@@ -82,8 +87,14 @@ class Delegations:
         problem = self.backend.refusal()
         if problem is None:
             delegation_id = self.backend.delegation_id if self.backend.waiting else None
-            self._start(self.backend.run(self._talk.next_turn("client", {}), delegation_id))
+            self._start(self.backend.run(self._goes_on(), delegation_id))
         return problem
+
+    def _goes_on(self) -> Sequence[Part]:
+        """The next of the script's turns; nothing behind a goodbye."""
+        parts = () if self._has_left else self._talk.next_turn("client", {})
+        self._has_left = any(isinstance(part, Say) for part in parts) and _hangs_up(parts)
+        return parts
 
     def _start(self, run: Run) -> None:
         self._check_offered(part for part in run.parts if isinstance(part, CallTool))
@@ -106,3 +117,8 @@ class Delegations:
         for call in calls:
             if call.name not in offered:
                 self.mistakes.append(f"the script calls '{call.name}', a tool that the session does not offer")
+
+
+def _hangs_up(parts: Iterable[Part]) -> bool:
+    calls = [part.name for part in parts if isinstance(part, CallTool)]
+    return calls == [HANG_UP]

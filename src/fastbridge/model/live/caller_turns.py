@@ -129,6 +129,12 @@ class CallerTurns(Machine[State, Event]):
         """A turn is under way, and our ear hears nobody any more."""
         return self.state is State.SPEAKING and self._voiceless_seconds >= SAID_SECONDS
 
+    @property
+    def late_item(self) -> str:
+        """The turn that is over and may still get words; empty for none."""
+        turn, late_ns = self._turn, self._clock.now_ns() - self._over_ns
+        return turn.item_id if turn is not None and turn.ended and late_ns < LATE_SECONDS * 1e9 else ""
+
     def settle(self) -> None:
         """What he has said so far is a turn: nothing more will be heard of it."""
         if self.state is State.SPEAKING:

@@ -122,6 +122,15 @@ class Delegation:
     def _under_way(self) -> bool:
         return bool(self._works or self._begun or self._asked_on)
 
+    @property
+    def untold(self) -> bool:
+        """Work has ended, and the voice is to say what came of it."""
+        return self._untold.pending
+
+    def wait_for_words(self) -> None:
+        """It has spoken of something else, and says of work that has ended what there is to say from now on."""
+        self._untold.set(TELL_SECONDS)
+
     def told(self) -> None:
         """The voice has begun to speak: nothing more is to be expected of work that has ended."""
         self._untold.clear()

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from fastbridge.base.clock import Clock
+from fastbridge.model.floor import State as Floor
 from fastbridge.model.live.words import pieces
 from fastbridge.model.port import OWN_TURN, Create, Wish
 from fastbridge.model.response_states import ANSWERS, DEADLINES_SECONDS, MOOT, REACTIONS, Listener, State
@@ -22,6 +23,9 @@ REACT = "React now, aloud and in one or two short sentences, to what you were to
 REPEATED_SECONDS = 4.0
 """Asked a second time, a model is given so long. With the first time that is less than what makes a session healthy:
 one that says nothing uses up the tries of its line."""
+MEANWHILE = frozenset({"say", "filler"})
+"""Words of the agent's own, which may be said before the caller's turn is answered, where that is to come of work: a
+tool may say what it waits for."""
 NO_TOOLS = "Delegate nothing more for now: tell the caller, in words, what you know and what could not be done."
 
 
@@ -54,13 +58,22 @@ class ResponseController(ResponseControl):
         return self._requested.purpose != "turn"
 
     @property
+    def awaits_words(self) -> int:
+        """What begins next says so many characters of the agent's own, and nothing else that it was asked for."""
+        requested = self._requested if self.awaited else None
+        if requested is None or requested.wish is None or requested.purpose not in MEANWHILE:
+            return 0
+        return len(requested.wish.words)
+
+    @property
     def _is_overtaken(self) -> bool:
         """What was asked for was taken back because the caller speaks, who is to have an answer."""
         return self._unwanted and not (self._gave_way or self._last_word)
 
     def create(self, purpose: str, wish: Wish | None = None, *, firm: bool = False) -> None:
         """As always; the last word is told at once: a model that speaks stops by nothing else than what it is told, and
-        what it was asked for before may take as long as work does."""
+        what it was asked for before may take as long as work does. So are keys, by which it was cut off: it heard
+        nobody."""
         if firm and wish is not None and not self.suspended:
             if self.state is State.REQUESTED and (self._unwanted or self._at_work()):
                 self._waiting.clear()
@@ -71,7 +84,23 @@ class ResponseController(ResponseControl):
             if self.generating:
                 self._ask(Create(purpose, wish, firm))
                 wish = replace(wish, told=True)
+        elif purpose == "keys" and self.state is State.CANCELLING and not self.suspended:
+            self._ask(Create(purpose))
+            wish = Wish(words_only=False, told=True)
         super().create(purpose, wish, firm=firm)
+
+    def speech_stopped(self) -> None:
+        """As always; and work may have begun before he had stopped."""
+        super().speech_stopped()
+        self._pump()
+
+    def _next(self) -> Create | None:
+        """As always; or, where the answer that is due is work, what may be said meanwhile."""
+        create = super()._next()
+        is_due = self.resting and not self.suspended and self.floor.state is Floor.ANSWER_DUE
+        if create is None and is_due and self._at_work():
+            create = next((each for each in self._waiting if each.purpose in MEANWHILE), None)
+        return create
 
     def cancel(self) -> bool:
         """As always; and there is nothing to send."""

@@ -62,6 +62,7 @@ class Session(Connected):
         self._utterances = 0
         self._last_turn_utterances = 0  # those before the caller's last turn
         self._done: tuple[int, int] | None = None  # frames and pauses, when work ended in the utterance under way
+        self._asked_for = False  # that utterance is the agent's own words, and may tell of work besides
         self.spoken = Spoken(self.history)
         self.caller_turns = CallerTurns(
             clock=clock, ear=ear, history=self.history, counters=self.counters, tell=self._tell_of_caller
@@ -70,7 +71,7 @@ class Session(Connected):
         self._stream = StreamWatch(
             clock=clock,
             streamed_ns=lambda: lane.streamed_ns,
-            streamed_ms=lambda: self._stream_ms - self._before_ms,
+            streamed_ms=lambda: self._stream_ms,
             stalled=self._on_stalled,
             too_fast=lambda: self._tell(port.AudioTooFast()),
         )
@@ -130,8 +131,7 @@ class Session(Connected):
             self._utterance_ends()
 
     def _utterance_begins(self) -> None:
-        self._delegation.told()
-        self._done = None
+        self._expect_result()
         if self.responses.awaited:  # it says what it was asked to
             self.caller_turns.settle()
         else:
@@ -159,9 +159,12 @@ class Session(Connected):
         self.spoken.end(self._stream_ms - END_FRAMES * FRAME_MS)
         self._lane.end_response(response_id)
         status = "cancelled" if self.responses.state is State.CANCELLING else "completed"
+        asked_for, self._asked_for = self._asked_for, False
         if status == "completed" and self._has_told():
             self._delegation.told()
             self.responses.took_in(told=True)
+        elif asked_for:
+            self._delegation.wait_for_words()
         if not self.responses.finished(response_id, status):
             return
         if status == "completed":
@@ -175,12 +178,25 @@ class Session(Connected):
     def settle(self) -> None:
         """The line is lost, and nobody has been told yet. What the caller has said, by our ear, and what was said to
         him, by its sound, is over, though not for as long as is waited otherwise."""
+        super().settle()
         self.caller_turns.lose(self._lane.streamed_ns)
         gate = self._lane.gate
         if self._current and gate is not None and gate.quiet_frames >= SAID_FRAMES:
             self.responses.suspended = True  # nobody is there to be asked for what waits
             self._utterance_ends()
             self.responses.suspended = False
+
+    def _expect_result(self) -> None:
+        """What begins tells of work that has ended; or, where words of the agent's own were asked for, that is told
+        before or behind them, in the same breath or another."""
+        frames, pauses = self._sounded
+        chars = self.responses.awaits_words if self._delegation.untold else 0
+        self._asked_for = chars > 0
+        if self._asked_for:
+            self._done = frames + round(chars / self.history.chars_per_ms / FRAME_MS), pauses
+        else:
+            self._done = None
+            self._delegation.told()
 
     def _has_told(self) -> bool:
         """Of work that ended while it spoke: it went on for so long, or began anew behind a pause."""

@@ -9,6 +9,7 @@ from typing import Any
 from fastbridge.agent.definition import Agent
 from fastbridge.agent.tool import Tool
 from fastbridge.config import Settings
+from fastbridge.model.instructions import ASK_CONSENT_WITHOUT_HANDS
 
 PCMU = {"type": "audio/pcmu", "rate": 8000}
 """With its rate, which the other dialect refuses."""
@@ -29,12 +30,17 @@ def session_config(agent: Agent, settings: Settings, items: list[dict[str, Any]]
     """The `session` of `session.start`. settings: the agent's own. items: what was said before."""
     session: dict[str, Any] = {
         "model": settings.model,
-        "instructions": f"{agent.instructions}\n\n{NO_HANDS}",
+        "instructions": "\n\n".join(_told(agent)),
         "store": settings.live_store,
         "audio": {"format": PCMU, "output": {"voice": agent.voice}},
         "delegation": {"type": "responses", "responses": _backend(agent, settings)},
     }
     return {**session, "input": items} if items else session
+
+
+def _told(agent: Agent) -> list[str]:
+    """What the voice is told, in paragraphs."""
+    return [agent.instructions, *([ASK_CONSENT_WITHOUT_HANDS] if agent.asks_consent else []), NO_HANDS]
 
 
 def fork_config() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from fastbridge._bargein import Detector
 from fastbridge._caller import FORWARDED, CallerLane
 from fastbridge._dsp import HighpassLimiter
 from fastbridge._websocket import TextSink
-from fastbridge.base.json_text import parse_event, text_of
+from fastbridge.base.json_text import object_of, parse_event, text_of
 from fastbridge.config import Settings
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
@@ -66,7 +66,9 @@ class Trace:
         if not (wanted or self._log.detailed) or _DELTA in message[:64]:
             return
         kind = _kind(message)
-        if wanted:
+        if kind.endswith(".delta"):  # within an event of another name
+            self._delta(message)
+        elif wanted:
             self._log("REALTIME", f"event {kind}", bytes=len(message), free=True)
         else:
             self._log.debug("REALTIME", f"event {kind}", bytes=len(message))
@@ -143,8 +145,14 @@ def _event(message: bytes) -> dict[str, Any]:
 
 
 def _kind(message: bytes) -> str:
-    """An event's type, if it looks like one: a name is no place for words."""
-    kind = text_of(_event(message).get("type"))[:100]
+    """An event's type, if it looks like one: a name is no place for words. Of the model behind a voice both."""
+    event = _event(message)
+    kind = _name(event)
+    return f"{kind} {_name(object_of(event.get('event')))}" if kind == "response.event" else kind
+
+
+def _name(event: dict[str, Any]) -> str:
+    kind = text_of(event.get("type"))[:100]
     return kind if _KIND.fullmatch(kind) else "unknown"
 
 
