@@ -8,18 +8,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastbridge._framing cimport (
-    KIND_DELTA,
-    KIND_IGNORED,
-    KIND_WORDS,
-    PAYLOAD_CHARS,
-    Kind,
-    RealtimeMessage,
-    Slice,
-    bytes_of,
-    same,
-    scan_live_message,
-    scan_realtime_message,
-    slice_of,
+    KIND_DELTA, KIND_IGNORED, KIND_WORDS, PAYLOAD_CHARS, Kind, RealtimeMessage, Slice, bytes_of, same,
+    scan_live_message, scan_realtime_message, slice_of
 )
 from fastbridge._jitter cimport Jitter
 from fastbridge._livegate cimport (
@@ -204,11 +194,11 @@ cdef class AssistantLane(Paced):
     def begin_response(self, str response_id not None, bytes event_id=b"") -> None:
         self.end_response(self.response_id.decode())
         self.playout.begin(response_id, read_clock(self.clock))
+        if event_id or response_id.encode() != self.response_id:    # else it begins anew: what came of it, came
+            self.remembered, self.event_known = 0, bool(event_id)
         self.response_id = response_id.encode()
         self.taking = not self.is_closed
         self.has_audio = False
-        self.remembered = 0
-        self.event_known = bool(event_id)
         if event_id:
             self.last_event = hash_of(slice_of(event_id))
 

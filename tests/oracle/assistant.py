@@ -83,10 +83,11 @@ class AssistantLane(Paced):
     def begin_response(self, response_id: str, event_id: bytes = b"") -> None:
         self.end_response(self._begun_last)
         self._playout.begin(response_id)
+        if event_id or response_id != self._begun_last:
+            self._remembered.clear()
+            self._last_event = event_id
         self._begun_last = response_id
         self._begun_anew = True
-        self._remembered.clear()
-        self._last_event = event_id
         self._taking = not self._closed
         self._has_audio = False
 

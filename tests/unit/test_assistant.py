@@ -267,6 +267,14 @@ class TestRefusal:
                 rig.lane.feed_message(delta_json("resp_1", "item_1", text, "event_a"))
             assert rig.lane.refused_deltas == refused
 
+    def test_of_a_copy_of_the_first_for_which_a_filler_gave_way(self, rig):
+        """What is told of it begins the response anew: it is the same."""
+        rig.lane.begin_response("resp_1", b"event_0")
+        rig.on_first = rig.lane.begin_response
+        for _ in range(3):
+            rig.lane.feed_message(delta_json("resp_1", "item_1", base64_text(audio(1)), "event_a"))
+        assert (rig.lane.refused_deltas, rig.lane.received_bytes) == (2, 160)
+
     def test_of_a_copy_that_took_the_other_way(self, rig):
         rig.begin()
         text = base64_text(audio(1))

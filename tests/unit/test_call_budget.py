@@ -330,7 +330,7 @@ class TestACheaperModel:
         tokens.answers(audio_in=300, audio_out=200)
         tokens.answers(audio_in=300, audio_out=200)
         leaving.answers(audio_out=round(0.85 * DOLLAR_OUT))
-        leaving.facts.attentive = False
+        leaving.facts.attentive, leaving.facts.leaving = False, True
         leaving.answers(audio_out=round(0.2 * DOLLAR_OUT))
         for scene in (tokens, leaving):
             assert scene.kinds == [CheaperModelWanted, LastWord, LeaveAsked]

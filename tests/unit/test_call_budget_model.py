@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from call_rig import Control
 from fastbridge.agent import Agent
 from fastbridge.model.renewal import RETRY_SECONDS
 from helpers import LOUD
 from live_rig import LiveRig
+from transfer_rig import RECEPTION, Legs
 from virtual import RecordingModel, Rig
 
 DEAR, MINI = "gpt-realtime-2.1", "gpt-realtime-mini"
@@ -165,6 +167,58 @@ def test_live_moves_at_the_last_moment_whoever_speaks(caplog):
     assert (rig.call.line.link, first.hang_ups) == (second, 1)
     rig.advance(30)
     assert (rig.call.live, "[BUDGET] spent" in caplog.text) == (True, False)
+    rig.do(rig.call.close, "customer_hangup")
+    assert rig.call.document["cost"]["capped_by"] is None
+    rig.shut()
+
+
+def test_live_that_is_lost_at_the_last_moment_moves_once(caplog):
+    """The node stood still, and reads of the loss before it looks at the money: one session goes on, and is closed."""
+    caplog.set_level("INFO")
+    settings = {"model": LIVE, "budget_model": LIVE_MINI, "prices": MINUTES}
+    rig = LiveRig(Agent(), silence_seconds=0, call_budget_usd=2.6, **settings).up()
+    rig.says(0.5, "We are open.")
+    rig.advance(12)
+    rig.says(9, "And this takes long.")
+    rig.advance(1)
+    first, second = rig.model_link, rig.connect()
+    started = {"id": "live_2", "audio": {"format": {"type": "audio/pcmu", "rate": 8000}}}
+    feed(rig, {"type": "session.started", "session": started})
+    rig.advance(3)
+    assert rig.call.line.link is first
+
+    def stood_still() -> None:
+        rig.loop.now_ns += 2_000_000_000  # 1.75 dollars by now, and 0.9 for a goodbye
+        rig.dialled[0].on_model_lost(1006, "")
+
+    rig.do(stood_still)
+    rig.advance(0.5)
+    assert (rig.call.line.link, first.hang_ups, second.hang_ups) == (second, 1, 0)
+    assert len(rig.dialled) == 2
+    assert "[BUDGET] spent" not in caplog.text
+    rig.shut()
+
+
+def test_live_moves_at_the_last_moment_while_the_caller_waits_for_a_human():
+    """Whose call would be withdrawn."""
+    settings = {"model": LIVE, "budget_model": LIVE_MINI, "prices": MINUTES}
+    agent = Agent(transfer_to={"reception": RECEPTION}, warm_transfer=True)
+    rig = LiveRig(agent, control=Control(), silence_seconds=0, call_budget_usd=2.6, **settings)
+    rig.call.transfers._legs = Legs()
+    rig.up()
+    rig.says(0.5, "We are open.")
+    rig.advance(12)
+    rig.echo_marks()
+    assert rig.do(rig.call.remote.transfer, "reception", "Dana.")
+    first, second = rig.model_link, rig.connect()
+    started = {"id": "live_2", "audio": {"format": {"type": "audio/pcmu", "rate": 8000}}}
+    feed(rig, {"type": "session.started", "session": started})
+    rig.advance(3)
+    assert rig.call.line.link is first
+    rig.advance(3)
+    assert rig.call.line.link is second
+    rig.advance(5)
+    assert (rig.call.facts.holding, rig.call.facts.leaving) == (True, False)
     rig.do(rig.call.close, "customer_hangup")
     assert rig.call.document["cost"]["capped_by"] is None
     rig.shut()

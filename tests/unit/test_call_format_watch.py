@@ -6,6 +6,7 @@ from fastbridge.agent import Agent
 from fastbridge.model.instructions import WORDS_LOST
 from fastbridge.model.line import State
 from helpers import LOUD, base64_text
+from live_rig import SILENT, LiveRig
 from sounds import recordings, spoken, to_pcm
 from turns import TRANSCRIBED, creates, speech_started, speech_stopped, turn
 from virtual import Rig
@@ -203,3 +204,16 @@ class TestNoise:
         rig.open_session(2)
         assert ["Hello!" in create["instructions"] for create in creates(rig)] == [True, True]
         rig.shut()
+
+
+def test_more_audio_than_time_unsays_nothing_that_had_been_said():
+    """A model whose silence is no noise has spoken what it was taken to."""
+    rig = LiveRig(Agent(), silence_seconds=0).up()
+    rig.says(1.0, "We are open.")
+    rig.advance(4.0)
+    rig.echo_marks()
+    rig.delta_of(SILENT * 200)
+    rig.advance(2.0)
+    assert rig.call.record()["answers"] == {"format_mismatch": 1}
+    assert [turn["text"] for turn in rig.call.record()["turns"]] == ["We are open."]
+    rig.shut()

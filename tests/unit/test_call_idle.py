@@ -283,3 +283,17 @@ def test_who_is_understood_is_no_noise_however_many_turns_came_before(make_rig, 
     assert rig.call.session.counters["transcript_overflow"] > 0
     assert (rig.call.idle.state != "over", rig.call.line.counters["losses"]) == (True, 0)
     rig.shut()
+
+
+@pytest.mark.parametrize("make_rig", [CallRig, LiveRig])
+@pytest.mark.parametrize(("spoke", "prompts"), [(False, 1), (True, 0)])
+def test_a_connection_that_is_lost_is_no_sign_of_the_caller(make_rig, spoke, prompts):
+    """Who is gone is told goodbye, however often it breaks."""
+    rig = make_rig(silence_seconds=5).up()
+    rig.advance(6.5)
+    assert rig.call.idle.prompts == 1
+    if spoke:
+        rig.caller_says(*[LOUD] * 40)
+    rig.lose_model()
+    assert rig.call.idle.prompts == prompts
+    rig.shut()

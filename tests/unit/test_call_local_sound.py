@@ -67,3 +67,16 @@ def test_nor_is_one_that_has_stalled(rig):
     rig.delta(LOUD * 50, "resp_1", "item_1")
     rig.done("resp_1")
     assert rig.call.assistant.refused_deltas == 0
+
+
+@pytest.mark.parametrize("later_seconds", [0.0, 0.02, 0.5])
+def test_what_was_said_before_it_counts_once(rig, later_seconds):
+    """Half a frame of it is left, which is played with the filler."""
+    rig.begin("resp_1", "item_1")
+    rig.delta(LOUD * 50 + LOUD[:80], "resp_1", "item_1")
+    while not rig.call.dead_air.fillers:
+        rig.advance(0.02)
+        rig.echo_marks()
+    rig.advance(later_seconds)
+    rig.do(rig.call.barge_in.cut_short, "budget")
+    assert [event["audio_end_ms"] for event in rig.sent("conversation.item.truncate")] in ([], [1000], [1010])

@@ -49,6 +49,9 @@ class TestBreakOff:
     def test_all_of_it_where_there_was_audio_for_all(self, history):
         assert spoken(history).break_off(history.chars_of(60_000)) == TEXT
 
+    def test_without_what_is_blank_around_it(self, history):
+        assert spoken(history, " one two ").break_off(history.chars_of(60_000)) == "one two"
+
     def test_without_audio_nothing_was_said(self, history):
         assert spoken(history).break_off(history.chars_of(0)) == ""
 

@@ -217,6 +217,13 @@ class TestRenewal:
         scene.advance(OUTAGE_SECONDS + 1)
         assert scene.line.up, "there is no outage"
 
+    def test_one_for_which_the_line_is_given_up_when_it_is_left_is_hung_up_on(self, scene, monkeypatch):
+        scene.at(State.UP)
+        new = scene.successor()
+        monkeypatch.setattr(scene, "tell", lambda event: isinstance(event, LineLost) and scene.line.give_up(GONE))
+        scene.do(scene.line.change_model_now)
+        assert (scene.line.state, new.hang_ups) == (State.DOWN, 1)
+
     def test_nothing_is_left_for_what_does_not_stand_ready(self, scene):
         scene.at(State.UP)
         scene.do(scene.line.change_model_now)

@@ -198,6 +198,35 @@ def test_another_session_counts_anew(scene):
     assert scene.told == [*TURN, "SpeechStarted"]
 
 
+SECOND = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("voice_s", "told_s", "cut"),
+    [(1.0, 1.4, False), (1.0, 1.2, True), (1.6, 1.0, True)],
+    ids=["words had time", "just before", "since"],
+)
+def test_what_had_no_time_to_become_words_is_missing(scene, voice_s, told_s, cut):
+    """The session was alive until `told_s`, and our ear has heard the caller until `voice_s`."""
+    scene.loop.advance(1.0)
+    scene.hear("I want to cancel", 100, 900)
+    scene.ear.last_voice_ns = int(scene.loop.clock.now_ns() + (voice_s - 1.0) * SECOND)
+    told_ns = int(scene.loop.clock.now_ns() + (told_s - 1.0) * SECOND)
+    scene.loop.advance(1.8)
+    assert scene.turns.state is State.QUIET
+    assert [turn.cut for turn in scene.history.ordered()] == [False]
+    scene.loop.do(scene.turns.lose, min(told_ns, scene.turns._over_ns - 1))
+    assert [turn.cut for turn in scene.history.ordered()] == [cut]
+
+
+def test_a_turn_that_was_over_before_is_whole(scene):
+    scene.hear("Hello", 100, 400)
+    scene.loop.advance(1.0)
+    scene.ear.last_voice_ns = scene.loop.clock.now_ns()
+    scene.loop.do(scene.turns.lose, scene.loop.clock.now_ns())
+    assert [turn.cut for turn in scene.history.ordered()] == [False]
+
+
 def test_at_the_end_the_words_are_there(scene):
     scene.hear(" Hello", 100, 400)
     scene.turns.close()

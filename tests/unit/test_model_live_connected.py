@@ -12,7 +12,7 @@ from fastbridge.model.farewell import FAREWELL_SECONDS
 from fastbridge.model.instructions import PRIVATE
 from fastbridge.model.live.responses import REACT
 from helpers import LOUD
-from live_rig import LiveRig
+from live_rig import SILENT, LiveRig
 
 
 @pytest.fixture
@@ -329,6 +329,17 @@ class TestTheClockOfASuccessor:
 
     def test_a_stream_that_ran_before_is_not_too_fast(self, renewing):
         moved(renewing, 9.0)
+        renewing.advance(3.0)
+        assert renewing.call.format_watch.counters == {}
+
+    def test_nor_is_one_whose_network_stood_still_before(self, renewing):
+        renew(renewing)
+        renewing.says(4.5, "Wait.")
+        confirm(renewing)
+        while not renewing.call.line.counters["renewals"]:
+            renewing.advance(0.02)
+            renewing.echo_marks()
+        renewing.delta_of(SILENT * 200)
         renewing.advance(3.0)
         assert renewing.call.format_watch.counters == {}
 

@@ -67,6 +67,13 @@ def test_where_nothing_was_heard_is_said_so(scene):
     assert scene.sent[0]["content"] == HEARD_NOTHING
 
 
+def test_where_its_words_are_late_it_is_told_how_long_it_was_heard(scene):
+    turn = scene.spoke()
+    turn.text = ""
+    scene.requests.truncate("live_1", 1460, 4000)
+    assert "the first 1.5 seconds" in scene.sent[0]["content"]
+
+
 def test_a_recording_of_ours_is_none_of_the_models_business(scene):
     assert not scene.requests.truncate("local_1", 0, 4000)
     assert scene.sent == []

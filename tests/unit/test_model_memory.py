@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fastbridge.model.history import History
-from fastbridge.model.memory import Memory
+from fastbridge.model.memory import Memory, of_the_model
 
 
 class Lane:
@@ -58,3 +58,11 @@ def test_a_recording_between_two_halves_counts_apart(memory, lane):
     lane.found = [("item_1", "resp_1", 1000, 1000)]
     memory.stalled()
     assert memory.history.whole_ms("item_1", 500) == 1500
+
+
+def test_what_stands_before_a_recording_in_its_midst_counts_no_more():
+    first, second = ("item_1", "resp_1", 990, 1000), ("item_1", "resp_1", 0, 300)
+    recording, beside = ("local_1", "resp_1", 0, 500), ("local_2", "local_2", 0, 500)
+    assert list(of_the_model([first, beside])) == [first]
+    assert list(of_the_model([first, recording])) == []
+    assert list(of_the_model([first, recording, second])) == [second]

@@ -17,6 +17,8 @@ class Turn:
     """Nothing more will be said of it."""
     failed: bool = False
     """Somebody spoke, and nobody could write it down."""
+    cut: bool = False
+    """Its last words may have been lost with the connection."""
     previous_item_id: str | None = None
     response_id: str = ""
     private: bool = False

@@ -16,7 +16,7 @@ from fastbridge.base.conversation import ToolCall
 from fastbridge.call.happenings import AnswerOwed, ModelHopeless, SessionUseless
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model.errors import is_hopeless
-from fastbridge.model.instructions import FILTERED, REPEAT, REPROMPT
+from fastbridge.model.instructions import CUT_OFF, FILTERED, REPEAT, REPROMPT
 from fastbridge.model.port import OWN_TURN, Create, Model, Tell, Wish
 from fastbridge.model.response_states import MOOT
 from fastbridge.observe import events
@@ -177,7 +177,7 @@ class Answers:
         self._retry.set(seconds)
 
     def _ask_again(self) -> None:
-        if self._next is _REPEAT and self._facts.interrupts_unnoticed:
+        if self._next.purpose == "repeat" and self._facts.interrupts_unnoticed:
             self._retry.set(LOOK_SECONDS)
             return
         self._ask(self._next.purpose, self._next)
@@ -258,10 +258,20 @@ class Answers:
         if spoke:
             answers = create.purpose in ("turn", "continuation", "reprompt")
             self._again(create, True, question_lost=answers and self._words_are_lost())
-        elif create.purpose != "turn" or self._words_are_known():
+        elif create.purpose != "turn" or (self._words_are_known() and not self._words_are_cut):
             self._ask(create.purpose, create)
         else:
-            self._ask("repeat", _REPEAT)
+            self._ask("repeat", self._repeat)
+
+    @property
+    def _repeat(self) -> Create:
+        return _REPEAT if not self._words_are_cut else _CUT_OFF
+
+    @property
+    def _words_are_cut(self) -> bool:
+        """Of what he said last the beginning is known."""
+        turns = [turn for turn in self._session.turns.values() if turn.role == "caller"]
+        return bool(turns) and turns[-1].cut and bool(turns[-1].text)
 
     def _words_are_lost(self) -> bool:
         """He has said something last of which another session knows nothing."""
@@ -280,7 +290,7 @@ class Answers:
         self._tool_response = ""  # another session may use the same ids
         self._session.responses.resume()
         if self._facts.spoke_at_loss:  # the rest of it will be heard here, or they have stopped
-            self._wait(_REPEAT, RESUME_SECONDS)
+            self._wait(self._repeat, RESUME_SECONDS)
 
     def _give_up(self, message: str, code: str) -> None:
         self._tell(ModelHopeless(ModelUnavailable(message, code)))
@@ -291,6 +301,7 @@ class Answers:
 
 
 _REPEAT = Create("repeat", Wish(REPEAT, words_only=False))
+_CUT_OFF = Create("repeat", Wish(CUT_OFF, words_only=False))
 
 
 def _aloud(create: Create) -> Create:

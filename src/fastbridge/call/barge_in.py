@@ -15,6 +15,7 @@ from fastbridge.base.conversation import Turn
 from fastbridge.base.machine import Machine
 from fastbridge.call.happenings import Interrupted
 from fastbridge.errors import IllegalEvent
+from fastbridge.model.memory import of_the_model
 from fastbridge.model.port import LOCAL_ID, Model, Tell
 from fastbridge.observe import events
 from fastbridge.observe.call_log import CallLog
@@ -256,9 +257,8 @@ class BargeIn(Machine[State, Event]):
     def _truncate(self) -> list[dict[str, str | int]]:
         """The model remembers what was heard: of what is so."""
         cut: list[dict[str, str | int]] = []
-        for item_id, _, heard_ms, received_ms in self._assistant.items():
-            known = not item_id.startswith(LOCAL_ID)
-            if known and heard_ms < received_ms and self._session.truncate(item_id, heard_ms, received_ms):
+        for item_id, _, heard_ms, received_ms in of_the_model(self._assistant.items()):
+            if heard_ms < received_ms and self._session.truncate(item_id, heard_ms, received_ms):
                 cut.append({"item_id": item_id, "heard_ms": heard_ms, "received_ms": received_ms})
         return cut
 

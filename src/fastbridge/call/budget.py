@@ -188,10 +188,10 @@ class Budget(Machine[State, Event]):
         self._look_again(caps)
 
     def _moves(self, cap: Cap) -> bool:
-        """To the cheaper model, if its session waits for nothing but a pause: what is cut by that goes on, a call that
-        has ended does not. Whether it has: then it was looked anew."""
+        """To the cheaper model, if its session waits for nothing but a pause: what is cut by that goes on, and so does
+        who waits for a human; a call that has ended does not. Whether it has: then it was looked anew."""
         wanted = self._settings.budget_model if cap.unit == "usd" else ""
-        if self.state is not State.NEAR or wanted in ("", self.ledger.model) or not self._facts.attentive:
+        if self.state is not State.NEAR or wanted in ("", self.ledger.model) or self._facts.leaving:
             return False
         self._moving = True
         self._tell(CheaperModelNow())

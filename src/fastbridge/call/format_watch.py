@@ -67,8 +67,12 @@ class FormatWatch:
         self._unsay()
 
     def too_fast(self) -> None:
-        """The same, told by how much of it there is: mu-law has 8000 bytes a second."""
-        self._unsay()
+        """The same, told by how much of it there is: mu-law has 8000 bytes a second. Its silence is noise, too: where
+        nothing is being said, what was said before was none."""
+        if self._session.responses.generating:
+            self._unsay()
+        else:
+            self._mismatch()
 
     def _unsay(self) -> None:
         self.noise_response = self._session.responses.response_id or ""

@@ -229,7 +229,8 @@ class Turns:
         self.spoke_at_loss = self.speaking or unnoticed or self._facts.said_unheard
         self.speaking = False
         self._listen.clear()
-        self._tell(SpeechIsOver())
+        if self.spoke_at_loss or self._last_word:  # or nobody has begun, and a caller who is gone has given no sign
+            self._tell(SpeechIsOver())
         self.owed_at_loss = self.owed and not unnoticed
         self._settled()
 

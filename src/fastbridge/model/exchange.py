@@ -27,7 +27,7 @@ class Exchange:
 
     @property
     def ready(self) -> bool:
-        return self._opening.is_ready
+        return self._opening.is_ready and self._send is not None
 
     @property
     def session_id(self) -> str:
@@ -48,7 +48,9 @@ class Exchange:
         return ""
 
     def settle(self) -> None:
-        """The line is lost, and nobody has been told yet. What had come to its end, and was not told to have, has."""
+        """The line is lost, and nobody has been told yet: no session takes anything until there is another. What had
+        come to its end, and was not told to have, has."""
+        self._send = None
 
     def send(self, event: dict[str, Any]) -> bool:
         """A client event to the model; to nobody while there is no session that knows the conversation: the next one

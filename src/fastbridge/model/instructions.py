@@ -7,6 +7,11 @@ REPEAT = (
     "In the language of the conversation, say in one short sentence that you did not hear them, and ask them to repeat "
     "it."
 )
+CUT_OFF = (
+    "Your connection to the phone call was lost for a moment while the caller was speaking, and the end of what they "
+    "said may be lost. If what you know of it makes sense by itself, answer it now, aloud, in one or two short "
+    "sentences. Else say in one short sentence that you lost the end of it, and ask them to repeat it."
+)
 REPROMPT = "Your last answer was silent. Answer the caller now, aloud, in one or two short sentences."
 FILTERED = (
     "Your last answer was stopped by a content filter. In the language of the conversation, say in one short sentence "

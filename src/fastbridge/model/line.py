@@ -352,9 +352,11 @@ class ModelLine(Machine[State, Event]):
         if successor is None:
             return
         self._leave_session()
-        if self.state is State.UP:  # nobody who was told has given it up
-            self._move(*successor)
-            self._renewed(successor[1])
+        if self.state is not State.UP:  # one of those who were told has given it up
+            successor[1].hang_up()
+            return
+        self._move(*successor)
+        self._renewed(successor[1])
 
     def renewal_failed(self, error: ModelError) -> None:
         self.counters["renewal_failures"] += 1

@@ -3,11 +3,16 @@
 Nothing here sends.
 """
 
+from collections.abc import Iterator, Sequence
+
 from fastbridge._assistant import AssistantLane
 from fastbridge.base.conversation import ToolCall, Turn
 from fastbridge.model.history import History
 from fastbridge.model.instructions import continuation
-from fastbridge.model.port import Wish
+from fastbridge.model.port import LOCAL_ID, Wish
+
+Item = tuple[str, str, int, int]
+"""Of a lane: its id and its response's, ms heard, ms received."""
 
 
 class Memory:
@@ -52,4 +57,13 @@ class Memory:
 
     def _received_ms(self) -> int:
         """Audio of the message under way that came since the lane began to count it."""
-        return sum(ms for item, _, _, ms in self._lane.items() if item == self.history.speaking_item)
+        items = of_the_model(self._lane.items())
+        return sum(ms for item, _, _, ms in items if item == self.history.speaking_item)
+
+
+def of_the_model(items: Sequence[Item]) -> Iterator[Item]:
+    """Of a lane's items those that are the model's. What stands before a recording of ours in its midst is not: it
+    counts as heard already, and a last piece of a frame is played with the recording."""
+    for at, item in enumerate(items):
+        if not any(of == item[1] and name.startswith(LOCAL_ID) for name, of, _, _ in items[at:]):
+            yield item

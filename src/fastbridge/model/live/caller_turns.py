@@ -21,7 +21,7 @@ VOICE_PAUSE_SECONDS = 0.5
 VOICE_OVER_SECONDS = 0.1
 """Without a voice, by an ear that goes on for 0.2 s: who begins to speak now does not speak over him."""
 SAID_SECONDS = 0.3
-"""Without a voice, by the same ear, when the session is lost: he has finished."""
+"""Without a voice, by the same ear, when the session is lost: he has finished, and his words have had time to come."""
 MIN_VOICE_FRAMES = 15
 """So much voice, of 20 ms each, is something that can be answered."""
 LONGEST_PAUSE_SECONDS = 8.0
@@ -126,7 +126,7 @@ class CallerTurns(Machine[State, Event]):
 
     @property
     def is_said(self) -> bool:
-        """A turn is under way, and our ear hears nobody any more: all its words have come."""
+        """A turn is under way, and our ear hears nobody any more."""
         return self.state is State.SPEAKING and self._voiceless_seconds >= SAID_SECONDS
 
     @property
@@ -139,6 +139,15 @@ class CallerTurns(Machine[State, Event]):
         """What he has said so far is a turn: nothing more will be heard of it."""
         if self.state is State.SPEAKING:
             self._over()
+
+    def lose(self, told_ns: int) -> None:
+        """The session is lost, which was alive until then. What he has said, by our ear, is over; what he said just
+        before that, or since, had no time to become words."""
+        unanswered = self.state is State.SPEAKING and not self._answered
+        if self._turn is not None and (unanswered or self._over_ns > told_ns):
+            self._turn.cut = self._ear.last_voice_ns > told_ns - SAID_SECONDS * 1e9
+        if self.is_said:
+            self.settle()
 
     def answered(self) -> None:
         """The assistant begins to answer: what he has said so far is a turn, in words or, so far, without."""

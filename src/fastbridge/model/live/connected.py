@@ -163,7 +163,7 @@ class Connected(Exchange, Requests):
         self._opening = opening
         self._send = send
         self._forget()
-        self._begin_stream(opening.streamed_ms)
+        self._begin_stream(opening.streamed_ms, opening.started_ns)
 
     def _forget(self) -> None:
         """Ids, and the clock, of a session say nothing in the next."""
@@ -179,11 +179,11 @@ class Connected(Exchange, Requests):
         self._begin_stream()
         self._tell(port.SessionReady())
 
-    def _begin_stream(self, before_ms: int = 0) -> None:
+    def _begin_stream(self, before_ms: int = 0, started_ns: int | None = None) -> None:
         self._lane.reset_stream()
         gate = self._lane.gate
         self._base_frames, self._before_ms = gate.frames_in if gate is not None else 0, before_ms
-        self._stream.begin()
+        self._stream.begin(started_ns)
 
     def replay(self) -> int:
         """A new session was told at its start what had been said; here, what has come since. The number of turns."""

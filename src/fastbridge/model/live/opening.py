@@ -34,6 +34,9 @@ class Opening(SessionOpening):
         trouble: Trouble,
     ) -> None:
         super().__init__(ready=ready, failed=failed, trouble=trouble)
+        self.started_ns = 0
+        """When the session began, and its stream."""
+        self._clock = clock
         self._config = config
         self._streamed_bytes = 0
         self._deadline = Deadline(clock, self._expired)
@@ -83,6 +86,7 @@ class Opening(SessionOpening):
         self._identify(session)
         self.close()
         self.is_ready = True
+        self.started_ns = self._clock.now_ns()
         self._ready()
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ MIN_UNHEARD_MS = 200
 """Less than that is not worth telling: it is on its way to the caller's ear."""
 HEARD = 'The caller interrupted you. Of what you were saying they have heard, last: "{heard}" and nothing after it.'
 HEARD_NOTHING = "The caller interrupted you before they could hear anything of what you were about to say."
+HEARD_SOME = "The caller interrupted you. Of what you were saying they have heard the first {seconds:.1f} seconds."
 
 
 class Requests(Memory):
@@ -45,8 +46,7 @@ class Requests(Memory):
             return False
         turn, heard_ms, received_ms = cut_off
         if turn is not None and received_ms - heard_ms >= MIN_UNHEARD_MS:  # of one too many nothing is known
-            heard = turn.text[-TAIL_CHARS:]
-            self._think(HEARD.format(heard=heard) if heard else HEARD_NOTHING)
+            self._think(_heard(turn.text, heard_ms))
         return True
 
     def _think(self, text: str) -> None:
@@ -72,3 +72,10 @@ class Requests(Memory):
         """See `port.Model`."""
         self._remember(role, text, lasting)
         self._think(noted(role, text))
+
+
+def _heard(text: str, heard_ms: int) -> str:
+    """Words that are late are not known yet."""
+    if text:
+        return HEARD.format(heard=text[-TAIL_CHARS:])
+    return HEARD_SOME.format(seconds=heard_ms / 1000) if heard_ms >= MIN_UNHEARD_MS else HEARD_NOTHING

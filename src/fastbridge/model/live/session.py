@@ -71,7 +71,7 @@ class Session(Connected):
         self._stream = StreamWatch(
             clock=clock,
             streamed_ns=lambda: lane.streamed_ns,
-            streamed_ms=lambda: self._stream_ms - self._before_ms,
+            streamed_ms=lambda: self._stream_ms,
             stalled=self._on_stalled,
             too_fast=lambda: self._tell(port.AudioTooFast()),
         )
@@ -178,8 +178,8 @@ class Session(Connected):
     def settle(self) -> None:
         """The line is lost, and nobody has been told yet. What the caller has said, by our ear, and what was said to
         him, by its sound, is over, though not for as long as is waited otherwise."""
-        if self.caller_turns.is_said:
-            self.caller_turns.settle()
+        super().settle()
+        self.caller_turns.lose(self._lane.streamed_ns)
         gate = self._lane.gate
         if self._current and gate is not None and gate.quiet_frames >= SAID_FRAMES:
             self.responses.suspended = True  # nobody is there to be asked for what waits

@@ -20,8 +20,8 @@ included, has six bytes for each of mu-law's."""
 
 
 class StreamWatch:
-    """streamed_ns(): when audio came last; streamed_ms(): how much of this stream has come. stalled(): it comes no
-    more; too_fast(): more of it than there can be; one of both, once a stream."""
+    """streamed_ns(): when audio came last; streamed_ms(): how much of this stream has come since it began. stalled():
+    it comes no more; too_fast(): more of it than there can be; one of both, once a stream."""
 
     def __init__(
         self,
@@ -37,15 +37,17 @@ class StreamWatch:
         self._streamed_ms = streamed_ms
         self._stalled = stalled
         self._too_fast = too_fast
-        self._begun_ns = 0
+        self._begun_ns = self._started_ns = 0
         self._due_ns = 0
         self._beat: Beat | None = None
         self._soon = Deadline(clock, self._look)
 
-    def begin(self) -> None:
-        """A session has started: its audio comes from now on."""
+    def begin(self, started_ns: int | None = None) -> None:
+        """A session has started: its audio comes from now on. started_ns: or then, and it is in use from now on; of its
+        audio some may be late."""
         self.close()
         self._begun_ns = self._clock.now_ns()
+        self._started_ns = self._begun_ns if started_ns is None else started_ns
         self._beat = self._clock.every_second(self._every_second)
         self._due_ns = self._begun_ns + 2_000_000_000  # the first beat may be anywhere in its second
 
@@ -65,7 +67,7 @@ class StreamWatch:
 
     def _look(self) -> None:
         now, streamed_ns = self._clock.now_ns(), self._streamed_ns()
-        passed_seconds = (now - self._begun_ns) / 1e9
+        passed_seconds = (now - self._started_ns) / 1e9
         if self._streamed_ms() / 1000 > passed_seconds * (1 + FAST_SHARE) + AHEAD_SECONDS:
             self.close()
             self._too_fast()
