@@ -6,8 +6,9 @@ import pytest
 
 from dialects import MODELS
 from fastbridge.agent import Agent
-from fastbridge.sim import faults
+from fastbridge.sim import AfterMs, HangUp, Speak, faults
 from fastbridge.sim.scenario import CallTool, Say, Scenario
+from fastbridge.testing import VirtualCall
 from plays import (
     ANSWER,
     GREETING,
@@ -218,3 +219,20 @@ def test_a_tool_outlives_its_session(perform, at, tool_seconds):
     assert_answered(stage)
     assert stage.play.runs == 1
     assert ANSWER.transcript in stage.ear.words
+
+
+def test_a_model_that_calls_tools_without_end_is_given_up_with_an_apology(dialect):
+    agent = Agent(greeting="Hello.", model=MODELS[dialect])
+
+    @agent.tool
+    async def look() -> str:
+        """Look."""
+        return "nothing so far"
+
+    scenario = Scenario(greeting=Say("Hello."), turns=[CallTool("look")])
+    call = VirtualCall(agent, [Speak("caller_accepts"), HangUp(AfterMs(60_000))], scenario, patience_ms=70_000)
+    assert (call.errors, call.waits()) == ([], [])
+    assert call.record is not None
+    assert (call.record["end_reason"], call.record["model_line"]["apologised"]) == ("model_lost", True)
+    assert call.record["answers"]["tool_loops"] == 1
+    assert len(call.record["tools"]) <= 12

@@ -9,6 +9,7 @@ from call_rig import Control
 from fastbridge.agent import Agent, CallContext
 from fastbridge.model.instructions import GOODBYE, PUT_THROUGH
 from fastbridge.model.live.responses import REACT
+from fastbridge.model.live.session import NOT_FOUND_OUT
 from helpers import LOUD
 from live_rig import SILENT, LiveRig
 
@@ -186,6 +187,20 @@ def test_work_that_fails_is_said_to_have_where_the_voice_says_nothing(greeted):
     greeted.advance(2.0)
     assert "could not be done" in greeted.appended("instructions")[-1]
     assert greeted.call.line.counters["losses"] == 0
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1.8, 6.0])
+def test_and_where_it_has_said_nothing_at_all(greeted, seconds):
+    """That is the answer, and none is asked for beside it."""
+    asks(greeted, "Where is order 7?")
+    greeted.delegates(ends=False)
+    greeted.advance(seconds)
+    greeted.works("response.failed", response={"id": "resp_dlg_1", "error": {"code": "server_error"}})
+    greeted.advance(1.7)
+    assert greeted.appended("instructions") == [NOT_FOUND_OUT]
+    greeted.says(1.0, "I cannot find that out just now.")
+    greeted.advance(8.0)
+    assert greeted.appended("instructions") == [NOT_FOUND_OUT]
 
 
 def test_work_that_is_told_of_behind_its_response_is_done_with_it(greeted):

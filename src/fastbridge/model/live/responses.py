@@ -156,6 +156,7 @@ class ResponseController(ResponseControl):
         """What work was to bring will not come. Who waits for that, is told so; or, later, who waits for something
         else."""
         if not self._waits_for_work:
+            self.floor.answered()
             self.create("reprompt", wish)
             return
         self._ask_instead(Create("reprompt", wish))
