@@ -94,6 +94,16 @@ def test_but_not_for_ever(scene):
     assert scene.told == TURN
 
 
+def test_a_voice_behind_the_beginning_of_an_answer_is_not_answered_by_it_whatever_the_clock_of_words_says(scene):
+    scene.ear.voice_frames = 40
+    scene.loop.do(scene.turns.answered)
+    scene.told.clear()
+    scene.ear.voice_frames += MIN_VOICE_FRAMES
+    scene.hear("And when?", 500, 800, answer_ms=900)
+    scene.loop.advance(PAUSE_SECONDS + 0.01)
+    assert scene.told == TURN
+
+
 def test_is_over_when_it_is_answered(scene):
     scene.hear("Open?", 100, 400)
     scene.loop.do(scene.turns.answered)

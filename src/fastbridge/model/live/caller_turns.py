@@ -90,7 +90,7 @@ class CallerTurns(Machine[State, Event]):
             return
         self._words_ns, self._end_ms = self._clock.now_ns(), end_ms
         if self.state is State.QUIET:
-            self._begin(answered=answer_ms is not None and end_ms <= answer_ms)
+            self._begin(answered=answer_ms is not None and end_ms <= answer_ms and not self._has_spoken)
         self._write(text)
         self._pause.set(PAUSE_SECONDS)
 
@@ -114,6 +114,11 @@ class CallerTurns(Machine[State, Event]):
     def _write(self, text: str) -> None:
         if self._turn is not None and self.writes:
             self._history.write(self._turn, text)
+
+    @property
+    def _has_spoken(self) -> bool:
+        """By our ear, since what was told of last."""
+        return self._ear.voice_frames - self._told_frames >= MIN_VOICE_FRAMES
 
     @property
     def voice_is_over(self) -> bool:
@@ -153,7 +158,7 @@ class CallerTurns(Machine[State, Event]):
         """The assistant begins to answer: what he has said so far is a turn, in words or, so far, without."""
         if self.state is State.SPEAKING:
             self._over()
-        elif self._ear.voice_frames - self._told_frames >= MIN_VOICE_FRAMES:
+        elif self._has_spoken:
             self._told_frames = self._ear.voice_frames
             for event in (port.SpeechStarted(), port.SpeechStopped(), port.TurnCommitted()):
                 self._tell(event)
