@@ -149,6 +149,16 @@ class TestRealtime:
         rig.shut()
 
 
+def waits_for_a_pause(rig: LiveRig) -> tuple[RecordingModel, RecordingModel]:
+    """The cheaper model's session has started, 3 s ago: the link in use, and that one's."""
+    first, second = rig.model_link, rig.connect()
+    started = {"id": "live_2", "audio": {"format": {"type": "audio/pcmu", "rate": 8000}}}
+    feed(rig, {"type": "session.started", "session": started})
+    rig.advance(3)
+    assert rig.call.line.link is first
+    return first, second
+
+
 def test_live_moves_at_the_last_moment_whoever_speaks(caplog):
     """Who speaks is heard by the other, and an answer comes."""
     caplog.set_level("INFO")
@@ -158,11 +168,7 @@ def test_live_moves_at_the_last_moment_whoever_speaks(caplog):
     rig.advance(10)
     rig.line = [LOUD] * 750
     rig.advance(2)
-    first, second = rig.model_link, rig.connect()
-    started = {"id": "live_2", "audio": {"format": {"type": "audio/pcmu", "rate": 8000}}}
-    feed(rig, {"type": "session.started", "session": started})
-    rig.advance(3)
-    assert rig.call.line.link is first
+    first, second = waits_for_a_pause(rig)
     rig.advance(3)  # 1.7 dollars by now, and 0.9 for a goodbye
     assert (rig.call.line.link, first.hang_ups) == (second, 1)
     rig.advance(30)
@@ -181,11 +187,7 @@ def test_live_that_is_lost_at_the_last_moment_moves_once(caplog):
     rig.advance(12)
     rig.says(9, "And this takes long.")
     rig.advance(1)
-    first, second = rig.model_link, rig.connect()
-    started = {"id": "live_2", "audio": {"format": {"type": "audio/pcmu", "rate": 8000}}}
-    feed(rig, {"type": "session.started", "session": started})
-    rig.advance(3)
-    assert rig.call.line.link is first
+    first, second = waits_for_a_pause(rig)
 
     def stood_still() -> None:
         rig.loop.now_ns += 2_000_000_000  # 1.75 dollars by now, and 0.9 for a goodbye
@@ -210,11 +212,7 @@ def test_live_moves_at_the_last_moment_while_the_caller_waits_for_a_human():
     rig.advance(12)
     rig.echo_marks()
     assert rig.do(rig.call.remote.transfer, "reception", "Dana.")
-    first, second = rig.model_link, rig.connect()
-    started = {"id": "live_2", "audio": {"format": {"type": "audio/pcmu", "rate": 8000}}}
-    feed(rig, {"type": "session.started", "session": started})
-    rig.advance(3)
-    assert rig.call.line.link is first
+    _, second = waits_for_a_pause(rig)
     rig.advance(3)
     assert rig.call.line.link is second
     rig.advance(5)
