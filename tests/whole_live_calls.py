@@ -7,6 +7,7 @@ Written from the wire's description alone: it shares nothing with `fastbridge.si
 
 import asyncio
 import json
+import random
 from base64 import b64decode, b64encode
 from collections import Counter
 from random import Random
@@ -241,6 +242,7 @@ class WholeCall(CallRig):
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
+        random.seed(seed)  # the node's own chances
         self.kind = KINDS[seed % len(KINDS)]
         self.numbers = iter(range(1, 1 << 30))
         self.runs, self.outputs_seen = Counter[str](), Counter[str]()
