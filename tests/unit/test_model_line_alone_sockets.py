@@ -1,6 +1,7 @@
 """model.line alone: sockets that take nothing, rings that are full, and a session's planned successor."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from fastbridge.errors import ModelUnavailable
 from fastbridge.model.line import BLOCKED_SECONDS, HEALTHY_SECONDS, State
 from fastbridge.model.port import LineLost, LineUp
 from fastbridge.model.untaken import UNTAKEN_BYTES, UNTAKEN_SECONDS
-from line_scene import GONE, HOPELESS, MOMENT, OUTAGE_SECONDS, RENEW_SECONDS, LineScene
+from line_scene import GONE, HOPELESS, MOMENT, OUTAGE_SECONDS, RENEW_SECONDS, LineScene, Link
 
 
 @pytest.fixture
@@ -18,6 +19,21 @@ def scene(monkeypatch, caplog) -> Iterator[LineScene]:
     scene = LineScene(monkeypatch)
     yield scene
     scene.end()
+
+
+def left_for(scene: LineScene, new: Link) -> list[Any]:
+    """What is done when the session in use is left for its successor, in order."""
+    return [
+        "shut",
+        "hang_up 1",
+        "LineLost",
+        "disconnected",
+        (f"redirect {new.number}", scene.sink, scene.feed),
+        ("move", scene.opening, new.send_text),
+        "replay",
+        ("open", new.write),
+        "LineUp",
+    ]
 
 
 class TestBackPressure:
@@ -177,17 +193,7 @@ class TestRenewal:
         new = scene.successor()
         scene.told.clear()
         scene.do(first.on_model_failed, GONE)
-        assert scene.journal == [
-            "shut",
-            "hang_up 1",
-            "LineLost",
-            "disconnected",
-            (f"redirect {new.number}", scene.sink, scene.feed),
-            ("move", scene.opening, new.send_text),
-            "replay",
-            ("open", new.write),
-            "LineUp",
-        ]
+        assert scene.journal == left_for(scene, new)
         assert (scene.line.state, scene.line.link, scene.told) == (State.UP, new, [LineLost(), LineUp()])
         said = [line.partition(",")[0] for line in lines(caplog)[-2:]]
         assert said == ["[REALTIME] connection lost: gone", "[REALTIME] OpenAI reconnected in 0ms"]
@@ -200,17 +206,7 @@ class TestRenewal:
         scene.told.clear()
         scene.journal.clear()
         scene.do(scene.line.change_model_now)
-        assert scene.journal == [
-            "shut",
-            "hang_up 1",
-            "LineLost",
-            "disconnected",
-            (f"redirect {new.number}", scene.sink, scene.feed),
-            ("move", scene.opening, new.send_text),
-            "replay",
-            ("open", new.write),
-            "LineUp",
-        ]
+        assert scene.journal == left_for(scene, new)
         assert (scene.line.state, scene.line.link, scene.told) == (State.UP, new, [LineLost(), LineUp()])
         assert (scene.line.counters["renewals"], scene.line.counters["losses"], scene.stats.errors) == (1, 0, [])
         assert lines(caplog)[-1].startswith("[REALTIME] session renewed")

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from fastbridge._assistant import AssistantLane
 from fastbridge.base.clock import Clock, Deadline
-from fastbridge.base.conversation import ToolCall
+from fastbridge.base.conversation import ToolCall, Turn
 from fastbridge.call.happenings import AnswerOwed, ModelHopeless, SessionUseless
 from fastbridge.errors import ModelError, ModelUnavailable
 from fastbridge.model.errors import is_hopeless
@@ -274,22 +274,25 @@ class Answers:
         return _REPEAT if not self._words_are_cut else _CUT_OFF
 
     @property
+    def _said_last(self) -> Turn | None:
+        """By the caller."""
+        return next((turn for turn in reversed(self._session.turns.values()) if turn.role == "caller"), None)
+
+    @property
     def _words_are_cut(self) -> bool:
         """Of what he said last the beginning is known."""
-        turns = [turn for turn in self._session.turns.values() if turn.role == "caller"]
-        return bool(turns) and turns[-1].cut and bool(turns[-1].text)
+        turn = self._said_last
+        return turn is not None and turn.cut and bool(turn.text)
 
     def _words_are_lost(self) -> bool:
         """He has said something last of which another session knows nothing."""
-        turns = [turn for turn in self._session.turns.values() if turn.role == "caller"]
-        return bool(turns) and not turns[-1].text
+        turn = self._said_last
+        return turn is not None and not turn.text
 
     def _words_are_known(self) -> bool:
         """What the caller said last, in words: the new session can be told."""
-        if self._facts.uncommitted:
-            return False
-        turns = [turn for turn in self._session.turns.values() if turn.role == "caller"]
-        return bool(turns) and bool(turns[-1].text)
+        turn = self._said_last
+        return not self._facts.uncommitted and turn is not None and bool(turn.text)
 
     def line_up(self) -> None:
         """A session is there, and knows what was said."""

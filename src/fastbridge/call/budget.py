@@ -48,17 +48,21 @@ GLANCE_SECONDS = 0.05
 class State(StrEnum):
     WITHIN = "within"
     NEAR = "near"
+    MOVING = "moving"
     SPENT = "spent"
 
 
 class Event(StrEnum):
     NEAR = "near"
+    MOVE = "move"
+    MOVED = "moved"
     SPEND = "spend"
 
 
 TRANSITIONS: dict[State, dict[Event, State]] = {
     State.WITHIN: {Event.NEAR: State.NEAR, Event.SPEND: State.SPENT},
-    State.NEAR: {Event.SPEND: State.SPENT},
+    State.NEAR: {Event.MOVE: State.MOVING, Event.SPEND: State.SPENT},
+    State.MOVING: {Event.MOVED: State.NEAR},
     State.SPENT: {},
 }
 
@@ -136,7 +140,7 @@ class Budget(Machine[State, Event]):
         self._allowed_tokens = 0  # of audio, of the last response, once all is spent
         self._glance_at = 0  # frames of the response under way: then it may be time
         self._due = Deadline(clock, self._glance)
-        self._over = self._moving = False
+        self._over = False
         calls, days = (settings.call_budget_usd, settings.call_budget_tokens), spending is not None
         if any(calls) or (days and (settings.business_budget_usd or settings.day_budget_usd)):
             log.reserve("BUDGET")
@@ -162,7 +166,7 @@ class Budget(Machine[State, Event]):
 
     def look(self) -> None:
         """To be called once a second, and when something was paid for."""
-        if self._over or self._moving:
+        if self._over or self.state is State.MOVING:
             return
         self._due.clear()
         self._book()
@@ -193,9 +197,9 @@ class Budget(Machine[State, Event]):
         wanted = self._settings.budget_model if cap.unit == "usd" else ""
         if self.state is not State.NEAR or wanted in ("", self.ledger.model) or self._facts.leaving:
             return False
-        self._moving = True
+        self._to(Event.MOVE)
         self._tell(CheaperModelNow())
-        self._moving = False
+        self._to(Event.MOVED)
         if self.ledger.model != wanted:
             return False
         self.look()
@@ -207,7 +211,7 @@ class Budget(Machine[State, Event]):
 
     def line_up(self) -> None:
         """Another session was told what was said, and not what is not said."""
-        if self.state is State.NEAR:
+        if self.state in (State.NEAR, State.MOVING):
             self._session.note("system", BUDGET_NEAR)
 
     def close(self) -> None:

@@ -170,6 +170,9 @@ class Node:
     def cut(self) -> None:
         """End the calls there are: their callers hear why when Twilio asks."""
         notices.calls_cut(self._awaited)
+        self._end_calls()
+
+    def _end_calls(self) -> None:
         for call in list(self._calls):
             call.close(EndReason.SHUTDOWN)
 
@@ -316,8 +319,7 @@ class Node:
             self.placer.rest()
         if self._watching is not None:
             self._watching.cancel()
-        for call in list(self._calls):
-            call.close(EndReason.SHUTDOWN)
+        self._end_calls()
         self._leftovers.close()
         if self._expiry is not None:
             self._expiry.cancel()
